@@ -1,0 +1,143 @@
+/**
+ * Plan: opens the run, seals its end, cuts its work.
+ *
+ * Where a run is active already, its owner decides: itself (tried again, or reset) goes on with the stored plan; one that Temporal
+ * says is running is left alone, and this start ends as skipped; one that has closed is given up and replaced. Only where
+ * Temporal has forgotten the owner or can't be asked does the lease decide.
+ */
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import { termsSchema } from '../config.js';
+import { estimateCalls, findExtents } from '../db/log.js';
+import { type ActiveRun, discardRun, openRun, type Owner, readActiveRun } from '../db/runs.js';
+import { sealRun } from '../db/seal.js';
+import { readPlan, storePlan } from '../db/tasks.js';
+import { cutPartitions, cutShards, PARTITIONS_MAX, SHARDS_MAX, tasksFor } from '../domain/partitions.js';
+import type { BillingTerms } from '../domain/terms.js';
+import type { Writer } from '../domain/writers.js';
+import type { BillingRunInput } from '../workflows/messages.js';
+import { askOwner } from './owner.js';
+import { type ActivityDependencies, withHeartbeat } from './task.js';
+
+export interface PlanInput {
+  billing: BillingRunInput;
+  /** Survives a reset of the workflow, unlike its run id. */
+  firstExecutionRunId: string;
+}
+
+/** The plan of a run, as the workflow carries it: numbers and positions, nothing of size. */
+export interface PlannedRun {
+  status: 'planned';
+  runId: string;
+  previousRunId: string | null;
+  after: string;
+  to: string;
+  terms: BillingTerms;
+  partitions: { first: string; last: string }[];
+  shards: { first: number; end: number }[];
+  callsExpected: number;
+  heldUpBy: Writer[];
+}
+
+export interface SkippedRun {
+  status: 'skipped';
+  activeRunId: string;
+  message: string;
+}
+
+export function createPlan(dependencies: ActivityDependencies) {
+  const { pool, settings, temporal, log } = dependencies;
+
+  async function planRun(input: PlanInput): Promise<PlannedRun | SkippedRun> {
+    const terms = checkedTerms({ ...dependencies.terms, ...definedTerms(input.billing) });
+    const owner: Owner = {
+      temporalAddress: temporal.address,
+      temporalNamespace: temporal.namespace,
+      workflowId: Context.current().info.workflowExecution?.workflowId ?? '',
+      firstExecutionRunId: input.firstExecutionRunId,
+    };
+    return withHeartbeat(undefined, async () => {
+      const run = await openOrTakeOver(owner, terms);
+      if ('status' in run) return run;
+      if (run.sealedEnd === undefined) await sealAndCut(run, input.billing);
+      return describePlan(run);
+    });
+  }
+
+  async function openOrTakeOver(owner: Owner, terms: BillingTerms): Promise<ActiveRun | SkippedRun> {
+    for (;;) {
+      const opened = await openRun(pool, owner, terms);
+      if (opened !== undefined) return opened;
+      const active = await readActiveRun(pool);
+      if (active === undefined) continue; // It ended just now.
+      if (isSame(active.owner, owner)) return active;
+      const answer = await askOwner(active.owner, temporal);
+      const leaseIsOld = active.leaseAgeMs > settings.leaseMs;
+      if (answer === 'running' || (answer === 'unknown' && !leaseIsOld)) {
+        return { status: 'skipped', activeRunId: String(active.runId), message: `skipped: run ${active.runId} in progress` };
+      }
+      const reason =
+        answer === 'closed'
+          ? `its workflow ${active.owner.workflowId} has ended without publishing it`
+          : `Temporal does not know its workflow ${active.owner.workflowId}, and nobody has worked on it for ${Math.round(active.leaseAgeMs / 1000)} s`;
+      log.warn({ run: String(active.runId), reason }, 'taking over from an abandoned run');
+      await discardRun(pool, active.runId, `taken over by ${owner.workflowId}: ${reason}`, Context.current().cancellationSignal);
+    }
+  }
+
+  async function sealAndCut(run: ActiveRun, billing: BillingRunInput): Promise<void> {
+    const { cancellationSignal } = Context.current();
+    const seal = await sealRun(pool, run.runId, {
+      watermark: run.watermark,
+      waitMs: settings.sealWaitMs,
+      onWait: () => cancellationSignal.throwIfAborted(),
+    });
+    const range = { first: run.watermark + 1n, last: seal.sealedEnd };
+    const extents = range.first > range.last ? [] : await findExtents(pool, range);
+    const calls = extents.length === 0 ? 0 : await estimateCalls(pool, extents);
+    const partitions = extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? tasksFor(calls, PARTITIONS_MAX));
+    const shards = extents.length === 0 ? [] : cutShards(billing.shards ?? tasksFor(calls, SHARDS_MAX));
+    await storePlan(pool, run.runId, run.watermark, seal, partitions, shards);
+  }
+
+  async function describePlan(run: ActiveRun): Promise<PlannedRun> {
+    const plan = await readPlan(pool, run.runId);
+    const expected = plan.partitions.reduce((sum, { first, last }) => sum + Number(last - first + 1n), 0);
+    return {
+      status: 'planned',
+      runId: String(run.runId),
+      previousRunId: run.previousRunId === undefined ? null : String(run.previousRunId),
+      after: String(run.watermark),
+      to: String(plan.sealedEnd),
+      terms: run.terms,
+      partitions: plan.partitions.map(({ first, last }) => ({ first: String(first), last: String(last) })),
+      shards: plan.shards.map(({ first, end }) => ({ first, end })),
+      callsExpected: expected,
+      heldUpBy: plan.heldUpBy,
+    };
+  }
+
+  return { planRun };
+}
+
+function isSame(a: Owner, b: Owner): boolean {
+  return (
+    a.workflowId === b.workflowId &&
+    a.firstExecutionRunId === b.firstExecutionRunId &&
+    a.temporalNamespace === b.temporalNamespace
+  );
+}
+
+function definedTerms({ callsPerCycle, pricePerUnit, currency }: BillingRunInput): Partial<BillingTerms> {
+  return {
+    ...(callsPerCycle === undefined ? {} : { callsPerCycle }),
+    ...(pricePerUnit === undefined ? {} : { pricePerUnit }),
+    ...(currency === undefined ? {} : { currency }),
+  };
+}
+
+function checkedTerms(terms: BillingTerms): BillingTerms {
+  const parsed = termsSchema.safeParse(terms);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ');
+  throw ApplicationFailure.nonRetryable(`wrong input: ${faults}`, 'BadInput');
+}

@@ -1,0 +1,63 @@
+/**
+ * Publish: proves the run and makes its records visible, in one transaction that flips one row. What the workflow carries must be
+ * what is stored: a database that was restored to an earlier moment shows here, and the run fails.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { Context } from '@temporalio/activity';
+import { carriedInOf, publishRun as publish, sweepRun } from '../db/runs.js';
+import { readOutcomes, type TaskKind } from '../db/tasks.js';
+import type { Client } from '../db/pool.js';
+import { type MapOutcome, type Outcomes, type PublishedFigures, proveRun, type RecountOutcome, type ReduceOutcome } from '../domain/proof.js';
+import { readPublished } from '../db/published.js';
+import { ProofError } from './failures.js';
+import { type ActivityDependencies, withHeartbeat } from './task.js';
+
+export interface PublishInput {
+  runId: string;
+  callsPerCycle: number;
+  /** Undefined for a run over no positions at all. */
+  recount: RecountOutcome | undefined;
+  maps: MapOutcome[];
+  reduces: ReduceOutcome[];
+}
+
+const NOTHING: RecountOutcome = { calls: '0', usage: '0' };
+
+export function createPublish({ pool, log }: ActivityDependencies) {
+  async function publishRun(input: PublishInput): Promise<PublishedFigures> {
+    const runId = BigInt(input.runId);
+    return withHeartbeat({ pool, runId }, async () => {
+      await publish(pool, runId, Context.current().cancellationSignal, (client) => prove(client, input));
+      await sweepRun(pool, runId);
+      const published = await readPublished(pool, runId);
+      log.info({ run: input.runId, ...published }, 'published');
+      return published;
+    });
+  }
+
+  return { publishRun };
+}
+
+async function prove(client: Client, input: PublishInput) {
+  const runId = BigInt(input.runId);
+  const carried: Outcomes = { maps: input.maps, reduces: input.reduces, recount: input.recount ?? NOTHING };
+  await compareStored(client, runId, 'map', carried.maps);
+  await compareStored(client, runId, 'reduce', carried.reduces);
+  await compareStored(client, runId, 'recount', input.recount === undefined ? [] : [input.recount]);
+  const proof = proveRun(carried, await carriedInOf(client, runId), input.callsPerCycle);
+  if (proof.differences.length > 0) throw new ProofError(`run ${runId} does not add up: ${proof.differences.join('; ')}`);
+  return proof;
+}
+
+async function compareStored(client: Client, runId: bigint, kind: TaskKind, carried: readonly unknown[]): Promise<void> {
+  const stored = await readOutcomes(client, runId, kind);
+  if (stored.length !== carried.length) {
+    throw new ProofError(`run ${runId}: ${stored.length} ${kind} tasks are stored, the workflow carries ${carried.length}`);
+  }
+  const differing = stored.findIndex((outcome, number) => !isDeepStrictEqual(outcome, carried[number]));
+  if (differing === -1) return;
+  throw new ProofError(
+    `run ${runId}, ${kind} task ${differing}: stored is ${JSON.stringify(stored[differing])}, the workflow carries ` +
+      `${JSON.stringify(carried[differing])}; the database was restored, or a stored outcome changed`,
+  );
+}

@@ -1,0 +1,56 @@
+/** Arguments and options as people write them. What can't be read is wrong use: commander names the option, exit code 2. */
+import { InvalidArgumentError } from 'commander';
+
+const largestBigint = 2n ** 63n - 1n;
+
+/** A parser of whole numbers; "1_000_000" and "1,000,000" are read too. */
+export function wholeNumber(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const digits = text.replace(/(?<=\d)[_,](?=\d{3})/g, '');
+    const number = /^\d{1,16}$/.test(digits) ? Number(digits) : Number.NaN;
+    if (!(number >= low && number <= high)) {
+      throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}.`);
+    }
+    return number;
+  };
+}
+
+/** A run's id: a number from 1, as `meterfold runs` shows it. */
+export function runIdArgument(text: string): string {
+  if (!/^[1-9]\d{0,18}$/.test(text) || BigInt(text) > largestBigint) {
+    throw new InvalidArgumentError('A run is named by its number, as `meterfold runs` shows it.');
+  }
+  return text;
+}
+
+/** A user's id: any text of 1 to 256 bytes. */
+export function userIdArgument(text: string): string {
+  const bytes = Buffer.byteLength(text);
+  if (bytes < 1 || bytes > 256 || text.includes('\0'))
+    throw new InvalidArgumentError('A user id is a text of 1 to 256 bytes.');
+  return text;
+}
+
+const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A parser of durations like 30s, 5m, 1h, 1d into milliseconds. */
+export function durationMs(lowMs: number, highMs: number): (text: string) => number {
+  return (text) => {
+    const match = /^(\d{1,6})([smhd])$/.exec(text.trim());
+    const ms = match === null ? Number.NaN : Number(match[1]) * unitMs[match[2] as keyof typeof unitMs];
+    if (!(ms >= lowMs && ms <= highMs)) {
+      throw new InvalidArgumentError(
+        `It must be a number with s, m, h or d, like 30s, 5m, 1h or 1d; from ${durationText(lowMs)} to ${durationText(highMs)}.`,
+      );
+    }
+    return ms;
+  };
+}
+
+/** The shortest way to write a duration that durationMs() reads: 90000 is "90s", 3600000 is "1h". */
+export function durationText(ms: number): string {
+  for (const [unit, size] of Object.entries(unitMs).reverse()) {
+    if (ms >= size && ms % size === 0) return `${ms / size}${unit}`;
+  }
+  return `${ms / 1000}s`;
+}

@@ -1,0 +1,182 @@
+/** `meterfold doctor`: everything billing relies on, a line each, with the fix where something is wrong. */
+import type { Client } from '@temporalio/client';
+import type { Command } from 'commander';
+import type { TemporalSettings } from '../config.js';
+import type { Pool } from '../db/pool.js';
+import { type Context, withContext } from './context.js';
+import { counted, grouped, writeJson, writeLine } from './output.js';
+import { explain, placesOf } from './problems.js';
+
+/** What was found; `null` means that it could not be looked at, because of an earlier fault. */
+interface Check {
+  name: string;
+  ok: boolean | null;
+  found: string;
+  fix?: string;
+}
+
+export function register(program: Command): void {
+  program
+    .command('doctor')
+    .description('check the database, Temporal and the workers; says how to mend what is wrong')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Exit code 1 if anything is wrong. Nothing is changed.
+
+Examples:
+  $ meterfold doctor
+  $ meterfold doctor --json | jq '.checks[] | select(.ok == false)'`,
+    )
+    .action(examine);
+}
+
+async function examine(flags: { json?: boolean }) {
+  await withContext(async (context) => {
+    const [database, temporal] = await Promise.all([databaseChecks(context), temporalChecks(context)]);
+    const checks = [...database, ...temporal];
+    const faults = checks.filter((check) => check.ok === false).length;
+    if (faults > 0) process.exitCode = 1;
+    if (flags.json) return writeJson({ ok: faults === 0, checks });
+    const width = Math.max(...checks.map((check) => check.name.length));
+    for (const { name, ok, found, fix } of checks) {
+      const mark = ok === null ? '–' : ok ? '✓' : '✗';
+      await writeLine(`${mark} ${name.padEnd(width)}  ${found}${fix === undefined ? '' : `. Fix: ${fix}`}`);
+    }
+    await writeLine(faults === 0 ? '\nAll is well.' : `\n${counted(faults, 'fault')}.`);
+  });
+}
+
+const good = (name: string, found: string): Check => ({ name, ok: true, found });
+const bad = (name: string, found: string, fix?: string): Check => ({
+  name,
+  ok: false,
+  found,
+  ...(fix === undefined ? {} : { fix }),
+});
+const unseen = (name: string): Check => ({ name, ok: null, found: 'not checked' });
+
+/** Runs the checks of one subject; an error of theirs is a fault found, not the end of the doctor. */
+async function subject(name: string, context: Context, look: () => Promise<Check[]>): Promise<Check[]> {
+  try {
+    return await look();
+  } catch (error) {
+    return [bad(name, explain(error, placesOf(process.env, context.config.temporal)))];
+  }
+}
+
+const logChecks = ['rights', 'migrations', 'log'];
+
+async function databaseChecks(context: Context): Promise<Check[]> {
+  const server = await subject('database', context, async () => serverChecks(await context.bareDatabase()));
+  if (server.some((check) => check.name === 'database' && !check.ok)) return [...server, ...logChecks.map(unseen)];
+  const pool = await context.bareDatabase();
+  const rights = await subject('rights', context, () => rightsChecks(pool));
+  if (rights.some((check) => !check.ok)) return [...server, ...rights, unseen('migrations'), unseen('log')];
+  const migrations = await subject('migrations', context, () => migrationChecks(pool));
+  const log = await subject('log', context, () => logFaultChecks(pool));
+  return [...server, ...rights, ...migrations, ...log];
+}
+
+async function serverChecks(pool: Pool): Promise<Check[]> {
+  const { one } = await import('../db/pool.js');
+  const { serverVersionMin } = await import('../db/migrate.js');
+  const server = one(
+    await pool.query<{
+      version: string;
+      major: number;
+      encoding: string;
+      database: string;
+      role: string;
+      readOnly: boolean;
+    }>(`
+      select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
+             current_setting('server_encoding') as encoding, current_database() as database, current_user as role,
+             pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean as "readOnly"`),
+  );
+  const { database } = placesOf(process.env);
+  const found = `"${server.database}" at ${database} as role "${server.role}"`;
+  return [
+    server.readOnly
+      ? bad('database', `${found} takes no writes`, 'set DATABASE_URL to the primary server')
+      : good('database', found),
+    server.major >= serverVersionMin
+      ? good('version', `PostgreSQL ${server.version}`)
+      : bad('version', `PostgreSQL ${server.version}`, `use PostgreSQL ${serverVersionMin} or newer`),
+    server.encoding === 'UTF8'
+      ? good('encoding', 'UTF8')
+      : bad('encoding', server.encoding, "create database meterfold encoding 'UTF8' template template0"),
+  ];
+}
+
+async function rightsChecks(pool: Pool): Promise<Check[]> {
+  const { missingRights } = await import('../db/rights.js');
+  const missing = await missingRights(pool);
+  if (missing.length === 0) return [good('rights', 'all that billing needs')];
+  return missing.map(({ right, fix }) => bad('rights', `lacks ${right}`, fix));
+}
+
+async function migrationChecks(pool: Pool): Promise<Check[]> {
+  const { pendingMigrations } = await import('../db/migrate.js');
+  const pending = await pendingMigrations(pool);
+  if (pending.length === 0) return [good('migrations', 'up to date')];
+  return [bad('migrations', `${pending.join(', ')} missing`, 'meterfold migrate')];
+}
+
+async function logFaultChecks(pool: Pool): Promise<Check[]> {
+  const { logFaults } = await import('../db/log-faults.js');
+  const faults = await logFaults(pool);
+  if (faults.length === 0) return [good('log', 'columns, key and sequence of public.api_logs are as they must be')];
+  return faults.map(({ what, fix }) => bad('log', what, fix));
+}
+
+const workerChecks = ['workflow workers', 'activity workers'];
+
+async function temporalChecks(context: Context): Promise<Check[]> {
+  const settings = context.config.temporal;
+  const [reached] = await subject('Temporal', context, async () => {
+    await context.temporal();
+    return [good('Temporal', settings.address)];
+  });
+  if (!reached!.ok) return [reached!, ...['namespace', ...workerChecks].map(unseen)];
+  const client = await context.temporal();
+  return client.withDeadline(Date.now() + 10_000, async () => {
+    const namespace = await subject('namespace', context, () => namespaceChecks(client, settings));
+    if (namespace.some((check) => !check.ok)) return [reached!, ...namespace, ...workerChecks.map(unseen)];
+    const workers = await subject('workers', context, async () => [
+      await pollersCheck(client, settings, 'workflow'),
+      await pollersCheck(client, settings, 'activity'),
+    ]);
+    return [reached!, ...namespace, ...workers];
+  });
+}
+
+async function namespaceChecks(client: Client, { namespace }: TemporalSettings): Promise<Check[]> {
+  await client.workflowService.describeNamespace({ namespace });
+  return [good('namespace', namespace)];
+}
+
+/** A worker's poll lasts a minute, and the server remembers pollers for five: one not seen for longer than a poll is gone. */
+const pollMsMax = 75_000;
+
+async function pollersCheck(
+  client: Client,
+  { namespace }: TemporalSettings,
+  kind: 'workflow' | 'activity',
+): Promise<Check> {
+  const { TASK_QUEUE } = await import('../config.js');
+  const { pollers } = await client.workflowService.describeTaskQueue({
+    namespace,
+    taskQueue: { name: TASK_QUEUE },
+    taskQueueType: kind === 'workflow' ? 1 : 2,
+  });
+  const alive = (pollers ?? []).filter(({ lastAccessTime }) => {
+    const seenMs = Number(lastAccessTime?.seconds ?? 0) * 1000;
+    return Date.now() - seenMs < pollMsMax;
+  });
+  const name = `${kind} workers`;
+  const workers = new Set(alive.map((poller) => poller.identity));
+  if (workers.size > 0) return good(name, `${grouped(workers.size)} polling task queue "${TASK_QUEUE}"`);
+  return bad(name, `none polls task queue "${TASK_QUEUE}"`, 'meterfold worker');
+}

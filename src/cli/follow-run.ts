@@ -1,0 +1,93 @@
+/** Follows a run until it ends: a bar on a terminal, plain lines elsewhere. Both on standard error. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BillingRunProgress, type BillingRunResult, progressQuery } from '../workflows/messages.js';
+import { grouped, note } from './output.js';
+import { CommandError } from './problems.js';
+import type { RunHandle } from './start-run.js';
+
+const POLL_MS = 200;
+/** Plain lines come when the phase changes, and this often. */
+const LINE_EVERY_MS = 5000;
+
+export interface FollowedRun {
+  result: BillingRunResult;
+  /** From start to close by Temporal's own clock. */
+  seconds: number;
+}
+
+export async function followRun(handle: RunHandle): Promise<FollowedRun> {
+  const show = process.stderr.isTTY ? await createBar() : createLines();
+  let over = false;
+  const ended = handle.result().finally(() => {
+    over = true;
+  });
+  ended.catch(() => {});
+  const watching = (async () => {
+    while (!over) {
+      // Without a worker there is nobody to answer; the result tells in the end.
+      const progress = await handle.query(progressQuery).catch(() => undefined);
+      if (progress !== undefined && !over) show.update(progress);
+      await Promise.race([sleep(POLL_MS), ended.catch(() => {})]);
+    }
+  })();
+  try {
+    const result = await ended;
+    const { startTime, closeTime } = await handle.describe();
+    return { result, seconds: ((closeTime?.getTime() ?? 0) - startTime.getTime()) / 1000 };
+  } catch (error) {
+    throw runFailure(error as Error, handle.workflowId);
+  } finally {
+    await watching;
+    show.stop();
+  }
+}
+
+/** The innermost message says what went wrong; the layers around it only say that an activity or a workflow failed. */
+function runFailure(error: Error, workflowId: string): Error {
+  if (error.name !== 'WorkflowFailedError') return error;
+  let reason = error.cause instanceof Error ? error.cause : error;
+  while (reason.cause instanceof Error && reason.constructor.name !== 'ApplicationFailure') reason = reason.cause;
+  return new CommandError(`The run failed: ${reason.message}. Nothing of it was published. (workflow ${workflowId})`, { cause: error });
+}
+
+interface Show {
+  update(progress: BillingRunProgress): void;
+  stop(): void;
+}
+
+function createLines(): Show {
+  let phase = '';
+  let saidAt = 0;
+  return {
+    update(progress) {
+      if (progress.phase === phase && Date.now() - saidAt < LINE_EVERY_MS) return;
+      phase = progress.phase;
+      saidAt = Date.now();
+      note(progressLine(progress));
+    },
+    stop() {},
+  };
+}
+
+async function createBar(): Promise<Show> {
+  const { default: progress } = await import('cli-progress');
+  const bar = new progress.SingleBar({ format: '{bar} {percentage}%  {text}', hideCursor: true, clearOnComplete: true });
+  bar.start(1, 0, { text: 'waiting for a worker' });
+  return {
+    update(now) {
+      const { partitions, shards } = now;
+      bar.setTotal(Math.max(1, partitions.total + shards.total));
+      bar.update(partitions.done + shards.done, { text: progressLine(now) });
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+function progressLine({ runId, phase, partitions, shards, callsMapped, callsReduced, cyclesClosed }: BillingRunProgress): string {
+  const run = runId === undefined ? '' : `run ${runId}: `;
+  if (phase === 'mapping') return `${run}mapping, ${partitions.done} of ${partitions.total} partitions, ${grouped(callsMapped)} calls`;
+  if (phase === 'reducing') {
+    return `${run}reducing, ${shards.done} of ${shards.total} shards, ${grouped(callsReduced)} calls, ${grouped(cyclesClosed)} cycles`;
+  }
+  return `${run}${phase}`;
+}

@@ -1,0 +1,89 @@
+/**
+ * The program `meterfold`. Command files are light: what a command needs is loaded when it runs, so that help is quick.
+ *
+ * Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { register as registerDev } from './dev.js';
+import { register as registerDoctor } from './doctor.js';
+import { register as registerGenerate } from './generate.js';
+import { register as registerMigrate } from './migrate.js';
+import { note, OutputClosed } from './output.js';
+import { exitCodeOf, explain, type Places, placesOf } from './problems.js';
+import { register as registerRun } from './run.js';
+import { register as registerRuns } from './runs.js';
+import { register as registerSchedule } from './schedule.js';
+import { register as registerStatement } from './statement.js';
+import { register as registerWorker } from './worker.js';
+
+const packageFile = new URL('../../package.json', import.meta.url);
+
+function buildProgram(): Command {
+  const program = new Command('meterfold')
+    .description('Turns a log of API calls in PostgreSQL into bills: exact, provable, fast. A MapReduce on Temporal.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}`.trim() })
+    .showHelpAfterError('(add --help for the options and examples)')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Settings come from the environment: DATABASE_URL (required), TEMPORAL_ADDRESS and the other TEMPORAL_* variables,
+PRICE_PER_UNIT, CURRENCY, CALLS_PER_CYCLE, LOG_LEVEL; the README lists them all.
+
+Examples:
+  $ meterfold demo                  bill 100,000 made-up calls; needs nothing installed
+  $ meterfold migrate               make or update the tables in DATABASE_URL
+  $ meterfold doctor                check the database, Temporal and the workers
+  $ meterfold worker                work on billing runs until stopped
+  $ meterfold run                   bill all calls since the last run
+  $ meterfold statement user-42     show what a user owes
+
+Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.`,
+    );
+  registerDev(program);
+  registerMigrate(program);
+  registerDoctor(program);
+  registerGenerate(program);
+  registerWorker(program);
+  registerRun(program);
+  registerRuns(program);
+  registerStatement(program);
+  registerSchedule(program);
+  return program;
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version;
+}
+
+/** Where the settings point to; as far as the environment tells, if they are wrong. */
+async function places(): Promise<Places> {
+  try {
+    const { loadConfig } = await import('../config.js');
+    return placesOf(process.env, loadConfig(process.env).temporal);
+  } catch {
+    return placesOf(process.env);
+  }
+}
+
+async function main() {
+  try {
+    await buildProgram().parseAsync();
+  } catch (error) {
+    if (error instanceof OutputClosed) return;
+    // Commander has printed its own complaint, or the help that was asked for.
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+      return;
+    }
+    process.exitCode = exitCodeOf(error);
+    note(`meterfold: ${explain(error, await places())}`);
+    if (process.env.LOG_LEVEL === 'debug' || process.env.LOG_LEVEL === 'trace') note((error as Error).stack ?? '');
+  }
+}
+
+await main();

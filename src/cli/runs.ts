@@ -1,0 +1,215 @@
+/** `meterfold runs` and `meterfold status RUN`: what PostgreSQL knows of billing runs; Temporal is not asked. */
+import type { Command } from 'commander';
+import type { Run, RunDetail } from '../db/reads-runs.js';
+import type { Writer } from '../domain/writers.js';
+import { runIdArgument, wholeNumber } from './arguments.js';
+import { withContext } from './context.js';
+import { type Column, counted, duration, facts, grouped, moment, table, writeJson, writeLine } from './output.js';
+import { CommandError } from './problems.js';
+
+export function register(program: Command): void {
+  program
+    .command('runs')
+    .description('list billing runs, newest first')
+    .option('--limit <n>', 'how many', wholeNumber(1, 100_000), 20)
+    .option('--json', 'print one JSON array')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ meterfold runs
+  $ meterfold runs --limit 100 --json`,
+    )
+    .action(showRuns);
+
+  program
+    .command('status')
+    .description('show everything that is known on one billing run')
+    .argument('<run>', "the run's number, as `meterfold runs` shows it", runIdArgument)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ meterfold status 7
+  $ meterfold status 7 --json`,
+    )
+    .action(showStatus);
+}
+
+async function showRuns(flags: { limit: number; json?: boolean }) {
+  await withContext(async (context) => {
+    const pool = await context.database();
+    const { listRuns } = await import('../db/reads-runs.js');
+    const runs = await listRuns(pool, flags.limit);
+    if (flags.json) return writeJson(runs);
+    if (runs.length === 0) return writeLine('No run yet: `meterfold run` starts one.');
+    return writeLine(table(runColumns, runs.map(runCells)));
+  });
+}
+
+const runColumns: Column[] = [
+  { title: 'run', align: 'right' },
+  { title: 'state' },
+  { title: 'calls after', align: 'right' },
+  { title: 'up to', align: 'right' },
+  { title: 'calls', align: 'right' },
+  { title: 'cycles', align: 'right' },
+  { title: 'amount', align: 'right' },
+  { title: 'price', align: 'right' },
+  { title: 'opened' },
+  { title: 'took', align: 'right' },
+  { title: 'reason' },
+];
+
+function runCells(run: Run): string[] {
+  return [
+    run.runId,
+    run.state,
+    grouped(run.range.after),
+    optional(run.range.to),
+    optional(run.calls),
+    optional(run.cycles),
+    run.amount === null ? '–' : `${grouped(run.amount)} ${run.currency}`,
+    run.pricePerUnit,
+    moment(new Date(run.openedAt)),
+    duration(run.tookMs),
+    run.discardReason ?? '',
+  ];
+}
+
+function optional(number: string | null): string {
+  return number === null ? '–' : grouped(number);
+}
+
+async function showStatus(runId: string, flags: { json?: boolean }) {
+  await withContext(async (context) => {
+    const pool = await context.database();
+    const { readRun } = await import('../db/reads-runs.js');
+    const run = await readRun(pool, runId);
+    if (run === undefined) throw new CommandError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
+    return flags.json ? writeJson(run) : writeLine(statusText(run));
+  });
+}
+
+function statusText(run: RunDetail): string {
+  const parts = [
+    `Run ${run.runId}: ${run.state}${run.discardReason === null ? '' : ` (${run.discardReason})`}`,
+    facts([...rangeFacts(run), ...timeFacts(run), ...billingFacts(run), ...ownerFacts(run)]),
+  ];
+  if (run.heldUpBy.length > 0) {
+    parts.push(
+      `Held up by writers that had not committed:\n${run.heldUpBy.map((writer) => `  ${writerText(writer)}`).join('\n')}`,
+    );
+  }
+  if (run.tasks.length > 0)
+    parts.push(
+      table(
+        taskColumns,
+        run.tasks.map((task) => [task.kind, grouped(task.done), grouped(task.total)]),
+      ),
+    );
+  if (run.workers.length > 0) {
+    parts.push(
+      table(
+        workerColumns,
+        run.workers.map((worker) => [
+          worker.worker,
+          grouped(worker.activities),
+          grouped(worker.callsMapped),
+          grouped(worker.callsReduced),
+        ]),
+      ),
+    );
+  }
+  if (run.proof !== null)
+    parts.push(`Proof\n${facts(flattened(run.proof).map(([name, value]) => [`  ${name}`, value]))}`);
+  return parts.join('\n\n');
+}
+
+const taskColumns: Column[] = [
+  { title: 'activities' },
+  { title: 'done', align: 'right' },
+  { title: 'of', align: 'right' },
+];
+
+const workerColumns: Column[] = [
+  { title: 'worker' },
+  { title: 'activities', align: 'right' },
+  { title: 'calls mapped', align: 'right' },
+  { title: 'calls reduced', align: 'right' },
+];
+
+function rangeFacts(run: RunDetail): [string, string][] {
+  const { after, to } = run.range;
+  if (to === null) return [['log', `calls after ${grouped(after)}; the end is not sealed yet`]];
+  const aim = run.sealPosition !== null && run.sealPosition !== to ? `; aimed at ${grouped(run.sealPosition)}` : '';
+  return [['log', `calls after ${grouped(after)} up to ${grouped(to)}${aim}`]];
+}
+
+function timeFacts(run: RunDetail): [string, string][] {
+  const lines: [string, string][] = [['opened', moment(new Date(run.openedAt))]];
+  const end = run.publishedAt ?? run.discardedAt;
+  if (end !== null) lines.push([run.state, `${moment(new Date(end))}, after ${duration(run.tookMs)}`]);
+  else if (run.leaseRenewedAt !== null) {
+    const ago = Math.max(0, Date.now() - Date.parse(run.leaseRenewedAt));
+    lines.push(['worked on', `${duration(ago)} ago; open for ${duration(run.tookMs)}`]);
+  }
+  return lines;
+}
+
+function billingFacts(run: RunDetail): [string, string][] {
+  const price: [string, string] = [
+    'price',
+    `${run.pricePerUnit} ${run.currency} a unit, ${run.callsPerCycle} calls a cycle`,
+  ];
+  if (run.calls === null || run.carriedIn === null || run.carriedOut === null) return [price];
+  return [
+    price,
+    ['calls', `${grouped(run.calls)} of ${counted(run.users!, 'user')}, usage ${grouped(run.usage!)}`],
+    ['carried in', `${counted(run.carriedIn.calls, 'call')}, usage ${grouped(run.carriedIn.usage)}`],
+    ['cycles closed', `${grouped(run.cycles!)}, usage ${grouped(run.billedUsage!)}`],
+    ['amount', `${grouped(run.amount!)} ${run.currency}`],
+    ['carried out', `${counted(run.carriedOut.calls, 'call')}, usage ${grouped(run.carriedOut.usage)}`],
+  ];
+}
+
+/** What was proved before the run was published, as the sums themselves, and the rest of the figures as stored. */
+function proofFacts(run: RunDetail): [string, string][] {
+  const sides = (inRange: string, carriedIn: string, carriedOut: string, closed: string) =>
+    `${grouped(carriedIn)} carried in + ${grouped(inRange)} in the range = ${closed} + ${grouped(carriedOut)} carried out`;
+  const closed = `${run.callsPerCycle} × ${counted(run.cycles!, 'cycle')} closed`;
+  return [
+    ['calls', sides(run.calls!, run.carriedIn!.calls, run.carriedOut!.calls, closed)],
+    ['usage', sides(run.usage!, run.carriedIn!.usage, run.carriedOut!.usage, `${grouped(run.billedUsage!)} billed`)],
+    ['amount', `${grouped(run.billedUsage!)} billed × ${run.pricePerUnit} = ${grouped(run.amount!)} ${run.currency}`],
+    ...flattened(run.proof ?? {}),
+  ];
+}
+
+function ownerFacts(run: RunDetail): [string, string][] {
+  const { address, namespace, firstExecutionRunId } = run.temporal;
+  return [
+    ['workflow', `${run.workflowId} (run ${firstExecutionRunId})`],
+    ['Temporal', `${address}, namespace ${namespace}`],
+  ];
+}
+
+function writerText(writer: Writer): string {
+  const details = [
+    writer.pid === null ? 'prepared transaction' : `process ${writer.pid}`,
+    writer.user === null ? '' : `role ${writer.user}`,
+    writer.application === null || writer.application === '' ? '' : `application ${writer.application}`,
+    writer.startedAt === null ? '' : `since ${writer.startedAt}`,
+  ];
+  return `transaction ${writer.transaction}: ${details.filter((detail) => detail !== '').join(', ')}`;
+}
+
+/** Nested figures as "reduce calls", "reduce usage", …; whole numbers grouped. */
+function flattened(figures: Record<string, unknown>, prefix = ''): [string, string][] {
+  return Object.entries(figures).flatMap(([key, value]): [string, string][] => {
+    const name = `${prefix}${key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`;
+    if (typeof value === 'object' && value !== null) return flattened(value as Record<string, unknown>, `${name} `);
+    return [[name, /^\d+$/.test(String(value)) && !/digest/i.test(name) ? grouped(String(value)) : String(value)]];
+  });
+}

@@ -1,0 +1,292 @@
+/**
+ * `meterfold schedule …`: a Temporal Schedule that starts a billing run again and again.
+ * Why it is set up as it is: docs/decisions/0002-schedule.md.
+ */
+import type {
+  Client,
+  ScheduleDescription,
+  ScheduleOptions,
+  ScheduleOptionsAction,
+  ScheduleSpec,
+} from '@temporalio/client';
+import { type Command, Option } from 'commander';
+import type { BillingRunResult } from '../workflows/messages.js';
+import { durationMs, durationText } from './arguments.js';
+import { withContext } from './context.js';
+import { counted, facts, grouped, moment, printable, table, writeJson, writeLine } from './output.js';
+import { CommandError } from './problems.js';
+
+export const scheduleId = 'meterfold-billing';
+/** Temporal appends the time of each start. */
+const workflowId = 'meterfold-billing-scheduled';
+
+const dayMs = 86_400_000;
+const timeoutMs = 6 * 3_600_000;
+const catchupMsMin = 60_000;
+const cronCatchupMs = 600_000;
+const requestMs = 30_000;
+/** How long `trigger` waits to see what came of it. */
+const triggerMs = 10_000;
+
+interface SetFlags {
+  every?: number;
+  cron?: string;
+  timezone?: string;
+  timeout: number;
+}
+
+export function register(program: Command): void {
+  const schedule = program
+    .command('schedule')
+    .description('bill regularly, by a Temporal Schedule')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ meterfold schedule set --every 5m
+  $ meterfold schedule set --cron "0 3 * * *" --timezone Europe/Berlin
+  $ meterfold schedule show`,
+    );
+
+  schedule
+    .command('set')
+    .description('create the schedule, or change it; a paused one stays paused')
+    .addOption(
+      new Option('--every <time>', 'start a run each 30s, 5m, 1h, 1d, …').argParser(durationMs(1000, 366 * dayMs)),
+    )
+    .addOption(
+      new Option('--cron <expression>', 'start runs by a cron expression: minute hour day month weekday').conflicts(
+        'every',
+      ),
+    )
+    .addOption(
+      new Option('--timezone <zone>', 'of the cron expression, like Europe/Berlin (default: UTC)').conflicts('every'),
+    )
+    .addOption(
+      new Option('--timeout <time>', 'give a run up that takes longer')
+        .argParser(durationMs(60_000, 366 * dayMs))
+        .default(timeoutMs, '6h'),
+    )
+    .addHelpText(
+      'after',
+      `
+A run that is due while another works is left out, and the next one bills its calls too. Prices are those
+of the workers' settings (PRICE_PER_UNIT, CURRENCY) at the time of the run.
+
+Examples:
+  $ meterfold schedule set --every 5m
+  $ meterfold schedule set --cron "0 3 * * *" --timezone Europe/Berlin`,
+    )
+    .action(setSchedule);
+
+  schedule
+    .command('show')
+    .description('show the schedule, its next times and what came of the last runs')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExamples:\n  $ meterfold schedule show\n  $ meterfold schedule show --json')
+    .action((flags: { json?: boolean }) => withClient((client) => showSchedule(client, flags.json === true)));
+
+  schedule
+    .command('pause')
+    .description('start no more runs until resumed; a run that is under way goes on')
+    .option('--note <text>', 'why, for `schedule show` and the UI', 'paused by `meterfold schedule pause`')
+    .addHelpText('after', '\nExamples:\n  $ meterfold schedule pause --note "database upgrade"')
+    .action((flags: { note: string }) => withClient((client) => pauseSchedule(client, flags.note)));
+
+  schedule
+    .command('resume')
+    .description('start runs again')
+    .addHelpText('after', '\nExamples:\n  $ meterfold schedule resume')
+    .action(() => withClient(resumeSchedule));
+
+  schedule
+    .command('trigger')
+    .description('start a run now, also while paused; not beside one that the schedule has started before')
+    .addHelpText('after', '\nExamples:\n  $ meterfold schedule trigger')
+    .action(() => withClient(triggerSchedule));
+
+  schedule
+    .command('remove')
+    .description('remove the schedule; a run that is under way goes on')
+    .addHelpText('after', '\nExamples:\n  $ meterfold schedule remove')
+    .action(() => withClient(removeSchedule));
+}
+
+function withClient(work: (client: Client) => Promise<void>): Promise<void> {
+  return withContext(async (context) => {
+    const client = await context.temporal();
+    await client.withDeadline(Date.now() + requestMs, () => work(client));
+  });
+}
+
+async function setSchedule(flags: SetFlags, command: Command) {
+  if (flags.every === undefined && flags.cron === undefined) {
+    command.error("error: say when: --every 5m, or --cron '0 3 * * *'", { exitCode: 2 });
+  }
+  await withClient(async (client) => {
+    const { ScheduleAlreadyRunning } = await import('@temporalio/client');
+    const options = await scheduleOptions(flags);
+    try {
+      await client.schedule.create(options);
+      await writeLine(`Created schedule ${scheduleId}.\n`);
+    } catch (error) {
+      if (isWrongSpec(error))
+        command.error(`error: Temporal does not accept this schedule: ${error.message}`, { exitCode: 2 });
+      if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+      await client.schedule.getHandle(scheduleId).update((previous) => ({ ...options, state: previous.state }));
+      await writeLine(`Changed schedule ${scheduleId}.\n`);
+    }
+    await showSchedule(client, false);
+  });
+}
+
+/** The client turns the server's complaint about a spec into a TypeError. */
+function isWrongSpec(error: unknown): error is TypeError {
+  return error instanceof TypeError;
+}
+
+/** The whole schedule; docs/decisions/0002-schedule.md says why. */
+export async function scheduleOptions(flags: SetFlags): Promise<ScheduleOptions<ScheduleOptionsAction>> {
+  const { TASK_QUEUE, WORKFLOW_TYPE } = await import('../config.js');
+  const spec: ScheduleSpec =
+    flags.every === undefined
+      ? { cronExpressions: [flags.cron!], ...(flags.timezone === undefined ? {} : { timezone: flags.timezone }) }
+      : { intervals: [{ every: flags.every }] };
+  return {
+    scheduleId,
+    spec,
+    action: {
+      type: 'startWorkflow',
+      workflowType: WORKFLOW_TYPE,
+      taskQueue: TASK_QUEUE,
+      workflowId,
+      args: [{}],
+      workflowExecutionTimeout: flags.timeout,
+      staticSummary: `Scheduled billing run (${flags.every === undefined ? `cron ${flags.cron}` : `every ${durationText(flags.every)}`})`,
+    },
+    policies: {
+      overlap: 'SKIP',
+      catchupWindow: flags.every === undefined ? cronCatchupMs : Math.max(flags.every, catchupMsMin),
+      pauseOnFailure: false,
+    },
+  };
+}
+
+interface ScheduledRun {
+  scheduledAt: string;
+  workflowId: string;
+  outcome: string;
+}
+
+async function showSchedule(client: Client, json: boolean) {
+  const schedule = await client.schedule.getHandle(scheduleId).describe();
+  const runs = await Promise.all(
+    schedule.info.recentActions.reverse().map(async (recent): Promise<ScheduledRun> => {
+      const { workflowId, firstExecutionRunId } = recent.action.workflow;
+      return {
+        scheduledAt: recent.scheduledAt.toISOString(),
+        workflowId,
+        outcome: await outcomeOf(client, workflowId, firstExecutionRunId),
+      };
+    }),
+  );
+  const next = schedule.state.paused ? [] : schedule.info.nextActionTimes.slice(0, 3);
+  if (json) {
+    return writeJson({
+      scheduleId,
+      namespace: client.options.namespace,
+      starts: startsText(schedule),
+      paused: schedule.state.paused,
+      note: schedule.state.note ?? null,
+      nextTimes: next.map((time) => time.toISOString()),
+      started: schedule.info.numActionsTaken,
+      skippedOverlap: schedule.info.numActionsSkippedOverlap,
+      missedCatchupWindow: schedule.info.numActionsMissedCatchupWindow,
+      runs,
+    });
+  }
+  await writeLine(scheduleText(schedule, next));
+  if (runs.length === 0) return;
+  await writeLine(`\n${table([{ title: 'due' }, { title: 'outcome' }, { title: 'workflow' }], runs.map(runCells))}`);
+}
+
+function scheduleText(schedule: ScheduleDescription, next: Date[]): string {
+  const { state, info, policies } = schedule;
+  return facts([
+    ['schedule', `${scheduleId}: starts ${startsText(schedule)}`],
+    [
+      'state',
+      state.paused ? `paused${state.note ? ` (${state.note})` : ''}; \`meterfold schedule resume\` goes on` : 'active',
+    ],
+    ['next', next.length === 0 ? 'none' : next.map(moment).join(', ')],
+    ['price', "of the workers' settings at the time of the run"],
+    ['after an outage', `a start is made up for within ${durationText(policies.catchupWindow)}`],
+    [
+      'so far',
+      `${counted(info.numActionsTaken, 'run')} started, ${grouped(info.numActionsSkippedOverlap)} left out beside a running one, ` +
+        `${grouped(info.numActionsMissedCatchupWindow)} missed`,
+    ],
+  ]);
+}
+
+/** "every 5m", "by cron 0 3 * * * (Europe/Berlin)". The server keeps a cron expression as the comment of a calendar. */
+function startsText({ spec }: ScheduleDescription): string {
+  const interval = spec.intervals?.[0];
+  if (interval !== undefined) return `every ${durationText(Number(interval.every))}`;
+  const cron = spec.calendars?.[0]?.comment ?? 'a calendar';
+  return `by cron ${printable(cron)} (${spec.timezone || 'UTC'})`;
+}
+
+function runCells(run: ScheduledRun): string[] {
+  return [moment(new Date(run.scheduledAt)), run.outcome, run.workflowId];
+}
+
+async function outcomeOf(client: Client, workflowId: string, firstExecutionRunId: string): Promise<string> {
+  const handle = client.workflow.getHandle(workflowId, firstExecutionRunId);
+  try {
+    const { status } = await handle.describe();
+    if (status.name !== 'COMPLETED') return status.name.toLowerCase().replace('_', ' ');
+    const result = (await handle.result()) as BillingRunResult;
+    if (result.status === 'skipped') return result.message;
+    return `run ${result.runId} published: ${counted(result.calls, 'call')}, ${grouped(result.amount)} ${result.currency}`;
+  } catch (error) {
+    if ((error as Error).name === 'WorkflowNotFoundError') return "no longer in Temporal's history";
+    throw error;
+  }
+}
+
+async function pauseSchedule(client: Client, note: string) {
+  await client.schedule.getHandle(scheduleId).pause(note);
+  await writeLine(`Paused schedule ${scheduleId}; \`meterfold schedule resume\` goes on.`);
+}
+
+async function resumeSchedule(client: Client) {
+  await client.schedule.getHandle(scheduleId).unpause('resumed by `meterfold schedule resume`');
+  await writeLine(`Resumed schedule ${scheduleId}.`);
+}
+
+async function triggerSchedule(client: Client) {
+  const handle = client.schedule.getHandle(scheduleId);
+  const before = await handle.describe();
+  await handle.trigger('SKIP');
+  const deadline = Date.now() + triggerMs;
+  while (Date.now() < deadline) {
+    const { info } = await handle.describe();
+    const started = info.recentActions.at(-1);
+    if (info.numActionsTaken > before.info.numActionsTaken && started !== undefined) {
+      return writeLine(`Started workflow ${started.action.workflow.workflowId}.`);
+    }
+    if (info.numActionsSkippedOverlap > before.info.numActionsSkippedOverlap) {
+      return writeLine('Nothing started: a run of this schedule is under way, and bills what there is.');
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new CommandError(
+    'Temporal took the request, but has not started a run yet: look again with `meterfold schedule show`.',
+  );
+}
+
+async function removeSchedule(client: Client) {
+  await client.schedule.getHandle(scheduleId).delete();
+  await writeLine(`Removed schedule ${scheduleId}.`);
+}

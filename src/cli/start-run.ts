@@ -1,0 +1,30 @@
+/** Starts billing runs, by the CLI and the demo alike. */
+import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { TASK_QUEUE } from '../config.js';
+import type { billingRun } from '../workflows/billing-run.js';
+import type { BillingRunInput } from '../workflows/messages.js';
+
+export type RunHandle = WorkflowHandleWithFirstExecutionRunId<typeof billingRun>;
+
+/** A run that hangs for longer is ended by Temporal; the next one takes over. */
+const EXECUTION_TIMEOUT = '12h';
+
+/** Starts a run. Its workflow id names the moment: any number may be started, and PostgreSQL lets one of them bill. */
+export function startRun(client: Client, input: BillingRunInput, workflowId = `meterfold-run-${new Date().toISOString()}`): Promise<RunHandle> {
+  return client.workflow.start<typeof billingRun>('billingRun', {
+    taskQueue: TASK_QUEUE,
+    workflowId,
+    args: [input],
+    workflowExecutionTimeout: EXECUTION_TIMEOUT,
+    staticSummary: 'meterfold: bill all calls since the last run',
+    memo: { startedBy: 'meterfold run' },
+  });
+}
+
+/** Says so if nobody polls the task queue: the run would wait, and its starter wonder. */
+export async function warnWithoutWorkers(client: Client, say: (line: string) => void): Promise<void> {
+  const { pollers } = await client.workflowService
+    .describeTaskQueue({ namespace: client.options.namespace, taskQueue: { name: TASK_QUEUE }, taskQueueType: 1 })
+    .catch(() => ({ pollers: undefined }));
+  if (pollers?.length === 0) say(`No worker polls the task queue "${TASK_QUEUE}": the run waits until one does. Start it by \`meterfold worker\`.`);
+}

@@ -1,0 +1,139 @@
+/**
+ * The environment, parsed and validated once, at the start; all faults are reported together.
+ *
+ * Temporal's own variables and profiles (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TLS, …) are read by its
+ * environment configuration library; everything else is named here, and documented in the README's table.
+ */
+import { availableParallelism } from 'node:os';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import type { NativeConnectionOptions } from '@temporalio/worker';
+import { z } from 'zod';
+import { DecimalError, parsePrice } from './domain/money.js';
+import type { BillingTerms } from './domain/terms.js';
+
+/** Wrong use or a wrong setting: shown as it is, exit code 2. */
+export class SettingsError extends Error {
+  override name = 'SettingsError';
+}
+
+export interface WorkerSettings {
+  /** Activities at a time in one process. */
+  slots: number;
+  /** Longest wait for writers that were under way when a run sealed its end. */
+  sealWaitMs: number;
+  /** How old the lease of a run may be before a run whose owner can't be asked about is given up. */
+  leaseMs: number;
+  /** How long a stopping worker lets its running activities go on. */
+  graceMs: number;
+  /** Calls held in memory by one map activity at a time. */
+  spillCalls: number;
+  /** Bytes of segments held in memory by one reduce activity at a time. */
+  passBytes: number;
+}
+
+export interface TemporalSettings {
+  address: string;
+  namespace: string;
+  connection: NativeConnectionOptions;
+}
+
+export interface Config {
+  databaseUrl: string;
+  temporal: TemporalSettings;
+  terms: BillingTerms;
+  /** The terms that the environment names itself; a run started from here carries just these. */
+  explicitTerms: Partial<BillingTerms>;
+  worker: WorkerSettings;
+  logLevel: string;
+}
+
+export const TASK_QUEUE = 'billing';
+export const WORKFLOW_TYPE = 'billingRun';
+
+const DEFAULT_TERMS: BillingTerms = { callsPerCycle: 5, pricePerUnit: '0.0004', currency: 'USD' };
+
+const wholeNumber = (low: number, high: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${low} to ${high}`)
+    .transform(Number)
+    .refine((value) => value >= low && value <= high, `must be a whole number from ${low} to ${high}`);
+
+const price = z.string().transform((text, context) => {
+  try {
+    return parsePrice(text).text;
+  } catch (error) {
+    if (!(error instanceof DecimalError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+    return z.NEVER;
+  }
+});
+
+const currency = z.string().regex(/^[A-Z]{3}$/, 'must be a three-letter ISO 4217 code in capitals, like USD');
+
+/** How the terms look wherever they come from: the environment or a workflow's input. */
+export const termsSchema = z.object({ callsPerCycle: z.int().min(1).max(1000), pricePerUnit: price, currency });
+
+const environmentSchema = z.object({
+  DATABASE_URL: z
+    .string({ error: 'is not set; give a PostgreSQL URL like postgres://user:password@host:5432/database' })
+    .regex(/^postgres(ql)?:\/\//, 'must be a PostgreSQL URL like postgres://user:password@host:5432/database'),
+  PRICE_PER_UNIT: price.optional(),
+  CURRENCY: currency.optional(),
+  CALLS_PER_CYCLE: wholeNumber(1, 1000).optional(),
+  WORKER_SLOTS: wholeNumber(1, 64).default(Math.min(64, availableParallelism())),
+  SEAL_WAIT_SECONDS: wholeNumber(0, 3600).default(10),
+  LEASE_SECONDS: wholeNumber(5, 86400).default(60),
+  SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 3600).default(20),
+  SPILL_CALLS: wholeNumber(1, 2_000_000).default(500_000),
+  REDUCE_PASS_BYTES: wholeNumber(1, 268_435_456).default(16_777_216),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'must be one of fatal, error, warn, info, debug, trace')
+    .default('info'),
+});
+
+/** Reads the settings. Empty variables count as unset. Throws SettingsError that names every fault. */
+export function loadConfig(environment: NodeJS.ProcessEnv): Config {
+  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = environmentSchema.safeParse(set);
+  const faults = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+  let temporal: TemporalSettings | undefined;
+  try {
+    temporal = loadTemporal(set as Record<string, string>);
+  } catch (error) {
+    faults.push(`Temporal's settings (TEMPORAL_*): ${(error as Error).message}`);
+  }
+  if (!parsed.success || temporal === undefined) throw new SettingsError(settingsMessage(faults));
+
+  const env = parsed.data;
+  const explicitTerms: Partial<BillingTerms> = {
+    ...(env.CALLS_PER_CYCLE === undefined ? {} : { callsPerCycle: env.CALLS_PER_CYCLE }),
+    ...(env.PRICE_PER_UNIT === undefined ? {} : { pricePerUnit: env.PRICE_PER_UNIT }),
+    ...(env.CURRENCY === undefined ? {} : { currency: env.CURRENCY }),
+  };
+  return {
+    databaseUrl: env.DATABASE_URL,
+    temporal,
+    terms: { ...DEFAULT_TERMS, ...explicitTerms },
+    explicitTerms,
+    worker: {
+      slots: env.WORKER_SLOTS,
+      sealWaitMs: env.SEAL_WAIT_SECONDS * 1000,
+      leaseMs: env.LEASE_SECONDS * 1000,
+      graceMs: env.SHUTDOWN_GRACE_SECONDS * 1000,
+      spillCalls: env.SPILL_CALLS,
+      passBytes: env.REDUCE_PASS_BYTES,
+    },
+    logLevel: env.LOG_LEVEL,
+  };
+}
+
+function loadTemporal(env: Record<string, string>): TemporalSettings {
+  const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: env });
+  const address = connectionOptions.address ?? 'localhost:7233';
+  return { address, namespace: namespace ?? 'default', connection: { ...connectionOptions, address } };
+}
+
+function settingsMessage(faults: string[]): string {
+  return faults.length === 1 ? `Wrong setting: ${faults[0]}` : `Wrong settings:\n${faults.map((fault) => `  ${fault}`).join('\n')}`;
+}

@@ -1,0 +1,83 @@
+/**
+ * Attempts: which server process works for which activity. A frozen worker in the middle of COPY keeps its locks, and no time-out
+ * of PostgreSQL fires there; ending its server process frees them at once. So each attempt first stores its own, in a
+ * transaction of its own, and ends those of earlier attempts of the same activity.
+ */
+import type { Client, Pool, Queryable } from './pool.js';
+
+/**
+ * Runs `work` in one transaction on a connection of its own, as the newest attempt of the activity. If `signal` aborts, the
+ * server process is ended, and with it the transaction.
+ */
+export async function attempt<T>(
+  pool: Pool,
+  of: { runId: bigint; activityId: string },
+  signal: AbortSignal,
+  work: (client: Client, backendPid: number) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  const client = await pool.connect();
+  let released = false;
+  const release = (broken?: Error) => {
+    if (!released) client.release(broken);
+    released = true;
+  };
+  let pid: number | undefined;
+  const stop = () => {
+    release(new Error('aborted'));
+    if (pid !== undefined) pool.query('select pg_terminate_backend($1)', [pid]).catch(() => {});
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const own = await register(client, of.runId, of.activityId);
+    pid = own.pid;
+    await client.query('begin');
+    const result = await work(client, own.pid);
+    await client.query({
+      name: 'end-attempt',
+      text: 'delete from meterfold.attempts where attempt_id = $1',
+      values: [own.attemptId],
+    });
+    await client.query('commit');
+    release();
+    return result;
+  } catch (error) {
+    release(error as Error);
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Ends the server processes of all attempts that still work on the run, but for `exceptPid`. */
+export async function endAttempts(db: Queryable, runId: bigint, exceptPid: number): Promise<void> {
+  await db.query(
+    `select pg_terminate_backend(attempt.backend_pid)
+       from meterfold.attempts attempt
+       join pg_stat_activity backend on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
+      where attempt.run_id = $1 and attempt.backend_pid <> $2`,
+    [runId.toString(), exceptPid],
+  );
+}
+
+async function register(client: Client, runId: bigint, activityId: string): Promise<{ attemptId: string; pid: number }> {
+  // Not waiting for the disk: a server that forgets this row has ended the process that it names.
+  const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>({
+    name: 'register-attempt',
+    text: `
+      with hurry as (select set_config('synchronous_commit', 'off', true)),
+           earlier as (
+             select pg_terminate_backend(attempt.backend_pid)
+               from meterfold.attempts attempt
+               join pg_stat_activity backend
+                 on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
+              where attempt.run_id = $1 and attempt.activity_id = $2 and attempt.backend_pid <> pg_backend_pid())
+      insert into meterfold.attempts (run_id, activity_id, backend_pid, backend_start)
+      select $1, $2, own.pid, own.backend_start
+        from hurry, (select count(*) from earlier) ended, pg_stat_activity own
+       where own.pid = pg_backend_pid()
+      returning attempt_id, backend_pid`,
+    values: [runId.toString(), activityId],
+  });
+  return { attemptId: rows[0].attempt_id, pid: rows[0].backend_pid };
+}

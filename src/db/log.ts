@@ -1,0 +1,165 @@
+/**
+ * The log as meterfold reads it: the rows of a partition in order, where there are rows at all, and an independent count.
+ */
+import type { PartitionMap, Spill } from '../domain/map.js';
+import { type Positions, totalWidth, width } from '../domain/partitions.js';
+import type { RecountOutcome } from '../domain/proof.js';
+import { USER_BYTES_MAX } from '../domain/segment.js';
+import { copyOut } from './copy-out.js';
+import { type Client, one, type Queryable } from './pool.js';
+
+/** A row that breaks what the log promises; the run stops and names it. */
+export class BadCallError extends Error {
+  override name = 'BadCallError';
+}
+
+const USAGE_HI_MAX = Math.floor(1e15 / 4294967296);
+// Microseconds since 2000-01-01.
+const CALLED_AT_MIN = (Date.UTC(1970) - Date.UTC(2000)) * 1000;
+const CALLED_AT_END = (Date.UTC(2100) - Date.UTC(2000)) * 1000;
+
+/** The rows of a range come in the order of ids only by the index, and cheapest so; without statistics the planner might sort. */
+const PLAN_BY_INDEX = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort', 'jit'];
+
+/**
+ * Streams the calls of a partition into `map`, in the order of their ids, and yields a spill for every memory-full. A COPY can't
+ * wait while its spill is stored on the same connection, so there is one COPY a spill.
+ */
+export async function* readPartition(
+  client: Client,
+  partition: Positions,
+  map: PartitionMap,
+  progress: { calls: number },
+): AsyncGenerator<Spill> {
+  await client.query(`${PLAN_BY_INDEX.map((name) => `set local ${name} = off`).join('; ')}; set local max_parallel_workers_per_gather = 0`);
+  let limit = map.callsMax;
+  let first = partition.first;
+  while (first <= partition.last) {
+    const before = map.calls;
+    let overflowed = false;
+    // COPY takes no parameters; a bigint can put nothing but digits into the text.
+    const sql = `
+      copy (select id, user_id, usage, called_at
+              from public.api_logs
+             where id >= ${BigInt(first)} and id <= ${BigInt(partition.last)}
+             order by id
+             limit ${limit})
+        to stdout (format binary)`;
+    const rows = await copyOut(client, sql, 4, (view, at) => {
+      overflowed ||= map.full;
+      if (overflowed) return;
+      takeCall(view, at, map);
+      progress.calls = map.calls;
+    });
+    const taken = map.calls - before;
+    if (taken > 0) yield map.spill();
+    if (!overflowed && rows < limit) return;
+    first = map.lastPosition + 1n;
+    // Long user ids have filled the memory before the calls did: ask for no more than fitted.
+    if (overflowed) limit = taken;
+  }
+}
+
+/** One row: id as int32 length 8 and int64; user_id as int32 length and bytes; usage and called_at as id. */
+function takeCall(view: DataView, at: number, map: PartitionMap): void {
+  const idHi = view.getInt32(at + 4);
+  const idLo = view.getInt32(at + 8);
+  const userLength = view.getInt32(at + 12);
+  const userStart = at + 16;
+  if (userLength < 1 || userLength > USER_BYTES_MAX) throw badCall(idHi, idLo, 'user_id must have 1 to 256 bytes');
+  const usageAt = userStart + userLength;
+  const usageHi = view.getInt32(usageAt + 4);
+  if (view.getInt32(usageAt) !== 8 || usageHi < 0 || usageHi > USAGE_HI_MAX) {
+    throw badCall(idHi, idLo, 'usage must be a number from 0 to 10^15');
+  }
+  const usageLo = view.getInt32(usageAt + 8);
+  if (view.getInt32(usageAt + 12) !== 8) throw badCall(idHi, idLo, 'called_at must not be null');
+  const calledAt = view.getInt32(usageAt + 16) * 4294967296 + view.getUint32(usageAt + 20);
+  if (calledAt < CALLED_AT_MIN || calledAt >= CALLED_AT_END) throw badCall(idHi, idLo, 'called_at must lie in 1970 to 2099');
+  map.add(view, userStart, userLength, idHi, idLo, usageHi, usageLo, calledAt);
+}
+
+function badCall(idHi: number, idLo: number, reason: string): BadCallError {
+  const id = (BigInt(idHi) << 32n) | BigInt(idLo >>> 0);
+  return new BadCallError(`call ${id} in public.api_logs: ${reason}`);
+}
+
+/** Counts a range by plain SQL that shares nothing with map and reduce. */
+export async function recountRange(client: Client, range: Positions): Promise<RecountOutcome> {
+  const result = await client.query<RecountOutcome>(
+    `select count(*)::text as calls, coalesce(sum(usage), 0)::text as usage
+       from public.api_logs
+      where id >= $1 and id <= $2`,
+    [range.first.toString(), range.last.toString()],
+  );
+  return one(result);
+}
+
+const EXTENTS_MAX = 1024;
+const EXTENTS_WANTED = 64n;
+/** A stretch this narrow is not looked into any further. */
+const EXTENT_WIDTH_MIN = 50_000n;
+const SAMPLES = 32;
+const SAMPLE_WIDTH = 256;
+
+/**
+ * Finds the stretches of a range that hold calls. Ids may have gaps of any size; a cut of the bare range could give one
+ * partition all the calls. Wide stretches are halved, and each half shrinks to its own first and last call, found by the
+ * index; a few dozen probes, whatever the size of the log.
+ */
+export async function findExtents(db: Queryable, range: Positions): Promise<Positions[]> {
+  let extents = await shrink(db, [range]);
+  while (extents.length < EXTENTS_MAX) {
+    const each = totalWidth(extents) / EXTENTS_WANTED;
+    const widthMax = each > EXTENT_WIDTH_MIN ? each : EXTENT_WIDTH_MIN;
+    if (extents.every((extent) => width(extent) <= widthMax)) break;
+    const halves = extents.flatMap((extent) => (width(extent) > widthMax ? halve(extent) : [extent]));
+    extents = await shrink(db, halves);
+  }
+  return extents;
+}
+
+function halve({ first, last }: Positions): Positions[] {
+  const middle = first + (last - first) / 2n;
+  return [
+    { first, last: middle },
+    { first: middle + 1n, last },
+  ];
+}
+
+async function shrink(db: Queryable, extents: Positions[]): Promise<Positions[]> {
+  const { rows } = await db.query<{ first: string; last: string }>(
+    `select edge.first, edge.last
+       from unnest($1::bigint[], $2::bigint[]) with ordinality as extent (first, last, number)
+      cross join lateral (
+            select (select id from public.api_logs where id between extent.first and extent.last order by id limit 1) as first,
+                   (select id from public.api_logs where id between extent.first and extent.last order by id desc limit 1) as last
+            ) edge
+      where edge.first is not null
+      order by extent.number`,
+    [extents.map((extent) => extent.first.toString()), extents.map((extent) => extent.last.toString())],
+  );
+  return rows.map((row) => ({ first: BigInt(row.first), last: BigInt(row.last) }));
+}
+
+/** Estimates the number of calls in the extents from a few samples of how densely their positions are used. */
+export async function estimateCalls(db: Queryable, extents: Positions[]): Promise<number> {
+  const total = totalWidth(extents);
+  if (total <= EXTENT_WIDTH_MIN) return Number(total);
+  const sampled = Array.from({ length: SAMPLES }, (_, i) => extents[Math.floor((i * extents.length) / SAMPLES)]);
+  const starts = sampled.map(({ first, last }, i) => first + ((last - first) * BigInt(i)) / BigInt(SAMPLES));
+  const ends = starts.map((start, i) => {
+    const end = start + BigInt(SAMPLE_WIDTH - 1);
+    return end < sampled[i].last ? end : sampled[i].last;
+  });
+  const { calls } = one(
+    await db.query<{ calls: string }>(
+      `select coalesce(sum(own.calls), 0) as calls
+         from unnest($1::bigint[], $2::bigint[]) as sample (first, last)
+        cross join lateral (select count(*) as calls from public.api_logs where id between sample.first and sample.last) own`,
+      [starts.map(String), ends.map(String)],
+    ),
+  );
+  const positions = starts.reduce((sum, start, i) => sum + Number(ends[i] - start + 1n), 0);
+  return Math.max(1, Math.ceil((Number(total) * Number(calls)) / positions));
+}

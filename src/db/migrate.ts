@@ -1,0 +1,187 @@
+/**
+ * Migrations: the numbered SQL files beside this one, each applied once, in order, in a transaction of its own.
+ *
+ * Several processes may start at once. Whoever migrates holds an advisory lock until its transaction ends; the others ask
+ * for it again and again, each time in a short transaction. Waiting inside pg_advisory_lock() would hold a snapshot
+ * for as long, and a `create index concurrently` of the one at work would wait for it: a deadlock. A lock that belongs to a
+ * transaction also works through a pooler, and is gone with a process that dies.
+ *
+ * A log that somebody made by hand before the first migration is taken over if it can be billed from (src/db/log-faults.ts
+ * says what that needs); the CHECKs of 0001-log.sql are added to it, as rows that break them could not be billed.
+ * Otherwise nothing is touched, and the error lists what to mend.
+ */
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type LogFault, logExists, logFaults } from './log-faults.js';
+import { type Client, one, type Pool, type Queryable, transaction } from './pool.js';
+
+/** The schema can't be brought up to date; the message says why and what to do. */
+export class MigrationError extends Error {
+  override name = 'MigrationError';
+}
+
+/** Oldest PostgreSQL major version that the SQL is written for. */
+export const serverVersionMin = 15;
+
+interface Migration {
+  number: number;
+  /** File name without its ending: "0002-runs". */
+  name: string;
+  sql: string;
+  checksum: string;
+}
+
+const directory = new URL('./migrations/', import.meta.url);
+/** "meterfold" in ASCII, as one number: the advisory lock's key, the same in every version. */
+const lockKey = '0x6d65746572666f';
+const lockPollMs = 100;
+const lockWaitMs = 600_000;
+
+/** Applies what is missing. `applied` are the names applied by this call, `current` all that the database has now. */
+export async function migrate(pool: Pool): Promise<{ applied: string[]; current: string[] }> {
+  const migrations = await readMigrations();
+  const applied: string[] = [];
+  const deadline = Date.now() + lockWaitMs;
+  for (;;) {
+    const step = await transaction(pool, (client) => applyNext(client, migrations));
+    if (step === 'up to date') return { applied, current: migrations.map((migration) => migration.name) };
+    if (step !== 'locked') {
+      applied.push(step.name);
+      continue;
+    }
+    if (Date.now() > deadline) {
+      throw new MigrationError(
+        `Another process has been migrating this database for ${lockWaitMs / 60_000} minutes: let it end, then try again.`,
+      );
+    }
+    await delay(lockPollMs);
+  }
+}
+
+/** Names of the migrations that the database lacks, in order. Throws MigrationError where migrate() could not help. */
+export async function pendingMigrations(queryable: Queryable): Promise<string[]> {
+  const migrations = await readMigrations();
+  return pendingOf(migrations, await appliedMigrations(queryable)).map((migration) => migration.name);
+}
+
+async function applyNext(client: Client, migrations: Migration[]): Promise<Migration | 'locked' | 'up to date'> {
+  await checkServer(client);
+  const lock = one(await client.query<{ held: boolean }>(`select pg_try_advisory_xact_lock(${lockKey}) as held`));
+  if (!lock.held) return 'locked';
+
+  // Under the lock, each statement sees what the process that held it before has committed.
+  const next = pendingOf(migrations, await appliedMigrations(client))[0];
+  if (next === undefined) return 'up to date';
+  if (next.number === 1) await createMigrationsTable(client);
+  if (next.number === 1 && (await logExists(client))) await adoptLog(client);
+  else await client.query(next.sql);
+  await client.query('insert into meterfold.migrations (number, name, checksum) values ($1, $2, $3)', [
+    next.number,
+    next.name,
+    next.checksum,
+  ]);
+  return next;
+}
+
+async function createMigrationsTable(client: Client) {
+  await client.query(`
+    create schema if not exists meterfold;
+    create table if not exists meterfold.migrations (
+      number     integer primary key check (number > 0),
+      name       text not null,
+      checksum   text not null,
+      applied_at timestamptz not null default now()
+    )`);
+}
+
+/** Takes over a log that was there before: as it is, but for the CHECKs that billing relies on. */
+async function adoptLog(client: Client) {
+  const faults = await logFaults(client);
+  if (faults.length > 0) throw new MigrationError(unfitLogMessage(faults));
+  try {
+    await client.query(`
+      alter table public.api_logs add constraint api_logs_billable check (
+            id > 0
+        and octet_length(user_id) between 1 and 256
+        and usage between 0 and 1000000000000000
+        and called_at >= '1900-01-01 00:00:00+00' and called_at < '2200-01-01 00:00:00+00')`);
+  } catch (cause) {
+    if ((cause as { code?: string }).code !== '23514') throw cause;
+    throw new MigrationError(
+      'The table public.api_logs, made before meterfold, holds calls that cannot be billed. Each needs an id above 0, ' +
+        'a user_id of 1 to 256 bytes, a usage from 0 to 10^15 and a called_at from 1900 to 2199: mend or remove the others, then migrate again.',
+      { cause },
+    );
+  }
+}
+
+function unfitLogMessage(faults: LogFault[]): string {
+  const lines = faults.map((fault) => `  ${fault.what}: ${fault.fix}`);
+  return [
+    'The table public.api_logs was there before meterfold and cannot be billed from as it is. Mend it, or rename it to have one made:',
+    ...lines,
+  ].join('\n');
+}
+
+async function appliedMigrations(queryable: Queryable): Promise<Omit<Migration, 'sql'>[]> {
+  const table = one(
+    await queryable.query<{ found: boolean }>("select to_regclass('meterfold.migrations') is not null as found"),
+  );
+  if (!table.found) return [];
+  const { rows } = await queryable.query<Omit<Migration, 'sql'>>(
+    'select number, name, checksum from meterfold.migrations order by number',
+  );
+  return rows;
+}
+
+/** What is still to be applied. A migration that was applied is history: it may neither change nor be unknown. */
+function pendingOf(migrations: Migration[], applied: Omit<Migration, 'sql'>[]): Migration[] {
+  const checksums = new Map(applied.map((migration) => [migration.number, migration.checksum]));
+  for (const { number, name } of applied) {
+    if (!migrations.some((migration) => migration.number === number)) {
+      throw new MigrationError(`The database has migration ${name}, made by a newer meterfold: upgrade this one.`);
+    }
+  }
+  for (const { number, name, checksum } of migrations) {
+    if (checksums.has(number) && checksums.get(number) !== checksum) {
+      throw new MigrationError(
+        `Migration ${name} was changed after it was applied to this database: put the file back as it was, and make the change in a new migration.`,
+      );
+    }
+  }
+  return migrations.filter((migration) => !checksums.has(migration.number));
+}
+
+async function checkServer(queryable: Queryable) {
+  const server = one(
+    await queryable.query<{ version: string; major: number; encoding: string; database: string }>(`
+      select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
+             current_setting('server_encoding') as encoding, current_database() as database`),
+  );
+  if (server.major < serverVersionMin) {
+    throw new MigrationError(`PostgreSQL ${server.version} is too old: meterfold needs ${serverVersionMin} or newer.`);
+  }
+  if (server.encoding !== 'UTF8') {
+    throw new MigrationError(
+      `The database "${server.database}" stores text as ${server.encoding}; meterfold needs UTF8. Create one with: ` +
+        "create database meterfold encoding 'UTF8' template template0",
+    );
+  }
+}
+
+async function readMigrations(): Promise<Migration[]> {
+  const files = (await readdir(directory)).filter((file) => /^\d{4}-[a-z0-9-]+\.sql$/.test(file)).sort();
+  return Promise.all(
+    files.map(async (file) => {
+      // A checkout may have turned line ends; that is no change of the migration.
+      const sql = (await readFile(new URL(file, directory), 'utf8')).replaceAll('\r\n', '\n');
+      return {
+        number: Number(file.slice(0, 4)),
+        name: file.replace(/\.sql$/, ''),
+        sql,
+        checksum: createHash('sha256').update(sql).digest('hex'),
+      };
+    }),
+  );
+}

@@ -1,0 +1,86 @@
+-- What a run writes while it folds calls into cycles. Every row carries its run; rows of a run that is not
+-- published do not exist for any reader.
+
+-- Segments: what map hands to reduce. A spill is one memory-full of a partition: the segments of all hash buckets,
+-- in bucket order. bucket_index has 4,097 entries of 8 bytes, (start in data, CRC-32 of the bucket): a shard of any range
+-- of buckets reads its slices with substring(), for which data must lie uncompressed.
+create table meterfold.segments (
+  run_id        bigint not null references meterfold.runs,
+  partition     integer not null,
+  spill         integer not null,
+  base_position bigint not null,
+  bucket_index  bytea not null,
+  data          bytea not null,
+  primary key (run_id, partition, spill)
+);
+alter table meterfold.segments alter column data set storage external;
+alter table meterfold.segments alter column bucket_index set storage external;
+
+-- Tails: a user's open cycle after a run that saw calls of that user. Append-only; the newest published one counts.
+create table meterfold.tails (
+  run_id          bigint not null,
+  next_cycle      bigint not null check (next_cycle >= 1),
+  usage           bigint not null check (usage >= 0),
+  first_call_id   bigint,
+  first_called_at timestamptz,
+  calls           smallint not null check (calls >= 0),
+  user_id         text collate "C" not null,
+  primary key (user_id, run_id),
+  check ((calls = 0) = (first_call_id is null) and (calls = 0) = (first_called_at is null) and (calls > 0 or usage = 0))
+);
+
+create index tails_of_run on meterfold.tails using brin (run_id) with (pages_per_range = 32);
+
+-- Billing records, packed: up to 96 consecutive cycles of one user that one run closed. Five arrays of one length;
+-- two full rows fill a page. The amount is usage × the run's price, computed in the view.
+create table meterfold.records (
+  run_id           bigint not null,
+  first_cycle      bigint not null check (first_cycle >= 1),
+  user_id          text collate "C" not null,
+  usages           bigint[] not null,
+  first_call_ids   bigint[] not null,
+  last_call_ids    bigint[] not null,
+  first_called_ats timestamptz[] not null,
+  last_called_ats  timestamptz[] not null,
+  primary key (user_id, first_cycle)
+);
+alter table meterfold.records
+  alter column usages set storage plain,
+  alter column first_call_ids set storage plain,
+  alter column last_call_ids set storage plain,
+  alter column first_called_ats set storage plain,
+  alter column last_called_ats set storage plain;
+
+create index records_of_run on meterfold.records using brin (run_id) with (pages_per_range = 32);
+
+create view public.billing_records as
+select packed.user_id,
+       packed.first_cycle + cycle.ordinality - 1 as cycle_number,
+       run.calls_per_cycle::integer as calls,
+       cycle.usage,
+       cycle.usage * run.price_per_unit as amount,
+       run.currency,
+       cycle.first_call_id,
+       cycle.last_call_id,
+       cycle.first_called_at,
+       cycle.last_called_at,
+       packed.run_id
+  from meterfold.records packed
+  join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
+ cross join lateral unnest(packed.usages, packed.first_call_ids, packed.last_call_ids,
+                           packed.first_called_ats, packed.last_called_ats)
+       with ordinality as cycle (usage, first_call_id, last_call_id, first_called_at, last_called_at, ordinality);
+
+comment on view public.billing_records is 'One row per closed billing cycle of a published run.';
+
+create view public.open_cycles as
+select distinct on (tail.user_id)
+       tail.user_id,
+       tail.next_cycle as next_cycle_number,
+       tail.calls::integer as calls,
+       tail.usage
+  from meterfold.tails tail
+  join meterfold.runs run on run.run_id = tail.run_id and run.state = 'published'
+ order by tail.user_id, tail.run_id desc;
+
+comment on view public.open_cycles is 'Each user''s open cycle: its last calls, not billed yet.';

@@ -1,0 +1,93 @@
+/**
+ * Connections. One pool a process; every session speaks UTC and ISO dates, so that text read from the database means
+ * the same everywhere. bigint and numeric arrive as strings and stay exact.
+ */
+import pg from 'pg';
+import { parseIntoClientConfig } from 'pg-connection-string';
+import { createReadSocket } from './read-socket.js';
+
+export type Pool = pg.Pool;
+export type Client = pg.PoolClient;
+/** What runs a query: a pool, or one client inside a transaction. */
+export type Queryable = Pick<pg.Pool, 'query'>;
+
+export interface PoolOptions {
+  applicationName: string;
+  connectionsMax: number;
+}
+
+const SESSION_OPTIONS = '-c timezone=UTC -c datestyle=ISO';
+
+/**
+ * Opens a pool on a libpq URL. sslmode means what libpq says it means, sockets included (?host=/var/run/postgresql).
+ * Nothing is connected yet, except for sslmode=prefer, which has to ask the server whether it speaks TLS.
+ */
+export async function openPool(databaseUrl: string, options: PoolOptions): Promise<Pool> {
+  const given = await clientConfig(databaseUrl);
+  const config: pg.PoolConfig = {
+    ...given,
+    options: [given.options, SESSION_OPTIONS].filter(Boolean).join(' '),
+    application_name: options.applicationName,
+    max: options.connectionsMax,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+  };
+  if (config.ssl === undefined || config.ssl === false) config.stream = createReadSocket;
+  const pool = new pg.Pool(config);
+  // A connection that breaks while idle is replaced at its next use; without a listener it would end the process.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+async function clientConfig(databaseUrl: string): Promise<pg.ClientConfig> {
+  const sslmode = new URL(databaseUrl).searchParams.get('sslmode');
+  const libpq = (url: string) => parseIntoClientConfig(withParameter(url, 'uselibpqcompat', 'true')) as pg.ClientConfig;
+  const plain = () => libpq(withParameter(databaseUrl, 'sslmode', 'disable'));
+  if (sslmode === null) return libpq(databaseUrl);
+  if (sslmode === 'allow') return plain();
+  if (sslmode !== 'prefer') return libpq(databaseUrl);
+
+  const encrypted = libpq(databaseUrl);
+  const probe = new pg.Client({ ...encrypted, connectionTimeoutMillis: 10_000 });
+  try {
+    await probe.connect();
+    return encrypted;
+  } catch (error) {
+    if ((error as Error).message.includes('does not support SSL')) return plain();
+    return encrypted;
+  } finally {
+    await probe.end().catch(() => {});
+  }
+}
+
+function withParameter(databaseUrl: string, name: string, value: string): string {
+  const url = new URL(databaseUrl);
+  url.searchParams.set(name, value);
+  return url.toString();
+}
+
+/** Runs `work` in one transaction on a connection of its own. A connection whose transaction failed is not used again. */
+export async function transaction<T>(pool: Pool, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('begin');
+    const result = await work(client);
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    broken = error as Error;
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** The only row of a result that has exactly one. */
+export function one<Row extends pg.QueryResultRow>(result: pg.QueryResult<Row>): Row {
+  const row = result.rows[0];
+  if (row === undefined || result.rows.length > 1) throw new Error(`expected one row, got ${result.rows.length}`);
+  return row;
+}

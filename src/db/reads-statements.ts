@@ -1,0 +1,117 @@
+/**
+ * Billing records as they are shown: a user's statement, a run's export, the largest bills. Only published runs exist here.
+ *
+ * These read the packed rows themselves, where the view `billing_records` would do the same: the order of cycles within a
+ * row is known to the planner only if it sees the row, and saves it sorting millions of cycles.
+ */
+import type { Client, Pool, Queryable } from './pool.js';
+import { batches, readSnapshot } from './snapshot.js';
+
+/** One closed billing cycle. bigints and decimals are strings, times are ISO 8601 in UTC with microseconds. */
+export interface BillingRecord {
+  userId: string;
+  cycleNumber: string;
+  calls: number;
+  usage: string;
+  amount: string;
+  currency: string;
+  firstCallId: string;
+  lastCallId: string;
+  firstCalledAt: string;
+  lastCalledAt: string;
+  runId: string;
+}
+
+/** A user's last 0–4 calls, not billed yet. */
+export interface OpenCycle {
+  nextCycleNumber: string;
+  calls: number;
+  usage: string;
+}
+
+export interface Statement {
+  /** Null for a user that no published run has seen. */
+  openCycle: OpenCycle | null;
+  /** By cycle number, in batches; to be read once. */
+  cycles: AsyncIterable<BillingRecord[]>;
+}
+
+const recordColumns = `
+  packed.user_id as "userId", packed.first_cycle + cycle.ordinality - 1 as "cycleNumber",
+  run.calls_per_cycle as calls, cycle.usage, trim_scale(cycle.usage * run.price_per_unit) as amount, run.currency,
+  cycle.first_call_id as "firstCallId", cycle.last_call_id as "lastCallId",
+  cycle.first_called_at::text as "firstCalledAt", cycle.last_called_at::text as "lastCalledAt", packed.run_id as "runId"`;
+
+const recordTables = `
+  meterfold.records packed
+  join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
+ cross join lateral unnest(packed.usages, packed.first_call_ids, packed.last_call_ids,
+                           packed.first_called_ats, packed.last_called_ats)
+       with ordinality as cycle (usage, first_call_id, last_call_id, first_called_at, last_called_at, ordinality)`;
+
+/** Reads a user's statement, all at one moment; `use` takes it while it streams. */
+export function readStatement<T>(pool: Pool, userId: string, use: (statement: Statement) => Promise<T>): Promise<T> {
+  return readSnapshot(pool, async (client) => {
+    const { rows } = await client.query<OpenCycle>(
+      `select next_cycle_number as "nextCycleNumber", calls, usage from public.open_cycles where user_id = $1`,
+      [userId],
+    );
+    const cycles = records(client, 'packed.user_id = $1 order by packed.first_cycle, cycle.ordinality', [userId]);
+    return use({ openCycle: rows[0] ?? null, cycles });
+  });
+}
+
+/** The records of a published run in batches, by user and cycle number; `use` takes them while they stream. */
+export function readRecordsOfRun<T>(
+  pool: Pool,
+  runId: string,
+  use: (records: AsyncIterable<BillingRecord[]>) => Promise<T>,
+): Promise<T> {
+  return readSnapshot(pool, (client) =>
+    use(records(client, 'packed.run_id = $1 order by packed.user_id, packed.first_cycle, cycle.ordinality', [runId])),
+  );
+}
+
+async function* records(client: Client, condition: string, values: unknown[]): AsyncGenerator<BillingRecord[]> {
+  const sql = `select ${recordColumns} from ${recordTables} where ${condition}`;
+  for await (const rows of batches<BillingRecord>(client, sql, values)) {
+    for (const row of rows) {
+      row.firstCalledAt = isoTime(row.firstCalledAt);
+      row.lastCalledAt = isoTime(row.lastCalledAt);
+    }
+    yield rows;
+  }
+}
+
+/** A session in UTC writes "2026-10-01 00:00:00.025+00". */
+function isoTime(text: string): string {
+  return `${text.slice(0, 10)}T${text.slice(11, -3)}Z`;
+}
+
+export interface Bill {
+  userId: string;
+  cycles: string;
+  usage: string;
+  amount: string;
+  currency: string;
+}
+
+/** The users with the largest total amounts; apart for each currency, as amounts of two can't be compared. */
+export async function topBills(queryable: Queryable, limit: number): Promise<Bill[]> {
+  const { rows } = await queryable.query<Bill>(
+    `with bills as (
+       select packed.user_id, run.currency, sum(cardinality(packed.usages)) as cycles, sum(row_usage.usage) as usage,
+              sum(row_usage.usage * run.price_per_unit) as amount
+         from meterfold.records packed
+         join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
+        cross join lateral (select sum(usage) as usage from unnest(packed.usages) as usage) row_usage
+        group by packed.user_id, run.currency
+     ), ranked as (
+       select bills.*, row_number() over (partition by currency order by amount desc, user_id) as place from bills
+     )
+     select user_id as "userId", cycles, usage, trim_scale(amount) as amount, currency
+       from ranked where place <= $1 order by currency, place`,
+    [limit],
+  );
+  return rows;
+}

@@ -1,0 +1,23 @@
+/** Billing records: written packed, up to 96 cycles of a user a row. What people read is the view public.billing_records. */
+import { type CycleBatch, RECORD_CYCLES_MAX } from '../domain/reduce.js';
+import { type SegmentCursor, USER_BYTES_MAX } from '../domain/segment.js';
+import type { RowBuffer } from './row-buffer.js';
+
+export const RECORDS_COPY = `
+  copy meterfold.records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_ats, last_called_ats)
+  from stdin (format binary)`;
+
+const COLUMNS = 8;
+const ROW_BYTES_MAX = 2 + 12 + 12 + 4 + USER_BYTES_MAX + 5 * (24 + 12 * RECORD_CYCLES_MAX);
+
+export function appendRecord(rows: RowBuffer, runId: number, user: SegmentCursor, batch: CycleBatch): void {
+  rows.beginRow(COLUMNS, ROW_BYTES_MAX);
+  rows.int8FromNumber(runId);
+  rows.int8FromNumber(batch.firstCycle);
+  rows.text(user.bytes, user.userStart, user.userLength);
+  rows.int8Array(batch.usages, batch.cycles);
+  rows.int8Array(batch.firstCallIds, batch.cycles);
+  rows.int8Array(batch.lastCallIds, batch.cycles);
+  rows.timestamptzArray(batch.firstCalledAts, batch.cycles);
+  rows.timestamptzArray(batch.lastCalledAts, batch.cycles);
+}

@@ -1,0 +1,130 @@
+/**
+ * Rows of a binary COPY, encoded without waiting into chunks that are sent when it suits. Chunks are used again once sent.
+ */
+import { BINARY_HEADER, BINARY_TRAILER, type CopyIn } from './copy-in.js';
+
+const CHUNK_BYTES = 256 * 1024;
+/** Full chunks from which the producer should stop to send them. */
+const PENDING_MAX = 4;
+
+const INT8_OID = 20;
+const TIMESTAMPTZ_OID = 1184;
+
+export class RowBuffer {
+  #bytes: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  #view = new DataView(this.#bytes.buffer);
+  #at = 0;
+  readonly #full: Buffer[] = [];
+  readonly #free: Buffer[] = [];
+
+  constructor() {
+    this.#bytes.set(BINARY_HEADER, 0);
+    this.#at = BINARY_HEADER.length;
+  }
+
+  /** True when enough is waiting to be sent. */
+  get ready(): boolean {
+    return this.#full.length >= PENDING_MAX;
+  }
+
+  /** Sends the full chunks. */
+  async drain(copy: CopyIn): Promise<void> {
+    for (let chunk = this.#full.shift(); chunk !== undefined; chunk = this.#full.shift()) {
+      await copy.write(chunk);
+      this.#free.push(Buffer.from(chunk.buffer));
+    }
+  }
+
+  /** Sends everything and ends the COPY; resolves with the number of rows stored. The buffer can then take a new COPY. */
+  async finish(copy: CopyIn): Promise<number> {
+    this.#reserve(BINARY_TRAILER.length);
+    this.#bytes.set(BINARY_TRAILER, this.#at);
+    this.#at += BINARY_TRAILER.length;
+    this.#nextChunk();
+    await this.drain(copy);
+    this.#bytes.set(BINARY_HEADER, 0);
+    this.#at = BINARY_HEADER.length;
+    return copy.finish();
+  }
+
+  /** Begins a row of that many columns, of at most `bytesMax` bytes. */
+  beginRow(columns: number, bytesMax: number): void {
+    this.#reserve(bytesMax);
+    this.#view.setInt16(this.#at, columns);
+    this.#at += 2;
+  }
+
+  int2(value: number): void {
+    this.#view.setInt32(this.#at, 2);
+    this.#view.setInt16(this.#at + 4, value);
+    this.#at += 6;
+  }
+
+  int8(hi: number, lo: number): void {
+    this.#view.setInt32(this.#at, 8);
+    this.#view.setInt32(this.#at + 4, hi);
+    this.#view.setInt32(this.#at + 8, lo);
+    this.#at += 12;
+  }
+
+  /** An integer that a double holds exactly: a cycle number, or microseconds since 2000. */
+  int8FromNumber(value: number): void {
+    const hi = Math.floor(value / 4294967296);
+    this.int8(hi, value - hi * 4294967296);
+  }
+
+  null(): void {
+    this.#view.setInt32(this.#at, -1);
+    this.#at += 4;
+  }
+
+  text(bytes: Uint8Array, start: number, length: number): void {
+    this.#view.setInt32(this.#at, length);
+    this.#at += 4;
+    for (let i = 0; i < length; i++) this.#bytes[this.#at + i] = bytes[start + i];
+    this.#at += length;
+  }
+
+  /** bigint[] of pairs of halves. */
+  int8Array(pairs: Int32Array, count: number): void {
+    this.#arrayHead(INT8_OID, count);
+    const view = this.#view;
+    let at = this.#at;
+    for (let i = 0; i < count; i++) {
+      view.setInt32(at, 8);
+      view.setInt32(at + 4, pairs[2 * i]);
+      view.setInt32(at + 8, pairs[2 * i + 1]);
+      at += 12;
+    }
+    this.#at = at;
+  }
+
+  /** timestamptz[] of microseconds since 2000. */
+  timestamptzArray(micros: Float64Array, count: number): void {
+    this.#arrayHead(TIMESTAMPTZ_OID, count);
+    for (let i = 0; i < count; i++) this.int8FromNumber(micros[i]);
+  }
+
+  /** One dimension, no nulls, lower bound 1. */
+  #arrayHead(elementOid: number, count: number): void {
+    const view = this.#view;
+    view.setInt32(this.#at, 20 + 12 * count);
+    view.setInt32(this.#at + 4, 1);
+    view.setInt32(this.#at + 8, 0);
+    view.setInt32(this.#at + 12, elementOid);
+    view.setInt32(this.#at + 16, count);
+    view.setInt32(this.#at + 20, 1);
+    this.#at += 24;
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#at + bytes > this.#bytes.length) this.#nextChunk();
+  }
+
+  #nextChunk(): void {
+    this.#full.push(this.#bytes.subarray(0, this.#at));
+    this.#bytes = this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    this.#view = new DataView(this.#bytes.buffer);
+    this.#at = 0;
+  }
+}

@@ -1,0 +1,60 @@
+/** Segments: one row per spill of a partition, with an index by which a shard reads just its own buckets. */
+import type { Spill } from '../domain/map.js';
+import type { Buckets, Pass } from '../domain/partitions.js';
+import { BucketSlice, INDEX_ENTRY_BYTES, type SegmentCursor } from '../domain/segment.js';
+import { copyOut } from './copy-out.js';
+import type { Client } from './pool.js';
+
+export async function storeSpill(client: Client, runId: bigint, partition: number, number: number, spill: Spill): Promise<void> {
+  await client.query(
+    `insert into meterfold.segments (run_id, partition, spill, base_position, bucket_index, data)
+     values ($1, $2, $3, $4, $5, $6)`,
+    [runId.toString(), partition, number, spill.basePosition.toString(), spill.bucketIndex, spill.data],
+  );
+}
+
+/** What each spill of the run has for a shard, in the order of the log. */
+export async function readSlices(client: Client, runId: bigint, shard: Buckets): Promise<BucketSlice[]> {
+  const offset = shard.first * INDEX_ENTRY_BYTES + 1;
+  const length = (shard.end - shard.first + 1) * INDEX_ENTRY_BYTES;
+  const slices: BucketSlice[] = [];
+  const sql = `
+    copy (select partition, spill, base_position, substring(bucket_index from ${offset} for ${length})
+            from meterfold.segments
+           where run_id = ${runId}
+           order by partition, spill)
+      to stdout (format binary)`;
+  await copyOut(client, sql, 4, (view, at) => {
+    const entries = bytesAt(view, at + 28);
+    slices.push(new BucketSlice(view.getInt32(at + 4), view.getInt32(at + 12), view.getBigInt64(at + 20), shard.first, entries));
+  });
+  return slices;
+}
+
+/** Reads the segments of a pass and checks them; cursors in the order of the log. Throws SegmentError. */
+export async function openPass(client: Client, runId: bigint, pass: Pass): Promise<SegmentCursor[]> {
+  const { first, end } = pass.buckets;
+  const wanted = pass.slices.map(
+    (slice) => `(${slice.partition}, ${slice.spill}, ${slice.start(first) + 1}, ${slice.bytes(first, end)})`,
+  );
+  const cursors: SegmentCursor[] = [];
+  const sql = `
+    copy (select substring(segment.data from wanted.start for wanted.bytes)
+            from (values ${wanted.join(', ')}) as wanted (partition, spill, start, bytes)
+            join meterfold.segments segment
+              on segment.run_id = ${runId} and segment.partition = wanted.partition and segment.spill = wanted.spill
+           order by wanted.partition, wanted.spill)
+      to stdout (format binary)`;
+  await copyOut(client, sql, 1, (view, at) => {
+    cursors.push(pass.slices[cursors.length].open(first, end, bytesAt(view, at)));
+  });
+  if (cursors.length !== pass.slices.length) {
+    throw new Error(`run ${runId}: ${cursors.length} segments where ${pass.slices.length} were planned`);
+  }
+  return cursors;
+}
+
+/** A copy of the bytea field at `at`; the view's own memory is used anew by the next read. */
+function bytesAt(view: DataView, at: number): Buffer {
+  return Buffer.from(new Uint8Array(view.buffer, view.byteOffset + at + 4, view.getInt32(at)));
+}

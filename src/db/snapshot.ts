@@ -1,0 +1,33 @@
+/**
+ * Long reads: all statements of one see the same moment of the database, and rows stream in batches, so that a result
+ * of millions takes no more memory than one batch.
+ */
+import type pg from 'pg';
+import { type Client, type Pool, transaction } from './pool.js';
+
+const batchRows = 2_000;
+
+/** Runs `work` in a read-only transaction on one snapshot. */
+export function readSnapshot<T>(pool: Pool, work: (client: Client) => Promise<T>): Promise<T> {
+  return transaction(pool, async (client) => {
+    await client.query('set transaction isolation level repeatable read, read only');
+    return work(client);
+  });
+}
+
+/** The rows of a query in batches, by a cursor. One at a time on a client, which must be in a transaction. */
+export async function* batches<Row extends pg.QueryResultRow>(
+  client: Client,
+  sql: string,
+  values: unknown[],
+): AsyncGenerator<Row[]> {
+  // All rows will be fetched: without this the planner prefers plans that are quick for the first few.
+  await client.query('set local cursor_tuple_fraction = 1.0');
+  await client.query(`declare batches no scroll cursor for ${sql}`, values);
+  for (;;) {
+    const { rows } = await client.query<Row>(`fetch ${batchRows} from batches`);
+    if (rows.length === 0) break;
+    yield rows;
+  }
+  await client.query('close batches');
+}

@@ -1,0 +1,126 @@
+/** Tasks: a run's units of work, made by the plan only, each with one outcome, stored with the work itself. */
+import type { Buckets, Positions } from '../domain/partitions.js';
+import type { Writer } from '../domain/writers.js';
+import { type Client, type Pool, type Queryable, transaction } from './pool.js';
+import { fence } from './runs.js';
+import { dropSealsUpTo, type Seal } from './seal.js';
+
+export type TaskKind = 'map' | 'reduce' | 'recount';
+
+export interface Plan {
+  sealedEnd: bigint;
+  heldUpBy: Writer[];
+  partitions: Positions[];
+  shards: Buckets[];
+}
+
+/** Where an outcome came from, for the run's own statistics. */
+export interface StoredOutcome<Outcome> {
+  outcome: Outcome;
+  worker: string;
+  attempt: number;
+}
+
+/** Stores a plan: the end of the run and all its tasks. The first to come wins; throws RunGoneError if the run is not active. */
+export async function storePlan(
+  pool: Pool,
+  runId: bigint,
+  watermark: bigint,
+  seal: Seal,
+  partitions: Positions[],
+  shards: Buckets[],
+): Promise<void> {
+  await transaction(pool, async (client) => {
+    const first = await client.query(
+      `update meterfold.runs set sealed_end = $2, held_up_by = $3
+        where run_id = $1 and state = 'active' and sealed_end is null`,
+      [runId.toString(), seal.sealedEnd.toString(), seal.heldUpBy.length === 0 ? null : JSON.stringify(seal.heldUpBy)],
+    );
+    if (first.rowCount === 0) return fence(client, runId);
+    await client.query(
+      `insert into meterfold.tasks (run_id, kind, number, first_position, last_position)
+       select $1, 'map', number - 1, first, last
+         from unnest($2::bigint[], $3::bigint[]) with ordinality as partition (first, last, number)`,
+      [runId.toString(), partitions.map(({ first }) => String(first)), partitions.map(({ last }) => String(last))],
+    );
+    await client.query(
+      `insert into meterfold.tasks (run_id, kind, number, first_bucket, end_bucket)
+       select $1, 'reduce', number - 1, first, "end"
+         from unnest($2::integer[], $3::integer[]) with ordinality as shard (first, "end", number)`,
+      [runId.toString(), shards.map(({ first }) => first), shards.map(({ end }) => end)],
+    );
+    if (seal.sealedEnd > watermark) {
+      await client.query(
+        `insert into meterfold.tasks (run_id, kind, number, first_position, last_position) values ($1, 'recount', 0, $2, $3)`,
+        [runId.toString(), (watermark + 1n).toString(), seal.sealedEnd.toString()],
+      );
+    }
+    await dropSealsUpTo(client, seal.sealedEnd);
+  });
+}
+
+export async function readPlan(db: Queryable, runId: bigint): Promise<Plan> {
+  const run = await db.query<{ sealed_end: string; held_up_by: Writer[] | null }>(
+    'select sealed_end, held_up_by from meterfold.runs where run_id = $1',
+    [runId.toString()],
+  );
+  const tasks = await db.query<{ kind: TaskKind; first: string; last: string; bucket: number; end: number }>(
+    `select kind, first_position as first, last_position as last, first_bucket as bucket, end_bucket as end
+       from meterfold.tasks where run_id = $1 order by kind, number`,
+    [runId.toString()],
+  );
+  const of = (kind: TaskKind) => tasks.rows.filter((task) => task.kind === kind);
+  return {
+    sealedEnd: BigInt(run.rows[0].sealed_end),
+    heldUpBy: run.rows[0].held_up_by ?? [],
+    partitions: of('map').map((task) => ({ first: BigInt(task.first), last: BigInt(task.last) })),
+    shards: of('reduce').map((task) => ({ first: task.bucket, end: task.end })),
+  };
+}
+
+export interface TaskRow<Outcome> extends StoredOutcome<Outcome | null> {
+  first_position: string;
+  last_position: string;
+  first_bucket: number;
+  end_bucket: number;
+}
+
+/** Locks a task; undefined if the plan has made no such task. */
+export async function lockTask<Outcome>(
+  client: Client,
+  runId: bigint,
+  kind: TaskKind,
+  number: number,
+): Promise<TaskRow<Outcome> | undefined> {
+  const { rows } = await client.query<TaskRow<Outcome>>({
+    name: 'lock-task',
+    text: `select outcome, worker, attempt, first_position, last_position, first_bucket, end_bucket
+             from meterfold.tasks where run_id = $1 and kind = $2 and number = $3 for update`,
+    values: [runId.toString(), kind, number],
+  });
+  return rows[0];
+}
+
+export async function storeOutcome(
+  client: Client,
+  runId: bigint,
+  kind: TaskKind,
+  number: number,
+  stored: StoredOutcome<unknown>,
+): Promise<void> {
+  await client.query({
+    name: 'store-outcome',
+    text: `update meterfold.tasks set outcome = $4, worker = $5, attempt = $6, finished_at = clock_timestamp()
+            where run_id = $1 and kind = $2 and number = $3`,
+    values: [runId.toString(), kind, number, JSON.stringify(stored.outcome), stored.worker, stored.attempt],
+  });
+}
+
+/** The outcomes stored for a run, by kind and in order; null where a task has none. */
+export async function readOutcomes<Outcome>(db: Queryable, runId: bigint, kind: TaskKind): Promise<(Outcome | null)[]> {
+  const { rows } = await db.query<{ outcome: Outcome | null }>(
+    'select outcome from meterfold.tasks where run_id = $1 and kind = $2 order by number',
+    [runId.toString(), kind],
+  );
+  return rows.map((row) => row.outcome);
+}

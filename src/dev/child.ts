@@ -1,0 +1,235 @@
+/**
+ * A service of the embedded stack as a child process: started, waited for until it is ready, stopped, never left behind.
+ *
+ * - It runs in a session of its own. Ctrl-C in a terminal reaches every process of the foreground group; it must not stop
+ *   the database under workers that still finish their work. We stop the services ourselves, in order.
+ * - A watchdog ends it when this process is gone, however it went (SIGKILL included): a shell that reads from a pipe whose
+ *   other end only we hold, and sends the service the signals of an orderly stop once it reads the end. The service is
+ *   spawned beside it, not under it, so that `pid` is the service's own.
+ * - Neither holds up the end of this process: a program that has nothing more to do ends, and the watchdog its services.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:fs';
+import { access, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+export const runFile = promisify(execFile);
+
+/** The stack could not be started or stopped; the message says why and what to do. `log`: what the service wrote. */
+export class DevStackError extends Error {
+  override name = 'DevStackError';
+  readonly log: string;
+
+  constructor(message: string, options: { cause?: unknown; log?: string } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.log = options.log ?? '';
+  }
+}
+
+export interface ServiceUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface ServiceOptions {
+  /** As a person calls it. */
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  /** Whom it runs as; this process's user if absent. */
+  readonly user: ServiceUser | undefined;
+  /** Both of its outputs are appended here. */
+  readonly logPath: string;
+  /** Where its number is noted, from its start on. */
+  readonly pidPath?: string;
+  /** An orderly stop, signal by signal, each with `graceMs`; SIGKILL follows the last. */
+  readonly stopSignals: readonly NodeJS.Signals[];
+  readonly readyMs: number;
+  /** Asked again and again until it says yes. */
+  isReady(): Promise<boolean>;
+}
+
+export interface Service {
+  readonly pid: number;
+  /** Ends it and waits until it has ended; at once if it already has. */
+  stop(signals?: readonly NodeJS.Signals[]): Promise<void>;
+}
+
+const graceMs = 30_000;
+const pollMs = 20;
+const logBytesMax = 8 * 1024 * 1024;
+const logQuoteLines = 8;
+const logQuoteBytes = 8 * 1024;
+
+/** Throws DevStackError, with the last lines of the service's log, if it ends or stays silent instead of getting ready. */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const log = await openLog(options.logPath);
+  const child = spawn(options.command, options.args, {
+    cwd: options.cwd,
+    env: options.env,
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+    windowsHide: true,
+    ...options.user,
+  });
+  child.unref();
+  const watchdog = child.pid === undefined ? undefined : watch(child, options.stopSignals);
+  let ending: string | undefined;
+  const exited = new Promise<void>((settle) => {
+    child.once('exit', (code, signal) => {
+      ending = signal === null ? `exit code ${code}` : `signal ${signal}`;
+      // Ended together with the service, not later: its number may soon be another process's.
+      if (!watchdog?.kill('SIGKILL')) settle();
+      else watchdog.once('exit', () => settle());
+    });
+  });
+  await once(child, 'spawn')
+    .catch((cause: Error) => {
+      throw new DevStackError(`${options.name} could not be run: ${cause.message}`, { cause });
+    })
+    .finally(log.close);
+  if (options.pidPath !== undefined) await writeFile(options.pidPath, String(child.pid));
+
+  const service = { pid: child.pid!, stop: (signals = options.stopSignals) => stopChild(child, exited, signals) };
+  const deadline = Date.now() + options.readyMs;
+  while (ending === undefined && Date.now() < deadline) {
+    const ready = await options.isReady().catch(() => false);
+    if (ready && ending === undefined) return service;
+    await delay(pollMs);
+  }
+  const what = ending === undefined ? `was not ready after ${options.readyMs / 1000} s` : `did not start (${ending})`;
+  await service.stop(['SIGKILL']);
+  const written = await log.tail();
+  throw new DevStackError(`${options.name} ${what}. ${quoteLog(options.logPath, written)}`, { log: written });
+}
+
+const watchdogScript = `
+read -r line
+pid=$1; shift
+for signal in "$@" KILL; do
+  kill -s "$signal" "$pid" 2>/dev/null || exit 0
+  looks=0
+  while [ "$looks" -lt ${graceMs / 100} ]; do
+    sleep 0.1 2>/dev/null || sleep 1
+    kill -0 "$pid" 2>/dev/null || exit 0
+    looks=$((looks + 1))
+  done
+done`;
+
+function watch(child: ChildProcess, signals: readonly NodeJS.Signals[]): ChildProcess | undefined {
+  if (process.platform === 'win32') {
+    // No shell and no signals there: the least that can be done, and it does not help against a kill.
+    process.once('exit', () => child.kill());
+    return undefined;
+  }
+  const names = signals.map((signal) => signal.slice('SIG'.length));
+  const args = ['-c', watchdogScript, 'meterfold-watchdog', String(child.pid), ...names];
+  const watchdog = spawn('/bin/sh', args, { cwd: '/', detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  watchdog.on('error', () => {}); // Without a shell the service is only stopped, not watched over.
+  watchdog.unref();
+  (watchdog.stdin as Socket | null)?.unref();
+  return watchdog;
+}
+
+async function stopChild(
+  child: ChildProcess,
+  exited: Promise<void>,
+  signals: readonly NodeJS.Signals[],
+): Promise<void> {
+  // From here on this process has something to wait for.
+  child.ref();
+  for (const signal of signals) {
+    child.kill(signal);
+    const timer = new AbortController();
+    const over = await Promise.race([
+      exited.then(() => true),
+      delay(graceMs, false, { signal: timer.signal }).catch(() => false),
+    ]);
+    timer.abort();
+    if (over) return;
+  }
+  child.kill('SIGKILL');
+  await exited;
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Whether process `pid` runs, and its command line has `marker` in it. Pids are given again: a file may name a stranger. */
+export async function isRunning(pid: number, marker: string): Promise<boolean> {
+  try {
+    const command =
+      process.platform === 'linux'
+        ? (await readFile(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ')
+        : (await runFile('ps', ['-ww', '-o', 'command=', '-p', String(pid)])).stdout;
+    return command.includes(marker);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether that process is gone within a time: one whose starter was killed is still being stopped by its watchdog. */
+export async function endsWithin(ms: number, pid: number, marker: string): Promise<boolean> {
+  const deadline = Date.now() + ms;
+  while (await isRunning(pid, marker)) {
+    if (Date.now() > deadline) return false;
+    await delay(pollMs);
+  }
+  return true;
+}
+
+/** The folder for all that the stack keeps, made where it is missing; its absolute path. */
+export async function openStateDir(stateDir: string): Promise<string> {
+  const path = resolve(stateDir);
+  try {
+    await mkdir(path, { recursive: true });
+    await access(path, constants.W_OK);
+    return path;
+  } catch (cause) {
+    const said = (cause as Error).message;
+    throw new DevStackError(`the state folder ${path} can't be used (${said}): use one that you may write to`, {
+      cause,
+    });
+  }
+}
+
+/** The log opened for appending; past a size it is set aside first. `tail` reads what was written since. */
+async function openLog(path: string) {
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => 0,
+  );
+  const start = size > logBytesMax ? 0 : size;
+  if (size > logBytesMax) await rename(path, `${path}.old`);
+  const file = await open(path, 'a').catch((cause: Error) => {
+    throw new DevStackError(`can't write ${path}: ${cause.message}`, { cause });
+  });
+  const tail = async () => {
+    const reader = await open(path, 'r');
+    try {
+      const from = Math.max(start, (await reader.stat()).size - logQuoteBytes);
+      const { bytesRead, buffer } = await reader.read({ buffer: Buffer.alloc(logQuoteBytes), position: from });
+      return buffer.toString('utf8', 0, bytesRead).trim();
+    } finally {
+      await reader.close();
+    }
+  };
+  return { fd: file.fd, close: () => file.close(), tail };
+}
+
+function quoteLog(path: string, written: string): string {
+  if (written === '') return `It wrote nothing to ${path}.`;
+  const lines = written.split('\n').slice(-logQuoteLines);
+  return `The end of ${path}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+}

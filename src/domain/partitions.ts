@@ -1,0 +1,136 @@
+/**
+ * Cuts the work: how many partitions and shards, which log positions and hash buckets each has, and the passes in which a
+ * reduce activity goes through its shard. Pure decisions; src/db/log.ts asks the database for what they need.
+ */
+import { invariant } from './invariant.js';
+import { BUCKETS, type BucketSlice } from './segment.js';
+
+/** Temporal's own advice is to stay near 500 activities a workflow: past these, partitions and shards grow instead. */
+export const PARTITIONS_MAX = 500;
+export const SHARDS_MAX = 500;
+/** Most positions a partition may span, so that an offset in it is exact in a double. */
+export const SPAN_MAX = 2n ** 52n;
+
+const CALLS_PER_TASK = 500_000;
+/** Below this a second task costs more than it saves; up to eight tasks are made of it, to occupy a small pool. */
+const CALLS_PER_TASK_MIN = 50_000;
+const SMALL_TASKS = 8;
+
+/** Number of map or reduce activities for that many calls. */
+export function tasksFor(calls: number, tasksMax: number): number {
+  const few = Math.min(SMALL_TASKS, Math.ceil(calls / CALLS_PER_TASK_MIN));
+  return Math.min(tasksMax, Math.max(1, few, Math.ceil(calls / CALLS_PER_TASK)));
+}
+
+/** Log positions from first to last, both included. */
+export interface Positions {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+export function width(positions: Positions): bigint {
+  return positions.last - positions.first + 1n;
+}
+
+export function totalWidth(extents: readonly Positions[]): bigint {
+  return extents.reduce((sum, extent) => sum + width(extent), 0n);
+}
+
+/**
+ * Cuts extents (stretches of the log that hold calls, ascending) into about `count` partitions of equal width. Gaps between
+ * extents cost nothing. There are more than `count` only where a partition would span more than SPAN_MAX positions.
+ */
+export function cutPartitions(extents: readonly Positions[], count: number): Positions[] {
+  invariant(count >= 1, 'at least one partition');
+  const total = totalWidth(extents);
+  const each = (total + BigInt(count) - 1n) / BigInt(count);
+  const partitions: Positions[] = [];
+  let open: { first: bigint; last: bigint; filled: bigint } | undefined;
+  const close = () => {
+    if (open !== undefined) partitions.push({ first: open.first, last: open.last });
+    open = undefined;
+  };
+  for (const extent of extents) {
+    let first = extent.first;
+    while (first <= extent.last) {
+      if (open !== undefined && first - open.first >= SPAN_MAX) close();
+      open ??= { first, last: first - 1n, filled: 0n };
+      const room = min(each - open.filled, SPAN_MAX - (first - open.first));
+      const last = min(extent.last, first + room - 1n);
+      open.filled += last - first + 1n;
+      open.last = last;
+      first = last + 1n;
+      if (open.filled >= each) close();
+    }
+  }
+  close();
+  return partitions;
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+/** Hash buckets from first to end, end excluded. */
+export interface Buckets {
+  readonly first: number;
+  readonly end: number;
+}
+
+/** Cuts the hash buckets into `count` shards of equal size. */
+export function cutShards(count: number): Buckets[] {
+  invariant(count >= 1 && count <= BUCKETS, `1 to ${BUCKETS} shards`);
+  const cut = (shard: number) => Math.floor((shard * BUCKETS) / count);
+  return Array.from({ length: count }, (_, shard) => ({ first: cut(shard), end: cut(shard + 1) }));
+}
+
+/** A part of a shard that is folded at once: these buckets of these slices. */
+export interface Pass {
+  readonly buckets: Buckets;
+  readonly slices: readonly BucketSlice[];
+  /** False when a later pass folds further calls of the same users. */
+  readonly lastOfBuckets: boolean;
+}
+
+/**
+ * Cuts a shard into passes of at most `bytesMax` bytes of segments. As many whole buckets as fit make a pass; a bucket that
+ * is too large for one (a user with very many calls) is cut along its slices, in the order of the log, and what one pass
+ * leaves open is carried into the next. One slice of one bucket is the least.
+ */
+export function cutPasses(slices: readonly BucketSlice[], shard: Buckets, bytesMax: number): Pass[] {
+  const passes: Pass[] = [];
+  const bytesOf = (first: number, end: number) => slices.reduce((sum, slice) => sum + slice.bytes(first, end), 0);
+  let first = shard.first;
+  while (first < shard.end) {
+    let end = first + 1;
+    let bytes = bytesOf(first, end);
+    while (end < shard.end && bytes + bytesOf(end, end + 1) <= bytesMax) {
+      bytes += bytesOf(end, end + 1);
+      end++;
+    }
+    const buckets = { first, end };
+    const filled = slices.filter((slice) => slice.bytes(first, end) > 0);
+    if (bytes <= bytesMax) {
+      if (filled.length > 0) passes.push({ buckets, slices: filled, lastOfBuckets: true });
+    } else passes.push(...cutAlongSlices(filled, buckets, bytesMax));
+    first = end;
+  }
+  return passes;
+}
+
+function cutAlongSlices(slices: readonly BucketSlice[], buckets: Buckets, bytesMax: number): Pass[] {
+  const groups: BucketSlice[][] = [];
+  let bytes = 0;
+  for (const slice of slices) {
+    const own = slice.bytes(buckets.first, buckets.end);
+    const group = groups.at(-1);
+    if (group === undefined || bytes + own > bytesMax) {
+      groups.push([slice]);
+      bytes = own;
+    } else {
+      group.push(slice);
+      bytes += own;
+    }
+  }
+  return groups.map((group, i) => ({ buckets, slices: group, lastOfBuckets: i === groups.length - 1 }));
+}

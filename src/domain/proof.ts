@@ -1,0 +1,144 @@
+/**
+ * What a run must prove before it is published: map, reduce and an independent recount saw the same calls, and what was
+ * carried in plus what was read is what was billed plus what is carried out.
+ *
+ * Sums pass bigint and travel through Temporal as decimal strings.
+ */
+import { addDigests } from './digest.js';
+
+/** One partition, as map counted it while the rows arrived. */
+export interface MapOutcome {
+  calls: string;
+  usage: string;
+  digest: string;
+  spills: number;
+  segmentBytes: number;
+}
+
+/** One shard, as reduce counted it while it folded. */
+export interface ReduceOutcome {
+  calls: string;
+  usage: string;
+  digest: string;
+  users: string;
+  cycles: string;
+  billedUsage: string;
+  carriedInCalls: string;
+  carriedInUsage: string;
+  carriedOutCalls: string;
+  carriedOutUsage: string;
+}
+
+/** The sealed range, as one SQL statement counted it that shares nothing with map and reduce. */
+export type RecountOutcome = CallsAndUsage;
+
+/** All open cycles of all users. */
+export interface OpenCalls {
+  calls: bigint;
+  usage: bigint;
+}
+
+export interface Outcomes {
+  maps: readonly MapOutcome[];
+  reduces: readonly ReduceOutcome[];
+  recount: RecountOutcome;
+}
+
+/** A number of calls and their usage, as text. */
+export interface CallsAndUsage {
+  calls: string;
+  usage: string;
+}
+
+/** The figures of a published run, as stored and shown. Carried in and out are of all users' open cycles. */
+export interface PublishedFigures {
+  calls: string;
+  users: string;
+  cycles: string;
+  usage: string;
+  billedUsage: string;
+  /** Exact, never rounded. */
+  amount: string;
+  carriedIn: CallsAndUsage;
+  carriedOut: CallsAndUsage;
+  digest: string;
+}
+
+/** The figures of a run. Carried in and out are of all users; touched are of those with calls in this run. */
+export interface RunTotals {
+  calls: bigint;
+  usage: bigint;
+  digest: string;
+  users: bigint;
+  cycles: bigint;
+  billedUsage: bigint;
+  carriedIn: OpenCalls;
+  carriedOut: OpenCalls;
+  touchedIn: OpenCalls;
+  touchedOut: OpenCalls;
+}
+
+export interface Proof {
+  totals: RunTotals;
+  /** One sentence per figure that does not agree, with both values and the difference; empty when the run is proved. */
+  differences: string[];
+}
+
+/** Proves a run. `carriedIn` is what the run before it carried out. */
+export function proveRun(outcomes: Outcomes, carriedIn: OpenCalls, callsPerCycle: number): Proof {
+  const { maps, reduces, recount } = outcomes;
+  const mapped = { calls: sum(maps, 'calls'), usage: sum(maps, 'usage'), digest: addDigests(maps.map((map) => map.digest)) };
+  const touchedIn = { calls: sum(reduces, 'carriedInCalls'), usage: sum(reduces, 'carriedInUsage') };
+  const touchedOut = { calls: sum(reduces, 'carriedOutCalls'), usage: sum(reduces, 'carriedOutUsage') };
+  const totals: RunTotals = {
+    calls: sum(reduces, 'calls'),
+    usage: sum(reduces, 'usage'),
+    digest: addDigests(reduces.map((reduce) => reduce.digest)),
+    users: sum(reduces, 'users'),
+    cycles: sum(reduces, 'cycles'),
+    billedUsage: sum(reduces, 'billedUsage'),
+    carriedIn,
+    carriedOut: {
+      calls: carriedIn.calls - touchedIn.calls + touchedOut.calls,
+      usage: carriedIn.usage - touchedIn.usage + touchedOut.usage,
+    },
+    touchedIn,
+    touchedOut,
+  };
+
+  const differences: string[] = [];
+  const equal = (left: string, leftValue: bigint, right: string, rightValue: bigint) => {
+    if (leftValue === rightValue) return;
+    differences.push(`${left} is ${leftValue}, ${right} is ${rightValue}: a difference of ${leftValue - rightValue}`);
+  };
+  equal('calls counted by SQL', BigInt(recount.calls), 'calls read by map', mapped.calls);
+  equal('usage summed by SQL', BigInt(recount.usage), 'usage read by map', mapped.usage);
+  equal('calls read by map', mapped.calls, 'calls folded by reduce', totals.calls);
+  equal('usage read by map', mapped.usage, 'usage folded by reduce', totals.usage);
+  if (mapped.digest !== totals.digest) {
+    differences.push(`digest of the calls read by map is ${mapped.digest}, of those folded by reduce ${totals.digest}`);
+  }
+  equal(
+    'calls carried in plus calls in the range',
+    touchedIn.calls + totals.calls,
+    `${callsPerCycle} × cycles closed plus calls carried out`,
+    BigInt(callsPerCycle) * totals.cycles + touchedOut.calls,
+  );
+  equal(
+    'usage carried in plus usage in the range',
+    touchedIn.usage + totals.usage,
+    'usage billed plus usage carried out',
+    totals.billedUsage + touchedOut.usage,
+  );
+  if (touchedIn.calls > carriedIn.calls || touchedIn.usage > carriedIn.usage) {
+    differences.push(
+      `reduce carried in ${touchedIn.calls} calls of usage ${touchedIn.usage}, ` +
+        `more than the ${carriedIn.calls} of usage ${carriedIn.usage} that the last run carried out`,
+    );
+  }
+  return { totals, differences };
+}
+
+function sum<Key extends string>(outcomes: readonly Record<Key, string>[], key: Key): bigint {
+  return outcomes.reduce((total, outcome) => total + BigInt(outcome[key]), 0n);
+}

@@ -1,0 +1,8 @@
+/** Logs are JSON lines on standard error, so that standard output stays the command's own result. */
+import { pino } from 'pino';
+
+export type Logger = pino.Logger;
+
+export function createLogger(level: string): Logger {
+  return pino({ level, base: { app: 'meterfold' }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
+}

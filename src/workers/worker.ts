@@ -1,0 +1,94 @@
+/** A worker process: registers, tunes, runs, drains. */
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { createDiscard } from '../activities/discard.js';
+import { createMap } from '../activities/map.js';
+import { createPlan } from '../activities/plan.js';
+import { createPublish } from '../activities/publish.js';
+import { createRecount } from '../activities/recount.js';
+import { createReduce } from '../activities/reduce.js';
+import { type ActivityDependencies, WORKER_NAME } from '../activities/task.js';
+import { type Config, TASK_QUEUE } from '../config.js';
+import { openPool } from '../db/pool.js';
+import type { Logger } from '../log.js';
+import { bundlePath } from './bundle.js';
+import { warmKernels } from './warm.js';
+
+export type WorkerRole = 'workflow' | 'activity' | 'all';
+
+/** Beside each activity's own connection: lookups, heartbeats and leases. */
+const SHARED_CONNECTIONS = 4;
+const EAGER_RESERVATIONS = 8;
+const HEARTBEAT_THROTTLE_MS = 1000;
+
+export interface WorkerOptions {
+  config: Config;
+  role: WorkerRole;
+  log: Logger;
+  /** Called once the worker polls. */
+  onRunning?: () => void;
+  /** Aborted to stop: running activities get their grace, then go on elsewhere. */
+  signal: AbortSignal;
+}
+
+/** Runs until the signal; resolves when drained. */
+export async function runWorker({ config, role, log, onRunning, signal }: WorkerOptions): Promise<void> {
+  forwardLogs(log);
+  if (role !== 'workflow') warmKernels(config.terms.callsPerCycle);
+  const pool = await openPool(config.databaseUrl, {
+    applicationName: `meterfold worker ${WORKER_NAME}`,
+    connectionsMax: config.worker.slots + SHARED_CONNECTIONS,
+  });
+  const connection = await NativeConnection.connect(config.temporal.connection);
+  try {
+    const { address, namespace } = config.temporal;
+    const dependencies = { pool, settings: config.worker, terms: config.terms, temporal: { address, namespace }, log };
+    const worker = await Worker.create({
+      connection,
+      namespace,
+      taskQueue: TASK_QUEUE,
+      identity: WORKER_NAME,
+      ...(role === 'activity' ? {} : { workflowBundle: { codePath: bundlePath } }),
+      ...(role === 'workflow' ? {} : { activities: createActivities(dependencies) }),
+      maxConcurrentActivityTaskExecutions: config.worker.slots,
+      maxEagerActivityReservationsPerWorkflowTask: EAGER_RESERVATIONS,
+      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+      defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+      shutdownGraceTime: config.worker.graceMs,
+    });
+    const stop = () => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    const running = worker.run();
+    if (signal.aborted) stop();
+    log.info({ role, slots: config.worker.slots, taskQueue: TASK_QUEUE, namespace, temporal: address }, 'worker polls');
+    onRunning?.();
+    await running;
+    log.info('worker stopped');
+  } finally {
+    await connection.close();
+    await pool.end();
+  }
+}
+
+export function createActivities(dependencies: ActivityDependencies) {
+  return {
+    ...createPlan(dependencies),
+    ...createMap(dependencies),
+    ...createReduce(dependencies),
+    ...createRecount(dependencies),
+    ...createPublish(dependencies),
+    ...createDiscard(dependencies),
+  };
+}
+
+/** Temporal's own lines go into our log; Core would print coloured ones to standard output. */
+function forwardLogs(log: Logger): void {
+  const sdk = log.child({ part: 'temporal' });
+  const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const;
+  Runtime.install({
+    shutdownSignals: [],
+    logger: new DefaultLogger('INFO', ({ level, message, meta }) => sdk[levels[level]](meta ?? {}, message)),
+    telemetryOptions: { logging: { forward: {}, filter: { core: 'WARN', other: 'WARN' } } },
+  });
+}

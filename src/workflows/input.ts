@@ -1,0 +1,29 @@
+/**
+ * Checks a run's input. A wrong one fails the workflow at once: a plain error would only be tried again, for ever. What a price or
+ * a currency looks like is checked by the plan, which knows the settings that fill in what the input leaves out.
+ */
+import { ApplicationFailure } from '@temporalio/common';
+import type { BillingRunInput } from './messages.js';
+
+const NUMBERS = { callsPerCycle: 1000, partitions: 500, shards: 500 } as const;
+const TEXTS = ['pricePerUnit', 'currency'];
+
+export function checkInput(input: BillingRunInput): void {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw badInput([`must be a JSON object like {}, not ${JSON.stringify(input)}`]);
+  }
+  const faults: string[] = [];
+  for (const [field, value] of Object.entries(input)) {
+    const most = NUMBERS[field as keyof typeof NUMBERS];
+    if (most !== undefined) {
+      if (!Number.isInteger(value) || value < 1 || value > most) faults.push(`${field} must be a whole number from 1 to ${most}`);
+    } else if (TEXTS.includes(field)) {
+      if (typeof value !== 'string') faults.push(`${field} must be a string`);
+    } else faults.push(`${field} is not known; known are ${[...Object.keys(NUMBERS), ...TEXTS].join(', ')}`);
+  }
+  if (faults.length > 0) throw badInput(faults);
+}
+
+function badInput(faults: string[]): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`wrong input: ${faults.join('; ')}`, 'BadInput');
+}
