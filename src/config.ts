@@ -94,7 +94,9 @@ const environmentSchema = z.object({
 
 /** Reads the settings. Empty variables count as unset. Throws SettingsError that names every fault. */
 export function loadConfig(environment: NodeJS.ProcessEnv): Config {
-  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  const set = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
   const parsed = environmentSchema.safeParse(set);
   const faults = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
   let temporal: TemporalSettings | undefined;
@@ -135,5 +137,7 @@ function loadTemporal(env: Record<string, string>): TemporalSettings {
 }
 
 function settingsMessage(faults: string[]): string {
-  return faults.length === 1 ? `Wrong setting: ${faults[0]}` : `Wrong settings:\n${faults.map((fault) => `  ${fault}`).join('\n')}`;
+  return faults.length === 1
+    ? `Wrong setting: ${faults[0]}`
+    : `Wrong settings:\n${faults.map((fault) => `  ${fault}`).join('\n')}`;
 }

@@ -1,7 +1,8 @@
 /** Map: reads a partition of the log by COPY and stores its calls as segments, in spills of bounded memory. */
-import type { StoredOutcome } from '../db/tasks.js';
+
 import { readPartition } from '../db/log.js';
 import { storeSpill } from '../db/segments.js';
+import type { StoredOutcome } from '../db/tasks.js';
 import { PartitionMap, type Spill } from '../domain/map.js';
 import type { MapOutcome } from '../domain/proof.js';
 import { type ActivityDependencies, runTask, type TaskInput } from './task.js';

@@ -8,7 +8,7 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { termsSchema } from '../config.js';
 import { estimateCalls, findExtents } from '../db/log.js';
-import { type ActiveRun, discardRun, openRun, type Owner, readActiveRun } from '../db/runs.js';
+import { type ActiveRun, discardRun, type Owner, openRun, readActiveRun } from '../db/runs.js';
 import { sealRun } from '../db/seal.js';
 import { readPlan, storePlan } from '../db/tasks.js';
 import { cutPartitions, cutShards, PARTITIONS_MAX, SHARDS_MAX, tasksFor } from '../domain/partitions.js';
@@ -73,14 +73,23 @@ export function createPlan(dependencies: ActivityDependencies) {
       const answer = await askOwner(active.owner, temporal);
       const leaseIsOld = active.leaseAgeMs > settings.leaseMs;
       if (answer === 'running' || (answer === 'unknown' && !leaseIsOld)) {
-        return { status: 'skipped', activeRunId: String(active.runId), message: `skipped: run ${active.runId} in progress` };
+        return {
+          status: 'skipped',
+          activeRunId: String(active.runId),
+          message: `skipped: run ${active.runId} in progress`,
+        };
       }
       const reason =
         answer === 'closed'
           ? `its workflow ${active.owner.workflowId} has ended without publishing it`
           : `Temporal does not know its workflow ${active.owner.workflowId}, and nobody has worked on it for ${Math.round(active.leaseAgeMs / 1000)} s`;
       log.warn({ run: String(active.runId), reason }, 'taking over from an abandoned run');
-      await discardRun(pool, active.runId, `taken over by ${owner.workflowId}: ${reason}`, Context.current().cancellationSignal);
+      await discardRun(
+        pool,
+        active.runId,
+        `taken over by ${owner.workflowId}: ${reason}`,
+        Context.current().cancellationSignal,
+      );
     }
   }
 
@@ -94,7 +103,8 @@ export function createPlan(dependencies: ActivityDependencies) {
     const range = { first: run.watermark + 1n, last: seal.sealedEnd };
     const extents = range.first > range.last ? [] : await findExtents(pool, range);
     const calls = extents.length === 0 ? 0 : await estimateCalls(pool, extents);
-    const partitions = extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? tasksFor(calls, PARTITIONS_MAX));
+    const partitions =
+      extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? tasksFor(calls, PARTITIONS_MAX));
     const shards = extents.length === 0 ? [] : cutShards(billing.shards ?? tasksFor(calls, SHARDS_MAX));
     await storePlan(pool, run.runId, run.watermark, seal, partitions, shards);
   }

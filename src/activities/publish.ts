@@ -4,11 +4,18 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
+import type { Client } from '../db/pool.js';
+import { readPublished } from '../db/published.js';
 import { carriedInOf, publishRun as publish, sweepRun } from '../db/runs.js';
 import { readOutcomes, type TaskKind } from '../db/tasks.js';
-import type { Client } from '../db/pool.js';
-import { type MapOutcome, type Outcomes, type PublishedFigures, proveRun, type RecountOutcome, type ReduceOutcome } from '../domain/proof.js';
-import { readPublished } from '../db/published.js';
+import {
+  type MapOutcome,
+  type Outcomes,
+  type PublishedFigures,
+  proveRun,
+  type RecountOutcome,
+  type ReduceOutcome,
+} from '../domain/proof.js';
 import { ProofError } from './failures.js';
 import { type ActivityDependencies, withHeartbeat } from './task.js';
 
@@ -45,14 +52,22 @@ async function prove(client: Client, input: PublishInput) {
   await compareStored(client, runId, 'reduce', carried.reduces);
   await compareStored(client, runId, 'recount', input.recount === undefined ? [] : [input.recount]);
   const proof = proveRun(carried, await carriedInOf(client, runId), input.callsPerCycle);
-  if (proof.differences.length > 0) throw new ProofError(`run ${runId} does not add up: ${proof.differences.join('; ')}`);
+  if (proof.differences.length > 0)
+    throw new ProofError(`run ${runId} does not add up: ${proof.differences.join('; ')}`);
   return proof;
 }
 
-async function compareStored(client: Client, runId: bigint, kind: TaskKind, carried: readonly unknown[]): Promise<void> {
+async function compareStored(
+  client: Client,
+  runId: bigint,
+  kind: TaskKind,
+  carried: readonly unknown[],
+): Promise<void> {
   const stored = await readOutcomes(client, runId, kind);
   if (stored.length !== carried.length) {
-    throw new ProofError(`run ${runId}: ${stored.length} ${kind} tasks are stored, the workflow carries ${carried.length}`);
+    throw new ProofError(
+      `run ${runId}: ${stored.length} ${kind} tasks are stored, the workflow carries ${carried.length}`,
+    );
   }
   const differing = stored.findIndex((outcome, number) => !isDeepStrictEqual(outcome, carried[number]));
   if (differing === -1) return;

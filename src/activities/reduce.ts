@@ -4,13 +4,14 @@
  * The shard is folded in passes of bounded memory (see cutPasses). Users with a history are looked up in blocks by a scout, a
  * second walk over the same segments that is one block ahead.
  */
-import type { StoredOutcome } from '../db/tasks.js';
+
 import { copyIn } from '../db/copy-in.js';
 import type { Client, Pool } from '../db/pool.js';
 import { appendRecord, RECORDS_COPY } from '../db/records.js';
 import { RowBuffer } from '../db/row-buffer.js';
 import { openPass, readSlices } from '../db/segments.js';
 import { appendTail, readTails, TAILS_COPY } from '../db/tails.js';
+import type { StoredOutcome } from '../db/tasks.js';
 import { cutPasses, type Pass } from '../domain/partitions.js';
 import type { ReduceOutcome } from '../domain/proof.js';
 import { CycleFold, type OpenCycle, SegmentMerge } from '../domain/reduce.js';
@@ -70,7 +71,9 @@ class ShardReduction {
     this.#input = input;
     this.#progress = progress;
     this.#runId = Number(input.runId);
-    this.#fold = new CycleFold(input.callsPerCycle, (user, batch) => appendRecord(this.#records, this.#runId, user, batch));
+    this.#fold = new CycleFold(input.callsPerCycle, (user, batch) =>
+      appendRecord(this.#records, this.#runId, user, batch),
+    );
   }
 
   /** Folds one pass: all its records go out by one COPY, then all its tails by another. */
@@ -172,7 +175,8 @@ class CarriedIn {
   }
 }
 
-const decoder = new TextDecoder();
+// Without ignoreBOM it would drop U+FEFF at the start: another user's name.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 function nameOf(user: SegmentCursor): string {
   return decoder.decode(user.bytes.subarray(user.userStart, user.userStart + user.userLength));

@@ -15,7 +15,12 @@ export type CancelAnswer = 'cancelled' | 'was discarded' | 'already published' |
 const PATIENCE_MS = 15_000;
 const POLL_MS = 100;
 
-export async function cancelRun(pool: Pool, connect: () => Promise<Client>, config: Config, runId: string): Promise<CancelAnswer> {
+export async function cancelRun(
+  pool: Pool,
+  connect: () => Promise<Client>,
+  config: Config,
+  runId: string,
+): Promise<CancelAnswer> {
   const state = await readRunState(pool, runId);
   if (state === undefined) return 'unknown';
   if (state === 'published') return 'already published';
@@ -24,7 +29,8 @@ export async function cancelRun(pool: Pool, connect: () => Promise<Client>, conf
   const active = await readActiveRun(pool);
   if (active !== undefined && String(active.runId) === runId) {
     const { owner } = active;
-    const here = owner.temporalAddress === config.temporal.address && owner.temporalNamespace === config.temporal.namespace;
+    const here =
+      owner.temporalAddress === config.temporal.address && owner.temporalNamespace === config.temporal.namespace;
     if (here && (await askWorkflow(await connect(), owner.workflowId, owner.firstExecutionRunId))) {
       for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += POLL_MS) {
         const now = await readRunState(pool, runId);

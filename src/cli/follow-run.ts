@@ -47,7 +47,9 @@ function runFailure(error: Error, workflowId: string): Error {
   if (error.name !== 'WorkflowFailedError') return error;
   let reason = error.cause instanceof Error ? error.cause : error;
   while (reason.cause instanceof Error && reason.constructor.name !== 'ApplicationFailure') reason = reason.cause;
-  return new CommandError(`The run failed: ${reason.message}. Nothing of it was published. (workflow ${workflowId})`, { cause: error });
+  return new CommandError(`The run failed: ${reason.message}. Nothing of it was published. (workflow ${workflowId})`, {
+    cause: error,
+  });
 }
 
 interface Show {
@@ -71,7 +73,11 @@ function createLines(): Show {
 
 async function createBar(): Promise<Show> {
   const { default: progress } = await import('cli-progress');
-  const bar = new progress.SingleBar({ format: '{bar} {percentage}%  {text}', hideCursor: true, clearOnComplete: true });
+  const bar = new progress.SingleBar({
+    format: '{bar} {percentage}%  {text}',
+    hideCursor: true,
+    clearOnComplete: true,
+  });
   bar.start(1, 0, { text: 'waiting for a worker' });
   return {
     update(now) {
@@ -83,9 +89,18 @@ async function createBar(): Promise<Show> {
   };
 }
 
-function progressLine({ runId, phase, partitions, shards, callsMapped, callsReduced, cyclesClosed }: BillingRunProgress): string {
+function progressLine({
+  runId,
+  phase,
+  partitions,
+  shards,
+  callsMapped,
+  callsReduced,
+  cyclesClosed,
+}: BillingRunProgress): string {
   const run = runId === undefined ? '' : `run ${runId}: `;
-  if (phase === 'mapping') return `${run}mapping, ${partitions.done} of ${partitions.total} partitions, ${grouped(callsMapped)} calls`;
+  if (phase === 'mapping')
+    return `${run}mapping, ${partitions.done} of ${partitions.total} partitions, ${grouped(callsMapped)} calls`;
   if (phase === 'reducing') {
     return `${run}reducing, ${shards.done} of ${shards.total} shards, ${grouped(callsReduced)} calls, ${grouped(cyclesClosed)} cycles`;
   }

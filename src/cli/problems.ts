@@ -23,6 +23,7 @@ interface Fault {
   details?: string;
   cause?: unknown;
   errors?: unknown[];
+  syscall?: string;
 }
 
 /** Errors whose message was written for the person at the terminal. */
@@ -169,9 +170,10 @@ function systemProblem(fault: Fault, { database, role }: Places): string | undef
   const message = fault.message ?? '';
   if (message === 'Failed to connect before the deadline') return undefined;
   const at = `PostgreSQL is not reachable at ${database}`;
-  switch (fault.code) {
+  // A socket's path that is not there; any other missing file is another matter.
+  const code = fault.code === 'ENOENT' && fault.syscall === 'connect' ? 'ECONNREFUSED' : fault.code;
+  switch (code) {
     case 'ECONNREFUSED':
-    case 'ENOENT':
       return `${at}: nothing listens there. Start it (\`meterfold dev\` starts one), or set DATABASE_URL.`;
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

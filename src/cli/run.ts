@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { BillingRunInput, BillingRunResult } from '../workflows/messages.js';
 import { runIdArgument, wholeNumber } from './arguments.js';
 import { type Context, withContext } from './context.js';
-import { facts, grouped, note, writeJson, writeLine } from './output.js';
+import { counted, facts, grouped, note, writeJson, writeLine } from './output.js';
 import { CommandError } from './problems.js';
 
 interface RunFlags {
@@ -63,7 +63,10 @@ async function run(flags: RunFlags): Promise<void> {
     const { callsPerCycle } = context.config.explicitTerms;
     if (callsPerCycle !== undefined) await checkFrozenTerms(pool, { callsPerCycle });
     if (flags.dryRun === true) {
-      const terms = { ...context.config.terms, callsPerCycle: (await frozenCallsPerCycle(pool)) ?? context.config.terms.callsPerCycle };
+      const terms = {
+        ...context.config.terms,
+        callsPerCycle: (await frozenCallsPerCycle(pool)) ?? context.config.terms.callsPerCycle,
+      };
       const { showDryRun } = await import('./dry-run.js');
       return showDryRun(pool, terms, flags.json === true);
     }
@@ -95,19 +98,31 @@ async function startAndFollow(context: Context, flags: RunFlags): Promise<void> 
 
 /** A run's result for people. */
 export function resultText(result: BillingRunResult, seconds: number): string {
-  if (result.status === 'skipped') return `${result.message}; nothing was billed. Look at it by \`meterfold status ${result.activeRunId}\`.`;
-  const { activities } = result;
-  const held = result.heldUpBy.map((writer) => `${writer.application || writer.user || 'a transaction'} (pid ${writer.pid ?? 'none'})`);
+  if (result.status === 'skipped')
+    return `${result.message}; nothing was billed. Look at it by \`meterfold status ${result.activeRunId}\`.`;
+  const { activities, range } = result;
+  const calls =
+    range.after === range.to
+      ? `none after log position ${grouped(range.after)}`
+      : `${counted(result.calls, 'call')} of ${counted(result.users, 'user')}, log positions after ${grouped(range.after)} up to ${grouped(range.to)}`;
+  const held = result.heldUpBy.map(
+    (writer) => `${writer.application || writer.user || 'a transaction'} (pid ${writer.pid ?? 'none'})`,
+  );
   return facts([
     ['run', `${result.runId}, published`],
-    ['calls', `${grouped(result.calls)} of ${grouped(result.users)} users, log positions ${result.range.after} < id <= ${result.range.to}`],
+    ['billed', calls],
     ['cycles closed', grouped(result.cycles)],
-    ['amount', `${grouped(result.amount)} ${result.currency}  (usage ${grouped(result.billedUsage)} at ${result.pricePerUnit})`],
+    [
+      'amount',
+      `${grouped(result.amount)} ${result.currency}  (usage ${grouped(result.billedUsage)} at ${result.pricePerUnit})`,
+    ],
     ['carried in', `${grouped(result.carriedIn.calls)} calls, usage ${grouped(result.carriedIn.usage)}`],
     ['carried out', `${grouped(result.carriedOut.calls)} calls, usage ${grouped(result.carriedOut.usage)}`],
     ['activities', `${activities.completed} of ${activities.scheduled} completed, ${activities.retried} retried`],
     ['took', `${seconds.toFixed(2)} s by Temporal's clock`],
-    ...(held.length === 0 ? [] : [['held up by', `${held.join(', ')}: later calls wait for the next run`] as [string, string]]),
+    ...(held.length === 0
+      ? []
+      : [['held up by', `${held.join(', ')}: later calls wait for the next run`] as [string, string]]),
   ]);
 }
 
@@ -119,6 +134,10 @@ async function cancel(runId: string, flags: { json?: true }): Promise<void> {
     if (answer === 'already published') throw new CommandError(`Run ${runId} is already published: its bills stand.`);
     if (answer === 'unknown') throw new CommandError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
     if (flags.json === true) return writeJson({ runId, state: 'discarded' });
-    await writeLine(answer === 'was discarded' ? `Run ${runId} was discarded before.` : `Run ${runId} is cancelled; nothing of it remains.`);
+    await writeLine(
+      answer === 'was discarded'
+        ? `Run ${runId} was discarded before.`
+        : `Run ${runId} is cancelled; nothing of it remains.`,
+    );
   });
 }

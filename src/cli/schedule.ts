@@ -2,18 +2,11 @@
  * `meterfold schedule …`: a Temporal Schedule that starts a billing run again and again.
  * Why it is set up as it is: docs/decisions/0002-schedule.md.
  */
-import type {
-  Client,
-  ScheduleDescription,
-  ScheduleOptions,
-  ScheduleOptionsAction,
-  ScheduleSpec,
-} from '@temporalio/client';
+import type { Client, ScheduleOptions, ScheduleOptionsAction, ScheduleSpec } from '@temporalio/client';
 import { type Command, Option } from 'commander';
-import type { BillingRunResult } from '../workflows/messages.js';
 import { durationMs, durationText } from './arguments.js';
 import { withContext } from './context.js';
-import { counted, facts, grouped, moment, printable, table, writeJson, writeLine } from './output.js';
+import { writeLine } from './output.js';
 import { CommandError } from './problems.js';
 
 export const scheduleId = 'meterfold-billing';
@@ -21,7 +14,7 @@ export const scheduleId = 'meterfold-billing';
 const workflowId = 'meterfold-billing-scheduled';
 
 const dayMs = 86_400_000;
-const timeoutMs = 6 * 3_600_000;
+export const scheduleTimeoutMs = 6 * 3_600_000;
 const catchupMsMin = 60_000;
 const cronCatchupMs = 600_000;
 const requestMs = 30_000;
@@ -65,7 +58,7 @@ Examples:
     .addOption(
       new Option('--timeout <time>', 'give a run up that takes longer')
         .argParser(durationMs(60_000, 366 * dayMs))
-        .default(timeoutMs, '6h'),
+        .default(scheduleTimeoutMs, '6h'),
     )
     .addHelpText(
       'after',
@@ -84,7 +77,7 @@ Examples:
     .description('show the schedule, its next times and what came of the last runs')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExamples:\n  $ meterfold schedule show\n  $ meterfold schedule show --json')
-    .action((flags: { json?: boolean }) => withClient((client) => showSchedule(client, flags.json === true)));
+    .action((flags: { json?: boolean }) => withClient((client) => show(client, flags.json === true)));
 
   schedule
     .command('pause')
@@ -136,7 +129,7 @@ async function setSchedule(flags: SetFlags, command: Command) {
       await client.schedule.getHandle(scheduleId).update((previous) => ({ ...options, state: previous.state }));
       await writeLine(`Changed schedule ${scheduleId}.\n`);
     }
-    await showSchedule(client, false);
+    await show(client, false);
   });
 }
 
@@ -150,7 +143,10 @@ export async function scheduleOptions(flags: SetFlags): Promise<ScheduleOptions<
   const { TASK_QUEUE, WORKFLOW_TYPE } = await import('../config.js');
   const spec: ScheduleSpec =
     flags.every === undefined
-      ? { cronExpressions: [flags.cron!], ...(flags.timezone === undefined ? {} : { timezone: flags.timezone }) }
+      ? {
+          cronExpressions: [commented(flags.cron!)],
+          ...(flags.timezone === undefined ? {} : { timezone: flags.timezone }),
+        }
       : { intervals: [{ every: flags.every }] };
   return {
     scheduleId,
@@ -172,87 +168,14 @@ export async function scheduleOptions(flags: SetFlags): Promise<ScheduleOptions<
   };
 }
 
-interface ScheduledRun {
-  scheduledAt: string;
-  workflowId: string;
-  outcome: string;
+/** The server turns the expression into a calendar, and keeps of it only its comment: so the comment says it again, for `show`. */
+function commented(cron: string): string {
+  return cron.includes('#') ? cron : `${cron} # ${cron}`;
 }
 
-async function showSchedule(client: Client, json: boolean) {
-  const schedule = await client.schedule.getHandle(scheduleId).describe();
-  const runs = await Promise.all(
-    schedule.info.recentActions.reverse().map(async (recent): Promise<ScheduledRun> => {
-      const { workflowId, firstExecutionRunId } = recent.action.workflow;
-      return {
-        scheduledAt: recent.scheduledAt.toISOString(),
-        workflowId,
-        outcome: await outcomeOf(client, workflowId, firstExecutionRunId),
-      };
-    }),
-  );
-  const next = schedule.state.paused ? [] : schedule.info.nextActionTimes.slice(0, 3);
-  if (json) {
-    return writeJson({
-      scheduleId,
-      namespace: client.options.namespace,
-      starts: startsText(schedule),
-      paused: schedule.state.paused,
-      note: schedule.state.note ?? null,
-      nextTimes: next.map((time) => time.toISOString()),
-      started: schedule.info.numActionsTaken,
-      skippedOverlap: schedule.info.numActionsSkippedOverlap,
-      missedCatchupWindow: schedule.info.numActionsMissedCatchupWindow,
-      runs,
-    });
-  }
-  await writeLine(scheduleText(schedule, next));
-  if (runs.length === 0) return;
-  await writeLine(`\n${table([{ title: 'due' }, { title: 'outcome' }, { title: 'workflow' }], runs.map(runCells))}`);
-}
-
-function scheduleText(schedule: ScheduleDescription, next: Date[]): string {
-  const { state, info, policies } = schedule;
-  return facts([
-    ['schedule', `${scheduleId}: starts ${startsText(schedule)}`],
-    [
-      'state',
-      state.paused ? `paused${state.note ? ` (${state.note})` : ''}; \`meterfold schedule resume\` goes on` : 'active',
-    ],
-    ['next', next.length === 0 ? 'none' : next.map(moment).join(', ')],
-    ['price', "of the workers' settings at the time of the run"],
-    ['after an outage', `a start is made up for within ${durationText(policies.catchupWindow)}`],
-    [
-      'so far',
-      `${counted(info.numActionsTaken, 'run')} started, ${grouped(info.numActionsSkippedOverlap)} left out beside a running one, ` +
-        `${grouped(info.numActionsMissedCatchupWindow)} missed`,
-    ],
-  ]);
-}
-
-/** "every 5m", "by cron 0 3 * * * (Europe/Berlin)". The server keeps a cron expression as the comment of a calendar. */
-function startsText({ spec }: ScheduleDescription): string {
-  const interval = spec.intervals?.[0];
-  if (interval !== undefined) return `every ${durationText(Number(interval.every))}`;
-  const cron = spec.calendars?.[0]?.comment ?? 'a calendar';
-  return `by cron ${printable(cron)} (${spec.timezone || 'UTC'})`;
-}
-
-function runCells(run: ScheduledRun): string[] {
-  return [moment(new Date(run.scheduledAt)), run.outcome, run.workflowId];
-}
-
-async function outcomeOf(client: Client, workflowId: string, firstExecutionRunId: string): Promise<string> {
-  const handle = client.workflow.getHandle(workflowId, firstExecutionRunId);
-  try {
-    const { status } = await handle.describe();
-    if (status.name !== 'COMPLETED') return status.name.toLowerCase().replace('_', ' ');
-    const result = (await handle.result()) as BillingRunResult;
-    if (result.status === 'skipped') return result.message;
-    return `run ${result.runId} published: ${counted(result.calls, 'call')}, ${grouped(result.amount)} ${result.currency}`;
-  } catch (error) {
-    if ((error as Error).name === 'WorkflowNotFoundError') return "no longer in Temporal's history";
-    throw error;
-  }
+async function show(client: Client, json: boolean) {
+  const { showSchedule } = await import('./schedule-show.js');
+  await showSchedule(client, scheduleId, json);
 }
 
 async function pauseSchedule(client: Client, note: string) {

@@ -10,7 +10,11 @@ export type RunHandle = WorkflowHandleWithFirstExecutionRunId<typeof billingRun>
 const EXECUTION_TIMEOUT = '12h';
 
 /** Starts a run. Its workflow id names the moment: any number may be started, and PostgreSQL lets one of them bill. */
-export function startRun(client: Client, input: BillingRunInput, workflowId = `meterfold-run-${new Date().toISOString()}`): Promise<RunHandle> {
+export function startRun(
+  client: Client,
+  input: BillingRunInput,
+  workflowId = `meterfold-run-${new Date().toISOString()}`,
+): Promise<RunHandle> {
   return client.workflow.start<typeof billingRun>('billingRun', {
     taskQueue: TASK_QUEUE,
     workflowId,
@@ -26,5 +30,8 @@ export async function warnWithoutWorkers(client: Client, say: (line: string) => 
   const { pollers } = await client.workflowService
     .describeTaskQueue({ namespace: client.options.namespace, taskQueue: { name: TASK_QUEUE }, taskQueueType: 1 })
     .catch(() => ({ pollers: undefined }));
-  if (pollers?.length === 0) say(`No worker polls the task queue "${TASK_QUEUE}": the run waits until one does. Start it by \`meterfold worker\`.`);
+  if (pollers?.length === 0)
+    say(
+      `No worker polls the task queue "${TASK_QUEUE}": the run waits until one does. Start it by \`meterfold worker\`.`,
+    );
 }

@@ -8,6 +8,7 @@ import {
   type Column,
   columnWidths,
   counted,
+  csvLine,
   grouped,
   note,
   printable,
@@ -102,7 +103,7 @@ const cycleColumns: Column[] = [
   { title: 'run', align: 'right' },
 ];
 
-async function statementText(userId: string, statement: Statement, totals: StatementTotals) {
+export async function statementText(userId: string, statement: Statement, totals: StatementTotals) {
   await writeLine(`Statement of ${printable(userId)}\n`);
   let widths: number[] | undefined;
   for await (const batch of added(statement.cycles, totals)) {
@@ -169,7 +170,7 @@ const recordHeader = [
   'run_id',
 ];
 
-function recordCells(record: BillingRecord): unknown[] {
+function recordCells(record: BillingRecord): (string | number)[] {
   return [
     record.userId,
     record.cycleNumber,
@@ -187,22 +188,16 @@ function recordCells(record: BillingRecord): unknown[] {
 
 /** One shape for all rows, so that a spreadsheet can filter by the first column. */
 async function statementCsv(userId: string, statement: Statement, totals: StatementTotals) {
-  const { stringify } = await import('csv-stringify/sync');
-  await write(stringify([['row', ...recordHeader, 'amount_due']]));
+  await write(csvLine(['row', ...recordHeader, 'amount_due']));
   for await (const batch of added(statement.cycles, totals)) {
-    await write(stringify(batch.map((cycle) => ['cycle', ...recordCells(cycle), ''])));
+    await write(batch.map((cycle) => csvLine(['cycle', ...recordCells(cycle), ''])).join(''));
   }
-  const rows = totals
-    .totals()
-    .map((total) => ({ ...total, row: 'total', user_id: userId, amount_due: total.amountDue }));
-  const open = {
-    ...statement.openCycle,
-    row: 'open',
-    user_id: userId,
-    cycle_number: statement.openCycle?.nextCycleNumber,
-  };
-  const columns = ['row', ...recordHeader, 'amount_due'];
-  await write(stringify(statement.openCycle === null ? rows : [...rows, open], { columns }));
+  for (const { calls, usage, amount, currency, amountDue } of totals.totals()) {
+    await write(csvLine(['total', userId, '', calls, usage, amount, currency, '', '', '', '', '', amountDue]));
+  }
+  if (statement.openCycle === null) return;
+  const { nextCycleNumber, calls, usage } = statement.openCycle;
+  await write(csvLine(['open', userId, nextCycleNumber, calls, usage, '', '', '', '', '', '', '', '']));
 }
 
 async function exportRun(flags: FormatFlags & { run: string }) {
@@ -221,7 +216,6 @@ async function exportRun(flags: FormatFlags & { run: string }) {
 }
 
 async function exportCsv(records: AsyncIterable<BillingRecord[]>) {
-  const { stringify } = await import('csv-stringify/sync');
-  await write(stringify([recordHeader]));
-  for await (const batch of records) await write(stringify(batch.map(recordCells)));
+  await write(csvLine(recordHeader));
+  for await (const batch of records) await write(batch.map((record) => csvLine(recordCells(record))).join(''));
 }

@@ -12,6 +12,7 @@ export function register(program: Command): void {
         .choices(['workflow', 'activity', 'all'])
         .default('all'),
     )
+    .addOption(new Option('--stop-with-stdin', 'stop when standard input closes').hideHelp())
     .addHelpText(
       'after',
       `
@@ -27,19 +28,30 @@ Examples:
     .action(work);
 }
 
-async function work({ role }: { role: WorkerRole }): Promise<void> {
+interface WorkerFlags {
+  role: WorkerRole;
+  /** Set by whoever started this worker as a part of itself: when that process is gone, so is the pipe. */
+  stopWithStdin?: true;
+}
+
+async function work({ role, stopWithStdin }: WorkerFlags): Promise<void> {
   await withContext(async (context) => {
     await context.database();
     await context.temporal();
     const [{ runWorker }, { createLogger }] = await Promise.all([import('../workers/worker.js'), import('../log.js')]);
     const log = createLogger(context.config.logLevel);
     const stopping = new AbortController();
-    const stop = (signal: NodeJS.Signals) => {
+    const stop = (cause: string) => {
       if (stopping.signal.aborted) process.exit(1);
-      log.info({ signal, graceMs: context.config.worker.graceMs }, 'stopping');
+      log.info({ cause, graceMs: context.config.worker.graceMs }, 'stopping');
       stopping.abort();
     };
     process.on('SIGTERM', stop).on('SIGINT', stop);
-    await runWorker({ config: context.config, role, log, signal: stopping.signal });
+    if (stopWithStdin === true)
+      process.stdin.resume().once('end', () => stopping.signal.aborted || stop('standard input closed'));
+    // An open standard input would keep the process alive.
+    await runWorker({ config: context.config, role, log, signal: stopping.signal }).finally(() =>
+      process.stdin.destroy(),
+    );
   });
 }

@@ -60,7 +60,11 @@ export async function endAttempts(db: Queryable, runId: bigint, exceptPid: numbe
   );
 }
 
-async function register(client: Client, runId: bigint, activityId: string): Promise<{ attemptId: string; pid: number }> {
+async function register(
+  client: Client,
+  runId: bigint,
+  activityId: string,
+): Promise<{ attemptId: string; pid: number }> {
   // Not waiting for the disk: a server that forgets this row has ended the process that it names.
   const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>({
     name: 'register-attempt',

@@ -47,7 +47,13 @@ class CopyOut implements Submittable {
   #release: () => void = () => {};
   #handOn: (bytes: Buffer) => void = () => {};
 
-  constructor(sql: string, columns: number, row: RowReader, resolve: (rows: number) => void, reject: (e: Error) => void) {
+  constructor(
+    sql: string,
+    columns: number,
+    row: RowReader,
+    resolve: (rows: number) => void,
+    reject: (e: Error) => void,
+  ) {
     this.#sql = sql;
     this.#columns = columns;
     this.#row = row;

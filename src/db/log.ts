@@ -31,7 +31,9 @@ export async function* readPartition(
   map: PartitionMap,
   progress: { calls: number },
 ): AsyncGenerator<Spill> {
-  await client.query(`${PLAN_BY_INDEX.map((name) => `set local ${name} = off`).join('; ')}; set local max_parallel_workers_per_gather = 0`);
+  await client.query(
+    `${PLAN_BY_INDEX.map((name) => `set local ${name} = off`).join('; ')}; set local max_parallel_workers_per_gather = 0`,
+  );
   let limit = map.callsMax;
   let first = partition.first;
   while (first <= partition.last) {
@@ -75,7 +77,8 @@ function takeCall(view: DataView, at: number, map: PartitionMap): void {
   const usageLo = view.getInt32(usageAt + 8);
   if (view.getInt32(usageAt + 12) !== 8) throw badCall(idHi, idLo, 'called_at must not be null');
   const calledAt = view.getInt32(usageAt + 16) * 4294967296 + view.getUint32(usageAt + 20);
-  if (calledAt < CALLED_AT_MIN || calledAt >= CALLED_AT_END) throw badCall(idHi, idLo, 'called_at must lie in 1970 to 2099');
+  if (calledAt < CALLED_AT_MIN || calledAt >= CALLED_AT_END)
+    throw badCall(idHi, idLo, 'called_at must lie in 1970 to 2099');
   map.add(view, userStart, userLength, idHi, idLo, usageHi, usageLo, calledAt);
 }
 

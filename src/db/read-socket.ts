@@ -74,7 +74,8 @@ export class ReadBuffer {
 
   /** Takes a chunk that came from elsewhere. */
   append(chunk: Uint8Array): void {
-    if (this.#end + chunk.length > this.#bytes.length) this.#replace(Math.max(this.#bytes.length * 2, this.#end + chunk.length));
+    if (this.#end + chunk.length > this.#bytes.length)
+      this.#replace(Math.max(this.#bytes.length * 2, this.#end + chunk.length));
     this.#bytes.set(chunk, this.#end);
     this.landed(chunk.length);
   }

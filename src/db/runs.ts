@@ -161,7 +161,8 @@ export async function fence(client: Client, runId: bigint): Promise<void> {
     text: 'select state from meterfold.runs where run_id = $1 for share',
     values: [runId.toString()],
   });
-  if (rows[0]?.state !== 'active') throw new RunGoneError(`run ${runId} is ${rows[0]?.state ?? 'unknown to this database'}`);
+  if (rows[0]?.state !== 'active')
+    throw new RunGoneError(`run ${runId} is ${rows[0]?.state ?? 'unknown to this database'}`);
 }
 
 export async function renewLease(db: Queryable, runId: bigint): Promise<void> {
@@ -244,7 +245,9 @@ export async function publishRun(
           touchedOut: { calls: String(totals.touchedOut.calls), usage: String(totals.touchedOut.usage) },
         }),
         ...[totals.calls, totals.users, totals.cycles, totals.usage, totals.billedUsage].map(String),
-        ...[totals.carriedIn.calls, totals.carriedIn.usage, totals.carriedOut.calls, totals.carriedOut.usage].map(String),
+        ...[totals.carriedIn.calls, totals.carriedIn.usage, totals.carriedOut.calls, totals.carriedOut.usage].map(
+          String,
+        ),
       ],
     );
   });

@@ -46,7 +46,11 @@ export async function sealRun(pool: Pool, runId: bigint, options: SealOptions): 
   );
   let writers = await listWriters(pool);
   const deadline = Date.now() + options.waitMs;
-  for (let pollMs = POLL_MS_MIN; writers.length > 0 && Date.now() < deadline; pollMs = Math.min(POLL_MS_MAX, pollMs * 2)) {
+  for (
+    let pollMs = POLL_MS_MIN;
+    writers.length > 0 && Date.now() < deadline;
+    pollMs = Math.min(POLL_MS_MAX, pollMs * 2)
+  ) {
     options.onWait(writers);
     await new Promise((resolve) => setTimeout(resolve, pollMs));
     writers = stillWriting(writers, await listWriters(pool));
@@ -104,7 +108,9 @@ async function readSequence(db: Queryable, watermark: bigint): Promise<bigint> {
     await db.query<{ name: string | null }>(`select pg_get_serial_sequence('public.api_logs', 'id') as name`),
   );
   if (name === null) {
-    throw new LogSequenceError('public.api_logs.id has no sequence: make it an identity column, as `meterfold migrate` does');
+    throw new LogSequenceError(
+      'public.api_logs.id has no sequence: make it an identity column, as `meterfold migrate` does',
+    );
   }
   const read = async () =>
     one(
@@ -119,7 +125,9 @@ async function readSequence(db: Queryable, watermark: bigint): Promise<bigint> {
   const sequence = await read();
   const position = BigInt(sequence.position);
   if (BigInt(sequence.increment) <= 0n || sequence.cycles || BigInt(sequence.cache) !== 1n) {
-    throw new LogSequenceError(`sequence ${name} must ascend without cycle or cache: alter sequence ${name} increment 1 no cycle cache 1`);
+    throw new LogSequenceError(
+      `sequence ${name} must ascend without cycle or cache: alter sequence ${name} increment 1 no cycle cache 1`,
+    );
   }
   if (position < watermark) {
     throw new LogSequenceError(

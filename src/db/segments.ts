@@ -5,7 +5,13 @@ import { BucketSlice, INDEX_ENTRY_BYTES, type SegmentCursor } from '../domain/se
 import { copyOut } from './copy-out.js';
 import type { Client } from './pool.js';
 
-export async function storeSpill(client: Client, runId: bigint, partition: number, number: number, spill: Spill): Promise<void> {
+export async function storeSpill(
+  client: Client,
+  runId: bigint,
+  partition: number,
+  number: number,
+  spill: Spill,
+): Promise<void> {
   await client.query(
     `insert into meterfold.segments (run_id, partition, spill, base_position, bucket_index, data)
      values ($1, $2, $3, $4, $5, $6)`,
@@ -26,7 +32,9 @@ export async function readSlices(client: Client, runId: bigint, shard: Buckets):
       to stdout (format binary)`;
   await copyOut(client, sql, 4, (view, at) => {
     const entries = bytesAt(view, at + 28);
-    slices.push(new BucketSlice(view.getInt32(at + 4), view.getInt32(at + 12), view.getBigInt64(at + 20), shard.first, entries));
+    slices.push(
+      new BucketSlice(view.getInt32(at + 4), view.getInt32(at + 12), view.getBigInt64(at + 20), shard.first, entries),
+    );
   });
   return slices;
 }

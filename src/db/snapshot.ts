@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { type Client, type Pool, transaction } from './pool.js';
 
-const batchRows = 2_000;
+const batchRows = 1_000;
 
 /** Runs `work` in a read-only transaction on one snapshot. */
 export function readSnapshot<T>(pool: Pool, work: (client: Client) => Promise<T>): Promise<T> {
@@ -15,7 +15,7 @@ export function readSnapshot<T>(pool: Pool, work: (client: Client) => Promise<T>
   });
 }
 
-/** The rows of a query in batches, by a cursor. One at a time on a client, which must be in a transaction. */
+/** The rows of a query in batches, by a cursor; two batches are in memory at most. One at a time on a client, which must be in a transaction. */
 export async function* batches<Row extends pg.QueryResultRow>(
   client: Client,
   sql: string,
@@ -24,9 +24,14 @@ export async function* batches<Row extends pg.QueryResultRow>(
   // All rows will be fetched: without this the planner prefers plans that are quick for the first few.
   await client.query('set local cursor_tuple_fraction = 1.0');
   await client.query(`declare batches no scroll cursor for ${sql}`, values);
+  const fetch = () => client.query<Row>(`fetch ${batchRows} from batches`);
+  let next = fetch();
   for (;;) {
-    const { rows } = await client.query<Row>(`fetch ${batchRows} from batches`);
+    const { rows } = await next;
     if (rows.length === 0) break;
+    // The server works on the next batch while this one is used.
+    next = fetch();
+    next.catch(() => {});
     yield rows;
   }
   await client.query('close batches');

@@ -35,7 +35,14 @@ export function appendTail(
   rows.text(user.bytes, user.userStart, user.userLength);
 }
 
-type TailRow = [number: string, nextCycle: string, calls: number, usage: string, firstCallId: string, firstCalledAt: string];
+type TailRow = [
+  number: string,
+  nextCycle: string,
+  calls: number,
+  usage: string,
+  firstCallId: string,
+  firstCalledAt: string,
+];
 
 /**
  * The open cycles of those users after run `asOf`, in the order given; undefined for a user never seen.

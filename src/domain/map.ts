@@ -150,7 +150,8 @@ export class PartitionMap {
     const calls = this.calls - this.#spilled;
     const users = this.#sortedUsers();
     this.#orderCalls(users, calls);
-    const bytesMax = calls * CALL_BYTES_MAX + users.length * (USER_HEAD_BYTES_MAX - USER_BYTES_MAX) + this.#arenaEnd * 4;
+    const bytesMax =
+      calls * CALL_BYTES_MAX + users.length * (USER_HEAD_BYTES_MAX - USER_BYTES_MAX) + this.#arenaEnd * 4;
     if (this.#out.length < bytesMax) this.#out = Buffer.allocUnsafeSlow(bytesMax);
 
     const out = this.#out;

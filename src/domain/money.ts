@@ -21,7 +21,9 @@ export interface Price {
 export function parsePrice(text: string): Price {
   const match = /^(\d{1,12})(?:\.(\d{1,12}))?$/.exec(text.trim());
   if (match === null) {
-    throw new DecimalError(`must be a decimal like 0.0004: not negative, below 10^12, at most ${PLACES} decimal places`);
+    throw new DecimalError(
+      `must be a decimal like 0.0004: not negative, below 10^12, at most ${PLACES} decimal places`,
+    );
   }
   const picos = BigInt(match[1]) * SCALE + BigInt((match[2] ?? '').padEnd(PLACES, '0'));
   return { picos, text: formatPicos(picos) };

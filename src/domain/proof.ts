@@ -87,7 +87,11 @@ export interface Proof {
 /** Proves a run. `carriedIn` is what the run before it carried out. */
 export function proveRun(outcomes: Outcomes, carriedIn: OpenCalls, callsPerCycle: number): Proof {
   const { maps, reduces, recount } = outcomes;
-  const mapped = { calls: sum(maps, 'calls'), usage: sum(maps, 'usage'), digest: addDigests(maps.map((map) => map.digest)) };
+  const mapped = {
+    calls: sum(maps, 'calls'),
+    usage: sum(maps, 'usage'),
+    digest: addDigests(maps.map((map) => map.digest)),
+  };
   const touchedIn = { calls: sum(reduces, 'carriedInCalls'), usage: sum(reduces, 'carriedInUsage') };
   const touchedOut = { calls: sum(reduces, 'carriedOutCalls'), usage: sum(reduces, 'carriedOutUsage') };
   const totals: RunTotals = {

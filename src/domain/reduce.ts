@@ -140,7 +140,8 @@ export class CycleFold {
       if (++this.#openCalls === callsPerCycle) this.#closeCycle(idHi, idLo, calledAt);
     }
     this.calls += cursor.calls;
-    if (reader.at !== cursor.bodyEnd) throw new SegmentError('the calls of a user do not fill its place in the segment');
+    if (reader.at !== cursor.bodyEnd)
+      throw new SegmentError('the calls of a user do not fill its place in the segment');
   }
 
   /** Ends the user: hands over its last closed cycles. What is left open is valid until the next user ends. */

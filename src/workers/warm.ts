@@ -2,8 +2,9 @@
  * Warms the kernels before the first activity: code that the JIT has not compiled yet takes five times as long, which at 100,000
  * calls is most of the run. A few generated partitions go through map and reduce; nothing leaves the process.
  */
-import { RowBuffer } from '../db/row-buffer.js';
+
 import { appendRecord } from '../db/records.js';
+import { RowBuffer } from '../db/row-buffer.js';
 import { PartitionMap } from '../domain/map.js';
 import { CycleFold, SegmentMerge } from '../domain/reduce.js';
 import { BUCKETS, BucketSlice } from '../domain/segment.js';

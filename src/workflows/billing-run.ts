@@ -22,8 +22,8 @@ import type { createPublish } from '../activities/publish.js';
 import type { createRecount } from '../activities/recount.js';
 import type { createReduce } from '../activities/reduce.js';
 import type { PublishedFigures } from '../domain/proof.js';
-import { checkInput } from './input.js';
 import { fanOut } from './fan-out.js';
+import { checkInput } from './input.js';
 import { type BillingRunInput, type BillingRunProgress, type BillingRunResult, progressQuery } from './messages.js';
 import { RunStatistics } from './statistics.js';
 
@@ -93,13 +93,17 @@ async function fold(plan: PlannedRun, progress: Progress, statistics: RunStatist
   progress.phase('reducing');
   const reduceAll = fanOut(plan.shards, IN_FLIGHT_MAX, async ({ first, end }, number) => {
     const summary = `buckets ${first} to ${end - 1}`;
-    const reduced = await tasks.reduceShard.executeWithOptions({ summary }, [{ runId, number, callsPerCycle, previousRunId }]);
+    const reduced = await tasks.reduceShard.executeWithOptions({ summary }, [
+      { runId, number, callsPerCycle, previousRunId },
+    ]);
     statistics.add(reduced);
     progress.reduced(reduced.outcome);
     return reduced.outcome;
   });
   const recountAll = fanOut(plan.to === plan.after ? [] : [plan], 1, async ({ after, to }) => {
-    const recounted = await tasks.recount.executeWithOptions({ summary: `calls after ${after} to ${to}` }, [{ runId, number: 0 }]);
+    const recounted = await tasks.recount.executeWithOptions({ summary: `calls after ${after} to ${to}` }, [
+      { runId, number: 0 },
+    ]);
     statistics.add(recounted);
     return recounted.outcome;
   });

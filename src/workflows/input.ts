@@ -16,7 +16,8 @@ export function checkInput(input: BillingRunInput): void {
   for (const [field, value] of Object.entries(input)) {
     const most = NUMBERS[field as keyof typeof NUMBERS];
     if (most !== undefined) {
-      if (!Number.isInteger(value) || value < 1 || value > most) faults.push(`${field} must be a whole number from 1 to ${most}`);
+      if (!Number.isInteger(value) || value < 1 || value > most)
+        faults.push(`${field} must be a whole number from 1 to ${most}`);
     } else if (TEXTS.includes(field)) {
       if (typeof value !== 'string') faults.push(`${field} must be a string`);
     } else faults.push(`${field} is not known; known are ${[...Object.keys(NUMBERS), ...TEXTS].join(', ')}`);

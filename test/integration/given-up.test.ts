@@ -1,0 +1,193 @@
+import { randomUUID } from 'node:crypto';
+import { CancelledFailure } from '@temporalio/common';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { holdMap, holdReduce } from '../support/holds.js';
+import * as logs from '../support/logs.js';
+import { meterfold, startWorker } from '../support/processes.js';
+import {
+  bill,
+  expectExact,
+  failureOf,
+  published,
+  type RunHandle,
+  reset,
+  rowsOfRun,
+  runRows,
+  startRun,
+} from '../support/runs.js';
+import { freshStack, type Stack } from '../support/stack.js';
+
+let stack: Stack;
+
+beforeAll(async () => {
+  stack = await freshStack();
+  await startWorker(stack, { env: { LEASE_SECONDS: '60' } });
+});
+afterAll(() => stack.close());
+beforeEach(async () => {
+  await reset(stack);
+  await logs.uniform(stack.pool, { calls: 1003 });
+});
+
+const holds = [
+  { stage: 'mapping', holdStage: holdMap },
+  { stage: 'reducing', holdStage: holdReduce },
+];
+
+describe.each(holds)('while $stage', ({ holdStage }) => {
+  test('a terminated run is taken over by the next one, which says so and bills everything', async () => {
+    const hold = await holdStage(stack);
+    const first = await startRun(stack);
+    await hold.waiting();
+    await first.terminate('as an operator does');
+    const second = await startRun(stack);
+    await hold.waiting({ query: 'delete from' });
+    await hold.release();
+    const result = published(await second.result());
+    await expectExact(stack, result);
+    expect(result).toMatchObject({ runId: '2', calls: '1003', range: { after: '0' } });
+    expect(await runRows(stack)).toMatchObject([
+      {
+        state: 'discarded',
+        reason: `taken over by ${second.workflowId}: its workflow ${first.workflowId} has ended without publishing it`,
+      },
+      { state: 'published' },
+    ]);
+    expect(await rowsOfRun(stack, '1')).toEqual({});
+  });
+
+  test('a run cancelled by Temporal leaves no row', async () => {
+    const hold = await holdStage(stack);
+    const run = await startRun(stack);
+    await hold.waiting();
+    await run.cancel();
+    await hold.waiting({ query: 'delete from' });
+    await hold.release();
+    await expectCancelled(run);
+    await expectExact(stack, await bill(stack));
+  });
+
+  test('a run cancelled by `meterfold cancel` leaves no row', async () => {
+    const hold = await holdStage(stack);
+    const run = await startRun(stack);
+    await hold.waiting();
+    const cancelling = meterfold(stack, ['cancel', '1']);
+    await hold.waiting({ query: 'delete from' });
+    await hold.release();
+    expect(await cancelling).toEqual({
+      code: 0,
+      stdout: 'Run 1 is cancelled; nothing of it remains.\n',
+      stderr: '',
+    });
+    await expectCancelled(run);
+    expect(await meterfold(stack, ['cancel', '1', '--json'])).toMatchObject({ code: 0, stderr: '' });
+    await expectExact(stack, await bill(stack));
+  });
+
+  test('a run whose workflow is reset goes on as the same run', async () => {
+    const hold = await holdStage(stack);
+    const run = await startRun(stack);
+    const [before] = await hold.waiting();
+    await resetToStart(run);
+    // The new execution's attempt ends the old one's session, and waits in its place.
+    await hold.waiting({ notPid: before!.pid });
+    await hold.release();
+    const result = published(await stack.temporal.workflow.getHandle(run.workflowId).result());
+    await expectExact(stack, result);
+    expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
+  });
+});
+
+test('a reset of a published run bills nothing twice', async () => {
+  const run = await startRun(stack);
+  const result = published(await run.result());
+  await resetToStart(run);
+  await stack.temporal.workflow
+    .getHandle(run.workflowId)
+    .result()
+    .catch(() => {});
+  expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
+  await expectExact(stack, result);
+});
+
+test('a published run is not cancelled', async () => {
+  const result = await bill(stack);
+  expect(await meterfold(stack, ['cancel', '1'])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: 'meterfold: Run 1 is already published: its bills stand.\n',
+  });
+  await expectExact(stack, result);
+});
+
+test('a call that cannot be billed fails the run, is named, and leaves no row; mended, everything is billed', async () => {
+  await stack.pool.query(`
+    alter table public.api_logs drop constraint api_logs_usage_check;
+    update public.api_logs set usage = -1 where id = 700`);
+  const hold = await holdMap(stack);
+  const run = await startRun(stack, [{ partitions: 4 }]);
+  // One of the other partitions is under way when the run is given up.
+  await hold.waiting({ query: 'delete from' });
+  await hold.release();
+  expect(await failureOf(run)).toMatchObject({
+    type: 'BadCallError',
+    nonRetryable: true,
+    message: 'call 700 in public.api_logs: usage must be a number from 0 to 10^15',
+  });
+  expect(await runRows(stack)).toMatchObject([
+    { state: 'discarded', reason: 'call 700 in public.api_logs: usage must be a number from 0 to 10^15' },
+  ]);
+  expect(await rowsOfRun(stack, '1')).toEqual({});
+
+  await stack.pool.query(`
+    update public.api_logs set usage = 1 where id = 700;
+    alter table public.api_logs add constraint api_logs_usage_check check (usage between 0 and 1000000000000000)`);
+  await expectExact(stack, await bill(stack));
+});
+
+describe('a run whose workflow Temporal has forgotten', () => {
+  test.each([
+    ['its own Temporal', () => stack.temporalAddress],
+    ['a Temporal that is gone', () => '127.0.0.1:1'],
+  ])('is left alone while its lease is fresh, and taken over when it is old: %s', async (_title, address) => {
+    await stack.pool.query(
+      `with abandoned as (
+         insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
+                                     watermark, calls_per_cycle, price_per_unit, currency)
+         values ($1, $2, 'forgotten', $3, 0, 5, 0.0004, 'USD') returning run_id)
+       insert into meterfold.leases (run_id) select run_id from abandoned`,
+      [address(), stack.namespace, randomUUID()],
+    );
+    const skipped = await (await startRun(stack)).result();
+    expect(skipped).toMatchObject({ status: 'skipped', message: 'skipped: run 1 in progress' });
+
+    await stack.pool.query(`update meterfold.leases set renewed_at = now() - interval '1 hour'`);
+    const result = await bill(stack);
+    await expectExact(stack, result);
+    const [abandoned] = await runRows(stack);
+    expect(abandoned).toMatchObject({ runId: '1', state: 'discarded' });
+    expect(abandoned!.reason).toMatch(
+      /^taken over by run-.*: Temporal does not know its workflow forgotten, and nobody has worked on it for 36\d\d s$/,
+    );
+  });
+});
+
+async function expectCancelled(run: RunHandle): Promise<void> {
+  await expect(run.result()).rejects.toMatchObject({ cause: expect.any(CancelledFailure) });
+  expect((await run.describe()).status.name).toBe('CANCELLED');
+  expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'discarded', reason: 'cancelled' }]);
+  expect(await rowsOfRun(stack, '1')).toEqual({});
+}
+
+/** As the UI's "reset to the first workflow task". */
+async function resetToStart(run: RunHandle): Promise<void> {
+  const { events } = await run.fetchHistory();
+  const completed = events?.find((event) => event.workflowTaskCompletedEventAttributes);
+  await stack.temporal.workflowService.resetWorkflowExecution({
+    namespace: stack.namespace,
+    workflowExecution: { workflowId: run.workflowId, runId: run.firstExecutionRunId },
+    reason: 'test',
+    workflowTaskFinishEventId: completed!.eventId!,
+    requestId: randomUUID(),
+  });
+}

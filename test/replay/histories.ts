@@ -1,0 +1,106 @@
+/**
+ * The saved histories: which there are, and what each has to hold. A history that is missing, that nobody expects or that does
+ * not show what its name says is an error, for the recorder and the tests alike.
+ *
+ * Record anew (`npm run histories`) when the workflow is changed on purpose, and only where no run of the old code can be under
+ * way any more, or the change is behind `patched`: until then these histories stand for the runs of those who upgrade.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const historiesDir = fileURLToPath(new URL('./histories/', import.meta.url));
+
+/** A history in Temporal's JSON form, as far as it is looked at here. */
+export interface History {
+  events: HistoryEvent[];
+}
+
+export interface HistoryEvent {
+  eventId: string;
+  /** Like EVENT_TYPE_ACTIVITY_TASK_SCHEDULED. */
+  eventType: string;
+  userMetadata?: { summary?: JsonPayload };
+  // biome-ignore lint/suspicious/noExplicitAny: each type of event has attributes of its own
+  [attributes: `${string}EventAttributes`]: any;
+}
+
+export interface JsonPayload {
+  metadata?: Record<string, string>;
+  data?: string;
+}
+
+/** What is scheduled, and how it ends. */
+export interface Shape {
+  ends: 'COMPLETED' | 'FAILED' | 'CANCELED';
+  activities: Record<string, number>;
+  /** Activities that were asked to stop. */
+  cancelled?: number;
+  /** Activities that came to their end, or to the run's, at a later attempt than the first. */
+  triedAgain?: number;
+  /** The run continues one that was reset. */
+  reset?: true;
+}
+
+const whole = { planRun: 1, mapPartition: 4, reduceShard: 4, recount: 1, publishRun: 1 };
+const untilMap = { planRun: 1, mapPartition: 4, discardRun: 1 };
+const untilReduce = { planRun: 1, mapPartition: 4, reduceShard: 4, recount: 1, discardRun: 1 };
+
+/** The histories by name, in the order in which they are recorded. A run's workflow id is its history's name. */
+export const SHAPES: Readonly<Record<string, Shape>> = {
+  'finished-empty': { ends: 'COMPLETED', activities: { planRun: 1, publishRun: 1 } },
+  finished: { ends: 'COMPLETED', activities: whole },
+  'finished-carried-in': { ends: 'COMPLETED', activities: whole },
+  skipped: { ends: 'COMPLETED', activities: { planRun: 1 } },
+  'cancelled-in-plan': { ends: 'CANCELED', activities: { planRun: 1, discardRun: 1 }, cancelled: 1 },
+  'cancelled-in-map': { ends: 'CANCELED', activities: untilMap, cancelled: 4 },
+  'cancelled-in-reduce': { ends: 'CANCELED', activities: untilReduce, cancelled: 4 },
+  'cancelled-too-late': { ends: 'COMPLETED', activities: whole },
+  'failed-by-input': { ends: 'FAILED', activities: {} },
+  'failed-in-plan': { ends: 'FAILED', activities: { planRun: 1, discardRun: 1 } },
+  'failed-in-map': { ends: 'FAILED', activities: untilMap },
+  'failed-in-publish': { ends: 'FAILED', activities: { ...whole, discardRun: 1 } },
+  'failed-after-publish': { ends: 'FAILED', activities: { ...whole, discardRun: 1 } },
+  retried: { ends: 'COMPLETED', activities: whole, triedAgain: 4 },
+  reset: { ends: 'COMPLETED', activities: whole, reset: true },
+};
+
+/** Reads all histories of a folder, in the order of SHAPES. Throws if they are not just those that SHAPES names. */
+export function readHistories(dir: string = historiesDir): Map<string, History> {
+  const files = readdirSync(dir).filter((file) => file.endsWith('.json'));
+  const found = new Set(files.map((file) => basename(file, '.json')));
+  checkNames(found);
+  return new Map(
+    Object.keys(SHAPES).map((name) => [name, JSON.parse(readFileSync(join(dir, `${name}.json`), 'utf8')) as History]),
+  );
+}
+
+export function checkNames(found: ReadonlySet<string>): void {
+  const missing = Object.keys(SHAPES).filter((name) => !found.has(name));
+  const unexpected = [...found].filter((name) => !(name in SHAPES));
+  if (missing.length > 0) throw new Error(`histories are missing: ${missing.join(', ')}`);
+  if (unexpected.length > 0) throw new Error(`histories that nobody expects: ${unexpected.join(', ')}`);
+}
+
+/** What a history shows, to be compared with what SHAPES says of it. */
+export function shapeOf({ events }: History): Shape {
+  const all = (type: string) => events.filter(({ eventType }) => eventType === `EVENT_TYPE_${type}`);
+  const activities: Record<string, number> = {};
+  for (const event of all('ACTIVITY_TASK_SCHEDULED')) {
+    const type: string = event.activityTaskScheduledEventAttributes.activityType.name;
+    activities[type] = (activities[type] ?? 0) + 1;
+  }
+  const cancelled = all('ACTIVITY_TASK_CANCEL_REQUESTED').length;
+  const started = all('ACTIVITY_TASK_STARTED').map((event) => event.activityTaskStartedEventAttributes);
+  const triedAgain = started.filter(({ attempt }) => attempt > 1).length;
+  const reset = all('WORKFLOW_TASK_FAILED').some(
+    (event) => event.workflowTaskFailedEventAttributes.cause === 'WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW',
+  );
+  return {
+    ends: events.at(-1)?.eventType.replace('EVENT_TYPE_WORKFLOW_EXECUTION_', '') as Shape['ends'],
+    activities,
+    ...(cancelled === 0 ? {} : { cancelled }),
+    ...(triedAgain === 0 ? {} : { triedAgain }),
+    ...(reset ? { reset } : {}),
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * Holds a run at a chosen point, without sleeping: the test takes a lock that the run needs, sees in PostgreSQL's own views that
+ * a worker waits for it, acts, and lets go.
+ */
+import { eventually } from './eventually.js';
+import type { Stack } from './stack.js';
+
+export interface Waiting {
+  /** Of the server process. */
+  pid: number;
+  /** "meterfold worker <host>:<pid>" */
+  application: string;
+  query: string;
+}
+
+export interface Hold {
+  /** Waits until sessions wait for this lock, and returns them; `query`: only those whose statement contains it. */
+  waiting(options?: { count?: number; query?: string; notPid?: number }): Promise<Waiting[]>;
+  release(): Promise<void>;
+}
+
+/** Where a run can be held: map stores its first memory-full, reduce has written records and goes on to tails. */
+export const holdMap = (stack: Stack) => hold(stack, 'lock table meterfold.segments in access exclusive mode');
+export const holdReduce = (stack: Stack) => hold(stack, 'lock table meterfold.tails in access exclusive mode');
+
+/** Takes what `sql` locks, in a transaction of its own. */
+export async function hold(stack: Stack, sql: string, values: unknown[] = []): Promise<Hold> {
+  const client = await stack.pool.connect();
+  await client.query('begin');
+  await client.query(sql, values);
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const { pid } = rows[0]!;
+  let released = false;
+  const release = async () => {
+    if (released) return;
+    released = true;
+    await client.query('rollback');
+    client.release();
+  };
+  stack.onClose(release);
+  return {
+    waiting: ({ count = 1, query = '', notPid = 0 } = {}) =>
+      eventually(`${count} sessions wait for: ${sql}`, async () => {
+        const waiting = await stack.pool.query<Waiting>(
+          `select pid, application_name as application, query from pg_stat_activity
+            where $1 = any (pg_blocking_pids(pid)) and strpos(query, $2) > 0 and pid <> $3
+            order by pid`,
+          [pid, query, notPid],
+        );
+        return waiting.rows.length >= count && waiting.rows;
+      }),
+    release,
+  };
+}

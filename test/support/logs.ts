@@ -1,0 +1,173 @@
+/**
+ * Logs of made-up calls, inserted by SQL. A seed gives the same calls again: all draws come from a hash of (number, seed).
+ */
+import type pg from 'pg';
+
+export interface LogOptions {
+  calls: number;
+  users?: number;
+  seed?: number;
+}
+
+type Draws = Required<LogOptions>;
+
+/** What a call is made of, as SQL over its number `n`; $1 calls, $2 users, $3 seed are bound. */
+interface CallSql {
+  user: string;
+  usage?: string;
+  calledAt?: string;
+}
+
+/** A draw from [0, 1), another one for each `stream`. */
+function draw(stream: number): string {
+  return `((hashint8extended(n, $3::bigint * 1000 + ${stream}) & 9007199254740991)::float8 / 9007199254740992)`;
+}
+
+const someUsage = `floor(${draw(1)} * 1000)::bigint`;
+const soonAfterEachOther = `timestamptz '2026-10-01 00:00:00+00' + n * interval '25 milliseconds'`;
+
+async function insertCalls(
+  db: pg.Pool | pg.PoolClient,
+  { calls, users = 40, seed = 1 }: LogOptions,
+  sql: CallSql,
+): Promise<void> {
+  const draws: Draws = { calls, users, seed };
+  // $2 is bound even where one user makes all calls.
+  await db.query(
+    `insert into public.api_logs (user_id, usage, called_at)
+     select ${sql.user}, ${sql.usage ?? someUsage}, ${sql.calledAt ?? soonAfterEachOther}
+       from generate_series(1, $1::bigint) as n
+      where $2::bigint > 0 and $3::bigint >= 0
+      order by n`,
+    [draws.calls, draws.users, draws.seed],
+  );
+}
+
+export type Log = (pool: pg.Pool, options: LogOptions) => Promise<void>;
+
+const uniformUser = `'user-' || floor(${draw(2)} * $2::bigint)`;
+
+export const uniform: Log = (pool, options) => insertCalls(pool, options, { user: uniformUser });
+
+/** A tenth of the users make about half of the calls. */
+export const skewed: Log = (pool, options) =>
+  insertCalls(pool, options, { user: `'user-' || floor($2::bigint * power(${draw(2)}, 3))` });
+
+export const oneUser: Log = (pool, options) => insertCalls(pool, options, { user: `'the only one'` });
+
+/** Every call is another user's; other seeds give other users. */
+export const everyUserOneCall: Log = (pool, options) =>
+  insertCalls(pool, options, { user: `'user-' || $3 || '-' || n` });
+
+/** Calls of one moment: nothing but the id orders them. */
+export const equalTimes: Log = (pool, options) =>
+  insertCalls(pool, options, { user: uniformUser, calledAt: `timestamptz '2026-10-01 00:00:00+00'` });
+
+/** Calls of any moment that the log allows, to the microsecond, in no order. */
+export const disorderedTimes: Log = (pool, options) =>
+  insertCalls(pool, options, {
+    user: uniformUser,
+    calledAt: `timestamptz '1970-01-01 00:00:00+00' + floor(${draw(3)} * 4102444800000000) * interval '1 microsecond'`,
+  });
+
+/** Usage is nothing, little, or the most that a call may have. */
+export const extremeUsages: Log = (pool, options) =>
+  insertCalls(pool, options, {
+    user: uniformUser,
+    usage: `(array[0, 0, 1, 4294967295, 4294967296, 9007199254740, 1000000000000000])[1 + floor(${draw(1)} * 7)::int]`,
+  });
+
+/** User ids that something on the way might trip over: each is 1 to 256 bytes of UTF-8. */
+export const weirdUserIds: readonly string[] = [
+  ' ',
+  '\t',
+  'a',
+  'A',
+  'a ',
+  'a\n',
+  'line\r\nbreak',
+  "Robert'); drop table api_logs; --",
+  '"quoted", \'both\' ways',
+  '{"json": [1]}',
+  '{array,literal}',
+  'back\\slash \\N \\.',
+  '$1 %s $(x)',
+  'Zoë',
+  'Zoe\u0308',
+  'Ελληνικά',
+  '漢字かな',
+  'مرحبا',
+  '👩‍👩‍👧‍👦',
+  '\ufeffbom',
+  '\u202eright to left',
+  '\u0001\u001b[31m\u007f',
+  '\uffff',
+  '\u{10ffff}',
+  'null',
+  'NULL',
+  '0',
+  '-1',
+  'x'.repeat(255),
+  'x'.repeat(256),
+  'é'.repeat(128),
+  '😀'.repeat(64),
+];
+
+/** Each weird user has some calls. */
+export async function weirdUsers(pool: pg.Pool, { calls, seed = 1 }: LogOptions): Promise<void> {
+  await pool.query(
+    `insert into public.api_logs (user_id, usage, called_at)
+     select ($2::text[])[1 + floor(${draw(2)} * cardinality($2::text[]))::int], ${someUsage}, ${soonAfterEachOther}
+       from generate_series(1, $1::bigint) as n
+      order by n`,
+    [calls, weirdUserIds, seed],
+  );
+}
+
+/**
+ * Ids as a long life leaves them: single and wide gaps of transactions that were rolled back, calls deleted before they were
+ * billed, and jumps of 10^12. Calls come in six stretches.
+ */
+export async function gappyIds(pool: pg.Pool, { calls, users = 40, seed = 1 }: LogOptions): Promise<void> {
+  const stretch = Math.ceil(calls / 6);
+  for (let number = 0; number < 6; number++) {
+    await uniform(pool, { calls: stretch, users, seed: seed * 10 + number });
+    await rolledBack(pool, { calls: number % 2 === 0 ? 1 : 700, users });
+    if (number === 1 || number === 4) await jump(pool, 10n ** 12n);
+  }
+  await pool.query(
+    `delete from public.api_logs
+      where id > (select coalesce(max(sealed_end), 0) from meterfold.runs) and hashint8extended(id, $1) % 7 = 0`,
+    [seed],
+  );
+}
+
+/** Ids from just below 2^53 on, past which a double cannot hold them. */
+export async function hugeIds(pool: pg.Pool, options: LogOptions): Promise<void> {
+  const first = 2n ** 53n - 10n;
+  const { rows } = await pool.query<{ last: string }>('select coalesce(max(id), 0) as last from public.api_logs');
+  if (BigInt(rows[0]!.last) < first) await restartIds(pool, first);
+  await uniform(pool, options);
+}
+
+/** Takes ids and gives none of them a call. */
+export async function rolledBack(pool: pg.Pool, options: LogOptions): Promise<void> {
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    await insertCalls(client, options, { user: uniformUser });
+    await client.query('rollback');
+  } finally {
+    client.release();
+  }
+}
+
+/** Sets the sequence forward. */
+export async function jump(pool: pg.Pool, by: bigint): Promise<void> {
+  await pool.query('select setval($1, nextval($1) + $2)', ['public.api_logs_id_seq', String(by)]);
+}
+
+/** The next call gets this id. */
+export async function restartIds(pool: pg.Pool, id: bigint): Promise<void> {
+  await pool.query(`alter table public.api_logs alter column id restart with ${id}`);
+}

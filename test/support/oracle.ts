@@ -1,0 +1,102 @@
+/**
+ * What bills must be, by plain SQL that shares no code with the pipeline: number each user's calls in the order of their ids,
+ * and every fifth closes a cycle. Compared with the views as multisets, both ways.
+ */
+import type pg from 'pg';
+
+export interface Billed {
+  /** Calls up to this log position are billed; those after it must not show anywhere. */
+  upTo: bigint | string;
+  pricePerUnit?: string;
+  currency?: string;
+  callsPerCycle?: number;
+}
+
+/** A few rows each; all empty when the bills are right. */
+export interface Differences {
+  recordsMissing: unknown[];
+  recordsExtra: unknown[];
+  openCyclesMissing: unknown[];
+  openCyclesExtra: unknown[];
+}
+
+export const noDifferences: Differences = {
+  recordsMissing: [],
+  recordsExtra: [],
+  openCyclesMissing: [],
+  openCyclesExtra: [],
+};
+
+const SHOWN = 3;
+
+/** $1 position, $2 price, $3 currency, $4 calls a cycle. A record belongs to the run in whose range its last call lies. */
+const expected = `
+  with call as (
+    select user_id, id, usage, called_at,
+           row_number() over (partition by user_id order by id) - 1 as number
+      from public.api_logs
+     where id <= $1::bigint
+  ), cycle as (
+    select user_id, number / $4::int + 1 as cycle_number, count(*)::int as calls, sum(usage)::bigint as usage,
+           min(id) as first_call_id, max(id) as last_call_id,
+           (array_agg(called_at order by id))[1] as first_called_at,
+           (array_agg(called_at order by id desc))[1] as last_called_at
+      from call
+     group by user_id, number / $4::int
+  ), expected_records as (
+    select user_id, cycle_number, calls, usage, usage * $2::numeric as amount, $3::text as currency,
+           first_call_id, last_call_id, first_called_at, last_called_at,
+           (select run_id from meterfold.runs
+             where state = 'published' and watermark < last_call_id and last_call_id <= sealed_end) as run_id
+      from cycle
+     where calls = $4::int
+  ), expected_open_cycles as (
+    select user_id,
+           count(*) filter (where calls = $4::int) + 1 as next_cycle_number,
+           coalesce(sum(calls) filter (where calls < $4::int), 0)::int as calls,
+           coalesce(sum(usage) filter (where calls < $4::int), 0)::bigint as usage
+      from cycle
+     group by user_id
+  ), records as (
+    select user_id, cycle_number, calls, usage, amount, currency,
+           first_call_id, last_call_id, first_called_at, last_called_at, run_id
+      from public.billing_records
+  ), open_cycles as (
+    select user_id, next_cycle_number, calls, usage from public.open_cycles
+  )`;
+
+/** Compares what the views show with what plain SQL says. */
+export async function billingDifferences(pool: pg.Pool, billed: Billed): Promise<Differences> {
+  const { upTo, pricePerUnit = '0.0004', currency = 'USD', callsPerCycle = 5 } = billed;
+  const sample = (left: string, right: string) =>
+    `(select coalesce(json_agg(row_to_json(differing)), '[]')
+        from (select * from (select * from ${left} except all select * from ${right}) rest limit ${SHOWN}) differing)`;
+  const { rows } = await pool.query<Differences>(
+    `${expected}
+     select ${sample('expected_records', 'records')} as "recordsMissing",
+            ${sample('records', 'expected_records')} as "recordsExtra",
+            ${sample('expected_open_cycles', 'open_cycles')} as "openCyclesMissing",
+            ${sample('open_cycles', 'expected_open_cycles')} as "openCyclesExtra"`,
+    [String(upTo), pricePerUnit, currency, callsPerCycle],
+  );
+  return rows[0]!;
+}
+
+/** The digest of a range of calls, (after, to], as the header of src/domain/digest.ts defines it in SQL. */
+export async function digestOf(pool: pg.Pool, range: { after: string; to: string }): Promise<string> {
+  const { rows } = await pool.query<{ digest: string }>(
+    `select mod(mod(coalesce(sum(hashint8extended(id, hashtextextended(user_id, 0) # usage)::numeric), 0), 2::numeric ^ 64)
+                + 2::numeric ^ 64, 2::numeric ^ 64)::numeric(20, 0) as digest
+       from public.api_logs where id > $1 and id <= $2`,
+    [range.after, range.to],
+  );
+  return BigInt(rows[0]!.digest).toString(16).padStart(16, '0');
+}
+
+/** The largest position that the log's sequence has given out. */
+export async function lastPosition(pool: pg.Pool): Promise<string> {
+  const { rows } = await pool.query<{ position: string }>(
+    'select case when is_called then last_value else last_value - 1 end as position from public.api_logs_id_seq',
+  );
+  return rows[0]!.position;
+}

@@ -1,0 +1,149 @@
+/**
+ * Meterfold's own processes, run as a user runs them: bin/meterfold.js from dist, with nothing but a stack's environment.
+ * None outlives its test: a stack kills its own when it closes, and a watchdog does if the test's process dies before.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from './eventually.js';
+import { repositoryDir } from './repository.js';
+import type { Stack } from './stack.js';
+
+const program = join(repositoryDir, 'bin', 'meterfold.js');
+/** A worker loads, warms its kernels and connects; on a busy machine that takes its time. */
+const WORKER_START_MS = 60_000;
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export interface WorkerProcess {
+  readonly pid: number;
+  /** As runs, results and Temporal call it. */
+  readonly name: string;
+  readonly ended: Promise<Ended>;
+  kill(signal: NodeJS.Signals): void;
+  /** SIGTERM, then waits until it has ended. */
+  stop(): Promise<Ended>;
+  /** All of its log so far: JSON lines. */
+  logs(): string;
+}
+
+export interface WorkerOptions {
+  role?: 'workflow' | 'activity' | 'all';
+  env?: Record<string, string>;
+}
+
+/** Starts a worker process; resolves once it polls. */
+export async function startWorker(stack: Stack, { role, env = {} }: WorkerOptions = {}): Promise<WorkerProcess> {
+  const child = launch(stack, ['worker', ...(role === undefined ? [] : ['--role', role])], env);
+  const pid = child.process.pid!;
+  let over = false;
+  void child.ended.then(() => {
+    over = true;
+  });
+  await eventually(
+    'the worker polls',
+    () => {
+      if (over) throw new Error(`the worker ended early:\n${child.output.stderr}`);
+      return child.output.stderr.includes('worker polls');
+    },
+    WORKER_START_MS,
+  );
+  return {
+    pid,
+    name: `${hostname()}:${pid}`,
+    ended: child.ended,
+    kill: (signal) => void child.process.kill(signal),
+    stop() {
+      child.process.kill('SIGTERM');
+      return child.ended;
+    },
+    logs: () => child.output.stderr,
+  };
+}
+
+export interface CommandOptions {
+  env?: Record<string, string>;
+}
+
+export interface CommandResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs `meterfold` with arguments to its end. */
+export async function meterfold(
+  stack: Stack,
+  args: readonly string[],
+  { env = {} }: CommandOptions = {},
+): Promise<CommandResult> {
+  const child = launch(stack, args, env);
+  const { code } = await child.ended;
+  return { code, ...child.output };
+}
+
+/** Runs another program to its end, in a stack's environment. */
+export async function runProgram(
+  stack: Stack,
+  command: string,
+  args: readonly string[],
+  { env = {}, cwd = stack.home }: CommandOptions & { cwd?: string } = {},
+): Promise<CommandResult> {
+  const child = launchProgram(stack, command, args, { ...stack.env, ...env }, cwd);
+  const { code } = await child.ended;
+  return { code, ...child.output };
+}
+
+function launch(stack: Stack, args: readonly string[], env: Record<string, string>): Launched {
+  return launchProgram(stack, process.execPath, [program, ...args], { ...stack.env, ...env }, stack.home);
+}
+
+interface Launched {
+  process: ChildProcess;
+  output: { stdout: string; stderr: string };
+  ended: Promise<Ended>;
+}
+
+function launchProgram(
+  stack: Stack,
+  command: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  cwd: string,
+): Launched {
+  const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output.stderr += text;
+  });
+  const watchdog = watch(child);
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve({ code, signal }));
+  });
+  ended.catch(() => {});
+  child.once('exit', () => watchdog.kill('SIGKILL'));
+  stack.onClose(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
+  return { process: child, output, ended };
+}
+
+/** A shell that reads from a pipe whose other end only this process holds, and kills the child once it reads the end. */
+function watch(child: ChildProcess): ChildProcess {
+  const script = 'trap "" INT TERM HUP; read -r line; kill -KILL "$1" 2>/dev/null';
+  const watchdog = spawn('/bin/sh', ['-c', script, 'test-watchdog', String(child.pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  watchdog.on('error', () => {});
+  return watchdog;
+}

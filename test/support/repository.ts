@@ -1,0 +1,4 @@
+/** Where the checkout lies. */
+import { fileURLToPath } from 'node:url';
+
+export const repositoryDir = fileURLToPath(new URL('../../', import.meta.url));

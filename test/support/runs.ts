@@ -1,0 +1,108 @@
+/** Billing runs as a test starts and judges them. */
+import { randomUUID } from 'node:crypto';
+import { WorkflowFailedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { ActivityFailure, type ApplicationFailure } from '@temporalio/common';
+import { expect } from 'vitest';
+import { TASK_QUEUE, WORKFLOW_TYPE } from '../../src/config.js';
+import type { billingRun } from '../../src/workflows/billing-run.js';
+import type { BillingRunInput, BillingRunResult, PublishedResult } from '../../src/workflows/messages.js';
+import { type Billed, billingDifferences, digestOf, noDifferences } from './oracle.js';
+import type { Stack } from './stack.js';
+
+export type RunHandle = WorkflowHandleWithFirstExecutionRunId<typeof billingRun>;
+
+/** Starts a run by Temporal's client, as any program would: the type by its name, plain JSON. `args` may be wrong on purpose. */
+export function startRun(stack: Stack, args: unknown[] = [{}], workflowId = `run-${randomUUID()}`): Promise<RunHandle> {
+  return stack.temporal.workflow.start(WORKFLOW_TYPE, {
+    taskQueue: TASK_QUEUE,
+    workflowId,
+    args,
+  }) as Promise<RunHandle>;
+}
+
+/** Bills, and fails unless the run is published. */
+export async function bill(stack: Stack, input: BillingRunInput = {}): Promise<PublishedResult> {
+  return published(await (await startRun(stack, [input])).result());
+}
+
+export function published(result: BillingRunResult): PublishedResult {
+  if (result.status !== 'published') throw new Error(`the run is not published: ${result.message}`);
+  return result;
+}
+
+/** Everything billed so far is what the oracle says, and the result's own figures are those of the log and of the views. */
+export async function expectExact(
+  stack: Stack,
+  result: PublishedResult,
+  terms: Omit<Billed, 'upTo'> = {},
+): Promise<void> {
+  const { range, runId } = result;
+  expect(await billingDifferences(stack.pool, { upTo: range.to, ...terms })).toEqual(noDifferences);
+  expect(result.digest).toBe(await digestOf(stack.pool, range));
+  const { rows } = await stack.pool.query(
+    `select (select count(*) from public.api_logs where id > $1 and id <= $2) as calls,
+            (select coalesce(sum(usage), 0) from public.api_logs where id > $1 and id <= $2) as usage,
+            (select count(distinct user_id) from public.api_logs where id > $1 and id <= $2) as users,
+            (select count(*) from public.billing_records where run_id = $3) as cycles,
+            (select coalesce(sum(usage), 0) from public.billing_records where run_id = $3) as "billedUsage",
+            (select trim_scale(coalesce(sum(amount), 0))::text from public.billing_records where run_id = $3) as amount,
+            (select json_build_object('calls', coalesce(sum(calls), 0)::text, 'usage', coalesce(sum(usage), 0)::text)
+               from public.open_cycles) as "carriedOut"`,
+    [range.after, range.to, runId],
+  );
+  expect(result).toMatchObject(rows[0]);
+}
+
+const TABLES_OF_A_RUN = ['records', 'tails', 'segments', 'tasks', 'attempts', 'leases'] as const;
+
+/** How many rows each table holds of a run; those without any are left out. */
+export async function rowsOfRun(stack: Stack, runId: string): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const table of TABLES_OF_A_RUN) {
+    const { rows } = await stack.pool.query<{ count: string }>(
+      `select count(*) from meterfold.${table} where run_id = $1`,
+      [runId],
+    );
+    if (rows[0]!.count !== '0') counts[table] = Number(rows[0]!.count);
+  }
+  return counts;
+}
+
+export interface RunRow {
+  runId: string;
+  state: 'active' | 'published' | 'discarded';
+  sealedEnd: string | null;
+  workflowId: string;
+  reason: string | null;
+}
+
+/** All runs, oldest first. */
+export async function runRows(stack: Stack): Promise<RunRow[]> {
+  const { rows } = await stack.pool.query<RunRow>(
+    `select run_id as "runId", state, sealed_end as "sealedEnd", workflow_id as "workflowId", discard_reason as reason
+       from meterfold.runs order by run_id`,
+  );
+  return rows;
+}
+
+/** Empties the log and forgets all runs; workers stay as they are. */
+export async function reset(stack: Stack): Promise<void> {
+  const { rows } = await stack.pool.query<{ tables: string }>(
+    `select string_agg(format('%I.%I', schemaname, tablename), ', ') as tables from pg_tables
+      where schemaname = 'meterfold' and tablename <> 'migrations' or (schemaname, tablename) = ('public', 'api_logs')`,
+  );
+  await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
+}
+
+/** What a workflow failed of, innermost; fails unless it failed. */
+export async function failureOf(run: RunHandle): Promise<ApplicationFailure> {
+  const failed = await run.result().then(
+    (result) => {
+      throw new Error(`the workflow did not fail: ${JSON.stringify(result)}`);
+    },
+    (error: WorkflowFailedError) => error,
+  );
+  if (!(failed instanceof WorkflowFailedError)) throw failed;
+  const { cause } = failed;
+  return (cause instanceof ActivityFailure ? cause.cause : cause) as ApplicationFailure;
+}

@@ -1,0 +1,175 @@
+/**
+ * A billing run in memory: the domain's own map, segments, passes and reduce, joined as the activities join them, with a
+ * list where they have a table. `reduceShard` is the loop of ShardReduction in src/activities/reduce.ts.
+ */
+import { type PartitionMap, type Spill } from '../../../src/domain/map.js';
+import { type Buckets, cutPasses, type Pass, type Positions } from '../../../src/domain/partitions.js';
+import type { MapOutcome, ReduceOutcome } from '../../../src/domain/proof.js';
+import { type CycleBatch, CycleFold, type OpenCycle, SegmentMerge } from '../../../src/domain/reduce.js';
+import { BucketSlice, INDEX_ENTRY_BYTES, type SegmentCursor } from '../../../src/domain/segment.js';
+import type { Bills, Call, Cycle, Open } from './oracle.js';
+
+/** A row of meterfold.segments. */
+export interface StoredSpill extends Spill {
+  partition: number;
+  spill: number;
+}
+
+/** Calls as COPY brings them: bytes somewhere in a buffer, 64-bit integers as halves. */
+export function feed(map: PartitionMap, { id, user, usage, calledAt }: Call): void {
+  // An odd place in the buffer, other bytes around it, and a view that does not begin where its memory does.
+  const bytes = Buffer.concat([Buffer.alloc(7, 0xee), Buffer.from(user, 'latin1'), Buffer.alloc(5, 0xee)]);
+  const view = new DataView(bytes.buffer, bytes.byteOffset + 2, bytes.length - 2);
+  map.add(view, 5, user.length, ...halves(id), ...halves(usage), Number(calledAt));
+}
+
+export function halves(value: bigint): [hi: number, lo: number] {
+  return [Number(BigInt.asIntN(32, value >> 32n)), Number(BigInt.asIntN(32, value))];
+}
+
+export function whole(hi: number, lo: number): bigint {
+  return BigInt.asIntN(64, (BigInt(hi) << 32n) | BigInt(lo >>> 0));
+}
+
+/** Maps the calls of a partition, spilling as readPartition in src/db/log.ts does. */
+export function mapPartition(
+  map: PartitionMap,
+  number: number,
+  positions: Positions,
+  calls: readonly Call[],
+): { spills: StoredSpill[]; outcome: MapOutcome } {
+  const spills: StoredSpill[] = [];
+  const store = () => {
+    const { basePosition, data, bucketIndex } = map.spill();
+    // What map hands out is its own memory, used anew for the next spill.
+    spills.push({ partition: number, spill: spills.length, basePosition, data: Buffer.from(data), bucketIndex });
+  };
+  map.reset(positions.first);
+  let spilled = 0;
+  for (const call of calls) {
+    if (map.full) {
+      store();
+      spilled = map.calls;
+    }
+    feed(map, call);
+  }
+  if (map.calls > spilled) store();
+  const outcome = {
+    calls: String(map.calls),
+    usage: String(map.usage.toBigInt()),
+    digest: map.digest.toString(),
+    spills: spills.length,
+    segmentBytes: spills.reduce((sum, { data }) => sum + data.length, 0),
+  };
+  return { spills, outcome };
+}
+
+/** What a spill has for a range of buckets, as the database's substring gives it. */
+export function sliceOf({ partition, spill, basePosition, bucketIndex }: StoredSpill, { first, end }: Buckets): BucketSlice {
+  const entries = bucketIndex.subarray(first * INDEX_ENTRY_BYTES, (end + 1) * INDEX_ENTRY_BYTES);
+  return new BucketSlice(partition, spill, basePosition, first, Buffer.from(entries));
+}
+
+export function openPass(spills: readonly StoredSpill[], { slices, buckets: { first, end } }: Pass): SegmentCursor[] {
+  return slices.map((slice) => {
+    const stored = spills.find(({ partition, spill }) => partition === slice.partition && spill === slice.spill)!;
+    const data = Buffer.from(stored.data.subarray(slice.start(first), slice.start(first) + slice.bytes(first, end)));
+    return slice.open(first, end, data);
+  });
+}
+
+export interface ReduceOptions {
+  bytesMax: number;
+  callsPerCycle: number;
+  /** What the run before has left open, by user. */
+  carriedIn: ReadonlyMap<string, Readonly<OpenCycle>>;
+}
+
+export interface Reduced {
+  cycles: Cycle[];
+  open: Map<string, OpenCycle>;
+  passes: Pass[];
+  outcome: ReduceOutcome;
+}
+
+export function reduceShard(spills: readonly StoredSpill[], shard: Buckets, options: ReduceOptions): Reduced {
+  const slices = spills.map((spill) => sliceOf(spill, shard));
+  const passes = cutPasses(slices, shard, options.bytesMax);
+  const cycles: Cycle[] = [];
+  const open = new Map<string, OpenCycle>();
+  const fold = new CycleFold(options.callsPerCycle, (user, batch) => cycles.push(...cyclesOf(user, batch)));
+  let leftOpen = new Map<string, OpenCycle>();
+  let carriedInCalls = 0;
+  let carriedInUsage = 0n;
+  for (const pass of passes) {
+    const merge = new SegmentMerge(openPass(spills, pass));
+    for (let at = merge.nextUser(); at.length > 0; at = merge.nextUser()) {
+      const user = nameOf(at[0]!);
+      const known = leftOpen.get(user);
+      const before = options.carriedIn.get(user);
+      if (known === undefined && before !== undefined) {
+        carriedInCalls += before.calls;
+        carriedInUsage += whole(before.usageHi, before.usageLo);
+      }
+      fold.beginUser(at[0]!, known ?? before);
+      for (const cursor of at) fold.take(cursor);
+      leftOpen.set(user, { ...fold.endUser() });
+    }
+    if (!pass.lastOfBuckets) continue;
+    for (const [user, left] of leftOpen) open.set(user, left);
+    leftOpen = new Map();
+  }
+  const left = [...open.values()];
+  const outcome = {
+    calls: String(fold.calls),
+    usage: String(fold.usage.toBigInt()),
+    digest: fold.digest.toString(),
+    users: String(open.size),
+    cycles: String(fold.cyclesClosed),
+    billedUsage: String(fold.billedUsage.toBigInt()),
+    carriedInCalls: String(carriedInCalls),
+    carriedInUsage: String(carriedInUsage),
+    carriedOutCalls: String(left.reduce((sum, { calls }) => sum + calls, 0)),
+    carriedOutUsage: String(left.reduce((sum, { usageHi, usageLo }) => sum + whole(usageHi, usageLo), 0n)),
+  };
+  return { cycles, open, passes, outcome };
+}
+
+export function nameOf(user: SegmentCursor): string {
+  return Buffer.from(user.bytes.subarray(user.userStart, user.userStart + user.userLength)).toString('latin1');
+}
+
+/** The cycles of a batch, in the oracle's terms. */
+export function cyclesOf(user: SegmentCursor, batch: CycleBatch): Cycle[] {
+  const at = (pairs: Int32Array, cycle: number) => whole(pairs[2 * cycle]!, pairs[2 * cycle + 1]!);
+  return Array.from({ length: batch.cycles }, (_, cycle) => ({
+    user: nameOf(user),
+    number: batch.firstCycle + cycle,
+    usage: at(batch.usages, cycle),
+    firstId: at(batch.firstCallIds, cycle),
+    lastId: at(batch.lastCallIds, cycle),
+    firstCalledAt: BigInt(batch.firstCalledAts[cycle]!),
+    lastCalledAt: BigInt(batch.lastCalledAts[cycle]!),
+  }));
+}
+
+/** Cycles and open cycles in the oracle's terms and order. */
+export function billsOf(cycles: readonly Cycle[], open: ReadonlyMap<string, Readonly<OpenCycle>>): Bills {
+  const byUser = (one: { user: string }, other: { user: string }) => (one.user < other.user ? -1 : Number(one.user > other.user));
+  return {
+    cycles: [...cycles].sort((one, other) => byUser(one, other) || one.number - other.number),
+    open: [...open].map(([user, left]) => openOf(user, left)).sort(byUser),
+  };
+}
+
+function openOf(user: string, left: Readonly<OpenCycle>): Open {
+  return {
+    user,
+    nextCycle: left.nextCycle,
+    calls: left.calls,
+    usage: whole(left.usageHi, left.usageLo),
+    ...(left.calls === 0
+      ? {}
+      : { firstId: whole(left.firstCallIdHi, left.firstCallIdLo), firstCalledAt: BigInt(left.firstCalledAt) }),
+  };
+}
