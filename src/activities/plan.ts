@@ -16,7 +16,7 @@ import type { BillingTerms } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
 import type { BillingRunInput } from '../workflows/messages.js';
 import { askOwner } from './owner.js';
-import { type ActivityDependencies, withHeartbeat } from './task.js';
+import { type ActivityDependencies, type DoneBy, doneBy, withHeartbeat } from './task.js';
 
 export interface PlanInput {
   billing: BillingRunInput;
@@ -25,7 +25,7 @@ export interface PlanInput {
 }
 
 /** The plan of a run, as the workflow carries it: numbers and positions, nothing of size. */
-export interface PlannedRun {
+export interface PlannedRun extends DoneBy {
   status: 'planned';
   runId: string;
   previousRunId: string | null;
@@ -114,6 +114,7 @@ export function createPlan(dependencies: ActivityDependencies) {
     const expected = plan.partitions.reduce((sum, { first, last }) => sum + Number(last - first + 1n), 0);
     return {
       status: 'planned',
+      ...doneBy(),
       runId: String(run.runId),
       previousRunId: run.previousRunId === undefined ? null : String(run.previousRunId),
       after: String(run.watermark),

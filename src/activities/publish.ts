@@ -17,7 +17,7 @@ import {
   type ReduceOutcome,
 } from '../domain/proof.js';
 import { ProofError } from './failures.js';
-import { type ActivityDependencies, withHeartbeat } from './task.js';
+import { type ActivityDependencies, type DoneBy, doneBy, withHeartbeat } from './task.js';
 
 export interface PublishInput {
   runId: string;
@@ -28,17 +28,21 @@ export interface PublishInput {
   reduces: ReduceOutcome[];
 }
 
+export interface PublishedRun extends DoneBy {
+  figures: PublishedFigures;
+}
+
 const NOTHING: RecountOutcome = { calls: '0', usage: '0' };
 
 export function createPublish({ pool, log }: ActivityDependencies) {
-  async function publishRun(input: PublishInput): Promise<PublishedFigures> {
+  async function publishRun(input: PublishInput): Promise<PublishedRun> {
     const runId = BigInt(input.runId);
     return withHeartbeat({ pool, runId }, async () => {
       await publish(pool, runId, Context.current().cancellationSignal, (client) => prove(client, input));
       await sweepRun(pool, runId);
       const published = await readPublished(pool, runId);
       log.info({ run: input.runId, ...published }, 'published');
-      return published;
+      return { ...doneBy(), figures: published };
     });
   }
 

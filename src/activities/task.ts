@@ -28,6 +28,16 @@ export interface ActivityDependencies {
   log: Logger;
 }
 
+/** Who brought something about, at which attempt; for the run's own statistics. */
+export interface DoneBy {
+  worker: string;
+  attempt: number;
+}
+
+export function doneBy(): DoneBy {
+  return { worker: WORKER_NAME, attempt: Context.current().info.attempt };
+}
+
 /** Names this process in outcomes and results; on Kubernetes the host is the pod. */
 export const WORKER_NAME = `${hostname()}:${process.pid}`;
 
@@ -63,7 +73,7 @@ export async function runTask<Outcome>(
       if (task === undefined) throw new RunGoneError(`run ${id} has no ${kind} task ${number}`);
       if (task.outcome !== null) return { outcome: task.outcome, worker: task.worker, attempt: task.attempt };
       const outcome = await work(client, task, progress);
-      const stored = { outcome, worker: WORKER_NAME, attempt: info.attempt };
+      const stored = { outcome, ...doneBy() };
       await storeOutcome(client, runId, kind, number, stored);
       ownLog.info({ outcome, ms: Date.now() - startedAt }, 'done');
       return stored;

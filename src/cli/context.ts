@@ -81,9 +81,10 @@ async function connectTemporal(config: Config): Promise<{ client: Client; close:
 function temporalUnreachable(cause: Error, config: Config): Error {
   const refused = (cause.cause as { code?: number } | undefined)?.code;
   if (refused !== undefined && refused !== 4 && refused !== 14) return cause;
-  const { address } = config.temporal;
+  const { address, connection } = config.temporal;
+  const tls = connection.tls ? 'with' : 'without';
   return new CommandError(
-    `Temporal is not reachable at ${address}: start it (\`meterfold dev\` starts one), or set TEMPORAL_ADDRESS.`,
+    `Temporal is not reachable at ${address} (${tls} TLS): start it (\`meterfold dev\` starts one), or set TEMPORAL_ADDRESS.`,
     { cause },
   );
 }

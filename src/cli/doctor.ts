@@ -70,7 +70,7 @@ const logChecks = ['rights', 'migrations', 'log'];
 
 async function databaseChecks(context: Context): Promise<Check[]> {
   const server = await subject('database', context, async () => serverChecks(await context.bareDatabase()));
-  if (server.some((check) => check.name === 'database' && !check.ok)) return [...server, ...logChecks.map(unseen)];
+  if (server.some((check) => !check.ok)) return [...server, ...logChecks.map(unseen)];
   const pool = await context.bareDatabase();
   const rights = await subject('rights', context, () => rightsChecks(pool));
   if (rights.some((check) => !check.ok)) return [...server, ...rights, unseen('migrations'), unseen('log')];
@@ -114,7 +114,7 @@ async function rightsChecks(pool: Pool): Promise<Check[]> {
   const { missingRights } = await import('../db/rights.js');
   const missing = await missingRights(pool);
   if (missing.length === 0) return [good('rights', 'all that billing needs')];
-  return missing.map(({ right, fix }) => bad('rights', `lacks ${right}`, fix));
+  return missing.map(({ rights, fix }) => bad('rights', `lacks ${rights}`, fix));
 }
 
 async function migrationChecks(pool: Pool): Promise<Check[]> {

@@ -71,7 +71,6 @@ async function showProgress(calls: number): Promise<{ update: (done: number) => 
     format,
     formatValue: (value) => grouped(value),
     clearOnComplete: true,
-    hideCursor: true,
   });
   bar.start(calls, 0);
   return { update: (done) => bar.update(done), stop: () => bar.stop() };

@@ -4,26 +4,25 @@
  * Every write waits until the reader has room, so that an export of millions of rows takes no more memory than a
  * small one. A reader that has seen enough (`| head`) closes the pipe: that ends the command quietly, and well.
  */
-import { once } from 'node:events';
+import { CommandError } from './problems.js';
 
 /** Whoever read standard output has closed it; nobody is left to write for. */
 export class OutputClosed extends Error {
   override name = 'OutputClosed';
 }
 
-let closed = false;
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
-  closed = true;
-});
+// Each write reports its own failure; without a listener it would also end the process.
+process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
 /** Writes to standard output, and resolves when more may be written. Throws OutputClosed. */
-export async function write(text: string): Promise<void> {
-  if (closed) throw new OutputClosed();
-  if (process.stdout.write(text)) return;
-  await once(process.stdout, 'drain').catch((error: Error) => {
-    throw closed ? new OutputClosed() : error;
+export function write(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error: NodeJS.ErrnoException | null | undefined) => {
+      if (!error) resolve();
+      else if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED') reject(new OutputClosed());
+      else reject(new CommandError(`Standard output can't be written: ${error.message}`, { cause: error }));
+    });
   });
 }
 

@@ -55,7 +55,7 @@ export function explain(error: unknown, places: Places = placesOf(process.env)):
 
 /** 2 for wrong use and wrong settings, else 1. */
 export function exitCodeOf(error: unknown): 1 | 2 {
-  return causes(error).some((fault) => wrongUse.has(fault.name ?? '')) ? 2 : 1;
+  return causes(error).some((fault) => wrongUse.has(fault.name ?? '') || fault.code === 'ERR_INVALID_URL') ? 2 : 1;
 }
 
 /** The places that the environment names, without passwords. Where the settings are known, Temporal's come from there: it has profiles. */
@@ -71,10 +71,10 @@ function databasePlace(databaseUrl: string): { database: string; role: string } 
   try {
     const url = new URL(databaseUrl);
     const socket = url.searchParams.get('host');
-    const host = socket ?? (url.hostname === '' ? 'localhost' : url.hostname);
+    const host = socket ?? (url.hostname === '' ? 'localhost' : decodeURIComponent(url.hostname));
     const port = url.searchParams.get('port') ?? (url.port === '' ? '5432' : url.port);
     return {
-      database: socket?.startsWith('/') ? `${socket} (socket ${port})` : `${host}:${port}`,
+      database: host.startsWith('/') ? `${host} (socket ${port})` : `${host}:${port}`,
       role: url.username === '' ? 'the role' : `the role "${decodeURIComponent(url.username)}"`,
     };
   } catch {
@@ -184,14 +184,16 @@ function systemProblem(fault: Fault, { database, role }: Places): string | undef
       return `${at}: it does not answer. Check the network and firewalls, or set DATABASE_URL.`;
     case 'ECONNRESET':
     case 'EPIPE':
-      return `The connection to PostgreSQL at ${database} broke: try again.`;
+      return `The connection to PostgreSQL at ${database} broke off: see whether a PostgreSQL server runs there, then try again.`;
+    case 'ERR_INVALID_URL':
+      return 'Wrong setting: DATABASE_URL must be a PostgreSQL URL like postgres://user:password@host:5432/database; special characters in it are written as %40 and so on.';
     default:
   }
   if (/timeout exceeded when trying to connect|connection timeout/i.test(message)) {
     return `${at}: it does not answer in time. Check the network and firewalls, or set DATABASE_URL.`;
   }
   if (/Connection terminated|Client has encountered a connection error/.test(message)) {
-    return `The connection to PostgreSQL at ${database} broke: try again.`;
+    return `The connection to PostgreSQL at ${database} broke off: see whether a PostgreSQL server runs there, then try again.`;
   }
   if (/password must be a string|no password/i.test(message)) {
     return `PostgreSQL at ${database} asks for the password of ${role}: set it in DATABASE_URL.`;

@@ -122,8 +122,8 @@ function statusText(run: RunDetail): string {
       ),
     );
   }
-  if (run.proof !== null)
-    parts.push(`Proof\n${facts(flattened(run.proof).map(([name, value]) => [`  ${name}`, value]))}`);
+  if (run.state === 'published')
+    parts.push(`Proof\n${facts(proofFacts(run).map(([name, value]) => [`  ${name}`, value]))}`);
   return parts.join('\n\n');
 }
 

@@ -170,7 +170,7 @@ export async function scheduleOptions(flags: SetFlags): Promise<ScheduleOptions<
 
 /** The server turns the expression into a calendar, and keeps of it only its comment: so the comment says it again, for `show`. */
 function commented(cron: string): string {
-  return cron.includes('#') ? cron : `${cron} # ${cron}`;
+  return `${cron.split('#')[0]} # ${cron}`;
 }
 
 async function show(client: Client, json: boolean) {

@@ -21,6 +21,8 @@ export function startRun(
     args: [input],
     workflowExecutionTimeout: EXECUTION_TIMEOUT,
     staticSummary: 'meterfold: bill all calls since the last run',
+    staticDetails:
+      'plan → map over partitions of the log → reduce over shards of users, beside a recount → prove and publish',
     memo: { startedBy: 'meterfold run' },
   });
 }

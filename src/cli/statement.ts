@@ -1,6 +1,7 @@
 /** `meterfold statement USER` and `meterfold export --run R`: billing records, streamed as they come from the database. */
 import { type Command, Option } from 'commander';
 import type { BillingRecord, OpenCycle, Statement } from '../db/reads-statements.js';
+import { parsePicos } from '../domain/money.js';
 import type { StatementTotal, StatementTotals } from '../domain/statement.js';
 import { runIdArgument, userIdArgument } from './arguments.js';
 import { withContext } from './context.js';
@@ -145,7 +146,7 @@ function shortTime(iso: string): string {
 }
 
 function totalText(total: StatementTotal): string {
-  const exact = total.amount === total.amountDue ? '' : ` (exactly ${grouped(total.amount)})`;
+  const exact = parsePicos(total.amount) === parsePicos(total.amountDue) ? '' : ` (exactly ${grouped(total.amount)})`;
   const of = `${counted(total.cycles, 'cycle')}, ${counted(total.calls, 'call')}, usage ${grouped(total.usage)}`;
   return `Total: ${grouped(total.amountDue)} ${total.currency}${exact} for ${of}`;
 }

@@ -136,7 +136,7 @@ class CopyOut implements Submittable {
   /** The reader has refused a row: nothing else is of use, and closing the connection is the shortest way to stop the server. */
   #fail(error: Error): void {
     this.#failure = error;
-    (this.#connection?.stream as Socket).destroy(error);
+    (this.#connection!.stream as Socket).destroy(error);
   }
 
   handleError(error: Error): void {

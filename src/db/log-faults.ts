@@ -38,8 +38,7 @@ export async function logExists(queryable: Queryable): Promise<boolean> {
 
 /** Needs SELECT on the log and on its sequence. */
 export async function logFaults(queryable: Queryable): Promise<LogFault[]> {
-  if (!(await logExists(queryable)))
-    return [{ what: 'there is no table public.api_logs', fix: 'run `meterfold migrate`' }];
+  if (!(await logExists(queryable))) return [{ what: 'there is no table public.api_logs', fix: 'meterfold migrate' }];
   const table = await tableFaults(queryable);
   if (table.length > 0) return table;
   const columns = columnFaults(await readColumns(queryable));

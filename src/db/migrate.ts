@@ -44,7 +44,7 @@ export async function migrate(pool: Pool): Promise<{ applied: string[]; current:
   const applied: string[] = [];
   const deadline = Date.now() + lockWaitMs;
   for (;;) {
-    const step = await transaction(pool, (client) => applyNext(client, migrations));
+    const step = await transaction(pool, (client) => applyNext(client, migrations)).catch(refused);
     if (step === 'up to date') return { applied, current: migrations.map((migration) => migration.name) };
     if (step !== 'locked') {
       applied.push(step.name);
@@ -63,6 +63,14 @@ export async function migrate(pool: Pool): Promise<{ applied: string[]; current:
 export async function pendingMigrations(queryable: Queryable): Promise<string[]> {
   const migrations = await readMigrations();
   return pendingOf(migrations, await appliedMigrations(queryable)).map((migration) => migration.name);
+}
+
+function refused(cause: Error & { code?: string }): never {
+  if (cause.code !== '42501') throw cause;
+  throw new MigrationError(
+    `The role may not make meterfold's tables (${cause.message}): migrate as the owner of the database, or let the owner grant this right.`,
+    { cause },
+  );
 }
 
 async function applyNext(client: Client, migrations: Migration[]): Promise<Migration | 'locked' | 'up to date'> {

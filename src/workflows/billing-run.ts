@@ -10,9 +10,7 @@ import {
   CancellationScope,
   isCancellation,
   proxyActivities,
-  setCurrentDetails,
   setHandler,
-  upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { createDiscard } from '../activities/discard.js';
@@ -24,7 +22,8 @@ import type { createReduce } from '../activities/reduce.js';
 import type { PublishedFigures } from '../domain/proof.js';
 import { fanOut } from './fan-out.js';
 import { checkInput } from './input.js';
-import { type BillingRunInput, type BillingRunProgress, type BillingRunResult, progressQuery } from './messages.js';
+import { type BillingRunInput, type BillingRunResult, progressQuery } from './messages.js';
+import { Progress } from './progress.js';
 import { RunStatistics } from './statistics.js';
 
 type Coordination = ReturnType<typeof createPlan> & ReturnType<typeof createPublish> & ReturnType<typeof createDiscard>;
@@ -36,6 +35,8 @@ const retry = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval
 const { planRun, publishRun, discardRun } = proxyActivities<Coordination>({
   startToCloseTimeout: '30m',
   heartbeatTimeout: '10s',
+  // A plan that still runs could open a run behind the back of its discard.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   retry,
 });
 
@@ -48,6 +49,8 @@ const tasks = proxyActivities<Tasks>({
   retry,
 });
 
+/** Temporal takes summaries of up to 400 bytes. */
+const SUMMARY_MAX = 100;
 /** Activities in flight at a time; far below Temporal's limit of 2,000 pending ones. */
 const IN_FLIGHT_MAX = 100;
 
@@ -59,19 +62,26 @@ export async function billingRun(input: BillingRunInput = {}): Promise<BillingRu
   const { firstExecutionRunId } = workflowInfo();
   const statistics = new RunStatistics();
   try {
-    const plan = await planRun({ billing: input, firstExecutionRunId });
+    const plan = await planRun.executeWithOptions({ summary: 'open the run, seal its end, cut the work' }, [
+      { billing: input, firstExecutionRunId },
+    ]);
     if (plan.status === 'skipped') {
       progress.skipped(plan.message);
       return plan;
     }
     progress.planned(plan);
+    statistics.add(plan);
     const published = await fold(plan, progress, statistics);
-    progress.phase('published');
+    progress.published(published, plan.terms.currency);
     return result(plan, published, statistics);
   } catch (error) {
     progress.phase('discarding');
     const reason = reasonOf(error);
-    const answer = await CancellationScope.nonCancellable(() => discardRun({ firstExecutionRunId, reason }));
+    const answer = await CancellationScope.nonCancellable(() =>
+      discardRun.executeWithOptions({ summary: `discard: ${reason}`.slice(0, SUMMARY_MAX) }, [
+        { firstExecutionRunId, reason },
+      ]),
+    );
     if (answer !== 'already published') throw error;
     throw ApplicationFailure.nonRetryable(`the run is published, but its result was lost: ${reason}`, 'ResultLost');
   }
@@ -111,7 +121,13 @@ async function fold(plan: PlannedRun, progress: Progress, statistics: RunStatist
 
   // From here on the run is published or fails; a cancellation that comes now is too late.
   progress.phase('publishing');
-  return CancellationScope.nonCancellable(() => publishRun({ runId, callsPerCycle, recount, maps, reduces }));
+  const published = await CancellationScope.nonCancellable(() =>
+    publishRun.executeWithOptions({ summary: `prove run ${runId} and make it visible` }, [
+      { runId, callsPerCycle, recount, maps, reduces },
+    ]),
+  );
+  statistics.add(published);
+  return published.figures;
 }
 
 function result(plan: PlannedRun, published: PublishedFigures, statistics: RunStatistics): BillingRunResult {
@@ -132,62 +148,4 @@ function reasonOf(error: unknown): string {
   if (isCancellation(error)) return 'cancelled';
   const { message, cause } = error as Error;
   return cause instanceof Error ? cause.message : message;
-}
-
-/** What the query answers, and what Temporal's UI shows. */
-class Progress {
-  readonly now: BillingRunProgress = {
-    phase: 'planning',
-    partitions: { done: 0, total: 0 },
-    shards: { done: 0, total: 0 },
-    callsExpected: 0,
-    callsMapped: '0',
-    callsReduced: '0',
-    cyclesClosed: '0',
-  };
-
-  planned(plan: PlannedRun): void {
-    this.now.runId = plan.runId;
-    this.now.partitions.total = plan.partitions.length;
-    this.now.shards.total = plan.shards.length;
-    this.now.callsExpected = plan.callsExpected;
-    upsertMemo({ meterfoldRun: plan.runId });
-  }
-
-  skipped(message: string): void {
-    this.now.phase = 'skipped';
-    upsertMemo({ meterfoldRun: message });
-    setCurrentDetails(message);
-  }
-
-  phase(phase: BillingRunProgress['phase']): void {
-    this.now.phase = phase;
-    this.#show();
-  }
-
-  mapped(calls: string): void {
-    this.now.partitions.done++;
-    this.now.callsMapped = plus(this.now.callsMapped, calls);
-    this.#show();
-  }
-
-  reduced({ calls, cycles }: { calls: string; cycles: string }): void {
-    this.now.shards.done++;
-    this.now.callsReduced = plus(this.now.callsReduced, calls);
-    this.now.cyclesClosed = plus(this.now.cyclesClosed, cycles);
-    this.#show();
-  }
-
-  #show(): void {
-    const { runId, phase, partitions, shards, callsMapped, callsReduced, cyclesClosed } = this.now;
-    setCurrentDetails(
-      `**Run ${runId}: ${phase}**\n\n` +
-        `- partitions mapped: ${partitions.done} of ${partitions.total} (${callsMapped} calls)\n` +
-        `- shards reduced: ${shards.done} of ${shards.total} (${callsReduced} calls, ${cyclesClosed} cycles closed)\n`,
-    );
-  }
-}
-
-function plus(a: string, b: string): string {
-  return String(BigInt(a) + BigInt(b));
 }

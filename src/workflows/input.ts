@@ -14,7 +14,7 @@ export function checkInput(input: BillingRunInput): void {
   }
   const faults: string[] = [];
   for (const [field, value] of Object.entries(input)) {
-    const most = NUMBERS[field as keyof typeof NUMBERS];
+    const most = Object.hasOwn(NUMBERS, field) ? NUMBERS[field as keyof typeof NUMBERS] : undefined;
     if (most !== undefined) {
       if (!Number.isInteger(value) || value < 1 || value > most)
         faults.push(`${field} must be a whole number from 1 to ${most}`);

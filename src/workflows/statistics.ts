@@ -6,7 +6,7 @@ export class RunStatistics {
   #retried = 0;
   readonly #workers = new Map<string, { activities: number; calls: bigint }>();
 
-  /** Counts a task, and the calls that its worker has read from the log for it. */
+  /** Counts an activity, and the calls that its worker has read from the log for it. */
   add({ worker, attempt }: { worker: string; attempt: number }, callsMapped = '0'): void {
     this.#scheduled++;
     this.#retried += attempt - 1;
@@ -16,7 +16,7 @@ export class RunStatistics {
     this.#workers.set(worker, share);
   }
 
-  /** Of map, reduce and recount; every one scheduled has completed when this is asked. */
+  /** Of the run up to its publication; every one scheduled has completed when this is asked. */
   activities(): { scheduled: number; completed: number; retried: number } {
     return { scheduled: this.#scheduled, completed: this.#scheduled, retried: this.#retried };
   }

@@ -19,6 +19,13 @@ export interface Hold {
   release(): Promise<void>;
 }
 
+const held = new WeakMap<Stack, Set<() => Promise<void>>>();
+
+/** Lets go of whatever a failed test still holds. */
+export async function releaseHolds(stack: Stack): Promise<void> {
+  for (const release of held.get(stack) ?? []) await release();
+}
+
 /** Where a run can be held: map stores its first memory-full, reduce has written records and goes on to tails. */
 export const holdMap = (stack: Stack) => hold(stack, 'lock table meterfold.segments in access exclusive mode');
 export const holdReduce = (stack: Stack) => hold(stack, 'lock table meterfold.tails in access exclusive mode');
@@ -34,10 +41,15 @@ export async function hold(stack: Stack, sql: string, values: unknown[] = []): P
   const release = async () => {
     if (released) return;
     released = true;
+    held.get(stack)?.delete(release);
     await client.query('rollback');
     client.release();
   };
-  stack.onClose(release);
+  if (!held.has(stack)) {
+    held.set(stack, new Set());
+    stack.onClose(() => releaseHolds(stack));
+  }
+  held.get(stack)!.add(release);
   return {
     waiting: ({ count = 1, query = '', notPid = 0 } = {}) =>
       eventually(`${count} sessions wait for: ${sql}`, async () => {

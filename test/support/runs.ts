@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import { TASK_QUEUE, WORKFLOW_TYPE } from '../../src/config.js';
 import type { billingRun } from '../../src/workflows/billing-run.js';
 import type { BillingRunInput, BillingRunResult, PublishedResult } from '../../src/workflows/messages.js';
+import { releaseHolds } from './holds.js';
 import { type Billed, billingDifferences, digestOf, noDifferences } from './oracle.js';
 import type { Stack } from './stack.js';
 
@@ -87,6 +88,7 @@ export async function runRows(stack: Stack): Promise<RunRow[]> {
 
 /** Empties the log and forgets all runs; workers stay as they are. */
 export async function reset(stack: Stack): Promise<void> {
+  await releaseHolds(stack);
   const { rows } = await stack.pool.query<{ tables: string }>(
     `select string_agg(format('%I.%I', schemaname, tablename), ', ') as tables from pg_tables
       where schemaname = 'meterfold' and tablename <> 'migrations' or (schemaname, tablename) = ('public', 'api_logs')`,

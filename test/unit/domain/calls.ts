@@ -32,9 +32,7 @@ export const anyUser: fc.Arbitrary<string> = fc.oneof(
   fc.nat(20).map((n) => `user-${n}`),
   fc.constantFrom(...awkwardUsers).map(userOf),
   fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }).map(userOf),
-  fc
-    .uint8Array({ minLength: 1, maxLength: 256, size: 'max' })
-    .map((bytes) => Buffer.from(bytes).toString('latin1')),
+  fc.uint8Array({ minLength: 1, maxLength: 256, size: 'max' }).map((bytes) => Buffer.from(bytes).toString('latin1')),
 );
 
 export const anyUsage: fc.Arbitrary<bigint> = fc.oneof(

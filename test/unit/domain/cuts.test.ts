@@ -99,8 +99,13 @@ function bill(log: readonly Call[], cuts: Cuts): Billed {
 }
 
 function partitionsOf(calls: readonly Call[], { extentEnds, partitions }: Cuts): Positions[] {
-  const pieces = cutLog(calls, extentEnds.map((end) => end % (calls.length + 1)));
-  const extents = pieces.filter((piece) => piece.length > 0).map((piece) => ({ first: piece[0]!.id, last: piece.at(-1)!.id }));
+  const pieces = cutLog(
+    calls,
+    extentEnds.map((end) => end % (calls.length + 1)),
+  );
+  const extents = pieces
+    .filter((piece) => piece.length > 0)
+    .map((piece) => ({ first: piece[0]!.id, last: piece.at(-1)!.id }));
   return cutPartitions(extents, partitions);
 }
 
@@ -128,7 +133,11 @@ describe('the cycles are those of the oracle', () => {
   test('for users that come again in every one of many runs', { timeout: 60_000 }, () => {
     const everyFewCalls = Array.from({ length: 30 }, (_, i) => 3 * i);
     for (const callsPerCycle of [1, 2, 5, 1000]) {
-      expectBills(inTurn(90, ['alice', 'bob', 'carol', 'dave']), { ...oneOfEach, callsPerCycle, runEnds: everyFewCalls });
+      expectBills(inTurn(90, ['alice', 'bob', 'carol', 'dave']), {
+        ...oneOfEach,
+        callsPerCycle,
+        runEnds: everyFewCalls,
+      });
     }
   });
 

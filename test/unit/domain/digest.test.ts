@@ -116,18 +116,29 @@ describe('the digest shows', () => {
 
   test('usages that two users have swapped', () => {
     const [mine, yours] = [call(7, 'alice', 10), call(8, 'bob', 20)];
-    expect(digestOf([{ ...mine, usage: 20n }, { ...yours, usage: 10n }])).not.toBe(digestOf([mine, yours]));
+    expect(
+      digestOf([
+        { ...mine, usage: 20n },
+        { ...yours, usage: 10n },
+      ]),
+    ).not.toBe(digestOf([mine, yours]));
   });
 
   test('calls of equal usage that two users have swapped', () => {
     const [mine, yours] = [call(7, 'alice', 10), call(8, 'bob', 10)];
-    expect(digestOf([{ ...mine, user: 'bob' }, { ...yours, user: 'alice' }])).not.toBe(digestOf([mine, yours]));
+    expect(
+      digestOf([
+        { ...mine, user: 'bob' },
+        { ...yours, user: 'alice' },
+      ]),
+    ).not.toBe(digestOf([mine, yours]));
   });
 
   test('a change in any one bit of id or usage', () => {
     const before = call(2n ** 62n + 2n ** 40n + 12_345n, 'alice', 2n ** 45n + 54_321n);
     const digest = digestOf([before]);
-    for (let bit = 0n; bit < 63n; bit++) expect(digestOf([{ ...before, id: before.id ^ (1n << bit) }])).not.toBe(digest);
+    for (let bit = 0n; bit < 63n; bit++)
+      expect(digestOf([{ ...before, id: before.id ^ (1n << bit) }])).not.toBe(digest);
     for (let bit = 0n; bit < 50n; bit++) {
       expect(digestOf([{ ...before, usage: before.usage ^ (1n << bit) }])).not.toBe(digest);
     }

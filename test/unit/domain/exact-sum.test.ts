@@ -27,7 +27,10 @@ test.each([
 });
 
 test('any sum of numbers below 2^52 is exact', () => {
-  const anyValue = fc.oneof(fc.maxSafeNat().map((n) => n % CARRY), fc.constantFrom(0, 1, CARRY - 1, 10 ** 15));
+  const anyValue = fc.oneof(
+    fc.maxSafeNat().map((n) => n % CARRY),
+    fc.constantFrom(0, 1, CARRY - 1, 10 ** 15),
+  );
   fc.assert(
     fc.property(fc.array(anyValue, { size: 'large' }), (values) => {
       expect(sumOf(values)).toBe(values.reduce((sum, value) => sum + BigInt(value), 0n));

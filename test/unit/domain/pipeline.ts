@@ -2,7 +2,7 @@
  * A billing run in memory: the domain's own map, segments, passes and reduce, joined as the activities join them, with a
  * list where they have a table. `reduceShard` is the loop of ShardReduction in src/activities/reduce.ts.
  */
-import { type PartitionMap, type Spill } from '../../../src/domain/map.js';
+import type { PartitionMap, Spill } from '../../../src/domain/map.js';
 import { type Buckets, cutPasses, type Pass, type Positions } from '../../../src/domain/partitions.js';
 import type { MapOutcome, ReduceOutcome } from '../../../src/domain/proof.js';
 import { type CycleBatch, CycleFold, type OpenCycle, SegmentMerge } from '../../../src/domain/reduce.js';
@@ -65,7 +65,10 @@ export function mapPartition(
 }
 
 /** What a spill has for a range of buckets, as the database's substring gives it. */
-export function sliceOf({ partition, spill, basePosition, bucketIndex }: StoredSpill, { first, end }: Buckets): BucketSlice {
+export function sliceOf(
+  { partition, spill, basePosition, bucketIndex }: StoredSpill,
+  { first, end }: Buckets,
+): BucketSlice {
   const entries = bucketIndex.subarray(first * INDEX_ENTRY_BYTES, (end + 1) * INDEX_ENTRY_BYTES);
   return new BucketSlice(partition, spill, basePosition, first, Buffer.from(entries));
 }
@@ -155,7 +158,8 @@ export function cyclesOf(user: SegmentCursor, batch: CycleBatch): Cycle[] {
 
 /** Cycles and open cycles in the oracle's terms and order. */
 export function billsOf(cycles: readonly Cycle[], open: ReadonlyMap<string, Readonly<OpenCycle>>): Bills {
-  const byUser = (one: { user: string }, other: { user: string }) => (one.user < other.user ? -1 : Number(one.user > other.user));
+  const byUser = (one: { user: string }, other: { user: string }) =>
+    one.user < other.user ? -1 : Number(one.user > other.user);
   return {
     cycles: [...cycles].sort((one, other) => byUser(one, other) || one.number - other.number),
     open: [...open].map(([user, left]) => openOf(user, left)).sort(byUser),

@@ -132,7 +132,8 @@ describe('a segment', () => {
     const spill = mapLog(log, 3000).spills[0]!;
     const cursor = new SegmentCursor(spill.data, spill.basePosition);
     const hashes: bigint[] = [];
-    for (; !cursor.done; cursor.nextUser()) hashes.push(BigInt.asUintN(64, hashBytes(Buffer.from(nameOf(cursor), 'latin1'))) >> 32n);
+    for (; !cursor.done; cursor.nextUser())
+      hashes.push(BigInt.asUintN(64, hashBytes(Buffer.from(nameOf(cursor), 'latin1'))) >> 32n);
     expect(hashes).toHaveLength(1000);
     expect(hashes).toEqual(hashes.toSorted((one, other) => (one < other ? -1 : 1)));
   });

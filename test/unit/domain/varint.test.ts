@@ -5,7 +5,15 @@ import { CALLED_AT_MAX, CALLED_AT_MIN } from './calls.js';
 
 const VALUE_MAX = 2 ** 53 - 1;
 const powers = [1, 2, 3, 4, 5, 6, 7].map((k) => 2 ** (7 * k));
-const boundaries = [0, 1, ...powers.flatMap((power) => [power - 1, power, power + 1]), 2 ** 32 - 1, 2 ** 32, 2 ** 52, VALUE_MAX];
+const boundaries = [
+  0,
+  1,
+  ...powers.flatMap((power) => [power - 1, power, power + 1]),
+  2 ** 32 - 1,
+  2 ** 32,
+  2 ** 52,
+  VALUE_MAX,
+];
 
 function written(value: number): Buffer {
   const out = Buffer.alloc(16, 0xee);

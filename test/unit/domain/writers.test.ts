@@ -7,7 +7,12 @@ function writer(transaction: string, pid: number | null = 100): Writer {
 
 const cases: { name: string; listed: Writer[]; now: Writer[]; still: string[] }[] = [
   { name: 'nobody was listed', listed: [], now: [], still: [] },
-  { name: 'nobody was listed, whoever writes now', listed: [], now: [writer('3/7'), writer('-1/800', null)], still: [] },
+  {
+    name: 'nobody was listed, whoever writes now',
+    listed: [],
+    now: [writer('3/7'), writer('-1/800', null)],
+    still: [],
+  },
   { name: 'all have ended', listed: [writer('3/7'), writer('4/1')], now: [], still: [] },
   { name: 'one is still there', listed: [writer('3/7'), writer('4/1')], now: [writer('4/1')], still: ['4/1'] },
   { name: 'others have begun since', listed: [writer('3/7')], now: [writer('5/2'), writer('6/1')], still: [] },
@@ -23,7 +28,12 @@ const cases: { name: string; listed: Writer[]; now: Writer[]; still: string[] }[
     now: [writer('9/1', 100)],
     still: [],
   },
-  { name: 'one was prepared before', listed: [writer('-1/800', null)], now: [writer('-1/800', null)], still: ['-1/800'] },
+  {
+    name: 'one was prepared before',
+    listed: [writer('-1/800', null)],
+    now: [writer('-1/800', null)],
+    still: ['-1/800'],
+  },
   {
     name: 'one was prepared meanwhile, and goes by another name',
     listed: [writer('3/7')],

@@ -1,0 +1,67 @@
+import { setCurrentDetails, upsertMemo } from '@temporalio/workflow';
+import type { PlannedRun } from '../activities/plan.js';
+import type { PublishedFigures } from '../domain/proof.js';
+import type { BillingRunProgress } from './messages.js';
+
+/** Where a run is: what the query answers, and what Temporal's UI shows. Nothing here needs registering with the server. */
+export class Progress {
+  readonly now: BillingRunProgress = {
+    phase: 'planning',
+    partitions: { done: 0, total: 0 },
+    shards: { done: 0, total: 0 },
+    callsExpected: 0,
+    callsMapped: '0',
+    callsReduced: '0',
+    cyclesClosed: '0',
+  };
+
+  planned(plan: PlannedRun): void {
+    this.now.runId = plan.runId;
+    this.now.partitions.total = plan.partitions.length;
+    this.now.shards.total = plan.shards.length;
+    this.now.callsExpected = plan.callsExpected;
+    upsertMemo({ meterfoldRun: plan.runId });
+  }
+
+  skipped(message: string): void {
+    this.now.phase = 'skipped';
+    upsertMemo({ meterfoldRun: message });
+    setCurrentDetails(message);
+  }
+
+  published({ calls, cycles, amount }: PublishedFigures, currency: string): void {
+    this.now.phase = 'published';
+    this.#show(`- published: ${calls} calls closed ${cycles} cycles, ${amount} ${currency}\n`);
+  }
+
+  phase(phase: BillingRunProgress['phase']): void {
+    this.now.phase = phase;
+    this.#show();
+  }
+
+  mapped(calls: string): void {
+    this.now.partitions.done++;
+    this.now.callsMapped = plus(this.now.callsMapped, calls);
+    this.#show();
+  }
+
+  reduced({ calls, cycles }: { calls: string; cycles: string }): void {
+    this.now.shards.done++;
+    this.now.callsReduced = plus(this.now.callsReduced, calls);
+    this.now.cyclesClosed = plus(this.now.cyclesClosed, cycles);
+    this.#show();
+  }
+
+  #show(outcome = ''): void {
+    const { runId, phase, partitions, shards, callsMapped, callsReduced, cyclesClosed } = this.now;
+    setCurrentDetails(
+      `**Run ${runId}: ${phase}**\n\n` +
+        `- partitions mapped: ${partitions.done} of ${partitions.total} (${callsMapped} calls)\n` +
+        `- shards reduced: ${shards.done} of ${shards.total} (${callsReduced} calls, ${cyclesClosed} cycles closed)\n${outcome}`,
+    );
+  }
+}
+
+function plus(a: string, b: string): string {
+  return String(BigInt(a) + BigInt(b));
+}

@@ -1,0 +1,124 @@
+/**
+ * The workflow code of today goes on with runs that began under the code that recorded the histories: it takes the same steps,
+ * with the same particulars, to the same end.
+ */
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type History, historiesDir, readHistories, SHAPES, shapeOf } from './histories.js';
+import { bundleForReplay, faultsOf, type Replay, replayAll } from './replay.js';
+import { compareSteps, type Step, stepsOfHistory } from './steps.js';
+
+const names = Object.keys(SHAPES);
+const scheduledIn = (history: History) =>
+  history.events.filter(({ eventType }) => eventType === 'EVENT_TYPE_ACTIVITY_TASK_SCHEDULED');
+
+let bundle: WorkflowBundleWithSourceMap;
+let histories: Map<string, History>;
+let replays: Map<string, Replay>;
+
+beforeAll(async () => {
+  histories = readHistories();
+  bundle = await bundleForReplay();
+  replays = await replayAll(bundle, histories);
+});
+
+describe('the workflow of today replays', () => {
+  test.each(names)('%s', (name) => {
+    expect(faultsOf(replays.get(name)!)).toEqual([]);
+  });
+
+  test('every saved history, and no other', () => {
+    expect(names).toHaveLength(15);
+    expect([...replays.keys()]).toEqual(names);
+  });
+
+  test('without ever dispatching map, reduce or recount eagerly, which no history can tell', () => {
+    const scheduled = [...replays.values()].flatMap(({ commands }) => commands.flatMap((one) => one.scheduleActivity ?? []));
+    const tasks = scheduled.filter(({ activityType }) => ['mapPartition', 'reduceShard', 'recount'].includes(activityType!));
+    expect(tasks).not.toHaveLength(0);
+    expect(tasks.filter((one) => !one.doNotEagerlyExecute)).toEqual([]);
+  });
+});
+
+describe('the saved histories', () => {
+  test.each(names)('%s shows what its name says', (name) => {
+    expect(shapeOf(histories.get(name)!)).toEqual(SHAPES[name]);
+  });
+
+  test('that are missing are an error, as none at all is', () => {
+    const dir = scratchDir();
+    expect(() => readHistories(dir)).toThrow(`histories are missing: ${names.join(', ')}`);
+    cpSync(historiesDir, dir, { recursive: true });
+    rmSync(join(dir, 'retried.json'));
+    expect(() => readHistories(dir)).toThrow('histories are missing: retried');
+  });
+
+  test('that nobody expects are an error', () => {
+    const dir = scratchDir();
+    cpSync(historiesDir, dir, { recursive: true });
+    writeFileSync(join(dir, 'forgotten.json'), '{"events":[]}');
+    expect(() => readHistories(dir)).toThrow('histories that nobody expects: forgotten');
+  });
+});
+
+describe('the comparison', () => {
+  test('covers every activity that a history has scheduled', () => {
+    const compared = names.map((name) => replays.get(name)!.steps.filter(isActivity).length);
+    expect(compared).toEqual(names.map((name) => scheduledIn(histories.get(name)!).length));
+    expect(compared.reduce((sum, count) => sum + count)).toBeGreaterThan(100);
+  });
+
+  test.each(names)('finds each particular of each step that is another, in %s', (name) => {
+    const { steps } = replays.get(name)!;
+    const recorded = stepsOfHistory(histories.get(name)!);
+    recorded.forEach((step, at) => {
+      for (const particular of Object.keys(step.particulars)) {
+        const other = { ...step, particulars: { ...step.particulars, [particular]: 'another' } };
+        const faults = compareSteps(recorded.with(at, other), steps);
+        expect(faults).toEqual([expect.stringContaining(`${step.what}: ${particular} was "another", and is `)]);
+      }
+    });
+  });
+
+  test.each(names)('finds a step that is missing, and one too many, in %s', (name) => {
+    const { steps } = replays.get(name)!;
+    for (const at of steps.keys()) {
+      expect(compareSteps(steps, steps.toSpliced(at, 1))).toHaveLength(1);
+      expect(compareSteps(steps.toSpliced(at, 1), steps)).toHaveLength(1);
+    }
+  });
+
+  test('finds other arguments of the last activity, which the replayer of the SDK lets pass', async () => {
+    const altered = new Map<string, History>();
+    for (const [name, history] of histories) {
+      if (scheduledIn(history).length > 0) altered.set(name, withOtherArguments(history));
+    }
+    expect(altered.size).toBe(names.length - 1);
+    for (const [name, { refusal, differences }] of await replayAll(bundle, altered)) {
+      const last = stepsOfHistory(histories.get(name)!).findLast(isActivity)!;
+      expect(refusal).toBeUndefined();
+      expect(differences).toEqual([expect.stringContaining(`${last.what}: arguments was ["another"], and is `)]);
+    }
+  });
+});
+
+function isActivity({ what }: Step): boolean {
+  return what.startsWith('activity ');
+}
+
+/** The history, if its last activity had been scheduled with other arguments. */
+function withOtherArguments(history: History): History {
+  const copy = structuredClone(history);
+  const { input } = scheduledIn(copy).at(-1)!.activityTaskScheduledEventAttributes;
+  input.payloads[0].data = Buffer.from('"another"').toString('base64');
+  return copy;
+}
+
+function scratchDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'meterfold-histories-'));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  return dir;
+}

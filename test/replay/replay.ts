@@ -1,0 +1,76 @@
+/**
+ * Replays saved histories against a bundle of the workflow. A history passes if the SDK's replayer takes it and every step that
+ * the workflow takes is, in all its particulars, the recorded one.
+ */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { repositoryDir } from '../support/repository.js';
+import type { History } from './histories.js';
+import { type Command, compareSteps, REPLAY_QUEUE, runDefaultsOf, type Step, stepsOfCommands, stepsOfHistory } from './steps.js';
+
+export interface Replay {
+  /** Why the SDK's replayer does not take the history; undefined if it does. */
+  refusal: string | undefined;
+  /** Where the workflow's steps are not the recorded ones. */
+  differences: string[];
+  /** What the workflow has told Temporal to do in this replay. */
+  commands: Command[];
+  steps: Step[];
+}
+
+/** All that is wrong; empty if the history passes. */
+export function faultsOf({ refusal, differences }: Replay): string[] {
+  return [...(refusal === undefined ? [] : [refusal]), ...differences];
+}
+
+const captureModule = fileURLToPath(new URL('./capture.ts', import.meta.url));
+const silent = new DefaultLogger('ERROR', () => {});
+
+/** Bundles the workflows of a source folder, with what captures their commands. */
+export function bundleForReplay(sourceDir: string = join(repositoryDir, 'src')): Promise<WorkflowBundleWithSourceMap> {
+  const workflowsPath = join(sourceDir, 'workflows', 'index.ts');
+  return bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: [captureModule], logger: silent });
+}
+
+let quiet = false;
+
+/** Core prints each history that it does not take; here that is a result, not a message. */
+function installQuietRuntime(): void {
+  if (quiet) return;
+  Runtime.install({ logger: silent, telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } } });
+  quiet = true;
+}
+
+/** Replays all, each by its name, which is the workflow id that it was recorded under. */
+export async function replayAll(
+  workflowBundle: WorkflowBundleWithSourceMap,
+  histories: ReadonlyMap<string, History>,
+): Promise<Map<string, Replay>> {
+  installQuietRuntime();
+  const captured = new Map<string, Command[]>([...histories.keys()].map((name) => [name, []]));
+  const replays = new Map<string, Replay>();
+  const results = Worker.runReplayHistories(
+    {
+      workflowBundle,
+      replayName: REPLAY_QUEUE,
+      sinks: {
+        capture: {
+          commands: {
+            callDuringReplay: true,
+            fn: ({ workflowId }, commands: Command[]) => void captured.get(workflowId)!.push(...commands),
+          },
+        },
+      },
+    },
+    [...histories].map(([workflowId, history]) => ({ workflowId, history })),
+  );
+  for await (const { workflowId, error } of results) {
+    const history = histories.get(workflowId)!;
+    const commands = captured.get(workflowId)!;
+    const steps = stepsOfCommands(commands, runDefaultsOf(history));
+    const differences = compareSteps(stepsOfHistory(history), steps);
+    replays.set(workflowId, { refusal: error?.message, differences, commands, steps });
+  }
+  return replays;
+}

@@ -1,0 +1,242 @@
+/**
+ * Steps: what a workflow has told Temporal to do, in order, with all its particulars. Made of a saved history as of the commands
+ * of a replay, in one form, so that the two can be compared field by field.
+ *
+ * History does not hold whether an activity may be dispatched eagerly, nor its cancellation type: the latter shows only in
+ * what a cancelled workflow does next. Both are left out here.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { ConcludeActivationInput } from '@temporalio/workflow';
+import type { History, HistoryEvent, JsonPayload } from './histories.js';
+
+export type Command = ConcludeActivationInput['commands'][number];
+
+export interface Step {
+  /** Names it for a reader, and tells what it is: "activity 2 mapPartition", "memo", "end: completed", … */
+  what: string;
+  /** Particulars by name; plain data, times in milliseconds. */
+  particulars: Record<string, unknown>;
+}
+
+/** Differences between what was recorded and what was replayed, one sentence each; none if they are the same. */
+export function compareSteps(recorded: readonly Step[], replayed: readonly Step[]): string[] {
+  const faults: string[] = [];
+  for (let at = 0; at < Math.max(recorded.length, replayed.length); at++) {
+    const [before, now] = [recorded[at], replayed[at]];
+    if (before?.what !== now?.what) {
+      faults.push(`step ${at + 1} was ${before?.what ?? 'not there'}, and is ${now?.what ?? 'not there'}`);
+      break; // All that follows has moved.
+    }
+    for (const name of new Set([...Object.keys(before!.particulars), ...Object.keys(now!.particulars)])) {
+      const [was, is] = [before!.particulars[name], now!.particulars[name]];
+      if (isDeepStrictEqual(was, is)) continue;
+      faults.push(`${now!.what}: ${name} was ${JSON.stringify(was)}, and is ${JSON.stringify(is)}`);
+    }
+  }
+  return faults;
+}
+
+/** Events that no command of the workflow's has caused. */
+const NOT_COMMANDED = new Set(
+  [
+    'WORKFLOW_EXECUTION_STARTED',
+    'WORKFLOW_EXECUTION_CANCEL_REQUESTED',
+    'WORKFLOW_TASK_SCHEDULED',
+    'WORKFLOW_TASK_STARTED',
+    'WORKFLOW_TASK_COMPLETED',
+    'WORKFLOW_TASK_FAILED',
+    'WORKFLOW_TASK_TIMED_OUT',
+    'ACTIVITY_TASK_STARTED',
+    'ACTIVITY_TASK_COMPLETED',
+    'ACTIVITY_TASK_FAILED',
+    'ACTIVITY_TASK_TIMED_OUT',
+    'ACTIVITY_TASK_CANCELED',
+  ].map((type) => `EVENT_TYPE_${type}`),
+);
+
+export function stepsOfHistory({ events }: History): Step[] {
+  const activities = new Map<string, string>();
+  return events.flatMap((event) => {
+    if (NOT_COMMANDED.has(event.eventType)) return [];
+    const step = stepOfEvent(event, activities);
+    if (event.eventType === 'EVENT_TYPE_ACTIVITY_TASK_SCHEDULED') activities.set(event.eventId, step.what);
+    return [step];
+  });
+}
+
+function stepOfEvent(event: HistoryEvent, activities: ReadonlyMap<string, string>): Step {
+  const type = event.eventType.replace('EVENT_TYPE_', '');
+  const all = Object.entries(event).find(([key]) => key.endsWith('EventAttributes'))?.[1];
+  switch (type) {
+    case 'ACTIVITY_TASK_SCHEDULED':
+      return {
+        what: `activity ${all.activityId} ${all.activityType.name}`,
+        particulars: {
+          taskQueue: all.taskQueue.name,
+          arguments: values(all.input?.payloads),
+          header: fields(all.header?.fields),
+          scheduleToCloseMs: jsonMs(all.scheduleToCloseTimeout),
+          scheduleToStartMs: jsonMs(all.scheduleToStartTimeout),
+          startToCloseMs: jsonMs(all.startToCloseTimeout),
+          heartbeatMs: jsonMs(all.heartbeatTimeout),
+          retryInitialMs: jsonMs(all.retryPolicy.initialInterval),
+          retryMaximumMs: jsonMs(all.retryPolicy.maximumInterval),
+          ...retryCounts(all.retryPolicy),
+          priority: all.priority ?? {},
+          summary: value(event.userMetadata?.summary),
+        },
+      };
+    case 'ACTIVITY_TASK_CANCEL_REQUESTED':
+      return { what: `cancel ${activities.get(all.scheduledEventId)}`, particulars: {} };
+    case 'WORKFLOW_PROPERTIES_MODIFIED':
+      return { what: 'memo', particulars: fields(all.upsertedMemo?.fields) };
+    case 'WORKFLOW_EXECUTION_COMPLETED':
+      return { what: 'end: completed', particulars: { result: values(all.result?.payloads)[0] } };
+    case 'WORKFLOW_EXECUTION_FAILED':
+      return { what: 'end: failed', particulars: failure(all.failure) };
+    case 'WORKFLOW_EXECUTION_CANCELED':
+      return { what: 'end: canceled', particulars: {} };
+    default:
+      throw new Error(`an event of type ${type} is compared with nothing yet: test/replay/steps.ts has to learn it`);
+  }
+}
+
+/** What of a run's start goes into commands that leave it out. */
+export interface RunDefaults {
+  taskQueue: string;
+  timeoutMs: number;
+}
+
+export function runDefaultsOf({ events }: History): RunDefaults {
+  const started = events[0]!.workflowExecutionStartedEventAttributes;
+  return { taskQueue: started.taskQueue.name, timeoutMs: jsonMs(started.workflowRunTimeout) };
+}
+
+/** How the task queue of a replay begins, which its workflows take for their own. */
+export const REPLAY_QUEUE = 'replay';
+
+export function stepsOfCommands(commands: readonly Command[], defaults: RunDefaults): Step[] {
+  const activities = new Map<number, string>();
+  return commands.map((command) => {
+    const step = stepOfCommand(command, activities, defaults);
+    const { seq } = command.scheduleActivity ?? {};
+    if (seq != null) activities.set(seq, step.what);
+    return step;
+  });
+}
+
+function stepOfCommand(command: Command, activities: ReadonlyMap<number, string>, run: RunDefaults): Step {
+  if (command.scheduleActivity) {
+    const all = command.scheduleActivity;
+    const scheduleToCloseMs = protoMs(all.scheduleToCloseTimeout) ?? run.timeoutMs;
+    const retryInitialMs = protoMs(all.retryPolicy?.initialInterval) ?? 1000;
+    return {
+      what: `activity ${all.activityId} ${all.activityType}`,
+      particulars: {
+        taskQueue: all.taskQueue?.startsWith(`${REPLAY_QUEUE}-`) ? run.taskQueue : all.taskQueue,
+        arguments: values(all.arguments),
+        header: fields(all.headers),
+        scheduleToCloseMs,
+        scheduleToStartMs: protoMs(all.scheduleToStartTimeout) ?? scheduleToCloseMs,
+        startToCloseMs: protoMs(all.startToCloseTimeout) ?? scheduleToCloseMs,
+        heartbeatMs: protoMs(all.heartbeatTimeout) ?? 0,
+        retryInitialMs,
+        retryMaximumMs: protoMs(all.retryPolicy?.maximumInterval) ?? retryInitialMs * 100,
+        ...retryCounts(all.retryPolicy),
+        priority: all.priority ?? {},
+        summary: value(command.userMetadata?.summary),
+      },
+    };
+  }
+  if (command.requestCancelActivity) {
+    return { what: `cancel ${activities.get(command.requestCancelActivity.seq!)}`, particulars: {} };
+  }
+  if (command.modifyWorkflowProperties) {
+    return { what: 'memo', particulars: fields(command.modifyWorkflowProperties.upsertedMemo?.fields) };
+  }
+  if (command.completeWorkflowExecution) {
+    return { what: 'end: completed', particulars: { result: value(command.completeWorkflowExecution.result) } };
+  }
+  if (command.failWorkflowExecution) {
+    return { what: 'end: failed', particulars: failure(command.failWorkflowExecution.failure) };
+  }
+  if (command.cancelWorkflowExecution) return { what: 'end: canceled', particulars: {} };
+  const kind = Object.keys(command).join(', ');
+  throw new Error(`a command ${kind} is compared with nothing yet: test/replay/steps.ts has to learn it`);
+}
+
+interface RetryPolicy {
+  backoffCoefficient?: number | null;
+  maximumAttempts?: number | null;
+  nonRetryableErrorTypes?: string[] | null;
+}
+
+function retryCounts(policy: RetryPolicy | null | undefined): Record<string, unknown> {
+  return {
+    retryCoefficient: policy?.backoffCoefficient ?? 2,
+    retryAttemptsMax: policy?.maximumAttempts ?? 0,
+    notRetried: policy?.nonRetryableErrorTypes ?? [],
+  };
+}
+
+/** A payload's parts: base64 in JSON, bytes in a command. */
+interface Payload {
+  metadata?: Record<string, string | Uint8Array> | null;
+  data?: string | Uint8Array | null;
+}
+
+interface Failure {
+  message?: string | null;
+  cause?: Failure | null;
+  applicationFailureInfo?: {
+    type?: string | null;
+    nonRetryable?: boolean | null;
+    details?: { payloads?: Payload[] | null } | null;
+  } | null;
+  activityFailureInfo?: { activityId?: string | null; activityType?: { name?: string | null } | null } | null;
+}
+
+/** All of a failure but where in the code it came from. */
+function failure(of: Failure | null | undefined): Record<string, unknown> {
+  const { message, cause, applicationFailureInfo: application, activityFailureInfo: activity } = of ?? {};
+  return {
+    message,
+    type: application?.type ?? undefined,
+    nonRetryable: application?.nonRetryable ?? false,
+    details: values(application?.details?.payloads),
+    activity: activity ? `activity ${activity.activityId} ${activity.activityType?.name}` : undefined,
+    cause: cause ? failure(cause) : undefined,
+  };
+}
+
+function values(payloads: readonly Payload[] | null | undefined): unknown[] {
+  return Array.from(payloads ?? [], value);
+}
+
+function fields(payloads: Record<string, Payload> | null | undefined): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(payloads ?? {}).map(([name, payload]) => [name, value(payload)]));
+}
+
+function value(payload: Payload | JsonPayload | null | undefined): unknown {
+  if (payload == null) return undefined;
+  const encoding = text(payload.metadata?.encoding);
+  if (encoding === 'binary/null') return undefined;
+  return encoding === 'json/plain' ? JSON.parse(text(payload.data)) : { encoding, data: text(payload.data) };
+}
+
+function text(bytes: string | Uint8Array | null | undefined): string {
+  return (typeof bytes === 'string' ? Buffer.from(bytes, 'base64') : Buffer.from(bytes ?? [])).toString();
+}
+
+/** A duration like "0.500s", as JSON has it; absent is none. */
+function jsonMs(duration: string | undefined): number {
+  return duration === undefined ? 0 : Number(duration.slice(0, -1)) * 1000;
+}
+
+/** A duration as a command has it. Its seconds are a Long, of which the way out of the workflow leaves plain fields. */
+function protoMs(duration: { seconds?: unknown; nanos?: number | null } | null | undefined): number | undefined {
+  if (duration == null) return undefined;
+  const seconds = duration.seconds as { low: number; high: number } | number | null | undefined;
+  const whole = typeof seconds === 'object' && seconds !== null ? seconds.high * 2 ** 32 + (seconds.low >>> 0) : (seconds ?? 0);
+  return whole * 1000 + (duration.nanos ?? 0) / 1e6;
+}

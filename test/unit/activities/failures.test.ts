@@ -1,0 +1,111 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { describe, expect, test } from 'vitest';
+import { ProofError, toFailure } from '../../../src/activities/failures.js';
+import { CopyFormatError } from '../../../src/db/copy-out.js';
+import { BadCallError } from '../../../src/db/log.js';
+import { AlreadyPublishedError, FrozenTermError, RunGoneError } from '../../../src/db/runs.js';
+import { LogSequenceError } from '../../../src/db/seal.js';
+import { InvariantError } from '../../../src/domain/invariant.js';
+import { CallOrderError } from '../../../src/domain/map.js';
+import { SegmentError } from '../../../src/domain/segment.js';
+
+function failureOf(error: unknown): ApplicationFailure {
+  const failure = toFailure(error);
+  expect(failure).toBeInstanceOf(ApplicationFailure);
+  return failure as ApplicationFailure;
+}
+
+const errors = {
+  RunGoneError,
+  AlreadyPublishedError,
+  FrozenTermError,
+  BadCallError,
+  CallOrderError,
+  CopyFormatError,
+  LogSequenceError,
+  SegmentError,
+  ProofError,
+  InvariantError,
+};
+
+describe('final is', () => {
+  test.each(Object.entries(errors))('%s, by the name it has', (name, OwnError) => {
+    const error = new OwnError('what is wrong');
+    const failure = failureOf(error);
+    expect([failure.nonRetryable, failure.type, failure.message]).toEqual([true, name, 'what is wrong']);
+    expect(failure.cause).toBe(error);
+  });
+});
+
+function postgresError(code: string): Error {
+  return Object.assign(new Error('what the server says'), { name: 'error', code });
+}
+
+describe('of PostgreSQL, final is', () => {
+  test.each([
+    ['22P02', 'data exception'],
+    ['22003', 'data exception'],
+    ['23505', 'a constraint is violated'],
+    ['23514', 'a constraint is violated'],
+    ['3F000', 'the schema is missing: run `meterfold migrate`'],
+    ['42P01', 'a table, column or right is missing: run `meterfold migrate`, then `meterfold doctor`'],
+    ['42703', 'a table, column or right is missing: run `meterfold migrate`, then `meterfold doctor`'],
+    ['42501', 'a table, column or right is missing: run `meterfold migrate`, then `meterfold doctor`'],
+  ])('%s: %s', (code, reason) => {
+    const failure = failureOf(postgresError(code));
+    expect(failure.nonRetryable).toBe(true);
+    expect(failure.type).toBe(`PostgreSQL ${code}`);
+    expect(failure.message).toBe(`PostgreSQL: what the server says (${reason})`);
+  });
+});
+
+describe('of PostgreSQL, another try may help with', () => {
+  test.each([
+    ['08006', 'connection failure'],
+    ['08P01', 'protocol violation, of a connection cut in the middle'],
+    ['25006', 'a read-only server, after a failover'],
+    ['28P01', 'a password that is being changed'],
+    ['40001', 'serialization failure'],
+    ['40P01', 'deadlock'],
+    ['53100', 'disk full'],
+    ['53300', 'too many connections'],
+    ['55P03', 'lock not available'],
+    ['57014', 'query cancelled'],
+    ['57P01', 'server shut down, or our backend ended'],
+    ['57P03', 'server starting up'],
+    ['58030', 'IO error'],
+    ['XX000', 'internal error'],
+  ])('%s: %s', (code) => {
+    const failure = failureOf(postgresError(code));
+    expect(failure.nonRetryable).toBe(false);
+    expect(failure.type).toBe(`PostgreSQL ${code}`);
+    expect(failure.message).toBe('PostgreSQL: what the server says');
+  });
+});
+
+describe('another try may help with', () => {
+  test.each(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'ENOTFOUND'])('%s', (code) => {
+    const failure = failureOf(Object.assign(new Error(`connect ${code}`), { code }));
+    expect(failure.nonRetryable).toBe(false);
+    expect([failure.type, failure.message]).toEqual(['Error', `connect ${code}`]);
+  });
+
+  test('an error that nobody has thought of', () => {
+    const failure = failureOf(new RangeError('what?'));
+    expect([failure.nonRetryable, failure.type, failure.message]).toEqual([false, 'RangeError', 'what?']);
+  });
+});
+
+describe('left as it is, is', () => {
+  test('a failure that says itself whether to try again', () => {
+    const final = ApplicationFailure.nonRetryable('no', 'BadInput');
+    const other = ApplicationFailure.retryable('later', 'Busy');
+    expect(toFailure(final)).toBe(final);
+    expect(toFailure(other)).toBe(other);
+  });
+
+  test('a cancellation', () => {
+    const cancelled = new CancelledFailure('cancelled');
+    expect(toFailure(cancelled)).toBe(cancelled);
+  });
+});

@@ -1,0 +1,118 @@
+/** Billing records and tails as they go to PostgreSQL: the columns of their COPY, in its order, and within the bytes reserved. */
+import { describe, expect, test } from 'vitest';
+import { appendRecord, RECORDS_COPY } from '../../../src/db/records.js';
+import { RowBuffer } from '../../../src/db/row-buffer.js';
+import { appendTail, TAILS_COPY } from '../../../src/db/tails.js';
+import { PartitionMap } from '../../../src/domain/map.js';
+import { CycleFold, type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
+import { SegmentCursor } from '../../../src/domain/segment.js';
+import { call } from '../domain/calls.js';
+import type { Call } from '../domain/oracle.js';
+import { billNaively } from '../domain/oracle.js';
+import { halves, mapPartition } from '../domain/pipeline.js';
+import { type Field, int2, int8, int8s, rowsOf, text } from './copy-decoder.js';
+
+function columnsOf(sql: string): string[] {
+  return /\(([^)]+)\)/
+    .exec(sql)![1]!
+    .split(',')
+    .map((column) => column.trim());
+}
+
+/** Rows as objects, by the columns that the COPY names. */
+function named(sql: string, rows: Field[][]): Record<string, Field>[] {
+  const columns = columnsOf(sql);
+  return rows.map((fields) => {
+    expect(fields).toHaveLength(columns.length);
+    return Object.fromEntries(fields.map((field, i) => [columns[i], field]));
+  });
+}
+
+async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBuffer()) {
+  const { spills } = mapPartition(new PartitionMap(calls.length), 0, { first: 1n, last: calls.at(-1)!.id }, calls);
+  const cursor = new SegmentCursor(spills[0]!.data, 1n);
+  const fold = new CycleFold(1, (user, batch) => appendRecord(rows, runId, user, batch));
+  fold.beginUser(cursor);
+  fold.take(cursor);
+  fold.endUser();
+  return named(RECORDS_COPY, await rowsOf(rows));
+}
+
+describe('a billing record', () => {
+  test('packs the cycles of a user', async () => {
+    const calls = Array.from({ length: RECORD_CYCLES_MAX + 2 }, (_, i) => call(i + 1, 'Zoë', 10n ** 15n - BigInt(i)));
+    const records = await recordsOf(calls, 2 ** 40);
+    const cycles = billNaively(calls, 1).cycles;
+    const packed = [cycles.slice(0, RECORD_CYCLES_MAX), cycles.slice(RECORD_CYCLES_MAX)];
+    expect(records).toHaveLength(2);
+    for (const [i, record] of records.entries()) {
+      const own = packed[i]!;
+      expect(int8(record.run_id!)).toBe(2n ** 40n);
+      expect(int8(record.first_cycle!)).toBe(BigInt(own[0]!.number));
+      expect(text(record.user_id!)).toBe(own[0]!.user);
+      expect(int8s(record.usages!, 20)).toEqual(own.map(({ usage }) => usage));
+      expect(int8s(record.first_call_ids!, 20)).toEqual(own.map(({ firstId }) => firstId));
+      expect(int8s(record.last_call_ids!, 20)).toEqual(own.map(({ lastId }) => lastId));
+      expect(int8s(record.first_called_ats!, 1184)).toEqual(own.map(({ firstCalledAt }) => firstCalledAt));
+      expect(int8s(record.last_called_ats!, 1184)).toEqual(own.map(({ lastCalledAt }) => lastCalledAt));
+    }
+  });
+
+  test('of the longest user and the most cycles takes no more room than it reserves, wherever its chunk ends', async () => {
+    const calls = Array.from({ length: 200 * RECORD_CYCLES_MAX }, (_, i) => call(i + 1, 'x'.repeat(256)));
+    // Other rows before it, so that the chunk ends at many different places in a record.
+    for (let before = 0; before < 6000; before += 613) {
+      const rows = new RowBuffer();
+      rows.beginRow(8, 4 + 2 + before + 28);
+      rows.text(new Uint8Array(before), 0, before);
+      for (let column = 1; column < 8; column++) rows.null();
+      const records = await recordsOf(calls, 1, rows);
+      expect(records).toHaveLength(201);
+      expect(records.slice(1).every((record) => record.user_id!.length === 256)).toBe(true);
+    }
+  });
+});
+
+describe('a tail', () => {
+  const user = { bytes: Buffer.from('..alice..'), userStart: 2, userLength: 5 };
+
+  function openCycle(calls: number, usage: bigint, firstId: bigint, firstCalledAt: number): OpenCycle {
+    const [usageHi, usageLo] = halves(usage);
+    const [firstCallIdHi, firstCallIdLo] = halves(firstId);
+    return { nextCycle: 2 ** 40 + 1, calls, usageHi, usageLo, firstCallIdHi, firstCallIdLo, firstCalledAt };
+  }
+
+  async function tailOf(open: OpenCycle) {
+    const rows = new RowBuffer();
+    appendTail(rows, 7, user, open);
+    return named(TAILS_COPY, await rowsOf(rows))[0]!;
+  }
+
+  test('has what the user has left open', async () => {
+    const tail = await tailOf(openCycle(999, 999n * 10n ** 15n, 2n ** 62n + 3n, -5));
+    expect(int8(tail.run_id!)).toBe(7n);
+    expect(int8(tail.next_cycle!)).toBe(2n ** 40n + 1n);
+    expect(int8(tail.usage!)).toBe(999n * 10n ** 15n);
+    expect(int8(tail.first_call_id!)).toBe(2n ** 62n + 3n);
+    expect(int8(tail.first_called_at!)).toBe(-5n);
+    expect(int2(tail.calls!)).toBe(999);
+    expect(text(tail.user_id!)).toBe('alice');
+  });
+
+  test('of a user with no open call has no first one', async () => {
+    // What a fold leaves behind of the last cycle's first call does not count.
+    const tail = await tailOf(openCycle(0, 0n, 12n, 34));
+    expect([tail.first_call_id, tail.first_called_at]).toEqual([null, null]);
+    expect([int8(tail.next_cycle!), int8(tail.usage!), int2(tail.calls!)]).toEqual([2n ** 40n + 1n, 0n, 0]);
+  });
+
+  test('of the longest user takes no more room than it reserves, wherever its chunk ends', async () => {
+    const longest = { bytes: new Uint8Array(256).fill(0x78), userStart: 0, userLength: 256 };
+    const rows = new RowBuffer();
+    const TAILS = 20_000;
+    for (let i = 0; i < TAILS; i++) appendTail(rows, 7, longest, openCycle(1, 1n, 1n, 0));
+    const tails = named(TAILS_COPY, await rowsOf(rows));
+    expect(tails).toHaveLength(TAILS);
+    expect(tails.every((tail) => tail.user_id!.length === 256)).toBe(true);
+  });
+});

@@ -1,0 +1,195 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  cutPartitions,
+  cutShards,
+  PARTITIONS_MAX,
+  type Positions,
+  SHARDS_MAX,
+  SPAN_MAX,
+  tasksFor,
+  totalWidth,
+  width,
+} from '../../../src/domain/partitions.js';
+import { BUCKETS } from '../../../src/domain/segment.js';
+
+describe('the number of tasks', () => {
+  test.each([
+    [0, 1],
+    [1, 1],
+    [50_000, 1],
+    [50_001, 2],
+    [100_000, 2],
+    [399_999, 8],
+    [400_001, 8],
+    [1_000_000, 8],
+    [4_000_000, 8],
+    [4_000_001, 9],
+    [10_000_000, 20],
+    [250_000_000, 500],
+    [1_000_000_000, 500],
+    [10_000_000_000, 500],
+  ])('for %d calls is %d', (calls, tasks) => {
+    expect(tasksFor(calls, PARTITIONS_MAX)).toBe(tasks);
+    expect(tasksFor(calls, SHARDS_MAX)).toBe(tasks);
+  });
+
+  test('is never more than asked for', () => {
+    expect(tasksFor(10_000_000, 3)).toBe(3);
+    expect(tasksFor(0, 1)).toBe(1);
+  });
+
+  test('never falls as calls grow', () => {
+    fc.assert(
+      fc.property(fc.nat(2 ** 31 - 1), fc.nat(10_000_000), (calls, more) => {
+        expect(tasksFor(calls + more, 500)).toBeGreaterThanOrEqual(tasksFor(calls, 500));
+      }),
+    );
+  });
+});
+
+const firstIds = fc.constantFrom(1n, 2n ** 32n - 3n, 2n ** 53n + 1n, 2n ** 62n);
+const narrow = fc.bigInt({ min: 1n, max: 1000n });
+const anyWidth = fc.oneof(
+  narrow,
+  fc.bigInt({ min: 1n, max: 2n ** 40n }),
+  fc.constantFrom(SPAN_MAX - 1n, SPAN_MAX, 3n * SPAN_MAX),
+);
+const anyGap = fc.oneof(fc.constant(0n), narrow, fc.constantFrom(SPAN_MAX, 2n ** 56n));
+
+function extentsOf(widths: fc.Arbitrary<bigint>, gaps: fc.Arbitrary<bigint>): fc.Arbitrary<Positions[]> {
+  const pieces = fc.array(fc.tuple(gaps, widths), { minLength: 1, maxLength: 12 });
+  return fc.tuple(firstIds, pieces).map(([firstId, widthsAndGaps]) => {
+    let next = firstId;
+    return widthsAndGaps.map(([gap, own]) => {
+      const extent = { first: next + gap, last: next + gap + own - 1n };
+      next = extent.last + 1n;
+      return extent;
+    });
+  });
+}
+
+const anyExtents = extentsOf(anyWidth, anyGap);
+const anyCount = fc.integer({ min: 1, max: 40 });
+
+/** How many positions of the extents lie in the partition. */
+function filled(partition: Positions, extents: readonly Positions[]): bigint {
+  return extents.reduce((sum, extent) => {
+    const first = extent.first > partition.first ? extent.first : partition.first;
+    const last = extent.last < partition.last ? extent.last : partition.last;
+    return last < first ? sum : sum + (last - first + 1n);
+  }, 0n);
+}
+
+describe('partitions', () => {
+  test('ascend, do not overlap, and hold every position of the extents', () => {
+    fc.assert(
+      fc.property(anyExtents, anyCount, (extents, count) => {
+        const partitions = cutPartitions(extents, count);
+        for (const [i, { first, last }] of partitions.entries()) {
+          expect(first <= last).toBe(true);
+          if (i > 0) expect(first > partitions[i - 1]!.last).toBe(true);
+        }
+        const held = partitions.reduce((sum, partition) => sum + filled(partition, extents), 0n);
+        expect(held).toBe(totalWidth(extents));
+      }),
+    );
+  });
+
+  test('begin and end within an extent, so that none reads a gap at its edge', () => {
+    fc.assert(
+      fc.property(anyExtents, anyCount, (extents, count) => {
+        const inside = (position: bigint) => extents.some(({ first, last }) => first <= position && position <= last);
+        for (const { first, last } of cutPartitions(extents, count))
+          expect([inside(first), inside(last)]).toEqual([true, true]);
+      }),
+    );
+  });
+
+  test('span no more than 2^52 positions', () => {
+    fc.assert(
+      fc.property(anyExtents, anyCount, (extents, count) => {
+        for (const partition of cutPartitions(extents, count)) expect(width(partition) <= SPAN_MAX).toBe(true);
+      }),
+    );
+  });
+
+  test('are as many as asked for, and of equal size but for the last, whatever the gaps', () => {
+    fc.assert(
+      fc.property(extentsOf(narrow, narrow), anyCount, (extents, count) => {
+        const sizes = cutPartitions(extents, count).map((partition) => filled(partition, extents));
+        const total = totalWidth(extents);
+        const each = (total + BigInt(count) - 1n) / BigInt(count);
+        expect(BigInt(sizes.length)).toBe((total + each - 1n) / each);
+        expect(sizes.slice(0, -1).every((size) => size === each)).toBe(true);
+        expect(sizes.at(-1)! <= each).toBe(true);
+      }),
+    );
+  });
+
+  test.each([
+    { name: 'one position', extents: [[7, 7]], count: 5, cut: [[7, 7]] },
+    {
+      name: 'ten positions in three',
+      extents: [[1, 10]],
+      count: 3,
+      cut: [
+        [1, 4],
+        [5, 8],
+        [9, 10],
+      ],
+    },
+    {
+      name: 'a gap within a partition',
+      extents: [
+        [1, 3],
+        [1001, 1005],
+      ],
+      count: 2,
+      cut: [
+        [1, 1001],
+        [1002, 1005],
+      ],
+    },
+    {
+      name: 'a gap at a cut',
+      extents: [
+        [1, 4],
+        [1001, 1004],
+      ],
+      count: 2,
+      cut: [
+        [1, 4],
+        [1001, 1004],
+      ],
+    },
+    { name: 'no extents', extents: [], count: 3, cut: [] },
+  ])('of $name are $cut', ({ extents, count, cut }) => {
+    const positions = (pairs: number[][]) =>
+      pairs.map(([first, last]) => ({ first: BigInt(first!), last: BigInt(last!) }));
+    expect(cutPartitions(positions(extents), count)).toEqual(positions(cut));
+  });
+
+  test('of none are refused', () => {
+    expect(() => cutPartitions([], 0)).toThrow('at least one partition');
+  });
+});
+
+describe('shards', () => {
+  test('are as many as asked for, cover all buckets, and differ by one bucket at most', () => {
+    for (const count of [1, 2, 3, 7, 8, 20, 499, SHARDS_MAX, 4095, BUCKETS]) {
+      const shards = cutShards(count);
+      expect(shards).toHaveLength(count);
+      expect(shards[0]!.first).toBe(0);
+      expect(shards.at(-1)!.end).toBe(BUCKETS);
+      for (let i = 1; i < count; i++) expect(shards[i]!.first).toBe(shards[i - 1]!.end);
+      const sizes = shards.map(({ first, end }) => end - first);
+      expect(Math.min(...sizes)).toBe(Math.floor(BUCKETS / count));
+      expect(Math.max(...sizes)).toBe(Math.ceil(BUCKETS / count));
+    }
+  });
+
+  test.each([0, BUCKETS + 1])('are not %d', (count) => {
+    expect(() => cutShards(count)).toThrow('1 to 4096 shards');
+  });
+});

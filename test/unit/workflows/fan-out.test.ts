@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { fanOut } from '../../../src/workflows/fan-out.js';
+
+/** Activities that end when told to. */
+class Activities {
+  readonly started: number[] = [];
+  inFlight = 0;
+  inFlightMost = 0;
+  readonly #end = new Map<number, { resolve: (result: string) => void; reject: (error: Error) => void }>();
+
+  readonly run = async (item: string, number: number): Promise<string> => {
+    this.started.push(number);
+    this.inFlightMost = Math.max(this.inFlightMost, ++this.inFlight);
+    try {
+      return await new Promise<string>((resolve, reject) => this.#end.set(number, { resolve, reject })).then(
+        (result) => `${item} ${result}`,
+      );
+    } finally {
+      this.inFlight--;
+    }
+  };
+
+  get running(): number[] {
+    return [...this.#end.keys()];
+  }
+
+  async complete(number: number): Promise<void> {
+    this.#take(number).resolve(`done`);
+    await settled();
+  }
+
+  async fail(number: number): Promise<void> {
+    this.#take(number).reject(new Error(`activity ${number} failed`));
+    await settled();
+  }
+
+  #take(number: number) {
+    const end = this.#end.get(number)!;
+    this.#end.delete(number);
+    return end;
+  }
+}
+
+/** Lets all that is ready to go on do so: promises of any depth run before the next turn of the loop. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+const items = ['a', 'b', 'c', 'd', 'e'];
+
+describe('fanOut', () => {
+  test('starts as many as may be in flight at once, and the next whenever one ends', async () => {
+    const activities = new Activities();
+    const all = fanOut(items, 2, activities.run);
+    expect(activities.started).toEqual([0, 1]);
+    await activities.complete(1);
+    expect(activities.started).toEqual([0, 1, 2]);
+    await activities.complete(2);
+    await activities.complete(0);
+    expect(activities.started).toEqual([0, 1, 2, 3, 4]);
+    await activities.complete(4);
+    await activities.complete(3);
+    expect(await all).toEqual(['a done', 'b done', 'c done', 'd done', 'e done']);
+  });
+
+  test('keeps results in the order of the items and never has more in flight, in whatever order they end', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(30),
+        fc.integer({ min: 1, max: 8 }),
+        fc.infiniteStream(fc.nat()),
+        async (count, most, draws) => {
+          const activities = new Activities();
+          const numbers = Array.from({ length: count }, (_, i) => `${i}`);
+          const all = fanOut(numbers, most, activities.run);
+          while (activities.running.length > 0) {
+            expect(activities.running.length).toBeLessThanOrEqual(most);
+            await activities.complete(activities.running[draws.next().value % activities.running.length]!);
+          }
+          expect(await all).toEqual(numbers.map((number) => `${number} done`));
+          expect(activities.inFlightMost).toBe(Math.min(most, count));
+        },
+      ),
+    );
+  });
+
+  test('starts none after one has failed, and fails with its error', async () => {
+    const activities = new Activities();
+    const all = fanOut(items, 2, activities.run);
+    const failed = expect(all).rejects.toThrow('activity 1 failed');
+    await activities.fail(1);
+    await failed;
+    await activities.complete(0);
+    expect(activities.started).toEqual([0, 1]);
+  });
+
+  test('fails with the first error, however many follow', async () => {
+    const activities = new Activities();
+    const failed = expect(fanOut(items, 3, activities.run)).rejects.toThrow('activity 2 failed');
+    await activities.fail(2);
+    await activities.fail(0);
+    await activities.fail(1);
+    await failed;
+    expect(activities.started).toEqual([0, 1, 2]);
+  });
+
+  test('of nothing ends at once', async () => {
+    expect(await fanOut([], 100, () => Promise.reject(new Error('never run')))).toEqual([]);
+  });
+});
