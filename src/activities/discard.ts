@@ -1,6 +1,7 @@
 /** Discard: gives up the workflow's run, with all it has written. A run that is published meanwhile stays. */
 import { Context } from '@temporalio/activity';
-import { AlreadyPublishedError, discardRun as discard, readRunOf } from '../db/runs.js';
+import { AlreadyPublishedError, discardRun as discard } from '../db/run-endings.js';
+import { readRunOf } from '../db/runs.js';
 import { type ActivityDependencies, withHeartbeat } from './task.js';
 
 export interface DiscardInput {

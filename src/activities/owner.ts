@@ -7,6 +7,7 @@ import type { Owner } from '../db/runs.js';
 export type OwnerState = 'running' | 'closed' | 'unknown';
 
 const CONNECT_MS = 3000;
+const CLOSED = new Set<string>(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'CONTINUED_AS_NEW', 'TIMED_OUT']);
 
 /** An owner on this worker's own Temporal is asked there; another's address is connected to without credentials, as best it goes. */
 export async function askOwner(owner: Owner, own: { address: string; namespace: string }): Promise<OwnerState> {
@@ -32,7 +33,8 @@ async function ask(client: Client, owner: Owner): Promise<OwnerState> {
   try {
     const { raw, status } = await client.workflow.getHandle(owner.workflowId).describe();
     const first = raw.workflowExecutionInfo?.firstRunId;
-    return status.name === 'RUNNING' && first === owner.firstExecutionRunId ? 'running' : 'closed';
+    // A paused workflow is not closed: it may go on at any moment.
+    return first === owner.firstExecutionRunId && !CLOSED.has(status.name) ? 'running' : 'closed';
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'unknown';
     throw error;

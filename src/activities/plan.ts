@@ -8,7 +8,8 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { termsSchema } from '../config.js';
 import { estimateCalls, findExtents } from '../db/log.js';
-import { type ActiveRun, discardRun, type Owner, openRun, readActiveRun } from '../db/runs.js';
+import { discardRun } from '../db/run-endings.js';
+import { type ActiveRun, type Owner, openRun, readActiveRun, renewLease } from '../db/runs.js';
 import { sealRun } from '../db/seal.js';
 import { readPlan, storePlan } from '../db/tasks.js';
 import { cutPartitions, cutShards, PARTITIONS_MAX, SHARDS_MAX, tasksFor } from '../domain/partitions.js';
@@ -98,7 +99,10 @@ export function createPlan(dependencies: ActivityDependencies) {
     const seal = await sealRun(pool, run.runId, {
       watermark: run.watermark,
       waitMs: settings.sealWaitMs,
-      onWait: () => cancellationSignal.throwIfAborted(),
+      onWait: async () => {
+        cancellationSignal.throwIfAborted();
+        await renewLease(pool, run.runId);
+      },
     });
     const range = { first: run.watermark + 1n, last: seal.sealedEnd };
     const extents = range.first > range.last ? [] : await findExtents(pool, range);

@@ -6,7 +6,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
 import type { Client } from '../db/pool.js';
 import { readPublished } from '../db/published.js';
-import { carriedInOf, publishRun as publish, sweepRun } from '../db/runs.js';
+import { publishRun as publish, sweepRun } from '../db/run-endings.js';
+import { carriedInOf } from '../db/runs.js';
 import { readOutcomes, type TaskKind } from '../db/tasks.js';
 import {
   type MapOutcome,

@@ -7,7 +7,8 @@ import type { Client } from '@temporalio/client';
 import type { Config } from '../config.js';
 import type { Pool } from '../db/pool.js';
 import { readRunState } from '../db/reads-runs.js';
-import { AlreadyPublishedError, discardRun, readActiveRun } from '../db/runs.js';
+import { AlreadyPublishedError, discardRun } from '../db/run-endings.js';
+import { readActiveRun } from '../db/runs.js';
 
 export type CancelAnswer = 'cancelled' | 'was discarded' | 'already published' | 'unknown';
 
@@ -31,7 +32,7 @@ export async function cancelRun(
     const { owner } = active;
     const here =
       owner.temporalAddress === config.temporal.address && owner.temporalNamespace === config.temporal.namespace;
-    if (here && (await askWorkflow(await connect(), owner.workflowId, owner.firstExecutionRunId))) {
+    if (here && (await askWorkflow(connect, owner.workflowId, owner.firstExecutionRunId))) {
       for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += POLL_MS) {
         const now = await readRunState(pool, runId);
         if (now === 'discarded') return 'cancelled';
@@ -50,8 +51,13 @@ export async function cancelRun(
 }
 
 /** True if the workflow has taken the request. */
-async function askWorkflow(client: Client, workflowId: string, firstExecutionRunId: string): Promise<boolean> {
+async function askWorkflow(
+  connect: () => Promise<Client>,
+  workflowId: string,
+  firstExecutionRunId: string,
+): Promise<boolean> {
   try {
+    const client = await connect();
     await client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId }).cancel();
     return true;
   } catch {

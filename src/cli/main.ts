@@ -25,7 +25,7 @@ function buildProgram(): Command {
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
-    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}`.trim() })
+    .configureHelp({ subcommandTerm: term })
     .showHelpAfterError('(add --help for the options and examples)')
     .exitOverride()
     .addHelpText(
@@ -54,6 +54,11 @@ Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.`,
   registerStatement(program);
   registerSchedule(program);
   return program;
+}
+
+/** A command with its arguments; that it has options is true of all of them. */
+function term(command: Command): string {
+  return [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' ');
 }
 
 function version(): string {

@@ -9,7 +9,7 @@ import { withContext } from './context.js';
 import { writeLine } from './output.js';
 import { CommandError } from './problems.js';
 
-export const scheduleId = 'meterfold-billing';
+const scheduleId = 'meterfold-billing';
 /** Temporal appends the time of each start. */
 const workflowId = 'meterfold-billing-scheduled';
 

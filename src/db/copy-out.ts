@@ -136,6 +136,8 @@ class CopyOut implements Submittable {
   /** The reader has refused a row: nothing else is of use, and closing the connection is the shortest way to stop the server. */
   #fail(error: Error): void {
     this.#failure = error;
+    // Now: the end of the query may lie in the same read, and would be taken for its success.
+    this.#reject(error);
     (this.#connection!.stream as Socket).destroy(error);
   }
 

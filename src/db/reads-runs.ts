@@ -1,6 +1,6 @@
 /** What an operator reads about runs: the list, and everything that is known on one. */
 import type { Writer } from '../domain/writers.js';
-import { one, type Pool, type Queryable } from './pool.js';
+import type { Pool, Queryable } from './pool.js';
 import { readSnapshot } from './snapshot.js';
 
 /** A run as it is shown. bigints and decimals are strings, times are ISO 8601 in UTC; what is not known yet is null. */
@@ -27,14 +27,14 @@ export interface Run {
   workflowId: string;
 }
 
-export interface TaskProgress {
+interface TaskProgress {
   kind: 'map' | 'reduce' | 'recount';
   done: number;
   total: number;
 }
 
 /** What one worker process has done in a run: activities, and the calls that those read or folded. */
-export interface WorkerProgress {
+interface WorkerProgress {
   worker: string;
   activities: number;
   callsMapped: string;
@@ -131,12 +131,4 @@ async function readWorkers(queryable: Queryable, runId: string): Promise<WorkerP
     [runId],
   );
   return rows;
-}
-
-/** The log position up to which calls are billed: the sealed end of the last published run; 0 if there is none. */
-export async function readWatermark(queryable: Queryable): Promise<string> {
-  const result = await queryable.query<{ watermark: string }>(
-    "select coalesce(max(sealed_end), 0) as watermark from meterfold.runs where state = 'published'",
-  );
-  return one(result).watermark;
 }

@@ -31,7 +31,7 @@ export interface SealOptions {
   watermark: bigint;
   waitMs: number;
   /** Called while waiting; throws to give up. */
-  onWait: (writers: Writer[]) => void;
+  onWait: () => Promise<void>;
 }
 
 const POLL_MS_MIN = 10;
@@ -51,7 +51,7 @@ export async function sealRun(pool: Pool, runId: bigint, options: SealOptions): 
     writers.length > 0 && Date.now() < deadline;
     pollMs = Math.min(POLL_MS_MAX, pollMs * 2)
   ) {
-    options.onWait(writers);
+    await options.onWait();
     await new Promise((resolve) => setTimeout(resolve, pollMs));
     writers = stillWriting(writers, await listWriters(pool));
   }

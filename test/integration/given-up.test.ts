@@ -4,17 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { holdMap, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
-import {
-  bill,
-  expectExact,
-  failureOf,
-  published,
-  type RunHandle,
-  reset,
-  rowsOfRun,
-  runRows,
-  startRun,
-} from '../support/runs.js';
+import { bill, expectExact, published, type RunHandle, reset, rowsOfRun, runRows, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 let stack: Stack;
@@ -118,31 +108,6 @@ test('a published run is not cancelled', async () => {
     stderr: 'meterfold: Run 1 is already published: its bills stand.\n',
   });
   await expectExact(stack, result);
-});
-
-test('a call that cannot be billed fails the run, is named, and leaves no row; mended, everything is billed', async () => {
-  await stack.pool.query(`
-    alter table public.api_logs drop constraint api_logs_usage_check;
-    update public.api_logs set usage = -1 where id = 300`);
-  const hold = await holdMap(stack);
-  const run = await startRun(stack, [{ partitions: 4 }]);
-  // One of the other partitions is under way when the run is given up.
-  await hold.waiting({ query: 'delete from' });
-  await hold.release();
-  expect(await failureOf(run)).toMatchObject({
-    type: 'BadCallError',
-    nonRetryable: true,
-    message: 'call 300 in public.api_logs: usage must be a number from 0 to 10^15',
-  });
-  expect(await runRows(stack)).toMatchObject([
-    { state: 'discarded', reason: 'call 300 in public.api_logs: usage must be a number from 0 to 10^15' },
-  ]);
-  expect(await rowsOfRun(stack, '1')).toEqual({});
-
-  await stack.pool.query(`
-    update public.api_logs set usage = 1 where id = 300;
-    alter table public.api_logs add constraint api_logs_usage_check check (usage between 0 and 1000000000000000)`);
-  await expectExact(stack, await bill(stack));
 });
 
 describe('a run whose workflow Temporal has forgotten', () => {

@@ -16,7 +16,11 @@ export interface Hold {
 }
 
 /** Locks a table against writers; where its readers may go on, only against these. */
-export async function hold(stack: Stack, table: HeldTable, against: 'everybody' | 'writers' = 'everybody'): Promise<Hold> {
+export async function hold(
+  stack: Stack,
+  table: HeldTable,
+  against: 'everybody' | 'writers' = 'everybody',
+): Promise<Hold> {
   const mode = against === 'everybody' ? 'access exclusive' : 'share';
   const release = await openTransaction(stack, `lock table meterfold.${table} in ${mode} mode`);
   return { release, waitFor: (statement, sessions) => waitForSessions(stack.pool, table, statement, sessions) };

@@ -52,7 +52,6 @@ async function fail(run: RunHandle): Promise<void> {
 
 async function record(run: WorkflowHandle): Promise<void> {
   const history = anonymous(await run.fetchHistory());
-  if (process.env.DUMP) console.log(JSON.stringify(history.events,null,1));
   expect(shapeOf(history)).toEqual(SHAPES[run.workflowId]);
   histories.set(run.workflowId, history);
 }
@@ -95,6 +94,7 @@ test('a second run, with other terms, that takes open cycles over', async () => 
 });
 
 test('a run that is cancelled while its plan is stored', async () => {
+  await addCalls(3);
   const held = await hold(stack, 'tasks');
   const run = await start('cancelled-in-plan');
   await held.waitFor('insert', 1);
@@ -105,7 +105,6 @@ test('a run that is cancelled while its plan is stored', async () => {
 });
 
 test('a run that is cancelled in map, and one beside it', async () => {
-  await addCalls(3);
   const held = await hold(stack, 'segments');
   const run = await start('cancelled-in-map');
   await held.waitFor('insert', 4);

@@ -36,8 +36,12 @@ describe('the workflow of today replays', () => {
   });
 
   test('without ever dispatching map, reduce or recount eagerly, which no history can tell', () => {
-    const scheduled = [...replays.values()].flatMap(({ commands }) => commands.flatMap((one) => one.scheduleActivity ?? []));
-    const tasks = scheduled.filter(({ activityType }) => ['mapPartition', 'reduceShard', 'recount'].includes(activityType!));
+    const scheduled = [...replays.values()].flatMap(({ commands }) =>
+      commands.flatMap((one) => one.scheduleActivity ?? []),
+    );
+    const tasks = scheduled.filter(({ activityType }) =>
+      ['mapPartition', 'reduceShard', 'recount'].includes(activityType!),
+    );
     expect(tasks).not.toHaveLength(0);
     expect(tasks.filter((one) => !one.doNotEagerlyExecute)).toEqual([]);
   });

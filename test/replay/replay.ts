@@ -4,10 +4,25 @@
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  Runtime,
+  Worker,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
+import type { WorkflowInfo } from '@temporalio/workflow';
 import { repositoryDir } from '../support/repository.js';
 import type { History } from './histories.js';
-import { type Command, compareSteps, REPLAY_QUEUE, runDefaultsOf, type Step, stepsOfCommands, stepsOfHistory } from './steps.js';
+import {
+  type Command,
+  compareSteps,
+  REPLAY_QUEUE,
+  runDefaultsOf,
+  type Step,
+  stepsOfCommands,
+  stepsOfHistory,
+} from './steps.js';
 
 export interface Replay {
   /** Why the SDK's replayer does not take the history; undefined if it does. */
@@ -27,9 +42,10 @@ export function faultsOf({ refusal, differences }: Replay): string[] {
 const captureModule = fileURLToPath(new URL('./capture.ts', import.meta.url));
 const silent = new DefaultLogger('ERROR', () => {});
 
-/** Bundles the workflows of a source folder, with what captures their commands. */
-export function bundleForReplay(sourceDir: string = join(repositoryDir, 'src')): Promise<WorkflowBundleWithSourceMap> {
-  const workflowsPath = join(sourceDir, 'workflows', 'index.ts');
+/** Bundles workflows from their source, with what captures their commands. */
+export function bundleForReplay(
+  workflowsPath: string = join(repositoryDir, 'src', 'workflows', 'index.ts'),
+): Promise<WorkflowBundleWithSourceMap> {
   return bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: [captureModule], logger: silent });
 }
 
@@ -38,39 +54,51 @@ let quiet = false;
 /** Core prints each history that it does not take; here that is a result, not a message. */
 function installQuietRuntime(): void {
   if (quiet) return;
-  Runtime.install({ logger: silent, telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } } });
+  Runtime.install({
+    logger: silent,
+    telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } },
+  });
   quiet = true;
 }
 
-/** Replays all, each by its name, which is the workflow id that it was recorded under. */
+/** Replays all, each under its name, which is the workflow id that it was recorded under. */
 export async function replayAll(
   workflowBundle: WorkflowBundleWithSourceMap,
   histories: ReadonlyMap<string, History>,
 ): Promise<Map<string, Replay>> {
-  installQuietRuntime();
-  const captured = new Map<string, Command[]>([...histories.keys()].map((name) => [name, []]));
   const replays = new Map<string, Replay>();
-  const results = Worker.runReplayHistories(
-    {
-      workflowBundle,
-      replayName: REPLAY_QUEUE,
-      sinks: {
-        capture: {
-          commands: {
-            callDuringReplay: true,
-            fn: ({ workflowId }, commands: Command[]) => void captured.get(workflowId)!.push(...commands),
-          },
-        },
-      },
-    },
-    [...histories].map(([workflowId, history]) => ({ workflowId, history })),
-  );
-  for await (const { workflowId, error } of results) {
-    const history = histories.get(workflowId)!;
-    const commands = captured.get(workflowId)!;
-    const steps = stepsOfCommands(commands, runDefaultsOf(history));
-    const differences = compareSteps(stepsOfHistory(history), steps);
-    replays.set(workflowId, { refusal: error?.message, differences, commands, steps });
-  }
+  const replayed = replayInOrder(workflowBundle, histories);
+  for (const name of histories.keys()) replays.set(name, (await replayed.next()).value!);
+  await replayed.return?.();
   return replays;
+}
+
+/** Replays one after the other, on one worker. */
+export async function* replayInOrder(
+  workflowBundle: WorkflowBundleWithSourceMap,
+  histories: Iterable<readonly [name: string, history: History]>,
+): AsyncGenerator<Replay, undefined> {
+  installQuietRuntime();
+  let history: History;
+  let commands: Command[];
+  function* begin() {
+    for (const [workflowId, next] of histories) {
+      history = next;
+      commands = [];
+      yield { workflowId, history };
+    }
+  }
+  const capture = {
+    commands: { callDuringReplay: true, fn: (_: WorkflowInfo, given: Command[]) => void commands.push(...given) },
+  };
+  const results = Worker.runReplayHistories(
+    { workflowBundle, replayName: REPLAY_QUEUE, sinks: { capture } },
+    begin(),
+  );
+  for await (const { error } of results) {
+    const steps = stepsOfCommands(commands!, runDefaultsOf(history!));
+    const differences = compareSteps(stepsOfHistory(history!), steps);
+    yield { refusal: error?.message, differences, commands: commands!, steps };
+  }
+  return undefined;
 }

@@ -237,6 +237,7 @@ function jsonMs(duration: string | undefined): number {
 function protoMs(duration: { seconds?: unknown; nanos?: number | null } | null | undefined): number | undefined {
   if (duration == null) return undefined;
   const seconds = duration.seconds as { low: number; high: number } | number | null | undefined;
-  const whole = typeof seconds === 'object' && seconds !== null ? seconds.high * 2 ** 32 + (seconds.low >>> 0) : (seconds ?? 0);
+  const whole =
+    typeof seconds === 'object' && seconds !== null ? seconds.high * 2 ** 32 + (seconds.low >>> 0) : (seconds ?? 0);
   return whole * 1000 + (duration.nanos ?? 0) / 1e6;
 }

@@ -13,9 +13,17 @@ export interface Waiting {
   query: string;
 }
 
+export interface WaitingFor {
+  /** Only sessions whose statement contains it. */
+  query?: string;
+  /** Only sessions whose application name contains it. */
+  application?: string;
+  notPid?: number;
+}
+
 export interface Hold {
-  /** Waits until sessions wait for this lock, and returns them; `query`: only those whose statement contains it. */
-  waiting(options?: { count?: number; query?: string; notPid?: number }): Promise<Waiting[]>;
+  /** Waits until a session waits for this lock, and returns all that do. */
+  waiting(which?: WaitingFor): Promise<Waiting[]>;
   release(): Promise<void>;
 }
 
@@ -51,15 +59,16 @@ export async function hold(stack: Stack, sql: string, values: unknown[] = []): P
   }
   held.get(stack)!.add(release);
   return {
-    waiting: ({ count = 1, query = '', notPid = 0 } = {}) =>
-      eventually(`${count} sessions wait for: ${sql}`, async () => {
+    waiting: ({ query = '', application = '', notPid = 0 } = {}) =>
+      eventually(`a session (${application} ${query}) waits for what this has locked: ${sql}`, async () => {
         const waiting = await stack.pool.query<Waiting>(
           `select pid, application_name as application, query from pg_stat_activity
-            where $1 = any (pg_blocking_pids(pid)) and strpos(query, $2) > 0 and pid <> $3
+            where $1 = any (pg_blocking_pids(pid))
+              and strpos(query, $2) > 0 and strpos(application_name, $3) > 0 and pid <> $4
             order by pid`,
-          [pid, query, notPid],
+          [pid, query, application, notPid],
         );
-        return waiting.rows.length >= count && waiting.rows;
+        return waiting.rows.length > 0 && waiting.rows;
       }),
     release,
   };

@@ -29,6 +29,8 @@ export interface WorkerProcess {
   stop(): Promise<Ended>;
   /** All of its log so far: JSON lines. */
   logs(): string;
+  /** Waits until its log contains a text. */
+  logged(text: string): Promise<unknown>;
 }
 
 export interface WorkerOptions {
@@ -62,6 +64,7 @@ export async function startWorker(stack: Stack, { role, env = {} }: WorkerOption
       return child.ended;
     },
     logs: () => child.output.stderr,
+    logged: (text) => eventually(`the worker logs ${text}`, () => child.output.stderr.includes(text)),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Billing records and tails as they go to PostgreSQL: the columns of their COPY, in its order, and within the bytes reserved. */
 import { describe, expect, test } from 'vitest';
+import { BINARY_HEADER } from '../../../src/db/copy-in.js';
 import { appendRecord, RECORDS_COPY } from '../../../src/db/records.js';
 import { RowBuffer } from '../../../src/db/row-buffer.js';
 import { appendTail, TAILS_COPY } from '../../../src/db/tails.js';
@@ -11,6 +12,8 @@ import type { Call } from '../domain/oracle.js';
 import { billNaively } from '../domain/oracle.js';
 import { halves, mapPartition } from '../domain/pipeline.js';
 import { type Field, int2, int8, int8s, rowsOf, text } from './copy-decoder.js';
+
+const CHUNK_BYTES = 256 * 1024;
 
 function columnsOf(sql: string): string[] {
   return /\(([^)]+)\)/
@@ -38,6 +41,22 @@ async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBu
   return named(RECORDS_COPY, await rowsOf(rows));
 }
 
+/** Bytes of a row as sent. */
+function bytesOf(row: Record<string, Field>): number {
+  return 2 + Object.values(row).reduce((sum, field) => sum + 4 + (field?.length ?? 0), 0);
+}
+
+/** Rows of which the first leaves that many bytes of its chunk. */
+function leaving(bytes: number, columns: number): RowBuffer {
+  const head = 2 + 4 * columns;
+  const filler = new Uint8Array(CHUNK_BYTES - BINARY_HEADER.length - head - bytes);
+  const rows = new RowBuffer();
+  rows.beginRow(columns, head + filler.length);
+  rows.text(filler, 0, filler.length);
+  for (let column = 1; column < columns; column++) rows.null();
+  return rows;
+}
+
 describe('a billing record', () => {
   test('packs the cycles of a user', async () => {
     const calls = Array.from({ length: RECORD_CYCLES_MAX + 2 }, (_, i) => call(i + 1, 'Zoë', 10n ** 15n - BigInt(i)));
@@ -58,17 +77,13 @@ describe('a billing record', () => {
     }
   });
 
-  test('of the longest user and the most cycles takes no more room than it reserves, wherever its chunk ends', async () => {
-    const calls = Array.from({ length: 200 * RECORD_CYCLES_MAX }, (_, i) => call(i + 1, 'x'.repeat(256)));
-    // Other rows before it, so that the chunk ends at many different places in a record.
-    for (let before = 0; before < 6000; before += 613) {
-      const rows = new RowBuffer();
-      rows.beginRow(8, 4 + 2 + before + 28);
-      rows.text(new Uint8Array(before), 0, before);
-      for (let column = 1; column < 8; column++) rows.null();
-      const records = await recordsOf(calls, 1, rows);
-      expect(records).toHaveLength(201);
-      expect(records.slice(1).every((record) => record.user_id!.length === 256)).toBe(true);
+  test('of the longest user and the most cycles is not cut, however little room is left in the chunk', async () => {
+    const calls = Array.from({ length: RECORD_CYCLES_MAX }, (_, i) => call(i + 1, 'x'.repeat(256)));
+    const [alone] = await recordsOf(calls, 1);
+    for (let missing = 1; missing <= 64; missing++) {
+      const records = await recordsOf(calls, 1, leaving(bytesOf(alone!) - missing, 8));
+      expect(records).toHaveLength(2);
+      expect(records[1]).toEqual(alone);
     }
   });
 });
@@ -106,13 +121,17 @@ describe('a tail', () => {
     expect([int8(tail.next_cycle!), int8(tail.usage!), int2(tail.calls!)]).toEqual([2n ** 40n + 1n, 0n, 0]);
   });
 
-  test('of the longest user takes no more room than it reserves, wherever its chunk ends', async () => {
+  test('of the longest user is not cut, however little room is left in the chunk', async () => {
     const longest = { bytes: new Uint8Array(256).fill(0x78), userStart: 0, userLength: 256 };
-    const rows = new RowBuffer();
-    const TAILS = 20_000;
-    for (let i = 0; i < TAILS; i++) appendTail(rows, 7, longest, openCycle(1, 1n, 1n, 0));
-    const tails = named(TAILS_COPY, await rowsOf(rows));
-    expect(tails).toHaveLength(TAILS);
-    expect(tails.every((tail) => tail.user_id!.length === 256)).toBe(true);
+    const append = async (rows: RowBuffer) => {
+      appendTail(rows, 7, longest, openCycle(1, 1n, 1n, 0));
+      return named(TAILS_COPY, await rowsOf(rows));
+    };
+    const [alone] = await append(new RowBuffer());
+    for (let missing = 1; missing <= 64; missing++) {
+      const tails = await append(leaving(bytesOf(alone!) - missing, 7));
+      expect(tails).toHaveLength(2);
+      expect(tails[1]).toEqual(alone);
+    }
   });
 });

@@ -1,0 +1,118 @@
+/**
+ * How a run ends: published or discarded, and swept. Whoever ends it takes its row for good; the first to do so decides, and the other is
+ * told. Neither can be held up by an attempt that is frozen.
+ */
+import type { Proof } from '../domain/proof.js';
+import { attempt, endAttempts } from './attempts.js';
+import type { Client, Pool } from './pool.js';
+import { RunGoneError } from './runs.js';
+
+export class AlreadyPublishedError extends Error {
+  override name = 'AlreadyPublishedError';
+}
+
+const NEVER = new AbortController().signal;
+const LOCK_WAIT_MS = 2000;
+const LOCK_NOT_AVAILABLE = '55P03';
+/** Publish and discard in the table of attempts: a later one ends a frozen earlier one. */
+const TAKE = 'take-run';
+
+/**
+ * Takes the run's row for good. Attempts that still work on it, frozen ones above all, would keep it: their server processes
+ * are ended first, again and again, since one may have begun in between.
+ */
+async function takeRun(
+  pool: Pool,
+  runId: bigint,
+  signal: AbortSignal,
+  work: (client: Client, state: string | undefined) => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    try {
+      return await attempt(pool, { runId, activityId: TAKE }, signal, async (client, backendPid) => {
+        await endAttempts(pool, runId, backendPid);
+        await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
+        const { rows } = await client.query<{ state: string }>(
+          'select state from meterfold.runs where run_id = $1 for update',
+          [runId.toString()],
+        );
+        await client.query('set local lock_timeout = 0');
+        await work(client, rows[0]?.state);
+      });
+    } catch (error) {
+      if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE) throw error;
+    }
+  }
+}
+
+/**
+ * Makes the run's records visible, by one row. `prove` is called with the row locked, and throws if the run does not add up.
+ * Publishing a published run again does nothing.
+ */
+export async function publishRun(
+  pool: Pool,
+  runId: bigint,
+  signal: AbortSignal,
+  prove: (client: Client) => Promise<Proof>,
+): Promise<void> {
+  await takeRun(pool, runId, signal, async (client, state) => {
+    if (state === 'published') return;
+    if (state !== 'active') throw new RunGoneError(`run ${runId} is ${state ?? 'unknown to this database'}`);
+    const { totals } = await prove(client);
+    await client.query(
+      `update meterfold.runs
+          set state = 'published', published_at = clock_timestamp(), proof = $2,
+              calls = $3, users = $4, cycles = $5, usage = $6, billed_usage = $7, amount = $7::numeric * price_per_unit,
+              carried_in_calls = $8, carried_in_usage = $9, carried_out_calls = $10, carried_out_usage = $11
+        where run_id = $1`,
+      [
+        runId.toString(),
+        JSON.stringify({
+          digest: totals.digest,
+          touchedIn: { calls: String(totals.touchedIn.calls), usage: String(totals.touchedIn.usage) },
+          touchedOut: { calls: String(totals.touchedOut.calls), usage: String(totals.touchedOut.usage) },
+        }),
+        ...[totals.calls, totals.users, totals.cycles, totals.usage, totals.billedUsage].map(String),
+        ...[totals.carriedIn.calls, totals.carriedIn.usage, totals.carriedOut.calls, totals.carriedOut.usage].map(
+          String,
+        ),
+      ],
+    );
+  });
+}
+
+/**
+ * Gives a run up: deletes all it has written, and says why in its row. Discarding a discarded run does nothing; a published one
+ * is refused by AlreadyPublishedError.
+ */
+export async function discardRun(pool: Pool, runId: bigint, reason: string, signal = NEVER): Promise<void> {
+  await takeRun(pool, runId, signal, async (client, state) => {
+    if (state === 'published') throw new AlreadyPublishedError(`run ${runId} is already published`);
+    if (state === undefined) throw new RunGoneError(`run ${runId} is unknown to this database`);
+    if (state === 'discarded') return;
+    for (const table of ['records', 'tails', 'segments', 'tasks', 'attempts', 'leases']) {
+      await client.query(`delete from meterfold.${table} where run_id = $1`, [runId.toString()]);
+    }
+    await client.query(
+      `update meterfold.runs set state = 'discarded', discarded_at = clock_timestamp(), discard_reason = $2 where run_id = $1`,
+      [runId.toString(), reason],
+    );
+  });
+}
+
+/**
+ * Removes what nobody needs after the run is published: its segments, and the tails that the run before it had superseded.
+ * Those that this run itself superseded stay until the next one, so that it could still be taken back.
+ */
+export async function sweepRun(pool: Pool, runId: bigint): Promise<void> {
+  await pool.query('delete from meterfold.segments where run_id = $1', [runId.toString()]);
+  await pool.query('delete from meterfold.leases where run_id = $1', [runId.toString()]);
+  await pool.query('delete from meterfold.attempts where run_id = $1', [runId.toString()]);
+  await pool.query(
+    `delete from meterfold.tails superseded
+      using meterfold.tails newer
+      where newer.run_id = (select previous_run_id from meterfold.runs where run_id = $1 and state = 'published')
+        and superseded.user_id = newer.user_id and superseded.run_id < newer.run_id`,
+    [runId.toString()],
+  );
+}

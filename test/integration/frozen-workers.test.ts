@@ -1,0 +1,62 @@
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { holdMap, holdReduce } from '../support/holds.js';
+import * as logs from '../support/logs.js';
+import { startWorker } from '../support/processes.js';
+import { expectExact, published, startRun } from '../support/runs.js';
+import { freshStack, type Stack } from '../support/stack.js';
+
+const TIMEOUT_MS = 120_000;
+const env = { SPILL_CALLS: '400' };
+
+let stack: Stack;
+
+beforeEach(async () => {
+  await stack?.close();
+  stack = await freshStack();
+  await logs.skewed(stack.pool, { calls: 2003 });
+});
+afterAll(() => stack.close());
+
+describe.each([
+  { stage: 'map', holdStage: holdMap },
+  { stage: 'reduce', holdStage: holdReduce },
+])('a worker that is frozen in $stage', ({ holdStage }) => {
+  test('holds nobody up, and changes nothing when it wakes up', { timeout: TIMEOUT_MS }, async () => {
+    const workers = [await startWorker(stack, { env }), await startWorker(stack, { env })];
+    const hold = await holdStage(stack);
+    const run = await startRun(stack, [{ partitions: 1, shards: 1 }]);
+    const [waiting] = await hold.waiting();
+    const frozen = workers.find(({ name }) => waiting!.application.endsWith(name))!;
+    const other = workers.find((worker) => worker !== frozen)!;
+    frozen.kill('SIGSTOP');
+    await hold.waiting({ application: other.name });
+    // The other's attempt has ended the frozen one's server process.
+    expect((await hold.waiting()).map((session) => session.pid)).not.toContain(waiting!.pid);
+    await hold.release();
+    const result = published(await run.result());
+    await expectExact(stack, result);
+    expect(result.activities.retried).toBeGreaterThanOrEqual(1);
+
+    const before = await contents(stack);
+    frozen.kill('SIGCONT');
+    // It reports what it makes of its activity, and drains.
+    expect(await frozen.stop()).toEqual({ code: 0, signal: null });
+    expect(await contents(stack)).toEqual(before);
+    await expectExact(stack, result);
+  });
+});
+
+/** A hash of every table's rows. */
+async function contents(stack: Stack): Promise<Record<string, string>> {
+  const { rows } = await stack.pool.query<{ name: string }>(
+    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('public', 'meterfold')`,
+  );
+  const hashes: Record<string, string> = {};
+  for (const { name } of rows) {
+    const result = await stack.pool.query<{ hash: string }>(
+      `select md5(coalesce(string_agg(line::text, E'\\n' order by line::text), '')) as hash from ${name} line`,
+    );
+    hashes[name] = result.rows[0]!.hash;
+  }
+  return hashes;
+}

@@ -1,0 +1,103 @@
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Hold, holdMap, holdReduce } from '../support/holds.js';
+import * as logs from '../support/logs.js';
+import { startWorker, type WorkerProcess } from '../support/processes.js';
+import { expectExact, published, runRows, startRun } from '../support/runs.js';
+import { freshStack, type Stack } from '../support/stack.js';
+
+const TIMEOUT_MS = 120_000;
+/** Smaller than a partition: at the first spill map is in the middle of it. */
+const env = { SPILL_CALLS: '400' };
+const input = { partitions: 1, shards: 1 };
+
+let stack: Stack;
+
+beforeEach(async () => {
+  await stack?.close();
+  stack = await freshStack();
+  await logs.skewed(stack.pool, { calls: 2003 });
+});
+afterAll(() => stack.close());
+
+const stages = [
+  { stage: 'reads in map', holdStage: holdMap },
+  { stage: 'writes in reduce', holdStage: holdReduce },
+];
+
+describe.each(stages)('a worker that $stage', ({ holdStage }) => {
+  test('is killed: another one takes over, and the bills are exact', { timeout: TIMEOUT_MS }, async () => {
+    const workers = [await startWorker(stack, { env }), await startWorker(stack, { env })];
+    const hold = await holdStage(stack);
+    const run = await startRun(stack, [input]);
+    const victim = await holderOf(hold, workers);
+    victim.kill('SIGKILL');
+    await victim.ended;
+    const other = workers.find((worker) => worker !== victim)!;
+    // The server process of the dead one still waits for the lock, until the other's attempt ends it.
+    await hold.waiting({ application: other.name });
+    await hold.release();
+    const result = published(await run.result());
+    await expectExact(stack, result);
+    expect(result.activities.retried).toBeGreaterThanOrEqual(1);
+    expect(result.workers.map((share) => share.worker)).toContain(other.name);
+  });
+
+  test('is told to stop: it ends its activity within its grace, and stops', { timeout: TIMEOUT_MS }, async () => {
+    const worker = await startWorker(stack, { env });
+    const hold = await holdStage(stack);
+    const run = await startRun(stack, [input]);
+    await hold.waiting();
+    const stopped = worker.stop();
+    await worker.logged('"stopping"');
+    await hold.release();
+    expect(await stopped).toEqual({ code: 0, signal: null });
+    const { rows } = await stack.pool.query(
+      `select worker, attempt from meterfold.tasks where kind = $1 and outcome is not null`,
+      [holdStage === holdMap ? 'map' : 'reduce'],
+    );
+    expect(rows).toEqual([{ worker: worker.name, attempt: 1 }]);
+
+    const successor = await startWorker(stack, { env });
+    const result = published(await run.result());
+    await expectExact(stack, result);
+    expect(result.activities.retried).toBe(0);
+    expect(result.workers.map((share) => share.worker).sort()).toEqual([worker.name, successor.name].sort());
+  });
+
+  test('is told to stop and its grace is over: the activity goes on elsewhere', { timeout: TIMEOUT_MS }, async () => {
+    const worker = await startWorker(stack, { env: { ...env, SHUTDOWN_GRACE_SECONDS: '1' } });
+    const hold = await holdStage(stack);
+    const run = await startRun(stack, [input]);
+    await hold.waiting();
+    expect(await worker.stop()).toEqual({ code: 0, signal: null });
+    expect(await runRows(stack)).toMatchObject([{ state: 'active' }]);
+
+    const successor = await startWorker(stack, { env });
+    await hold.waiting({ application: successor.name });
+    await hold.release();
+    const result = published(await run.result());
+    await expectExact(stack, result);
+    expect(result.activities.retried).toBeGreaterThanOrEqual(1);
+  });
+});
+
+test('the only worker is killed and started again: it finishes the run', { timeout: TIMEOUT_MS }, async () => {
+  const first = await startWorker(stack, { env });
+  const hold = await holdMap(stack);
+  const run = await startRun(stack, [input]);
+  await hold.waiting();
+  first.kill('SIGKILL');
+  await first.ended;
+  await hold.release();
+  await startWorker(stack, { env });
+  const result = published(await run.result());
+  await expectExact(stack, result);
+  expect(await runRows(stack)).toHaveLength(1);
+});
+
+async function holderOf(hold: Hold, workers: WorkerProcess[]): Promise<WorkerProcess> {
+  const [waiting] = await hold.waiting();
+  const holder = workers.find(({ name }) => waiting!.application.endsWith(name));
+  if (holder === undefined) throw new Error(`${waiting!.application} is none of our workers`);
+  return holder;
+}

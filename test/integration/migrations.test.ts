@@ -1,0 +1,160 @@
+import { readdirSync } from 'node:fs';
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { logFaults } from '../../src/db/log-faults.js';
+import { migrate, pendingMigrations } from '../../src/db/migrate.js';
+import { eventually } from '../support/eventually.js';
+import { freshStack, type Stack } from '../support/stack.js';
+
+const all = readdirSync(new URL('../../src/db/migrations/', import.meta.url))
+  .map((file) => file.replace('.sql', ''))
+  .sort();
+
+let stack: Stack;
+let pool: pg.Pool;
+
+beforeAll(async () => {
+  stack = await freshStack({ bare: true });
+  pool = stack.pool;
+});
+afterAll(() => stack.close());
+afterEach(() =>
+  pool.query(`
+    drop schema if exists meterfold cascade;
+    drop view if exists public.billing_records, public.open_cycles;
+    drop table if exists public.api_logs cascade`),
+);
+
+describe('migrating', () => {
+  test('an empty database applies all, in order, and once', async () => {
+    expect(await pendingMigrations(pool)).toEqual(all);
+    expect(await migrate(pool)).toEqual({ applied: all, current: all });
+    expect(await migrate(pool)).toEqual({ applied: [], current: all });
+    expect(await pendingMigrations(pool)).toEqual([]);
+    expect(await logFaults(pool)).toEqual([]);
+  });
+
+  test('by ten processes at once applies each migration once', async () => {
+    const results = await Promise.all(Array.from({ length: 10 }, () => migrate(pool)));
+    expect(results.flatMap(({ applied }) => applied).sort()).toEqual(all);
+    for (const { current } of results) expect(current).toEqual(all);
+  });
+
+  test('that waits for another process holds no snapshot, for which an index built there would wait in turn', async () => {
+    const other = await pool.connect();
+    await other.query('select pg_advisory_lock(0x6d65746572666f)');
+    const { rows } = await other.query<{ now: Date }>('select clock_timestamp() as now');
+    let migrated = false;
+    const waiting = migrate(pool).then(() => {
+      migrated = true;
+    });
+    // Its last statement is the question for the lock, whether that waits or not, or the end of that transaction.
+    await eventually('it has asked for the lock', async () => {
+      const asking = await other.query(
+        `select from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid() and state_change > $1
+            and (query = 'commit' or strpos(query, 'advisory_xact_lock') > 0)`,
+        [rows[0]!.now],
+      );
+      return asking.rows.length > 0;
+    });
+    await other.query("create table public.building (id int); set statement_timeout = '20s'");
+    await other.query('create index concurrently on public.building (id)');
+    expect(migrated).toBe(false);
+    await other.query('reset statement_timeout; drop table public.building; select pg_advisory_unlock_all()');
+    other.release();
+    await waiting;
+    expect(await pendingMigrations(pool)).toEqual([]);
+  });
+
+  test('stops in the middle without a trace of what failed, and goes on from there', async () => {
+    await pool.query('create schema meterfold');
+    await pool.query('create table meterfold.runs (in_the_way int)');
+    await expect(migrate(pool)).rejects.toThrow('already exists');
+    expect(await pendingMigrations(pool)).toEqual(all.slice(1));
+    await pool.query('drop table meterfold.runs');
+    expect((await migrate(pool)).applied).toEqual(all.slice(1));
+  });
+
+  test('refuses a database that a newer meterfold has migrated', async () => {
+    await migrate(pool);
+    await pool.query("insert into meterfold.migrations values (9999, '9999-future', 'x')");
+    const refusal = 'The database has migration 9999-future, made by a newer meterfold: upgrade this one.';
+    await expect(migrate(pool)).rejects.toThrow(refusal);
+    await expect(pendingMigrations(pool)).rejects.toThrow(refusal);
+  });
+
+  test('refuses a migration that was changed after it was applied', async () => {
+    await migrate(pool);
+    await pool.query("update meterfold.migrations set checksum = 'x' where number = 2");
+    await expect(migrate(pool)).rejects.toThrow(`Migration ${all[1]} was changed after it was applied`);
+  });
+});
+
+const handMade = `
+  create table public.api_logs (
+    id bigserial primary key, user_id text collate "C" not null, call_id text, endpoint text, method text, status int,
+    usage bigint not null, called_at timestamptz not null, received_at timestamptz default now())`;
+
+describe('a log that was there before', () => {
+  test('is taken over with its calls if it can be billed from, and then takes only calls that can be billed', async () => {
+    await pool.query(handMade);
+    await pool.query("insert into api_logs (user_id, usage, called_at) values ('a', 1, now())");
+    expect((await migrate(pool)).applied).toEqual(all);
+    expect((await pool.query('select user_id from api_logs')).rows).toEqual([{ user_id: 'a' }]);
+    const insert = (user: string, usage: string, calledAt: string) =>
+      pool.query('insert into api_logs (user_id, usage, called_at) values ($1, $2, $3)', [user, usage, calledAt]);
+    await insert('x'.repeat(256), '1000000000000000', '2199-12-31');
+    await expect(insert('', '1', '2026-10-01')).rejects.toThrow('api_logs_billable');
+    await expect(insert('x'.repeat(257), '1', '2026-10-01')).rejects.toThrow('api_logs_billable');
+    await expect(insert('a', '-1', '2026-10-01')).rejects.toThrow('api_logs_billable');
+    await expect(insert('a', '1000000000000001', '2026-10-01')).rejects.toThrow('api_logs_billable');
+    await expect(insert('a', '1', '1899-12-31')).rejects.toThrow('api_logs_billable');
+  });
+
+  test('is refused, untouched, if it holds a call that cannot be billed', async () => {
+    await pool.query(handMade);
+    await pool.query("insert into api_logs (user_id, usage, called_at) values ('a', -1, now())");
+    await expect(migrate(pool)).rejects.toThrow('holds calls that cannot be billed');
+    expect(await pendingMigrations(pool)).toEqual(all);
+  });
+
+  test('is refused with every column that is wrong, and can be billed from once the fixes have run', async () => {
+    await pool.query('create table public.api_logs (id int, user_id varchar(20), usage int, called_at timestamp)');
+    await expect(migrate(pool)).rejects.toThrow(/column id is integer.*\n.*column id may be null/);
+    for (let round = 0; round < 3; round++) {
+      for (const { fix } of await logFaults(pool)) await pool.query(fix);
+    }
+    expect(await logFaults(pool)).toEqual([]);
+    expect((await migrate(pool)).applied).toEqual(all);
+  });
+
+  test('that is a view is refused', async () => {
+    await pool.query('create view public.api_logs as select 1 as id');
+    await expect(migrate(pool)).rejects.toThrow('public.api_logs is no table');
+    await pool.query('drop view public.api_logs');
+  });
+});
+
+describe("the log's sequence is found wrong, and mended by the fix, where", () => {
+  test.each([
+    ['it counts down', 'alter sequence api_logs_id_seq increment by -1', /counts by -1/],
+    ['it starts over', 'alter sequence api_logs_id_seq cycle', /CYCLE/],
+    ['it hands out blocks', 'alter sequence api_logs_id_seq cache 10', /blocks of 10/],
+    [
+      'it is behind ids written by hand',
+      "insert into api_logs (id, user_id, usage, called_at) values (77, 'a', 1, now())",
+      /holds id 77/,
+    ],
+    ['the log is unlogged', 'alter table api_logs set unlogged', /unlogged/],
+    ['the key is gone', 'alter table api_logs drop constraint api_logs_pkey', /no unique index/],
+  ])('%s', async (_name, damage, found) => {
+    await migrate(pool);
+    await pool.query(damage);
+    const faults = await logFaults(pool);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]!.what).toMatch(found);
+    await pool.query(faults[0]!.fix);
+    expect(await logFaults(pool)).toEqual([]);
+  });
+});

@@ -1,0 +1,274 @@
+/**
+ * The rooms of src/ and which may import which (docs: "Rooms"), read off the imports of every file. An import of types counts as
+ * any other, except where a rule says types.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
+const LINES_MAX = 300;
+
+interface Import {
+  /** As written: "../domain/hash.js", "pg", "node:os". */
+  specifier: string;
+  typesOnly: boolean;
+}
+
+/** A file by its path within src, like "domain/hash.ts". */
+interface SourceFile {
+  path: string;
+  text: string;
+}
+
+interface Rule {
+  /** Rooms or files of src: "domain", or "workflows/messages.ts". */
+  imports: string[];
+  importsTypesOf?: string[];
+  /** Packages; absent: any but Temporal's. A trailing * stands for any rest. */
+  packages?: string[];
+  /** Node's own modules; absent: any. */
+  builtins?: string[];
+}
+
+const rules: Record<string, Rule> = {
+  // No IO, clock or randomness: os tells the byte order, zlib has the checksum.
+  domain: { imports: ['domain'], packages: [], builtins: ['node:os', 'node:zlib'] },
+  db: { imports: ['db', 'domain'] },
+  activities: {
+    imports: ['activities', 'db', 'domain', 'config.ts', 'log.ts', 'workflows/messages.ts'],
+    packages: ['@temporalio/activity', '@temporalio/client', '@temporalio/common'],
+  },
+  // Whatever a workflow imports is bundled and must be deterministic.
+  workflows: {
+    imports: ['workflows', 'domain'],
+    importsTypesOf: ['activities'],
+    packages: ['@temporalio/workflow', '@temporalio/common'],
+    builtins: [],
+  },
+  workers: {
+    imports: ['workers', 'activities', 'db', 'domain', 'config.ts', 'log.ts'],
+    packages: ['@temporalio/worker'],
+  },
+  'config.ts': { imports: ['domain'], packages: ['zod', '@temporalio/*'] },
+  'log.ts': { imports: [], packages: ['pino'] },
+  // These wire it all, and nobody imports them but they each other.
+  dev: {
+    imports: ['dev', 'workers', 'activities', 'workflows', 'db', 'domain', 'config.ts', 'log.ts'],
+    packages: ['*'],
+  },
+  cli: {
+    imports: ['cli', 'dev', 'workers', 'activities', 'workflows', 'db', 'domain', 'config.ts', 'log.ts'],
+    packages: ['*'],
+  },
+};
+
+const files: SourceFile[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts') || name.endsWith('.sql'))
+  .map((name) => ({ path: name.split(path.sep).join('/'), text: readFileSync(path.join(SRC, name), 'utf8') }));
+const sources = files.filter((file) => file.path.endsWith('.ts'));
+
+/** Comments out, and template texts with them; strings stay, for specifiers are among them. */
+function withoutComments(text: string): string {
+  const token = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g;
+  return text.replace(token, (found) => (found.startsWith('/') || found.startsWith('`') ? ' ' : found));
+}
+
+function importsOf(text: string): Import[] {
+  const code = withoutComments(text);
+  const found: Import[] = [];
+  // import … from 'x', import 'x', export … from 'x'
+  for (const match of code.matchAll(
+    /(?:^|[;\n}])\s*(?:import|export)\s+(type\s)?(?:[\w$\s{},*]*?\bfrom\s*)?['"]([^'"]+)['"]/g,
+  )) {
+    found.push({ specifier: match[2]!, typesOnly: match[1] !== undefined });
+  }
+  // import('x') of a module, or of a type
+  for (const match of code.matchAll(/\bimport\s*\(\s*['"]([^'"]+)['"]/g))
+    found.push({ specifier: match[1]!, typesOnly: false });
+  return found;
+}
+
+function roomOf(file: string): string {
+  return file.includes('/') ? file.slice(0, file.indexOf('/')) : file;
+}
+
+/** The file of src that a relative import means. */
+function resolve(from: string, specifier: string): string {
+  return path.posix.join(path.posix.dirname(from), specifier).replace(/\.js$/, '.ts');
+}
+
+function isListed(list: readonly string[], name: string): boolean {
+  return list.some((entry) => (entry.endsWith('*') ? name.startsWith(entry.slice(0, -1)) : entry === name));
+}
+
+function packageOf(specifier: string): string {
+  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
+}
+
+/** What is wrong with one import; undefined if it may stand. */
+function wrongWith(file: string, { specifier, typesOnly }: Import): string | undefined {
+  const rule = rules[roomOf(file)];
+  if (rule === undefined) return `${file} is in a room without a rule`;
+  const wrong = `${file} imports ${specifier}`;
+  if (specifier.startsWith('.')) {
+    const target = resolve(file, specifier);
+    const names = [target, roomOf(target)];
+    if (names.some((name) => rule.imports.includes(name))) return undefined;
+    if (!names.some((name) => rule.importsTypesOf?.includes(name))) return wrong;
+    return typesOnly ? undefined : `${wrong}, and not types only`;
+  }
+  if (specifier.startsWith('node:')) {
+    return rule.builtins === undefined || rule.builtins.includes(specifier) ? undefined : wrong;
+  }
+  if (builtinModules.includes(specifier)) return `${wrong} without node:`;
+  const name = packageOf(specifier);
+  const allowed = rule.packages === undefined ? !name.startsWith('@temporalio/') : isListed(rule.packages, name);
+  return allowed ? undefined : wrong;
+}
+
+function wrongImports(all: readonly SourceFile[]): string[] {
+  return all.flatMap((file) =>
+    importsOf(file.text)
+      .map((own) => wrongWith(file.path, own))
+      .filter((wrong) => wrong !== undefined),
+  );
+}
+
+/** The first cycle found, as the files on it; undefined if there is none. */
+function cycleIn(all: readonly SourceFile[]): string[] | undefined {
+  const targets = new Map(all.map((file) => [file.path, importsOf(file.text).map((own) => own.specifier)]));
+  const done = new Set<string>();
+  const visit = (file: string, trail: string[]): string[] | undefined => {
+    if (trail.includes(file)) return [...trail.slice(trail.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const specifier of targets.get(file) ?? []) {
+      if (!specifier.startsWith('.')) continue;
+      const cycle = visit(resolve(file, specifier), [...trail, file]);
+      if (cycle !== undefined) return cycle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of targets.keys()) {
+    const cycle = visit(file, []);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}
+
+function tooLong(all: readonly SourceFile[]): string[] {
+  const lines = ({ text }: SourceFile) => text.trimEnd().split('\n').length;
+  return all.filter((file) => lines(file) > LINES_MAX).map((file) => `${file.path} has ${lines(file)} lines`);
+}
+
+describe('in src', () => {
+  test('every room imports only what it may', () => {
+    expect(wrongImports(sources)).toEqual([]);
+  });
+
+  test('every import of a file is of one that is there, so that none is missed here', () => {
+    const known = new Set(sources.map((file) => file.path));
+    const relative = sources.flatMap((file) =>
+      importsOf(file.text)
+        .filter(({ specifier }) => specifier.startsWith('.'))
+        .map(({ specifier }) => resolve(file.path, specifier)),
+    );
+    expect(relative.length).toBeGreaterThan(100);
+    expect(relative.filter((target) => !known.has(target))).toEqual([]);
+  });
+
+  test('every import statement is seen as one, whatever strings and comments are about', () => {
+    const statement = /^import\b(?!\.meta)|^export (?:type )?[{*]|\bimport\('/gm;
+    for (const { path: file, text } of sources) {
+      expect(`${file}: ${importsOf(text).length}`).toBe(`${file}: ${[...text.matchAll(statement)].length}`);
+    }
+  });
+
+  test('no file imports itself, by whatever way round', () => {
+    expect(cycleIn(sources)).toBeUndefined();
+  });
+
+  test(`no file has more than ${LINES_MAX} lines`, () => {
+    expect(tooLong(files)).toEqual([]);
+  });
+});
+
+/** The real sources and one more. */
+function planted(file: string, text: string): string[] {
+  return wrongImports([...sources, { path: file, text }]);
+}
+
+describe('planted, a wrong import is found', () => {
+  test.each([
+    ['domain/a.ts', `import { openPool } from '../db/pool.js';`, 'domain/a.ts imports ../db/pool.js'],
+    ['domain/a.ts', `import type { Pool } from '../db/pool.js';`, 'domain/a.ts imports ../db/pool.js'],
+    ['domain/a.ts', `import {\n  a,\n  type b,\n} from "../db/pool.js";`, 'domain/a.ts imports ../db/pool.js'],
+    ['domain/a.ts', `/* why */ import '../db/pool.js'`, 'domain/a.ts imports ../db/pool.js'],
+    ['domain/a.ts', `export * from '../db/pool.js';`, 'domain/a.ts imports ../db/pool.js'],
+    ['domain/a.ts', `export { one as two } from '../db/pool.js';`, 'domain/a.ts imports ../db/pool.js'],
+    ['domain/a.ts', `const pool = await import('../db/pool.js');`, 'domain/a.ts imports ../db/pool.js'],
+    ['domain/a.ts', `let pool: import('../db/pool.js').Pool;`, 'domain/a.ts imports ../db/pool.js'],
+    ['domain/a.ts', `import { readFile } from 'node:fs/promises';`, 'domain/a.ts imports node:fs/promises'],
+    ['domain/a.ts', `import { randomBytes } from 'crypto';`, 'domain/a.ts imports crypto without node:'],
+    ['domain/a.ts', `import pg from 'pg';`, 'domain/a.ts imports pg'],
+    ['domain/deep/a.ts', `import '../../config.js';`, 'domain/deep/a.ts imports ../../config.js'],
+    ['db/a.ts', `import { Context } from '@temporalio/activity';`, 'db/a.ts imports @temporalio/activity'],
+    ['db/a.ts', `import { toFailure } from '../activities/failures.js';`, 'db/a.ts imports ../activities/failures.js'],
+    [
+      'activities/a.ts',
+      `import { fanOut } from '../workflows/fan-out.js';`,
+      'activities/a.ts imports ../workflows/fan-out.js',
+    ],
+    ['activities/a.ts', `import { note } from '../cli/output.js';`, 'activities/a.ts imports ../cli/output.js'],
+    ['workers/a.ts', `import { Command } from 'commander';`, 'workers/a.ts imports commander'],
+    ['workflows/a.ts', `import { one } from '../db/pool.js';`, 'workflows/a.ts imports ../db/pool.js'],
+    [
+      'workflows/a.ts',
+      `import { x } from '../activities/map.js';`,
+      'workflows/a.ts imports ../activities/map.js, and not types only',
+    ],
+    [
+      'workflows/a.ts',
+      `import { type createMap } from '../activities/map.js';`,
+      'workflows/a.ts imports ../activities/map.js, and not types only',
+    ],
+    ['workflows/a.ts', `import { hostname } from 'node:os';`, 'workflows/a.ts imports node:os'],
+    ['workflows/a.ts', `import { Client } from '@temporalio/client';`, 'workflows/a.ts imports @temporalio/client'],
+    ['log.ts', `import { parsePrice } from './domain/money.js';`, 'log.ts imports ./domain/money.js'],
+    ['attic/a.ts', `import pg from 'pg';`, 'attic/a.ts is in a room without a rule'],
+  ])('in %s: %s', (file, text, wrong) => {
+    expect(planted(file, text)).toContain(wrong);
+  });
+
+  test.each([
+    ['workflows/a.ts', `import type { createMap } from '../activities/map.js';`],
+    ['activities/a.ts', `import type { BillingRunInput } from '../workflows/messages.js';`],
+    [
+      'domain/a.ts',
+      `// import pg from 'pg';\n/* import '../db/pool.js'; */\nconst text = "import 'pg'" + \`\nimport 'pg';\``,
+    ],
+    ['db/a.ts', `import pg from 'pg';\nimport { Hash64 } from '../domain/hash.js';`],
+  ])('and a right one is not, in %s: %s', (file, text) => {
+    expect(planted(file, text)).toEqual(wrongImports(sources));
+  });
+
+  test('by its cycle, of types or of more', () => {
+    const cycle = [
+      { path: 'domain/a.ts', text: `import type { B } from './b.js';` },
+      { path: 'domain/b.ts', text: `export { c } from './c.js';` },
+      { path: 'domain/c.ts', text: `import { a } from './a.js';` },
+    ];
+    expect(cycleIn([...sources, ...cycle])).toEqual(['domain/a.ts', 'domain/b.ts', 'domain/c.ts', 'domain/a.ts']);
+    expect(cycleIn([...sources, ...cycle.slice(1)])).toEqual(cycleIn(sources));
+  });
+
+  test('and so is a file that is too long', () => {
+    expect(tooLong([{ path: 'domain/a.ts', text: 'x\n'.repeat(LINES_MAX + 1) }])).toEqual([
+      'domain/a.ts has 301 lines',
+    ]);
+    expect(tooLong([{ path: 'domain/a.ts', text: 'x\n'.repeat(LINES_MAX) }])).toEqual([]);
+  });
+});

@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest';
+import { CommandError, exitCodeOf, explain, placesOf } from '../../../src/cli/problems.js';
+import { SettingsError } from '../../../src/config.js';
+import { MigrationError } from '../../../src/db/migrate.js';
+
+const environment = {
+  DATABASE_URL: 'postgres://billing:se%40cret@db.example:6432/billing',
+  TEMPORAL_ADDRESS: 'temporal.example:7233',
+  TEMPORAL_NAMESPACE: 'prod',
+};
+const places = placesOf(environment);
+const say = (error: unknown) => explain(error, places);
+
+/** An error as a library throws it. */
+function failure(message: string, rest: Record<string, unknown> = {}): Error {
+  return Object.assign(new Error(message), rest);
+}
+
+/** As the Temporal client throws it: its own error around one of gRPC. */
+function grpcFailure(code: number, details: string): Error {
+  const cause = failure(`${code} SOMETHING: ${details}`, { code, details });
+  return Object.assign(new Error('Failed to describe schedule', { cause }), { name: 'ServiceError' });
+}
+
+describe('where things are', () => {
+  test.each([
+    [environment.DATABASE_URL, 'db.example:6432', 'the role "billing"'],
+    ['postgresql://db.example/billing', 'db.example:5432', 'the role'],
+    ['postgres://u@/billing?host=/var/run/postgresql', 'DATABASE_URL', 'the role'],
+    ['postgres:///billing?host=/var/run/postgresql&port=5433', '/var/run/postgresql (socket 5433)', 'the role'],
+    ['postgres://%2Fvar%2Frun/billing', '/var/run (socket 5432)', 'the role'],
+    ['postgres://[::1]:5433/billing', '[::1]:5433', 'the role'],
+    ['postgres://a%40b:x@db.example/billing', 'db.example:5432', 'the role "a@b"'],
+    ['nonsense', 'DATABASE_URL', 'the role'],
+  ])('%s is shown as %s', (databaseUrl, database, role) => {
+    expect(placesOf({ DATABASE_URL: databaseUrl })).toMatchObject({ database, role });
+  });
+
+  test('Temporal is where the settings say, else where the environment does, else where it is by default', () => {
+    expect(placesOf(environment)).toMatchObject({ temporal: 'temporal.example:7233', namespace: 'prod' });
+    expect(placesOf({})).toMatchObject({ temporal: 'localhost:7233', namespace: 'default' });
+    const profile = { address: 'profile.example:7233', namespace: 'own' };
+    expect(placesOf(environment, profile)).toMatchObject({ temporal: 'profile.example:7233', namespace: 'own' });
+  });
+});
+
+describe('an error of the way to PostgreSQL says where, and what to do', () => {
+  const refused = failure('connect ECONNREFUSED 127.0.0.1:6432', { code: 'ECONNREFUSED', syscall: 'connect' });
+  const noSocket = failure('connect ENOENT /run/.s.PGSQL.5432', { code: 'ENOENT', syscall: 'connect' });
+
+  test.each([
+    ['refused', refused, /^PostgreSQL is not reachable at db\.example:6432: nothing listens there\. Start it/],
+    [
+      'refused at both addresses of a name',
+      new AggregateError([refused, refused], ''),
+      /db\.example:6432: nothing listens there/,
+    ],
+    ['a socket that is not there', noSocket, /nothing listens there/],
+    ['an unknown host', failure('getaddrinfo ENOTFOUND db', { code: 'ENOTFOUND' }), /the host name is not known/],
+    [
+      'a resolver that is out',
+      failure('getaddrinfo EAI_AGAIN db', { code: 'EAI_AGAIN' }),
+      /the host name is not known/,
+    ],
+    ['no answer', failure('connect ETIMEDOUT', { code: 'ETIMEDOUT' }), /does not answer\. Check the network/],
+    ['no route', failure('connect EHOSTUNREACH', { code: 'EHOSTUNREACH' }), /does not answer/],
+    ['the pool gave up', failure('timeout exceeded when trying to connect'), /does not answer in time/],
+    ['the client gave up', failure('Connection terminated due to connection timeout'), /does not answer in time/],
+    ['reset', failure('read ECONNRESET', { code: 'ECONNRESET' }), /broke off.*try again/],
+    ['closed in the middle', failure('Connection terminated unexpectedly'), /broke off.*try again/],
+    ['no TLS there', failure('The server does not support SSL connections'), /speaks no TLS: add sslmode=disable/],
+    [
+      'a strange certificate',
+      failure('self-signed certificate', { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
+      /set sslrootcert/,
+    ],
+    [
+      'no password given',
+      failure('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string'),
+      /asks for the password of the role "billing"/,
+    ],
+  ])('%s', (_what, error, sentence) => {
+    expect(say(error)).toMatch(sentence);
+    expect(exitCodeOf(error)).toBe(1);
+  });
+
+  test('but not of a file that is missing', () => {
+    const error = failure("ENOENT: no such file or directory, open 'x'", { code: 'ENOENT', syscall: 'open' });
+    expect(say(error)).toMatch(/^ENOENT: no such file or directory, open 'x' \(run it again with LOG_LEVEL=debug/);
+  });
+});
+
+describe('an error that PostgreSQL sends says what to do', () => {
+  test.each([
+    ['3D000', 'database "billing" does not exist', /no such database.*createdb/],
+    ['28P01', 'password authentication failed for user "billing"', /refused the password of the role "billing"/],
+    ['28000', 'no pg_hba.conf entry for host "10.0.0.1"', /does not let the role "billing" in.*pg_hba\.conf/],
+    [
+      '42501',
+      'permission denied for table api_logs',
+      /lacks a right \(permission denied for table api_logs\).*meterfold doctor/,
+    ],
+    ['42P01', 'relation "meterfold.runs" does not exist', /run `meterfold migrate`/],
+    ['3F000', 'schema "meterfold" does not exist', /run `meterfold migrate`/],
+    ['42703', 'column "proof" does not exist', /run `meterfold migrate`/],
+    ['53300', 'sorry, too many clients already', /no connection left/],
+    ['53100', 'could not extend file', /no disk space/],
+    ['57P03', 'the database system is starting up', /starting or stopping.*try again in a moment/],
+    ['57P01', 'terminating connection due to administrator command', /closed the connection.*try again/],
+    ['57014', 'canceling statement due to statement timeout', /statement_timeout/],
+    ['25006', 'cannot execute INSERT in a read-only transaction', /set DATABASE_URL to the primary/],
+    ['XX000', 'something odd', /refused a statement: something odd \(code XX000\)/],
+  ])('%s', (code, message, sentence) => {
+    const error = failure(message, { code, severity: 'FATAL' });
+    expect(say(error)).toMatch(sentence);
+    expect(say(error)).toContain('db.example:6432');
+    expect(exitCodeOf(error)).toBe(1);
+  });
+});
+
+describe('an error of Temporal says where, and what to do', () => {
+  test.each([
+    [4, 'Deadline exceeded', /^Temporal is not reachable at temporal\.example:7233: start it/],
+    [14, 'No connection established', /^Temporal is not reachable at temporal\.example:7233/],
+    [
+      5,
+      'Namespace prod is not found.',
+      /has no namespace "prod": create it with `temporal operator namespace create --namespace prod`/,
+    ],
+    [5, 'workflow execution already completed', /did not find it: workflow execution already completed/],
+    [7, 'Request unauthorized.', /does not allow this in namespace "prod"/],
+    [16, 'invalid key', /does not accept who we are \(invalid key\): set TEMPORAL_API_KEY/],
+    [3, 'Duration is invalid', /refused a request: Duration is invalid/],
+  ])('code %i, %s', (code, details, sentence) => {
+    expect(say(grpcFailure(code, details))).toMatch(sentence);
+    expect(exitCodeOf(grpcFailure(code, details))).toBe(1);
+  });
+
+  test.each([
+    ['NamespaceNotFoundError', /has no namespace "prod"/],
+    ['ScheduleNotFoundError', /has no meterfold schedule in namespace "prod": create one/],
+    ['WorkflowNotFoundError', /knows no such workflow in namespace "prod"/],
+  ])('%s', (name, sentence) => {
+    expect(say(failure('not found', { name }))).toMatch(sentence);
+  });
+});
+
+describe('an error that was written for the person at the terminal', () => {
+  test('stays as it is, wherever it was wrapped', () => {
+    const error = new CommandError('There is no run 7: `meterfold runs` lists them.');
+    expect(say(error)).toBe(error.message);
+    expect(say(new Error('around it', { cause: error }))).toBe(error.message);
+    expect(say(new MigrationError('too old', { cause: failure('x', { code: '42501' }) }))).toBe('too old');
+  });
+
+  test('about a setting, or a term that is frozen, is wrong use: exit code 2', () => {
+    expect(say(new SettingsError('Wrong setting: X'))).toBe('Wrong setting: X');
+    expect(exitCodeOf(new SettingsError('Wrong setting: X'))).toBe(2);
+    expect(exitCodeOf(failure('CALLS_PER_CYCLE is 6', { name: 'FrozenTermError' }))).toBe(2);
+    expect(exitCodeOf(failure('Invalid URL', { code: 'ERR_INVALID_URL' }))).toBe(2);
+    expect(exitCodeOf(new CommandError('no'))).toBe(1);
+  });
+});
+
+describe('whatever is thrown', () => {
+  test.each([
+    [new Error('first line\n    at second')],
+    [new Error('')],
+    ['a text'],
+    [undefined],
+    [null],
+    [42],
+    [new AggregateError([])],
+    [failure('x', { cause: 'a text', errors: [null, 'text'] })],
+  ])('%o becomes one line', (error) => {
+    const sentence = say(error);
+    expect(sentence).not.toBe('');
+    expect(sentence).not.toContain('\n');
+    expect(exitCodeOf(error)).toBe(1);
+  });
+
+  test('a cause that leads back to itself ends', () => {
+    const error = new Error('round');
+    error.cause = error;
+    expect(say(error)).toMatch(/^round/);
+  });
+
+  test('never shows the password', () => {
+    const codes = ['ECONNREFUSED', '28P01', '28000', '3D000', '42501', 'ENOTFOUND', 'ERR_INVALID_URL'];
+    for (const code of codes) expect(say(failure('refused', { code }))).not.toMatch(/se(@|%40)cret/);
+  });
+});

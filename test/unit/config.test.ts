@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadConfig, SettingsError } from '../../src/config.js';
+
+const DATABASE_URL = 'postgres://billing:secret@db.example:5432/billing';
+/** A place without anybody's Temporal profile. */
+let home: string;
+let env: Record<string, string>;
+
+beforeAll(() => {
+  home = mkdtempSync(path.join(tmpdir(), 'meterfold-config-'));
+  env = { HOME: home, TEMPORAL_CONFIG_FILE: path.join(home, 'none.toml'), DATABASE_URL };
+});
+afterAll(() => rmSync(home, { recursive: true }));
+
+/** What is said of these settings. */
+function faultsOf(settings: Record<string, string>): string {
+  try {
+    loadConfig({ ...env, ...settings });
+  } catch (error) {
+    expect(error).toBeInstanceOf(SettingsError);
+    return (error as SettingsError).message;
+  }
+  return 'nothing';
+}
+
+describe('with a database alone', () => {
+  test('everything else has a default', () => {
+    const config = loadConfig(env);
+    expect(config).toMatchObject({
+      databaseUrl: DATABASE_URL,
+      temporal: { address: 'localhost:7233', namespace: 'default' },
+      terms: { callsPerCycle: 5, pricePerUnit: '0.0004', currency: 'USD' },
+      explicitTerms: {},
+      logLevel: 'info',
+    });
+    expect(config.worker.slots).toBeGreaterThanOrEqual(1);
+  });
+
+  test('empty variables count as unset', () => {
+    const empty = { PRICE_PER_UNIT: '', CURRENCY: '', WORKER_SLOTS: '', LOG_LEVEL: '', TEMPORAL_ADDRESS: '' };
+    expect(loadConfig({ ...env, ...empty })).toEqual(loadConfig(env));
+  });
+});
+
+describe('settings', () => {
+  test('of price are exact decimals, and remembered as said here', () => {
+    const { terms, explicitTerms } = loadConfig({ ...env, PRICE_PER_UNIT: '0.10', CURRENCY: 'JPY' });
+    expect(terms).toEqual({ callsPerCycle: 5, pricePerUnit: '0.1', currency: 'JPY' });
+    expect(explicitTerms).toEqual({ pricePerUnit: '0.1', currency: 'JPY' });
+  });
+
+  test('of seconds become milliseconds', () => {
+    const config = loadConfig({ ...env, SEAL_WAIT_SECONDS: '0', LEASE_SECONDS: '90', SHUTDOWN_GRACE_SECONDS: '5' });
+    expect(config.worker).toMatchObject({ sealWaitMs: 0, leaseMs: 90_000, graceMs: 5_000 });
+  });
+
+  test('of Temporal are read from its own variables: address, namespace, API key with TLS', () => {
+    const { temporal } = loadConfig({
+      ...env,
+      TEMPORAL_ADDRESS: 'temporal.example:7233',
+      TEMPORAL_NAMESPACE: 'billing',
+      TEMPORAL_API_KEY: 'key',
+    });
+    expect(temporal).toMatchObject({ address: 'temporal.example:7233', namespace: 'billing' });
+    expect(temporal.connection).toMatchObject({ address: 'temporal.example:7233', apiKey: 'key', tls: true });
+  });
+
+  test('of Temporal are read from a profile, and its variables go before it', () => {
+    const file = path.join(home, 'temporal.toml');
+    writeFileSync(file, '[profile.default]\naddress = "profile.example:7233"\nnamespace = "from-profile"\n');
+    const profile = { ...env, TEMPORAL_CONFIG_FILE: file };
+    expect(loadConfig(profile).temporal).toMatchObject({ address: 'profile.example:7233', namespace: 'from-profile' });
+    const both = loadConfig({ ...profile, TEMPORAL_ADDRESS: 'variable.example:7233' });
+    expect(both.temporal).toMatchObject({ address: 'variable.example:7233', namespace: 'from-profile' });
+  });
+});
+
+describe('a wrong setting is named with what it must be', () => {
+  test.each([
+    ['DATABASE_URL', 'mysql://db', 'must be a PostgreSQL URL'],
+    ['PRICE_PER_UNIT', '-1', 'must be a decimal like 0.0004'],
+    ['PRICE_PER_UNIT', '0.0000000000001', 'at most 12 decimal places'],
+    ['PRICE_PER_UNIT', '1e-4', 'must be a decimal like 0.0004'],
+    ['CURRENCY', 'usd', 'must be a three-letter ISO 4217 code in capitals'],
+    ['CALLS_PER_CYCLE', '0', 'must be a whole number from 1 to 1000'],
+    ['CALLS_PER_CYCLE', '5.0', 'must be a whole number from 1 to 1000'],
+    ['WORKER_SLOTS', 'many', 'must be a whole number from 1 to 64'],
+    ['LEASE_SECONDS', '4', 'must be a whole number from 5 to 86400'],
+    ['LOG_LEVEL', 'loud', 'must be one of fatal, error, warn, info, debug, trace'],
+  ])('%s=%s', (name, value, fault) => {
+    const said = faultsOf({ [name]: value });
+    expect(said).toMatch(/^Wrong setting: /);
+    expect(said).toContain(name);
+    expect(said).toContain(fault);
+  });
+
+  test('DATABASE_URL that is missing', () => {
+    expect(faultsOf({ DATABASE_URL: '' })).toMatch(
+      /^Wrong setting: DATABASE_URL is not set; give a PostgreSQL URL like postgres:/,
+    );
+  });
+
+  test('all faults at once, a line each', () => {
+    const said = faultsOf({ DATABASE_URL: 'x', CURRENCY: 'x', LOG_LEVEL: 'x' }).split('\n');
+    expect(said[0]).toBe('Wrong settings:');
+    expect(said.slice(1).map((line) => line.trim().split(' ')[0])).toEqual(['DATABASE_URL', 'CURRENCY', 'LOG_LEVEL']);
+  });
+});
