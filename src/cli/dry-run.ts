@@ -3,7 +3,7 @@
 import type { Pool } from '../db/pool.js';
 import { dryRun } from '../db/reads-dry-run.js';
 import type { BillingTerms } from '../domain/terms.js';
-import { facts, grouped, writeJson, writeLine } from './output.js';
+import { counted, facts, grouped, writeJson, writeLine } from './output.js';
 
 export async function showDryRun(pool: Pool, terms: BillingTerms, json: boolean): Promise<void> {
   const figures = await dryRun(pool, terms);
@@ -13,17 +13,17 @@ export async function showDryRun(pool: Pool, terms: BillingTerms, json: boolean)
     facts([
       [
         'calls',
-        `${grouped(figures.calls)} of ${grouped(figures.users)} users, log positions ${figures.range.after} < id <= ${figures.range.to}`,
+        `${counted(figures.calls, 'call')} of ${counted(figures.users, 'user')}, log positions after ${grouped(figures.range.after)} up to ${grouped(figures.range.to)}`,
       ],
       ['cycles to close', grouped(figures.cycles)],
       ['amount', `${grouped(figures.amount)} ${currency}  (usage ${grouped(figures.billedUsage)} at ${pricePerUnit})`],
-      ['carried in', `${grouped(figures.carriedIn.calls)} calls, usage ${grouped(figures.carriedIn.usage)}`],
-      ['carried out', `${grouped(figures.carriedOut.calls)} calls, usage ${grouped(figures.carriedOut.usage)}`],
+      ['carried in', `${counted(figures.carriedIn.calls, 'call')}, usage ${grouped(figures.carriedIn.usage)}`],
+      ['carried out', `${counted(figures.carriedOut.calls, 'call')}, usage ${grouped(figures.carriedOut.usage)}`],
     ]),
   );
-  const busy =
+  const next =
     figures.activeRunId === null
-      ? ''
-      : ` Run ${figures.activeRunId} is in progress and bills these calls or some of them.`;
-  await writeLine(`\nNothing was written.${busy} Bill them by \`meterfold run\`.`);
+      ? 'Bill them by `meterfold run`.'
+      : `Run ${figures.activeRunId} is in progress and bills these calls or some of them.`;
+  await writeLine(`\nNothing was written. ${next}`);
 }

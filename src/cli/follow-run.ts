@@ -75,7 +75,6 @@ async function createBar(): Promise<Show> {
   const { default: progress } = await import('cli-progress');
   const bar = new progress.SingleBar({
     format: '{bar} {percentage}%  {text}',
-    hideCursor: true,
     clearOnComplete: true,
   });
   bar.start(1, 0, { text: 'waiting for a worker' });

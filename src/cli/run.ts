@@ -116,8 +116,8 @@ export function resultText(result: BillingRunResult, seconds: number): string {
       'amount',
       `${grouped(result.amount)} ${result.currency}  (usage ${grouped(result.billedUsage)} at ${result.pricePerUnit})`,
     ],
-    ['carried in', `${grouped(result.carriedIn.calls)} calls, usage ${grouped(result.carriedIn.usage)}`],
-    ['carried out', `${grouped(result.carriedOut.calls)} calls, usage ${grouped(result.carriedOut.usage)}`],
+    ['carried in', `${counted(result.carriedIn.calls, 'call')}, usage ${grouped(result.carriedIn.usage)}`],
+    ['carried out', `${counted(result.carriedOut.calls, 'call')}, usage ${grouped(result.carriedOut.usage)}`],
     ['activities', `${activities.completed} of ${activities.scheduled} completed, ${activities.retried} retried`],
     ['took', `${seconds.toFixed(2)} s by Temporal's clock`],
     ...(held.length === 0

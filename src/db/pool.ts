@@ -42,7 +42,7 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
 }
 
 async function clientConfig(databaseUrl: string): Promise<pg.ClientConfig> {
-  const sslmode = new URL(databaseUrl).searchParams.get('sslmode');
+  const sslmode = parametersOf(databaseUrl).parameters.get('sslmode');
   const libpq = (url: string) => parseIntoClientConfig(withParameter(url, 'uselibpqcompat', 'true')) as pg.ClientConfig;
   const plain = () => libpq(withParameter(databaseUrl, 'sslmode', 'disable'));
   if (sslmode === null) return libpq(databaseUrl);
@@ -63,9 +63,15 @@ async function clientConfig(databaseUrl: string): Promise<pg.ClientConfig> {
 }
 
 function withParameter(databaseUrl: string, name: string, value: string): string {
-  const url = new URL(databaseUrl);
-  url.searchParams.set(name, value);
-  return url.toString();
+  const { place, parameters } = parametersOf(databaseUrl);
+  parameters.set(name, value);
+  return `${place}?${parameters}`;
+}
+
+/** libpq takes URLs that are none by the standard, like postgres://user@/database?host=/var/run/postgresql. */
+function parametersOf(databaseUrl: string): { place: string; parameters: URLSearchParams } {
+  const [place = '', query = ''] = databaseUrl.split('?', 2);
+  return { place, parameters: new URLSearchParams(query) };
 }
 
 /** Runs `work` in one transaction on a connection of its own. A connection whose transaction failed is not used again. */

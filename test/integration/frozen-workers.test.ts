@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, type TestContext, test } from 'vitest';
 import { holdMap, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { startWorker } from '../support/processes.js';
@@ -8,20 +8,20 @@ import { freshStack, type Stack } from '../support/stack.js';
 const TIMEOUT_MS = 120_000;
 const env = { SPILL_CALLS: '400' };
 
-let stack: Stack;
-
-beforeEach(async () => {
-  await stack?.close();
-  stack = await freshStack();
+/** Each test has a stack of its own: most of the time they wait for a heartbeat's time-out, and do so together. */
+async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
+  const stack = await freshStack();
+  onTestFinished(() => stack.close());
   await logs.skewed(stack.pool, { calls: 2003 });
-});
-afterAll(() => stack.close());
+  return stack;
+}
 
-describe.each([
+describe.concurrent.each([
   { stage: 'map', holdStage: holdMap },
   { stage: 'reduce', holdStage: holdReduce },
 ])('a worker that is frozen in $stage', ({ holdStage }) => {
-  test('holds nobody up, and changes nothing when it wakes up', { timeout: TIMEOUT_MS }, async () => {
+  test('holds nobody up, and changes nothing when it wakes up', { timeout: TIMEOUT_MS }, async (context) => {
+    const stack = await stackWithCalls(context);
     const workers = [await startWorker(stack, { env }), await startWorker(stack, { env })];
     const hold = await holdStage(stack);
     const run = await startRun(stack, [{ partitions: 1, shards: 1 }]);

@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, type TestContext, test } from 'vitest';
 import { type Hold, holdMap, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
@@ -10,22 +10,22 @@ const TIMEOUT_MS = 120_000;
 const env = { SPILL_CALLS: '400' };
 const input = { partitions: 1, shards: 1 };
 
-let stack: Stack;
-
-beforeEach(async () => {
-  await stack?.close();
-  stack = await freshStack();
+/** Each test has a stack of its own: most of the time they wait for a heartbeat's time-out, and do so together. */
+async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
+  const stack = await freshStack();
+  onTestFinished(() => stack.close());
   await logs.skewed(stack.pool, { calls: 2003 });
-});
-afterAll(() => stack.close());
+  return stack;
+}
 
 const stages = [
   { stage: 'reads in map', holdStage: holdMap },
   { stage: 'writes in reduce', holdStage: holdReduce },
 ];
 
-describe.each(stages)('a worker that $stage', ({ holdStage }) => {
-  test('is killed: another one takes over, and the bills are exact', { timeout: TIMEOUT_MS }, async () => {
+describe.concurrent.each(stages)('a worker that $stage', ({ holdStage }) => {
+  test('is killed: another one takes over, and the bills are exact', { timeout: TIMEOUT_MS }, async (context) => {
+    const stack = await stackWithCalls(context);
     const workers = [await startWorker(stack, { env }), await startWorker(stack, { env })];
     const hold = await holdStage(stack);
     const run = await startRun(stack, [input]);
@@ -41,47 +41,12 @@ describe.each(stages)('a worker that $stage', ({ holdStage }) => {
     expect(result.activities.retried).toBeGreaterThanOrEqual(1);
     expect(result.workers.map((share) => share.worker)).toContain(other.name);
   });
-
-  test('is told to stop: it ends its activity within its grace, and stops', { timeout: TIMEOUT_MS }, async () => {
-    const worker = await startWorker(stack, { env });
-    const hold = await holdStage(stack);
-    const run = await startRun(stack, [input]);
-    await hold.waiting();
-    const stopped = worker.stop();
-    await worker.logged('"stopping"');
-    await hold.release();
-    expect(await stopped).toEqual({ code: 0, signal: null });
-    const { rows } = await stack.pool.query(
-      `select worker, attempt from meterfold.tasks where kind = $1 and outcome is not null`,
-      [holdStage === holdMap ? 'map' : 'reduce'],
-    );
-    expect(rows).toEqual([{ worker: worker.name, attempt: 1 }]);
-
-    const successor = await startWorker(stack, { env });
-    const result = published(await run.result());
-    await expectExact(stack, result);
-    expect(result.activities.retried).toBe(0);
-    expect(result.workers.map((share) => share.worker).sort()).toEqual([worker.name, successor.name].sort());
-  });
-
-  test('is told to stop and its grace is over: the activity goes on elsewhere', { timeout: TIMEOUT_MS }, async () => {
-    const worker = await startWorker(stack, { env: { ...env, SHUTDOWN_GRACE_SECONDS: '1' } });
-    const hold = await holdStage(stack);
-    const run = await startRun(stack, [input]);
-    await hold.waiting();
-    expect(await worker.stop()).toEqual({ code: 0, signal: null });
-    expect(await runRows(stack)).toMatchObject([{ state: 'active' }]);
-
-    const successor = await startWorker(stack, { env });
-    await hold.waiting({ application: successor.name });
-    await hold.release();
-    const result = published(await run.result());
-    await expectExact(stack, result);
-    expect(result.activities.retried).toBeGreaterThanOrEqual(1);
-  });
 });
 
-test('the only worker is killed and started again: it finishes the run', { timeout: TIMEOUT_MS }, async () => {
+test.concurrent('the only worker is killed and started again: it finishes the run', {
+  timeout: TIMEOUT_MS,
+}, async (context) => {
+  const stack = await stackWithCalls(context);
   const first = await startWorker(stack, { env });
   const hold = await holdMap(stack);
   const run = await startRun(stack, [input]);
@@ -93,6 +58,50 @@ test('the only worker is killed and started again: it finishes the run', { timeo
   const result = published(await run.result());
   await expectExact(stack, result);
   expect(await runRows(stack)).toHaveLength(1);
+});
+
+test.concurrent('a worker that is told to stop ends its activity within its grace', {
+  timeout: TIMEOUT_MS,
+}, async (context) => {
+  const stack = await stackWithCalls(context);
+  const worker = await startWorker(stack, { env });
+  const hold = await holdReduce(stack);
+  const run = await startRun(stack, [input]);
+  await hold.waiting();
+  const stopped = worker.stop();
+  await worker.logged('"stopping"');
+  await hold.release();
+  expect(await stopped).toEqual({ code: 0, signal: null });
+  const { rows } = await stack.pool.query(
+    `select worker, attempt from meterfold.tasks where kind = 'reduce' and outcome is not null`,
+  );
+  expect(rows).toEqual([{ worker: worker.name, attempt: 1 }]);
+
+  const successor = await startWorker(stack, { env });
+  const result = published(await run.result());
+  await expectExact(stack, result);
+  expect(result.activities.retried).toBe(0);
+  expect(result.workers.map((share) => share.worker)).toContain(worker.name);
+  expect(result.workers.map((share) => share.worker)).toContain(successor.name);
+});
+
+test.concurrent('an activity whose worker stops goes on elsewhere once its grace is over', {
+  timeout: TIMEOUT_MS,
+}, async (context) => {
+  const stack = await stackWithCalls(context);
+  const worker = await startWorker(stack, { env: { ...env, SHUTDOWN_GRACE_SECONDS: '1' } });
+  const hold = await holdMap(stack);
+  const run = await startRun(stack, [input]);
+  await hold.waiting();
+  expect(await worker.stop()).toEqual({ code: 0, signal: null });
+  expect(await runRows(stack)).toMatchObject([{ state: 'active' }]);
+
+  const successor = await startWorker(stack, { env });
+  await hold.waiting({ application: successor.name });
+  await hold.release();
+  const result = published(await run.result());
+  await expectExact(stack, result);
+  expect(result.activities.retried).toBeGreaterThanOrEqual(1);
 });
 
 async function holderOf(hold: Hold, workers: WorkerProcess[]): Promise<WorkerProcess> {

@@ -1,9 +1,9 @@
 /**
- * The saved histories: which there are, and what each has to hold. A history that is missing, that nobody expects or that does
- * not show what its name says is an error, for the recorder and the tests alike.
+ * The saved histories: which there are, and what each has to hold. One that is missing, that nobody expects or that does not
+ * show what its name says is an error, for the recorder and the tests alike.
  *
- * Record anew (`npm run histories`) when the workflow is changed on purpose, and only where no run of the old code can be under
- * way any more, or the change is behind `patched`: until then these histories stand for the runs of those who upgrade.
+ * Record them anew (`npm run histories`, half a minute) when the workflow is changed on purpose. Where runs of released code may
+ * still be under way, that is not enough: put the change behind `patched`, keep these, and add new ones under names of their own.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * Records the histories that the replay tests replay: `npm run histories`, about a minute. When to: histories.ts.
+ * Records the histories that the replay tests replay: `npm run histories`, half a minute. When to: see histories.ts.
  *
  * Real runs on a real PostgreSQL and a real Temporal server, by worker processes from dist/. A run that has to be met in the
  * middle of a phase is held there by a lock, so that a second recording gives the same histories but for times, ids and the

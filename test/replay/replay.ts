@@ -69,7 +69,7 @@ export async function replayAll(
   const replays = new Map<string, Replay>();
   const replayed = replayInOrder(workflowBundle, histories);
   for (const name of histories.keys()) replays.set(name, (await replayed.next()).value!);
-  await replayed.return?.();
+  await replayed.return(undefined);
   return replays;
 }
 
@@ -91,10 +91,7 @@ export async function* replayInOrder(
   const capture = {
     commands: { callDuringReplay: true, fn: (_: WorkflowInfo, given: Command[]) => void commands.push(...given) },
   };
-  const results = Worker.runReplayHistories(
-    { workflowBundle, replayName: REPLAY_QUEUE, sinks: { capture } },
-    begin(),
-  );
+  const results = Worker.runReplayHistories({ workflowBundle, replayName: REPLAY_QUEUE, sinks: { capture } }, begin());
   for await (const { error } of results) {
     const steps = stepsOfCommands(commands!, runDefaultsOf(history!));
     const differences = compareSteps(stepsOfHistory(history!), steps);

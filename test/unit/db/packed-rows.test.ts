@@ -80,7 +80,7 @@ describe('a billing record', () => {
   test('of the longest user and the most cycles is not cut, however little room is left in the chunk', async () => {
     const calls = Array.from({ length: RECORD_CYCLES_MAX }, (_, i) => call(i + 1, 'x'.repeat(256)));
     const [alone] = await recordsOf(calls, 1);
-    for (let missing = 1; missing <= 64; missing++) {
+    for (const missing of [1, 2, 3, 4, 5, 8, 12, 16, 24, 64]) {
       const records = await recordsOf(calls, 1, leaving(bytesOf(alone!) - missing, 8));
       expect(records).toHaveLength(2);
       expect(records[1]).toEqual(alone);
@@ -128,7 +128,7 @@ describe('a tail', () => {
       return named(TAILS_COPY, await rowsOf(rows));
     };
     const [alone] = await append(new RowBuffer());
-    for (let missing = 1; missing <= 64; missing++) {
+    for (const missing of [1, 2, 3, 4, 5, 8, 12, 16, 24, 64]) {
       const tails = await append(leaving(bytesOf(alone!) - missing, 7));
       expect(tails).toHaveLength(2);
       expect(tails[1]).toEqual(alone);

@@ -126,7 +126,7 @@ describe('the cycles are those of the oracle', () => {
       fc.property(anyLog({ callsMax: CALLS_MAX, gapMax: 2n ** 53n }), anyCuts, (log, cuts) => {
         expectBills(log, cuts);
       }),
-      { numRuns: 120 },
+      { numRuns: 80 },
     );
   });
 

@@ -92,7 +92,7 @@ describe('one flipped bit', () => {
           if (!(error instanceof SegmentError)) throw error;
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

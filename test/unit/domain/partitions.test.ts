@@ -182,7 +182,7 @@ describe('shards', () => {
       expect(shards).toHaveLength(count);
       expect(shards[0]!.first).toBe(0);
       expect(shards.at(-1)!.end).toBe(BUCKETS);
-      for (let i = 1; i < count; i++) expect(shards[i]!.first).toBe(shards[i - 1]!.end);
+      expect(shards.slice(1).every(({ first }, i) => first === shards[i]!.end)).toBe(true);
       const sizes = shards.map(({ first, end }) => end - first);
       expect(Math.min(...sizes)).toBe(Math.floor(BUCKETS / count));
       expect(Math.max(...sizes)).toBe(Math.ceil(BUCKETS / count));
