@@ -8,5 +8,5 @@ const count = (what) => Number(summary.match(new RegExp(`(\\d+) ${what}`))?.[1] 
 const passed = count('passed');
 const failed = count('failed');
 const skipped = count('skipped') + count('todo');
-console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
 process.exitCode = passed > 0 && failed === 0 ? 0 : 1;

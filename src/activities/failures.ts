@@ -32,10 +32,12 @@ export class ProofError extends Error {
 /** What an activity throws instead of `error`. */
 export function toFailure(error: unknown): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
-  const { name, message, code } = error as { name: string; message: string; code?: string };
-  const cause = error as Error;
+  const cause = error as Error & { code?: string; errors?: Error[] };
+  // A connection refused on each of a host's addresses has no message of its own.
+  const { name, code } = cause;
+  const message = cause.message || cause.errors?.[0]?.message || code || name;
   if (name in FINAL_ERRORS) return ApplicationFailure.create({ message, type: name, nonRetryable: true, cause });
-  const sqlstate = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  const sqlstate = typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
   if (sqlstate === undefined) return ApplicationFailure.create({ message, type: name, cause });
   const reason = FINAL_SQLSTATES[sqlstate] ?? FINAL_SQLSTATES[sqlstate.slice(0, 2)];
   return ApplicationFailure.create({

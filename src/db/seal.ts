@@ -95,7 +95,9 @@ export async function listWriters(db: Queryable): Promise<Writer[]> {
        and lock.mode = 'RowExclusiveLock'
        and lock.granted
        and lock.database = (select oid from pg_database where datname = current_database())
-       and lock.relation in (select relid from pg_partition_tree('public.api_logs'))
+       -- The tree of a table without partitions is empty: it does not even hold the table itself.
+       and (lock.relation = 'public.api_logs'::regclass
+            or lock.relation in (select relid from pg_partition_tree('public.api_logs')))
        and lock.pid is distinct from pg_backend_pid()
      group by lock.virtualtransaction
      order by "startedAt"`);

@@ -190,12 +190,18 @@ export class BucketSlice {
   }
 
   bytes(firstBucket: number, endBucket: number): number {
-    return this.start(endBucket) - this.start(firstBucket);
+    const bytes = this.start(endBucket) - this.start(firstBucket);
+    if (bytes < 0) throw new SegmentError(`${this.#place()}: its bucket index does not ascend`);
+    return bytes;
+  }
+
+  #place(): string {
+    return `segment of partition ${this.partition}, spill ${this.spill}`;
   }
 
   /** Opens the data of a range of buckets, as read; throws SegmentError if it is not what map wrote. */
   open(firstBucket: number, endBucket: number, data: Buffer): SegmentCursor {
-    const place = `segment of partition ${this.partition}, spill ${this.spill}`;
+    const place = this.#place();
     if (data.length !== this.bytes(firstBucket, endBucket)) {
       throw new SegmentError(`${place}: ${data.length} bytes where ${this.bytes(firstBucket, endBucket)} were written`);
     }

@@ -8,6 +8,7 @@ import {
   ActivityCancellationType,
   ApplicationFailure,
   CancellationScope,
+  CancelledFailure,
   isCancellation,
   proxyActivities,
   setHandler,
@@ -65,6 +66,8 @@ export async function billingRun(input: BillingRunInput = {}): Promise<BillingRu
     const plan = await planRun.executeWithOptions({ summary: 'open the run, seal its end, cut the work' }, [
       { billing: input, firstExecutionRunId },
     ]);
+    // A plan that ended in spite of a cancellation; without work to do nothing else would notice it before publishing.
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
     if (plan.status === 'skipped') {
       progress.skipped(plan.message);
       return plan;

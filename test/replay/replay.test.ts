@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type History, historiesDir, readHistories, SHAPES, shapeOf } from './histories.js';
+import { ALL, type History, historiesDir, readHistories, shapeOf } from './histories.js';
 import { bundleForReplay, faultsOf, type Replay, replayAll } from './replay.js';
 import { compareSteps, type Step, stepsOfHistory } from './steps.js';
 
-const names = Object.keys(SHAPES);
+const names = Object.keys(ALL);
 const scheduledIn = (history: History) =>
   history.events.filter(({ eventType }) => eventType === 'EVENT_TYPE_ACTIVITY_TASK_SCHEDULED');
 
@@ -49,7 +49,7 @@ describe('the workflow of today replays', () => {
 
 describe('the saved histories', () => {
   test.each(names)('%s shows what its name says', (name) => {
-    expect(shapeOf(histories.get(name)!)).toEqual(SHAPES[name]);
+    expect(shapeOf(histories.get(name)!)).toEqual(ALL[name]);
   });
 
   test('that are missing are an error, as none at all is', () => {

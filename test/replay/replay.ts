@@ -61,41 +61,29 @@ function installQuietRuntime(): void {
   quiet = true;
 }
 
-/** Replays all, each under its name, which is the workflow id that it was recorded under. */
+/** Replays all, one after the other, each under its name, which is the workflow id that it was recorded under. */
 export async function replayAll(
   workflowBundle: WorkflowBundleWithSourceMap,
   histories: ReadonlyMap<string, History>,
 ): Promise<Map<string, Replay>> {
-  const replays = new Map<string, Replay>();
-  const replayed = replayInOrder(workflowBundle, histories);
-  for (const name of histories.keys()) replays.set(name, (await replayed.next()).value!);
-  await replayed.return(undefined);
-  return replays;
-}
-
-/** Replays one after the other, on one worker. */
-export async function* replayInOrder(
-  workflowBundle: WorkflowBundleWithSourceMap,
-  histories: Iterable<readonly [name: string, history: History]>,
-): AsyncGenerator<Replay, undefined> {
   installQuietRuntime();
-  let history: History;
-  let commands: Command[];
-  function* begin() {
-    for (const [workflowId, next] of histories) {
-      history = next;
-      commands = [];
-      yield { workflowId, history };
-    }
+  const captured = new Map<string, Command[]>([...histories.keys()].map((name) => [name, []]));
+  const keep = ({ workflowId }: WorkflowInfo, commands: Command[]) => void captured.get(workflowId)!.push(...commands);
+  const results = Worker.runReplayHistories(
+    {
+      workflowBundle,
+      replayName: REPLAY_QUEUE,
+      sinks: { capture: { commands: { callDuringReplay: true, fn: keep } } },
+    },
+    [...histories].map(([workflowId, history]) => ({ workflowId, history })),
+  );
+  const replays = new Map<string, Replay>();
+  for await (const { workflowId, error } of results) {
+    const history = histories.get(workflowId)!;
+    const commands = captured.get(workflowId)!;
+    const steps = stepsOfCommands(commands, runDefaultsOf(history));
+    const differences = compareSteps(stepsOfHistory(history), steps);
+    replays.set(workflowId, { refusal: error?.message, differences, commands, steps });
   }
-  const capture = {
-    commands: { callDuringReplay: true, fn: (_: WorkflowInfo, given: Command[]) => void commands.push(...given) },
-  };
-  const results = Worker.runReplayHistories({ workflowBundle, replayName: REPLAY_QUEUE, sinks: { capture } }, begin());
-  for await (const { error } of results) {
-    const steps = stepsOfCommands(commands!, runDefaultsOf(history!));
-    const differences = compareSteps(stepsOfHistory(history!), steps);
-    yield { refusal: error?.message, differences, commands: commands!, steps };
-  }
-  return undefined;
+  return replays;
 }

@@ -1,5 +1,5 @@
 /** Brings recorded histories into the repository: without the names and paths of the machine they were recorded on. */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { historyToJSON, type History as RecordedHistory } from '@temporalio/common/lib/proto-utils.js';
@@ -35,10 +35,9 @@ function base64(text: string): string {
   return Buffer.from(text).toString('base64');
 }
 
-/** Replaces the saved histories by these, one event a line: a second recording of the same shows as few changes. */
+/** Saves histories over those of their names, one event a line: a second recording of the same shows as few changes. */
 export function saveHistories(histories: ReadonlyMap<string, History>): void {
   mkdirSync(historiesDir, { recursive: true });
-  for (const file of readdirSync(historiesDir)) rmSync(join(historiesDir, file));
   for (const [name, { events }] of histories) {
     const lines = events.map((event) => JSON.stringify(event)).join(',\n');
     writeFileSync(join(historiesDir, `${name}.json`), `{"events":[\n${lines}\n]}\n`);

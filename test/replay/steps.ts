@@ -51,6 +51,8 @@ const NOT_COMMANDED = new Set(
     'ACTIVITY_TASK_FAILED',
     'ACTIVITY_TASK_TIMED_OUT',
     'ACTIVITY_TASK_CANCELED',
+    // By the SDK, beside a marker of `patched`.
+    'UPSERT_WORKFLOW_SEARCH_ATTRIBUTES',
   ].map((type) => `EVENT_TYPE_${type}`),
 );
 
@@ -90,6 +92,8 @@ function stepOfEvent(event: HistoryEvent, activities: ReadonlyMap<string, string
       return { what: `cancel ${activities.get(all.scheduledEventId)}`, particulars: {} };
     case 'WORKFLOW_PROPERTIES_MODIFIED':
       return { what: 'memo', particulars: fields(all.upsertedMemo?.fields) };
+    case 'MARKER_RECORDED':
+      return { what: `marker ${all.markerName}`, particulars: fieldsOfMany(all.details) };
     case 'WORKFLOW_EXECUTION_COMPLETED':
       return { what: 'end: completed', particulars: { result: values(all.result?.payloads)[0] } };
     case 'WORKFLOW_EXECUTION_FAILED':
@@ -154,6 +158,10 @@ function stepOfCommand(command: Command, activities: ReadonlyMap<number, string>
   if (command.modifyWorkflowProperties) {
     return { what: 'memo', particulars: fields(command.modifyWorkflowProperties.upsertedMemo?.fields) };
   }
+  if (command.setPatchMarker) {
+    const { patchId: id, deprecated } = command.setPatchMarker;
+    return { what: 'marker core_patch', particulars: { 'patch-data': [{ id, deprecated }] } };
+  }
   if (command.completeWorkflowExecution) {
     return { what: 'end: completed', particulars: { result: value(command.completeWorkflowExecution.result) } };
   }
@@ -215,6 +223,10 @@ function values(payloads: readonly Payload[] | null | undefined): unknown[] {
 
 function fields(payloads: Record<string, Payload> | null | undefined): Record<string, unknown> {
   return Object.fromEntries(Object.entries(payloads ?? {}).map(([name, payload]) => [name, value(payload)]));
+}
+
+function fieldsOfMany(payloads: Record<string, { payloads?: Payload[] }>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(payloads).map(([name, many]) => [name, values(many.payloads)]));
 }
 
 function value(payload: Payload | JsonPayload | null | undefined): unknown {

@@ -177,13 +177,6 @@ export const VARIANTS: Variant[] = [
     says: 'memo: meterfoldRun was ',
   },
   {
-    name: 'a cancelled run that does not wait for the end of its plan',
-    edit: replace('ActivityCancellationType.WAIT_CANCELLATION_COMPLETED', 'ActivityCancellationType.TRY_CANCEL'),
-    fails: only('cancelled-in-plan'),
-    byReplayer: true,
-    says: 'nondeterminism error',
-  },
-  {
     name: 'a cancelled run that waits for the end of its maps and reduces',
     edit: replace('ActivityCancellationType.TRY_CANCEL', 'ActivityCancellationType.WAIT_CANCELLATION_COMPLETED'),
     fails: only('cancelled-in-map', 'cancelled-in-reduce'),

@@ -92,11 +92,3 @@ export async function digestOf(pool: pg.Pool, range: { after: string; to: string
   );
   return BigInt(rows[0]!.digest).toString(16).padStart(16, '0');
 }
-
-/** The largest position that the log's sequence has given out. */
-export async function lastPosition(pool: pg.Pool): Promise<string> {
-  const { rows } = await pool.query<{ position: string }>(
-    'select case when is_called then last_value else last_value - 1 end as position from public.api_logs_id_seq',
-  );
-  return rows[0]!.position;
-}

@@ -11,7 +11,7 @@ export class Sink {
   finished = 0;
 
   async write(chunk: Buffer): Promise<void> {
-    await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
     this.chunks.push(Buffer.from(chunk));
     chunk.fill(0xdd);
   }

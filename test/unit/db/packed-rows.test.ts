@@ -14,6 +14,7 @@ import { halves, mapPartition } from '../domain/pipeline.js';
 import { type Field, int2, int8, int8s, rowsOf, text } from './copy-decoder.js';
 
 const CHUNK_BYTES = 256 * 1024;
+const CALLS_PER_CYCLE = 2;
 
 function columnsOf(sql: string): string[] {
   return /\(([^)]+)\)/
@@ -34,7 +35,7 @@ function named(sql: string, rows: Field[][]): Record<string, Field>[] {
 async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBuffer()) {
   const { spills } = mapPartition(new PartitionMap(calls.length), 0, { first: 1n, last: calls.at(-1)!.id }, calls);
   const cursor = new SegmentCursor(spills[0]!.data, 1n);
-  const fold = new CycleFold(1, (user, batch) => appendRecord(rows, runId, user, batch));
+  const fold = new CycleFold(CALLS_PER_CYCLE, (user, batch) => appendRecord(rows, runId, user, batch));
   fold.beginUser(cursor);
   fold.take(cursor);
   fold.endUser();
@@ -59,9 +60,11 @@ function leaving(bytes: number, columns: number): RowBuffer {
 
 describe('a billing record', () => {
   test('packs the cycles of a user', async () => {
-    const calls = Array.from({ length: RECORD_CYCLES_MAX + 2 }, (_, i) => call(i + 1, 'Zoë', 10n ** 15n - BigInt(i)));
+    const calls = Array.from({ length: CALLS_PER_CYCLE * (RECORD_CYCLES_MAX + 2) }, (_, i) =>
+      call(i + 1, 'Zoë', 10n ** 15n - BigInt(i)),
+    );
     const records = await recordsOf(calls, 2 ** 40);
-    const cycles = billNaively(calls, 1).cycles;
+    const cycles = billNaively(calls, CALLS_PER_CYCLE).cycles;
     const packed = [cycles.slice(0, RECORD_CYCLES_MAX), cycles.slice(RECORD_CYCLES_MAX)];
     expect(records).toHaveLength(2);
     for (const [i, record] of records.entries()) {
@@ -78,7 +81,7 @@ describe('a billing record', () => {
   });
 
   test('of the longest user and the most cycles is not cut, however little room is left in the chunk', async () => {
-    const calls = Array.from({ length: RECORD_CYCLES_MAX }, (_, i) => call(i + 1, 'x'.repeat(256)));
+    const calls = Array.from({ length: CALLS_PER_CYCLE * RECORD_CYCLES_MAX }, (_, i) => call(i + 1, 'x'.repeat(256)));
     const [alone] = await recordsOf(calls, 1);
     for (const missing of [1, 2, 3, 4, 5, 8, 12, 16, 24, 64]) {
       const records = await recordsOf(calls, 1, leaving(bytesOf(alone!) - missing, 8));

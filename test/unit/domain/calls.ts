@@ -2,6 +2,13 @@
 import fc from 'fast-check';
 import type { Call } from './oracle.js';
 
+/**
+ * For properties that bill whole logs: a failing one stops shrinking in time to print its seed, before the test itself is
+ * stopped without a word of it.
+ */
+export const HEAVY_MS = 60_000;
+export const heavy = { interruptAfterTimeLimit: HEAVY_MS / 3 };
+
 export const USAGE_MAX = 10n ** 15n;
 /** 1970-01-01 and the last microsecond of 2099, in microseconds since 2000. */
 export const CALLED_AT_MIN = BigInt(Date.UTC(1970) - Date.UTC(2000)) * 1000n;

@@ -8,7 +8,7 @@ import { PartitionMap } from '../../../src/domain/map.js';
 import { cutPartitions, cutShards, type Positions } from '../../../src/domain/partitions.js';
 import { type OpenCalls, proveRun } from '../../../src/domain/proof.js';
 import { type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
-import { anyLog, call } from './calls.js';
+import { anyLog, call, HEAVY_MS, heavy } from './calls.js';
 import { billNaively, type Call, type Cycle, digestNaively, sumOfUsage } from './oracle.js';
 import { billsOf, mapPartition, type Reduced, reduceShard } from './pipeline.js';
 
@@ -121,16 +121,16 @@ function inTurn(calls: number, users: readonly string[]): Call[] {
 }
 
 describe('the cycles are those of the oracle', () => {
-  test('for any log and any cuts', { timeout: 60_000 }, () => {
+  test('for any log and any cuts', { timeout: HEAVY_MS }, () => {
     fc.assert(
       fc.property(anyLog({ callsMax: CALLS_MAX, gapMax: 2n ** 53n }), anyCuts, (log, cuts) => {
         expectBills(log, cuts);
       }),
-      { numRuns: 80 },
+      { ...heavy, numRuns: 80 },
     );
   });
 
-  test('for users that come again in every one of many runs', { timeout: 60_000 }, () => {
+  test('for users that come again in every one of many runs', { timeout: HEAVY_MS }, () => {
     const everyFewCalls = Array.from({ length: 30 }, (_, i) => 3 * i);
     for (const callsPerCycle of [1, 2, 5, 1000]) {
       expectBills(inTurn(90, ['alice', 'bob', 'carol', 'dave']), {

@@ -5,7 +5,7 @@ import { PartitionMap } from '../../../src/domain/map.js';
 import { proveRun } from '../../../src/domain/proof.js';
 import { CycleFold } from '../../../src/domain/reduce.js';
 import { BUCKETS, BucketSlice, INDEX_ENTRY_BYTES, SegmentCursor, SegmentError } from '../../../src/domain/segment.js';
-import { anyLog, call } from './calls.js';
+import { anyLog, call, HEAVY_MS, heavy } from './calls.js';
 import { type Call, sumOfUsage } from './oracle.js';
 import { billsOf, mapPartition, reduceShard, type StoredSpill } from './pipeline.js';
 
@@ -57,7 +57,7 @@ describe('one flipped bit', () => {
     }
   });
 
-  test('in the start or the checksum of a bucket with calls is refused', { timeout: 60_000 }, () => {
+  test('in the start or the checksum of a bucket with calls is refused', { timeout: HEAVY_MS }, () => {
     const spill = mapped(log, 1000).spills[0]!;
     const buckets = filledBuckets(spill);
     expect(buckets).toHaveLength(7);
@@ -70,7 +70,7 @@ describe('one flipped bit', () => {
     }
   });
 
-  test('anywhere in what a run has stored is never billed', { timeout: 60_000 }, () => {
+  test('anywhere in what a run has stored is never billed', { timeout: HEAVY_MS }, () => {
     const anyPass = fc.constantFrom(1, 100, 2 ** 30);
     fc.assert(
       fc.property(someLog, fc.boolean(), somePlace, someBit, anyPass, (calls, inIndex, place, bit, bytesMax) => {
@@ -92,7 +92,7 @@ describe('one flipped bit', () => {
           if (!(error instanceof SegmentError)) throw error;
         }
       }),
-      { numRuns: 150 },
+      { ...heavy, numRuns: 150 },
     );
   });
 });

@@ -3,12 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CallOrderError, PartitionMap, SPILL_CALLS_MAX } from '../../../src/domain/map.js';
 import { BUCKETS, BucketSlice, CALL_BYTES_MAX, SegmentCursor, SegmentError } from '../../../src/domain/segment.js';
-import { anyLog, CALLED_AT_MAX, CALLED_AT_MIN, call, USAGE_MAX, userOf } from './calls.js';
+import { anyLog, CALLED_AT_MAX, CALLED_AT_MIN, call, HEAVY_MS, heavy, USAGE_MAX, userOf } from './calls.js';
 import { billNaively, type Call, digestNaively, hashBytes, sumOfUsage } from './oracle.js';
 import { billsOf, feed, mapPartition, nameOf, reduceShard, type StoredSpill } from './pipeline.js';
 
-/** Generous: a failing property shrinks for a while, and the machine may be busy. */
-const PROPERTY_MS = 60_000;
 const ALL = { first: 0, end: BUCKETS };
 const NOTHING = new Map();
 
@@ -49,14 +47,14 @@ function expectRoundTrip(log: readonly Call[], callsMax: number, callsPerCycle: 
 }
 
 describe('through map, segments and reduce', () => {
-  test('any calls become the cycles, open cycles, sums and digest of the oracle', { timeout: PROPERTY_MS }, () => {
+  test('any calls become the cycles, open cycles, sums and digest of the oracle', { timeout: HEAVY_MS }, () => {
     const anyCalls = anyLog({ callsMax: 120 }).filter((log) => log.length > 0);
     const anySpill = fc.constantFrom(2, 7, 30, 1000);
     fc.assert(
       fc.property(anyCalls, anySpill, fc.constantFrom(1, 2, 5, 1000), (log, callsMax, callsPerCycle) => {
         expectRoundTrip(log, callsMax, callsPerCycle);
       }),
-      { numRuns: 60 },
+      { ...heavy, numRuns: 60 },
     );
   });
 
