@@ -37,7 +37,9 @@ interface WorkerFlags {
 async function work({ role, stopWithStdin }: WorkerFlags): Promise<void> {
   await withContext(async (context) => {
     await context.database();
-    await context.temporal();
+    const { workflowService } = await context.temporal();
+    // The SDK's worker would look for a namespace that is not there for ever, and say nothing.
+    await workflowService.describeNamespace({ namespace: context.config.temporal.namespace });
     const [{ runWorker }, { createLogger }] = await Promise.all([import('../workers/worker.js'), import('../log.js')]);
     const log = createLogger(context.config.logLevel);
     const stopping = new AbortController();

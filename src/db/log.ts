@@ -63,7 +63,7 @@ export async function* readPartition(
 }
 
 /** One row: id as int32 length 8 and int64; user_id as int32 length and bytes; usage and called_at as id. */
-function takeCall(view: DataView, at: number, map: PartitionMap): void {
+export function takeCall(view: DataView, at: number, map: PartitionMap): void {
   const idHi = view.getInt32(at + 4);
   const idLo = view.getInt32(at + 8);
   const userLength = view.getInt32(at + 12);

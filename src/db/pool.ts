@@ -14,6 +14,7 @@ export type Queryable = Pick<pg.Pool, 'query'>;
 export interface PoolOptions {
   applicationName: string;
   connectionsMax: number;
+  keepsConnections?: boolean;
 }
 
 const SESSION_OPTIONS = '-c timezone=UTC -c datestyle=ISO';
@@ -30,7 +31,8 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
     application_name: options.applicationName,
     max: options.connectionsMax,
     connectionTimeoutMillis: 10_000,
-    idleTimeoutMillis: 30_000,
+    // A worker's connections stay open: opening one costs as much as a small activity.
+    idleTimeoutMillis: options.keepsConnections === true ? 0 : 30_000,
     keepAlive: true,
   };
   if (config.ssl === undefined || config.ssl === false) config.stream = createReadSocket;

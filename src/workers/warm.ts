@@ -3,6 +3,9 @@
  * calls is most of the run. A few generated partitions go through map and reduce; nothing leaves the process.
  */
 
+import { copyOut } from '../db/copy-out.js';
+import { takeCall } from '../db/log.js';
+import type { Pool } from '../db/pool.js';
 import { appendRecord } from '../db/records.js';
 import { RowBuffer } from '../db/row-buffer.js';
 import { PartitionMap } from '../domain/map.js';
@@ -13,6 +16,24 @@ const ROUNDS = 6;
 const CALLS = 20_000;
 const USERS = 500;
 const MICROS_BETWEEN_CALLS = 25_000;
+
+/**
+ * Warms the way from the database: as many connections as there are slots are opened, and each reads made-up rows, as map reads
+ * the log. Nothing is written.
+ */
+export async function warmConnections(pool: Pool, slots: number): Promise<void> {
+  const sql = `
+    copy (select n::bigint, 'user-' || n % ${USERS}, n::bigint, timestamptz '2026-01-01' + n * interval '25 ms'
+            from generate_series(1, ${CALLS}) as n)
+      to stdout (format binary)`;
+  const clients = await Promise.all(Array.from({ length: slots }, () => pool.connect()));
+  for (const client of clients) {
+    const map = new PartitionMap(CALLS);
+    map.reset(1n);
+    await copyOut(client, sql, 4, (view, at) => takeCall(view, at, map));
+    client.release();
+  }
+}
 
 export function warmKernels(callsPerCycle: number): void {
   const map = new PartitionMap(CALLS);

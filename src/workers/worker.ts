@@ -11,7 +11,7 @@ import { type Config, TASK_QUEUE } from '../config.js';
 import { openPool } from '../db/pool.js';
 import type { Logger } from '../log.js';
 import { bundlePath } from './bundle.js';
-import { warmKernels } from './warm.js';
+import { warmConnections, warmKernels } from './warm.js';
 
 export type WorkerRole = 'workflow' | 'activity' | 'all';
 
@@ -37,9 +37,12 @@ export async function runWorker({ config, role, log, onRunning, signal }: Worker
   const pool = await openPool(config.databaseUrl, {
     applicationName: `meterfold worker ${WORKER_NAME}`,
     connectionsMax: config.worker.slots + SHARED_CONNECTIONS,
+    keepsConnections: true,
   });
-  const connection = await NativeConnection.connect(config.temporal.connection);
+  let connection: NativeConnection | undefined;
   try {
+    if (role !== 'workflow') await warmConnections(pool, config.worker.slots);
+    connection = await NativeConnection.connect(config.temporal.connection);
     const { address, namespace } = config.temporal;
     const dependencies = { pool, settings: config.worker, terms: config.terms, temporal: { address, namespace }, log };
     const worker = await Worker.create({
@@ -66,7 +69,7 @@ export async function runWorker({ config, role, log, onRunning, signal }: Worker
     await running;
     log.info('worker stopped');
   } finally {
-    await connection.close();
+    await connection?.close();
     await pool.end();
   }
 }

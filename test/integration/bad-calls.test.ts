@@ -18,7 +18,7 @@ beforeAll(async () => {
     end $$;
     alter table public.api_logs alter column user_id drop not null, alter column usage drop not null,
                                 alter column called_at drop not null`);
-  await startWorker(stack);
+  await startWorker(stack, { env: { WORKER_SLOTS: '2' } });
 });
 afterAll(() => stack.close());
 beforeEach(() => reset(stack));
@@ -52,10 +52,23 @@ test('a bad call fails the run while other partitions are under way; mended, eve
   await hold.waiting({ query: 'delete from' });
   await hold.release();
   expect(await failureOf(run)).toMatchObject({ type: 'BadCallError' });
-  expect(await rowsOfRun(stack, '1')).toEqual({});
+  expect(await rowsOfRun(stack, (await runRows(stack))[0]!.runId)).toEqual({});
 
   await stack.pool.query('update public.api_logs set usage = 1 where id = 700');
   await expectExact(stack, await bill(stack));
+});
+
+test('a bad call fails the run without waiting for the partitions that no worker has begun', async () => {
+  await logs.uniform(stack.pool, { calls: 1003 });
+  await stack.pool.query('update public.api_logs set usage = -1 where id = 200');
+  const hold = await holdMap(stack);
+  const run = await startRun(stack, [{ partitions: 8 }]);
+  await hold.waiting({ query: 'delete from' });
+  await hold.release();
+  expect(await failureOf(run)).toMatchObject({ type: 'BadCallError' });
+  const [row] = await runRows(stack);
+  expect(row).toMatchObject({ state: 'discarded' });
+  expect(await rowsOfRun(stack, row!.runId)).toEqual({});
 });
 
 test('`meterfold run` says which call it was, and exits with 1', async () => {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { holdMap, holdReduce } from '../support/holds.js';
+import { eventually } from '../support/eventually.js';
+import { hold, holdMap, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill, expectExact, published, type RunHandle, reset, rowsOfRun, runRows, startRun } from '../support/runs.js';
@@ -26,13 +27,13 @@ const holds = [
 
 describe.each(holds)('while $stage', ({ holdStage }) => {
   test('a terminated run is taken over by the next one, which says so and bills everything', async () => {
-    const hold = await holdStage(stack);
+    const held = await holdStage(stack);
     const first = await startRun(stack);
-    await hold.waiting();
+    await held.waiting();
     await first.terminate('as an operator does');
     const second = await startRun(stack);
-    await hold.waiting({ query: 'delete from' });
-    await hold.release();
+    await held.waiting({ query: 'delete from' });
+    await held.release();
     const result = published(await second.result());
     await expectExact(stack, result);
     expect(result).toMatchObject({ calls: '1003', range: { after: '0' } });
@@ -47,23 +48,23 @@ describe.each(holds)('while $stage', ({ holdStage }) => {
   });
 
   test('a run cancelled by Temporal leaves no row', async () => {
-    const hold = await holdStage(stack);
+    const held = await holdStage(stack);
     const run = await startRun(stack);
-    await hold.waiting();
+    await held.waiting();
     await run.cancel();
-    await hold.waiting({ query: 'delete from' });
-    await hold.release();
+    await held.waiting({ query: 'delete from' });
+    await held.release();
     await expectCancelled(run);
     await expectExact(stack, await bill(stack));
   });
 
   test('a run cancelled by `meterfold cancel` leaves no row', async () => {
-    const hold = await holdStage(stack);
+    const held = await holdStage(stack);
     const run = await startRun(stack);
-    await hold.waiting();
+    await held.waiting();
     const cancelling = meterfold(stack, ['cancel', '1']);
-    await hold.waiting({ query: 'delete from' });
-    await hold.release();
+    await held.waiting({ query: 'delete from' });
+    await held.release();
     expect(await cancelling).toEqual({
       code: 0,
       stdout: 'Run 1 is cancelled; nothing of it remains.\n',
@@ -75,17 +76,74 @@ describe.each(holds)('while $stage', ({ holdStage }) => {
   });
 
   test('a run whose workflow is reset goes on as the same run', async () => {
-    const hold = await holdStage(stack);
+    const held = await holdStage(stack);
     const run = await startRun(stack);
-    const [before] = await hold.waiting();
+    const [before] = await held.waiting();
     await resetToStart(run);
     // The new execution's attempt ends the old one's session, and waits in its place.
-    await hold.waiting({ notPid: before!.pid });
-    await hold.release();
+    await held.waiting({ notPid: before!.pid });
+    await held.release();
     const result = published(await stack.temporal.workflow.getHandle(run.workflowId).result());
     await expectExact(stack, result);
     expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
   });
+});
+
+describe('while waiting for writers of the log', () => {
+  /** Somebody writes for a long time; a run that begins now waits for that before it has a plan. */
+  async function startRunBesideWriter() {
+    const writer = await hold(
+      stack,
+      `insert into public.api_logs (user_id, usage, called_at) values ('user-1', 7, now())`,
+    );
+    const run = await startRun(stack);
+    await eventually('the run has read the sequence', async () => {
+      const { rows } = await stack.pool.query(`select from meterfold.runs where seal_position = 1004`);
+      return rows.length === 1;
+    });
+    return { writer, run };
+  }
+
+  test('a cancelled run leaves no row', async () => {
+    const { writer, run } = await startRunBesideWriter();
+    await run.cancel();
+    await expectCancelled(run);
+    await writer.release();
+    await expectExact(stack, await bill(stack));
+  });
+
+  test('a terminated run is taken over by the next one', async () => {
+    const { writer, run } = await startRunBesideWriter();
+    await run.terminate();
+    await writer.release();
+    const result = await bill(stack);
+    await expectExact(stack, result);
+    expect(await runRows(stack)).toMatchObject([{ state: 'discarded', sealedEnd: null }, { state: 'published' }]);
+  });
+});
+
+test('a run that turns out to be published while it is taken over stays, and the next one bills what came since', async () => {
+  const first = await startRun(stack, [{ partitions: 0 }]);
+  await failureOf(first);
+  await stack.pool.query(
+    `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
+                                 watermark, calls_per_cycle, price_per_unit, currency)
+     values ($1, $2, $3, $4, 0, 5, 0.0004, 'USD')`,
+    [stack.temporalAddress, stack.namespace, first.workflowId, first.firstExecutionRunId],
+  );
+  const publisher = await hold(stack, `select from meterfold.runs where state = 'active' for update`);
+  const second = await startRun(stack);
+  await publisher.waiting({ query: 'for update' });
+  await publisher.commit(
+    `update meterfold.runs
+        set state = 'published', published_at = now(), sealed_end = 0, proof = '{}', calls = 0, users = 0, cycles = 0,
+            usage = 0, billed_usage = 0, amount = 0,
+            carried_in_calls = 0, carried_in_usage = 0, carried_out_calls = 0, carried_out_usage = 0
+      where state = 'active'`,
+  );
+  const result = published(await second.result());
+  await expectExact(stack, result);
+  expect((await runRows(stack)).map((run) => run.state)).toEqual(['published', 'published']);
 });
 
 test('a reset of a published run bills nothing twice', async () => {

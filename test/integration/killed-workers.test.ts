@@ -104,6 +104,22 @@ test.concurrent('an activity whose worker stops goes on elsewhere once its grace
   expect(result.activities.retried).toBeGreaterThanOrEqual(1);
 });
 
+test.concurrent('an activity whose database connection is ended is tried again', {
+  timeout: TIMEOUT_MS,
+}, async (context) => {
+  const stack = await stackWithCalls(context);
+  await startWorker(stack, { env });
+  const hold = await holdReduce(stack);
+  const run = await startRun(stack, [input]);
+  const [waiting] = await hold.waiting();
+  await stack.pool.query('select pg_terminate_backend($1)', [waiting!.pid]);
+  await hold.waiting({ notPid: waiting!.pid });
+  await hold.release();
+  const result = published(await run.result());
+  await expectExact(stack, result);
+  expect(result.activities.retried).toBeGreaterThanOrEqual(1);
+});
+
 async function holderOf(hold: Hold, workers: WorkerProcess[]): Promise<WorkerProcess> {
   const [waiting] = await hold.waiting();
   const holder = workers.find(({ name }) => waiting!.application.endsWith(name));

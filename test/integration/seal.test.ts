@@ -60,6 +60,7 @@ describe('a call that is still to commit, with later ones committed', () => {
     ]);
     await expectExact(stack, held);
     const status = await meterfold(stack, ['status', held.runId]);
+    expect(status).toMatchObject({ code: 0, stderr: '' });
     expect(status.stdout).toContain('Held up by writers that had not committed:');
     expect(status.stdout).toContain(`process ${await pidOf(session)}, role meterfold, application slow importer`);
 

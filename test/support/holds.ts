@@ -25,6 +25,8 @@ export interface Hold {
   /** Waits until a session waits for this lock, and returns all that do. */
   waiting(which?: WaitingFor): Promise<Waiting[]>;
   release(): Promise<void>;
+  /** Runs a last statement in the holding transaction, and commits. */
+  commit(sql: string): Promise<void>;
 }
 
 const held = new WeakMap<Stack, Set<() => Promise<void>>>();
@@ -46,11 +48,11 @@ export async function hold(stack: Stack, sql: string, values: unknown[] = []): P
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const { pid } = rows[0]!;
   let released = false;
-  const release = async () => {
+  const release = async (end = 'rollback') => {
     if (released) return;
     released = true;
     held.get(stack)?.delete(release);
-    await client.query('rollback');
+    await client.query(end);
     client.release();
   };
   if (!held.has(stack)) {
@@ -70,6 +72,10 @@ export async function hold(stack: Stack, sql: string, values: unknown[] = []): P
         );
         return waiting.rows.length > 0 && waiting.rows;
       }),
-    release,
+    release: () => release(),
+    async commit(last) {
+      await client.query(last);
+      await release('commit');
+    },
   };
 }
