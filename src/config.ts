@@ -85,7 +85,7 @@ const environmentSchema = z.object({
   SEAL_WAIT_SECONDS: wholeNumber(0, 3600).default(10),
   LEASE_SECONDS: wholeNumber(5, 86400).default(60),
   SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 3600).default(20),
-  SPILL_CALLS: wholeNumber(1, 2_000_000).default(500_000),
+  SPILL_CALLS: wholeNumber(1, 2_000_000).default(250_000),
   REDUCE_PASS_BYTES: wholeNumber(1, 268_435_456).default(16_777_216),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'must be one of fatal, error, warn, info, debug, trace')

@@ -8,7 +8,7 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { termsSchema } from '../config.js';
 import { estimateCalls, findExtents } from '../db/log.js';
-import { discardRun } from '../db/run-endings.js';
+import { AlreadyPublishedError, discardRun } from '../db/run-endings.js';
 import { type ActiveRun, type Owner, openRun, readActiveRun, renewLease } from '../db/runs.js';
 import { sealRun } from '../db/seal.js';
 import { readPlan, storePlan } from '../db/tasks.js';
@@ -90,7 +90,10 @@ export function createPlan(dependencies: ActivityDependencies) {
         active.runId,
         `taken over by ${owner.workflowId}: ${reason}`,
         Context.current().cancellationSignal,
-      );
+      ).catch((error: Error) => {
+        // Its workflow ended by publishing it, after we had read that it was active.
+        if (!(error instanceof AlreadyPublishedError)) throw error;
+      });
     }
   }
 

@@ -18,6 +18,7 @@ export type WorkerRole = 'workflow' | 'activity' | 'all';
 /** Beside each activity's own connection: lookups, heartbeats and leases. */
 const SHARED_CONNECTIONS = 4;
 const EAGER_RESERVATIONS = 8;
+const WORKFLOWS_CACHED = 20;
 const HEARTBEAT_THROTTLE_MS = 1000;
 
 export interface WorkerOptions {
@@ -56,6 +57,9 @@ export async function runWorker({ config, role, log, onRunning, signal }: Worker
       maxEagerActivityReservationsPerWorkflowTask: EAGER_RESERVATIONS,
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+      // One run is active at a time: a second thread would hold a second copy of the bundle, for nothing.
+      workflowThreadPoolSize: 1,
+      maxCachedWorkflows: WORKFLOWS_CACHED,
       shutdownGraceTime: config.worker.graceMs,
     });
     const stop = () => {

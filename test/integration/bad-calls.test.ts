@@ -58,19 +58,6 @@ test('a bad call fails the run while other partitions are under way; mended, eve
   await expectExact(stack, await bill(stack));
 });
 
-test('a bad call fails the run without waiting for the partitions that no worker has begun', async () => {
-  await logs.uniform(stack.pool, { calls: 1003 });
-  await stack.pool.query('update public.api_logs set usage = -1 where id = 200');
-  const hold = await holdMap(stack);
-  const run = await startRun(stack, [{ partitions: 8 }]);
-  await hold.waiting({ query: 'delete from' });
-  await hold.release();
-  expect(await failureOf(run)).toMatchObject({ type: 'BadCallError' });
-  const [row] = await runRows(stack);
-  expect(row).toMatchObject({ state: 'discarded' });
-  expect(await rowsOfRun(stack, row!.runId)).toEqual({});
-});
-
 test('`meterfold run` says which call it was, and exits with 1', async () => {
   await logs.uniform(stack.pool, { calls: 12 });
   await stack.pool.query('update public.api_logs set usage = -1 where id = 9');
