@@ -1,6 +1,6 @@
 /** `meterfold dev` and `meterfold demo`: everything embedded, to try out and to develop against. */
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Stack } from '../dev/stack.js';
 import { durationMs, wholeNumber } from './arguments.js';
 import { facts, writeLine } from './output.js';
@@ -48,11 +48,10 @@ Examples:
     .description('run PostgreSQL, Temporal with its UI, a schedule and workers until Ctrl-C')
     .option('--state-dir <dir>', 'where PostgreSQL and Temporal keep their data', '.meterfold')
     .option('--workers <n>', 'worker processes', wholeNumber(1, 64), WORKERS)
-    .option(
-      '--every <time>',
-      'bill each 30s, 5m, 1h, …; a schedule that is set already stays',
-      durationMs(1000, 86_400_000),
-      300_000,
+    .addOption(
+      new Option('--every <time>', 'bill each 30s, 5m, 1h, …; a schedule that is set already stays')
+        .argParser(durationMs(1000, 86_400_000))
+        .default(300_000, '5m'),
     )
     .option('--no-schedule', 'set no schedule')
     .option('--postgres-port <port>', 'default: 54329 if free', port)
