@@ -1,9 +1,30 @@
 /** Builds dist/: compiles src, brings the migrations along, and bundles the workflows ahead of time. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 
-rmSync('dist', { recursive: true, force: true });
-execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { stdio: 'inherit' });
-cpSync('src/db/migrations', 'dist/db/migrations', { recursive: true });
-const { buildBundle } = await import('../dist/workers/bundle.js');
-await buildBundle();
+// npm may call this again while workers are running from dist.
+if (!isUpToDate()) {
+  rmSync('dist', { recursive: true, force: true });
+  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { stdio: 'inherit' });
+  cpSync('src/db/migrations', 'dist/db/migrations', { recursive: true });
+  const { buildBundle } = await import('../dist/workers/bundle.js');
+  await buildBundle();
+}
+
+// Without the link, the first `npx meterfold` would pack and install the checkout into npm's cache, which takes ten seconds.
+if (existsSync('node_modules/.bin') && process.platform !== 'win32') {
+  rmSync('node_modules/.bin/meterfold', { force: true });
+  symlinkSync('../../bin/meterfold.js', 'node_modules/.bin/meterfold');
+}
+
+/** The bundle comes last, so it is complete if it is there; folders are newer than what was removed from them. */
+function isUpToDate() {
+  const bundle = 'dist/workflow-bundle.js';
+  if (!existsSync(bundle)) return false;
+  const folders = ['src', 'scripts'].flatMap((folder) => [
+    folder,
+    ...readdirSync(folder, { recursive: true }).map((name) => `${folder}/${name}`),
+  ]);
+  const sources = [...folders, 'package.json', 'package-lock.json', 'tsconfig.json'];
+  return sources.every((path) => statSync(path).mtimeMs < statSync(bundle).mtimeMs);
+}
