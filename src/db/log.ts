@@ -13,7 +13,7 @@ export class BadCallError extends Error {
   override name = 'BadCallError';
 }
 
-const USAGE_HI_MAX = Math.floor(1e15 / 4294967296);
+const USAGE_MAX = 1e15;
 // Microseconds since 2000-01-01.
 const CALLED_AT_MIN = (Date.UTC(1970) - Date.UTC(2000)) * 1000;
 const CALLED_AT_END = (Date.UTC(2100) - Date.UTC(2000)) * 1000;
@@ -71,10 +71,10 @@ export function takeCall(view: DataView, at: number, map: PartitionMap): void {
   if (userLength < 1 || userLength > USER_BYTES_MAX) throw badCall(idHi, idLo, 'user_id must have 1 to 256 bytes');
   const usageAt = userStart + userLength;
   const usageHi = view.getInt32(usageAt + 4);
-  if (view.getInt32(usageAt) !== 8 || usageHi < 0 || usageHi > USAGE_HI_MAX) {
+  const usageLo = view.getInt32(usageAt + 8);
+  if (view.getInt32(usageAt) !== 8 || usageHi < 0 || usageHi * 4294967296 + (usageLo >>> 0) > USAGE_MAX) {
     throw badCall(idHi, idLo, 'usage must be a number from 0 to 10^15');
   }
-  const usageLo = view.getInt32(usageAt + 8);
   if (view.getInt32(usageAt + 12) !== 8) throw badCall(idHi, idLo, 'called_at must not be null');
   const calledAt = view.getInt32(usageAt + 16) * 4294967296 + view.getUint32(usageAt + 20);
   if (calledAt < CALLED_AT_MIN || calledAt >= CALLED_AT_END)

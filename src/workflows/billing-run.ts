@@ -62,6 +62,7 @@ export async function billingRun(input: BillingRunInput = {}): Promise<BillingRu
 
   const { firstExecutionRunId } = workflowInfo();
   const statistics = new RunStatistics();
+  const work = new CancellationScope();
   try {
     const plan = await planRun.executeWithOptions({ summary: 'open the run, seal its end, cut the work' }, [
       { billing: input, firstExecutionRunId },
@@ -74,11 +75,13 @@ export async function billingRun(input: BillingRunInput = {}): Promise<BillingRu
     }
     progress.planned(plan);
     statistics.add(plan);
-    const published = await fold(plan, progress, statistics);
+    const published = await work.run(() => fold(plan, progress, statistics));
     progress.published(published, plan.terms.currency);
     return result(plan, published, statistics);
   } catch (error) {
     progress.phase('discarding');
+    // The discard must not queue behind the siblings of an activity that has failed.
+    work.cancel();
     const reason = reasonOf(error);
     const answer = await CancellationScope.nonCancellable(() =>
       discardRun.executeWithOptions({ summary: `discard: ${reason}`.slice(0, SUMMARY_MAX) }, [

@@ -59,7 +59,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   'cancelled-too-late': { ends: 'COMPLETED', activities: whole },
   'failed-by-input': { ends: 'FAILED', activities: {} },
   'failed-in-plan': { ends: 'FAILED', activities: { planRun: 1, discardRun: 1 } },
-  'failed-in-map': { ends: 'FAILED', activities: untilMap },
+  'failed-in-map': { ends: 'FAILED', activities: untilMap, cancelled: 3 },
   'failed-in-publish': { ends: 'FAILED', activities: { ...whole, discardRun: 1 } },
   'failed-after-publish': { ends: 'FAILED', activities: { ...whole, discardRun: 1 } },
   retried: { ends: 'COMPLETED', activities: whole, triedAgain: 4 },

@@ -107,7 +107,7 @@ test('a run that is cancelled while its plan is stored', async () => {
 test('a run that is cancelled in map, and one beside it', async () => {
   const held = await hold(stack, 'segments');
   const run = await start('cancelled-in-map');
-  await held.waitFor('insert', 4);
+  await held.waitFor('copy', 4);
   await finish(await start('skipped'));
   await run.cancel();
   await held.waitFor('delete', 1);
@@ -194,11 +194,11 @@ test('a run whose worker is killed in map, and that another one goes on with', a
   await addCalls(5);
   const held = await hold(stack, 'segments');
   const run = await start('retried');
-  await held.waitFor('insert', 4);
+  await held.waitFor('copy', 4);
   worker.kill('SIGKILL');
   worker = await startWorker(stack, worker8);
   await pending(run, 4, 2);
-  await held.waitFor('insert', 4);
+  await held.waitFor('copy', 4);
   await held.release();
   await finish(run);
 });
@@ -207,7 +207,7 @@ test('a run that is reset to the moment after its plan', async () => {
   await addCalls(6);
   const held = await hold(stack, 'segments');
   const first = await start('reset');
-  await held.waitFor('insert', 4);
+  await held.waitFor('copy', 4);
   const { events } = anonymous(await first.fetchHistory());
   const completed = events.filter(({ eventType }) => eventType === 'EVENT_TYPE_WORKFLOW_TASK_COMPLETED');
   const { runId } = await stack.temporal.workflowService.resetWorkflowExecution({
@@ -219,7 +219,7 @@ test('a run that is reset to the moment after its plan', async () => {
   });
   const run = stack.temporal.workflow.getHandle('reset', runId);
   await pending(run, 4);
-  await held.waitFor('insert', 4);
+  await held.waitFor('copy', 4);
   await held.release();
   await run.result();
   await record(run);

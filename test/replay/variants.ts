@@ -52,8 +52,8 @@ export const VARIANTS: Variant[] = [
   {
     name: 'one activity more, after publish',
     edit: replace(
-      'const published = await fold(plan, progress, statistics);',
-      'const published = await fold(plan, progress, statistics); await tasks.recount({ runId: plan.runId, number: 0 });',
+      'const published = await work.run(() => fold(plan, progress, statistics));',
+      'const published = await work.run(() => fold(plan, progress, statistics)); await tasks.recount({ runId: plan.runId, number: 0 });',
     ),
     fails: publishes,
     byReplayer: true,
