@@ -33,8 +33,8 @@ interface Migration {
 }
 
 const directory = new URL('./migrations/', import.meta.url);
-/** "meterfold" in ASCII, as one number: the advisory lock's key, the same in every version. */
-const lockKey = '0x6d65746572666f';
+/** The advisory lock's key, the same in every version: "meterfo" in ASCII. In decimals, as PostgreSQL 15 knows no others. */
+const lockKey = '30792323054069359';
 const lockPollMs = 100;
 const lockWaitMs = 600_000;
 

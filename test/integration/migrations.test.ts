@@ -42,7 +42,7 @@ describe('migrating', () => {
 
   test('that waits for another process holds no snapshot, for which an index built there would wait in turn', async () => {
     const other = await pool.connect();
-    await other.query('select pg_advisory_lock(0x6d65746572666f)');
+    await other.query('select pg_advisory_lock(30792323054069359)');
     const { rows } = await other.query<{ now: Date }>('select clock_timestamp() as now');
     let migrated = false;
     const waiting = migrate(pool).then(() => {
