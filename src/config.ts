@@ -9,7 +9,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { z } from 'zod';
 import { DecimalError, parsePrice } from './domain/money.js';
-import type { BillingTerms } from './domain/terms.js';
+import type { BadCalls, BillingTerms } from './domain/terms.js';
 
 /** Wrong use or a wrong setting: shown as it is, exit code 2. */
 export class SettingsError extends Error {
@@ -27,6 +27,10 @@ export interface WorkerSettings {
   graceMs: number;
   /** Calls held in memory by one map activity at a time. */
   spillCalls: number;
+  /** What a run does with calls that break what the log promises, where its input does not say. */
+  badCalls: BadCalls;
+  /** Whether tasks that straggle get a backup attempt, where its input does not say. */
+  backups: boolean;
   /** Bytes of segments held in memory by one reduce activity at a time. */
   passBytes: number;
 }
@@ -85,6 +89,8 @@ const environmentSchema = z.object({
   SEAL_WAIT_SECONDS: wholeNumber(0, 3600).default(10),
   LEASE_SECONDS: wholeNumber(5, 86400).default(60),
   SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 3600).default(20),
+  BAD_CALLS: z.enum(['stop', 'quarantine'], 'must be stop or quarantine').default('stop'),
+  BACKUP_ATTEMPTS: z.enum(['on', 'off'], 'must be on or off').default('on'),
   SPILL_CALLS: wholeNumber(1, 2_000_000).default(250_000),
   REDUCE_PASS_BYTES: wholeNumber(1, 268_435_456).default(16_777_216),
   LOG_LEVEL: z
@@ -123,6 +129,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       sealWaitMs: env.SEAL_WAIT_SECONDS * 1000,
       leaseMs: env.LEASE_SECONDS * 1000,
       graceMs: env.SHUTDOWN_GRACE_SECONDS * 1000,
+      badCalls: env.BAD_CALLS,
+      backups: env.BACKUP_ATTEMPTS === 'on',
       spillCalls: env.SPILL_CALLS,
       passBytes: env.REDUCE_PASS_BYTES,
     },

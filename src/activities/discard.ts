@@ -1,7 +1,9 @@
-/** Discard: gives up the workflow's run, with all it has written. A run that is published meanwhile stays. */
+/** Discard: gives up the workflow's run, with all it has written. A run that is published meanwhile stays, and is answered with. */
 import { Context } from '@temporalio/activity';
+import { readPublished } from '../db/published.js';
 import { AlreadyPublishedError, discardRun as discard } from '../db/run-endings.js';
 import { readRunOf } from '../db/runs.js';
+import type { PublishedFigures } from '../domain/proof.js';
 import { type ActivityDependencies, withHeartbeat } from './task.js';
 
 export interface DiscardInput {
@@ -10,26 +12,28 @@ export interface DiscardInput {
   reason: string;
 }
 
-export type DiscardAnswer = 'discarded' | 'already published' | 'nothing to discard';
+export type DiscardAnswer =
+  | { status: 'discarded' | 'nothing to discard' }
+  | { status: 'already published'; figures: PublishedFigures };
 
 export function createDiscard({ pool, temporal, log }: ActivityDependencies) {
   async function discardRun({ firstExecutionRunId, reason }: DiscardInput): Promise<DiscardAnswer> {
     const { info, cancellationSignal } = Context.current();
     return withHeartbeat(undefined, async () => {
-      const runId = await readRunOf(pool, {
+      const own = await readRunOf(pool, {
         temporalAddress: temporal.address,
         temporalNamespace: temporal.namespace,
         workflowId: info.workflowExecution?.workflowId ?? '',
         firstExecutionRunId,
       });
-      if (runId === undefined) return 'nothing to discard';
+      if (own === undefined) return { status: 'nothing to discard' };
       try {
-        await discard(pool, runId, reason, cancellationSignal);
-        log.warn({ run: String(runId), reason }, 'discarded');
-        return 'discarded';
+        await discard(pool, own.runId, reason, cancellationSignal);
+        log.warn({ run: String(own.runId), reason }, 'discarded');
+        return { status: 'discarded' };
       } catch (error) {
-        if (error instanceof AlreadyPublishedError) return 'already published';
-        throw error;
+        if (!(error instanceof AlreadyPublishedError)) throw error;
+        return { status: 'already published', figures: await readPublished(pool, own.runId) };
       }
     });
   }

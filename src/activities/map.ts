@@ -1,34 +1,49 @@
 /** Map: reads a partition of the log by COPY and stores its calls as segments, in spills of bounded memory. */
 
-import { readPartition } from '../db/log.js';
+import { type BadCall, BadCallError, readPartition } from '../db/log.js';
+import { storeQuarantine } from '../db/quarantine.js';
 import { storeSpill } from '../db/segments.js';
 import type { StoredOutcome } from '../db/tasks.js';
-import { PartitionMap, type Spill } from '../domain/map.js';
+import { PartitionMap } from '../domain/map.js';
 import type { MapOutcome } from '../domain/proof.js';
 import { type ActivityDependencies, runTask, type TaskInput } from './task.js';
+
+/** Of one partition. A log that is full of bad calls has something wrong with it that nobody should bill past. */
+const QUARANTINED_MAX = 10_000;
 
 export function createMap(dependencies: ActivityDependencies) {
   // Tables of a map are used again: at most one a slot is ever made.
   const idle: PartitionMap[] = [];
 
   async function mapPartition(input: TaskInput): Promise<StoredOutcome<MapOutcome>> {
-    return runTask<MapOutcome>(dependencies, 'map', input, async (client, task, progress) => {
+    return runTask<MapOutcome>(dependencies, 'map', input, async ({ client, task, run, schema, progress }) => {
       const runId = BigInt(input.runId);
       const map = idle.pop() ?? new PartitionMap(dependencies.settings.spillCalls);
+      const aside: BadCall[] = [];
+      const onBadCall = (call: BadCall) => {
+        const named = `call ${call.id} in public.api_logs: ${call.reason}`;
+        if (run.badCalls === 'stop') throw new BadCallError(named);
+        if (aside.length === QUARANTINED_MAX) {
+          throw new BadCallError(`${named}; ${QUARANTINED_MAX} calls before it were put into quarantine already`);
+        }
+        aside.push(call);
+      };
       try {
         const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
         let spills = 0;
         let segmentBytes = 0;
-        const store = async (spill: Spill) => {
-          segmentBytes += spill.data.length;
-          await storeSpill(client, runId, input.number, spills++, spill);
-        };
         map.reset(partition.first);
-        for await (const spill of readPartition(client, partition, map, progress)) await store(spill);
+        for await (const spill of readPartition(client, partition, { map, onBadCall, progress })) {
+          segmentBytes += spill.data.length;
+          await storeSpill(client, schema, { runId, partition: input.number, number: spills++ }, spill);
+        }
+        if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
         return {
           calls: String(map.calls),
           usage: String(map.usage.toBigInt()),
           digest: map.digest.toString(),
+          quarantinedCalls: String(aside.length),
+          quarantinedUsage: String(aside.reduce((sum, { usage }) => sum + (usage ?? 0n), 0n)),
           spills,
           segmentBytes,
         };

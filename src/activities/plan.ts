@@ -1,19 +1,30 @@
 /**
  * Plan: opens the run, seals its end, cuts its work.
  *
- * Where a run is active already, its owner decides: itself (tried again, or reset) goes on with the stored plan; one that Temporal
- * says is running is left alone, and this start ends as skipped; one that has closed is given up and replaced. Only where
- * Temporal has forgotten the owner or can't be asked does the lease decide.
+ * A workflow that has a run goes on with it (tried again, or reset), or answers with it once it is published. Where another's run
+ * is active, its owner decides: one that Temporal says is running is left alone, and this start ends as skipped; one that has
+ * closed is given up and replaced. Only where Temporal has forgotten the owner or can't be asked does the lease decide.
  */
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { termsSchema } from '../config.js';
 import { estimateCalls, findExtents } from '../db/log.js';
+import { readPublished } from '../db/published.js';
 import { AlreadyPublishedError, discardRun } from '../db/run-endings.js';
-import { type ActiveRun, type Owner, openRun, readActiveRun, renewLease } from '../db/runs.js';
+import {
+  type Owner,
+  openRun,
+  type Run,
+  RunGoneError,
+  readActiveRun,
+  readRun,
+  readRunOf,
+  renewLease,
+} from '../db/runs.js';
 import { sealRun } from '../db/seal.js';
 import { readPlan, storePlan } from '../db/tasks.js';
 import { cutPartitions, cutShards, PARTITIONS_MAX, SHARDS_MAX, tasksFor } from '../domain/partitions.js';
-import type { BillingTerms } from '../domain/terms.js';
+import type { PublishedFigures } from '../domain/proof.js';
+import type { BadCalls, BillingTerms } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
 import type { BillingRunInput } from '../workflows/messages.js';
 import { askOwner } from './owner.js';
@@ -37,6 +48,10 @@ export interface PlannedRun extends DoneBy {
   shards: { first: number; end: number }[];
   callsExpected: number;
   heldUpBy: Writer[];
+  /** Whether tasks that straggle get a backup attempt. */
+  backups: boolean;
+  /** The run is published already: the workflow was reset after that. */
+  published?: PublishedFigures;
 }
 
 export interface SkippedRun {
@@ -56,21 +71,33 @@ export function createPlan(dependencies: ActivityDependencies) {
       workflowId: Context.current().info.workflowExecution?.workflowId ?? '',
       firstExecutionRunId: input.firstExecutionRunId,
     };
+    const badCalls = input.billing.badCalls ?? settings.badCalls;
     return withHeartbeat(undefined, async () => {
-      const run = await openOrTakeOver(owner, terms);
+      const run = (await readOwn(owner)) ?? (await openOrTakeOver(owner, terms, badCalls));
       if ('status' in run) return run;
       if (run.sealedEnd === undefined) await sealAndCut(run, input.billing);
-      return describePlan(run);
+      return describePlan(run, input.billing.backups ?? settings.backups);
     });
   }
 
-  async function openOrTakeOver(owner: Owner, terms: BillingTerms): Promise<ActiveRun | SkippedRun> {
+  /** The run that this workflow has, if it is under way or published; another execution of it may begin anew. */
+  async function readOwn(owner: Owner): Promise<Run | undefined> {
+    const own = await readRunOf(pool, owner);
+    if (own === undefined) return undefined;
+    if (own.state === 'active' || own.state === 'published') return readRun(pool, own.runId);
+    if (own.executionRunId !== executionRunId()) return undefined;
+    throw new RunGoneError(`run ${own.runId} of this workflow was ${own.state}: ${own.reason}`);
+  }
+
+  async function openOrTakeOver(owner: Owner, terms: BillingTerms, badCalls: BadCalls): Promise<Run | SkippedRun> {
     for (;;) {
-      const opened = await openRun(pool, owner, terms);
+      const opened = await openRun(pool, owner, executionRunId(), terms, badCalls);
       if (opened !== undefined) return opened;
       const active = await readActiveRun(pool);
-      if (active === undefined) continue; // It ended just now.
-      if (isSame(active.owner, owner)) return active;
+      // It ended just now, or another attempt of this plan has opened it.
+      const own = active === undefined || isSame(active.owner, owner) ? await readOwn(owner) : undefined;
+      if (own !== undefined) return own;
+      if (active === undefined) continue;
       const answer = await askOwner(active.owner, temporal);
       const leaseIsOld = active.leaseAgeMs > settings.leaseMs;
       if (answer === 'running' || (answer === 'unknown' && !leaseIsOld)) {
@@ -97,7 +124,7 @@ export function createPlan(dependencies: ActivityDependencies) {
     }
   }
 
-  async function sealAndCut(run: ActiveRun, billing: BillingRunInput): Promise<void> {
+  async function sealAndCut(run: Run, billing: BillingRunInput): Promise<void> {
     const { cancellationSignal } = Context.current();
     const seal = await sealRun(pool, run.runId, {
       watermark: run.watermark,
@@ -116,7 +143,7 @@ export function createPlan(dependencies: ActivityDependencies) {
     await storePlan(pool, run.runId, run.watermark, seal, partitions, shards);
   }
 
-  async function describePlan(run: ActiveRun): Promise<PlannedRun> {
+  async function describePlan(run: Run, backups: boolean): Promise<PlannedRun> {
     const plan = await readPlan(pool, run.runId);
     const expected = plan.partitions.reduce((sum, { first, last }) => sum + Number(last - first + 1n), 0);
     return {
@@ -131,10 +158,16 @@ export function createPlan(dependencies: ActivityDependencies) {
       shards: plan.shards.map(({ first, end }) => ({ first, end })),
       callsExpected: expected,
       heldUpBy: plan.heldUpBy,
+      backups,
+      ...(run.state === 'published' ? { published: await readPublished(pool, run.runId) } : {}),
     };
   }
 
   return { planRun };
+}
+
+function executionRunId(): string {
+  return Context.current().info.workflowExecution?.runId ?? '';
 }
 
 function isSame(a: Owner, b: Owner): boolean {

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
 import type { Client } from '../db/pool.js';
 import { readPublished } from '../db/published.js';
-import { publishRun as publish, sweepRun } from '../db/run-endings.js';
+import { publishRun as publish } from '../db/run-endings.js';
 import { carriedInOf } from '../db/runs.js';
 import { readOutcomes, type TaskKind } from '../db/tasks.js';
 import {
@@ -40,7 +40,6 @@ export function createPublish({ pool, log }: ActivityDependencies) {
     const runId = BigInt(input.runId);
     return withHeartbeat({ pool, runId }, async () => {
       await publish(pool, runId, Context.current().cancellationSignal, (client) => prove(client, input));
-      await sweepRun(pool, runId);
       const published = await readPublished(pool, runId);
       log.info({ run: input.runId, ...published }, 'published');
       return { ...doneBy(), figures: published };

@@ -6,7 +6,7 @@ import { type ActivityDependencies, runTask, type TaskInput } from './task.js';
 
 export function createRecount(dependencies: ActivityDependencies) {
   async function recount(input: TaskInput): Promise<StoredOutcome<RecountOutcome>> {
-    return runTask<RecountOutcome>(dependencies, 'recount', input, (client, task) =>
+    return runTask<RecountOutcome>(dependencies, 'recount', input, ({ client, task }) =>
       recountRange(client, { first: BigInt(task.first_position), last: BigInt(task.last_position) }),
     );
   }

@@ -7,10 +7,10 @@
 
 import { copyIn } from '../db/copy-in.js';
 import type { Client, Pool } from '../db/pool.js';
-import { appendRecord, RECORDS_COPY } from '../db/records.js';
+import { appendRecord, recordsCopy } from '../db/records.js';
 import { RowBuffer } from '../db/row-buffer.js';
 import { openPass, readSlices } from '../db/segments.js';
-import { appendTail, readTails, TAILS_COPY } from '../db/tails.js';
+import { appendTail, readTails, tailsCopy } from '../db/tails.js';
 import type { StoredOutcome } from '../db/tasks.js';
 import { cutPasses, type Pass } from '../domain/partitions.js';
 import type { ReduceOutcome } from '../domain/proof.js';
@@ -28,10 +28,10 @@ export interface ReduceInput extends TaskInput {
 
 export function createReduce(dependencies: ActivityDependencies) {
   async function reduceShard(input: ReduceInput): Promise<StoredOutcome<ReduceOutcome>> {
-    return runTask<ReduceOutcome>(dependencies, 'reduce', input, async (client, task, progress) => {
+    return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, task, schema, progress }) => {
       const shard = { first: task.first_bucket, end: task.end_bucket };
       const slices = await readSlices(client, BigInt(input.runId), shard);
-      const reduction = new ShardReduction(client, dependencies.pool, input, progress);
+      const reduction = new ShardReduction(client, dependencies.pool, schema, input, progress);
       for (const pass of cutPasses(slices, shard, dependencies.settings.passBytes)) await reduction.fold(pass);
       return reduction.outcome();
     });
@@ -51,6 +51,7 @@ interface LeftOpen {
 class ShardReduction {
   readonly #client: Client;
   readonly #pool: Pool;
+  readonly #schema: string;
   readonly #input: ReduceInput;
   readonly #progress: TaskProgress;
   readonly #runId: number;
@@ -65,9 +66,10 @@ class ShardReduction {
   #carriedOutCalls = 0;
   #carriedOutUsage = 0n;
 
-  constructor(client: Client, pool: Pool, input: ReduceInput, progress: TaskProgress) {
+  constructor(client: Client, pool: Pool, schema: string, input: ReduceInput, progress: TaskProgress) {
     this.#client = client;
     this.#pool = pool;
+    this.#schema = schema;
     this.#input = input;
     this.#progress = progress;
     this.#runId = Number(input.runId);
@@ -82,7 +84,7 @@ class ShardReduction {
     const carriedIn = new CarriedIn(this.#pool, this.#input.previousRunId, cursors);
     const merge = new SegmentMerge(cursors);
     const severalPasses = !pass.lastOfBuckets || this.#leftOpen.size > 0;
-    const copy = await copyIn(this.#client, RECORDS_COPY);
+    const copy = await copyIn(this.#client, recordsCopy(this.#schema));
     for (let at = merge.nextUser(); at.length > 0; at = merge.nextUser()) {
       if (carriedIn.needsLookup) await carriedIn.lookUp();
       const user = at[0];
@@ -101,7 +103,7 @@ class ShardReduction {
     if (!pass.lastOfBuckets) return;
     for (const left of this.#leftOpen.values()) this.#closeUser(left, left.open);
     this.#leftOpen = new Map();
-    await this.#tails.finish(await copyIn(this.#client, TAILS_COPY));
+    await this.#tails.finish(await copyIn(this.#client, tailsCopy(this.#schema)));
   }
 
   outcome(): ReduceOutcome {

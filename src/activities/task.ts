@@ -5,16 +5,17 @@
  *   → work → store the outcome → commit
  *
  * Whichever attempt commits first wins. A second attempt, a twin or one that wakes up late finds the outcome, or finds the run
- * gone, and changes nothing.
+ * gone, and changes nothing. A backup attempt does its work in tables of its own, and takes the task only then (db/backups.ts).
  */
 import { hostname } from 'node:os';
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import type { WorkerSettings } from '../config.js';
 import { attempt } from '../db/attempts.js';
+import { BACKUP_SCHEMA, moveBackup, openBackup, takeTask } from '../db/backups.js';
 import type { Client, Pool } from '../db/pool.js';
-import { fence, RunGoneError, renewLease } from '../db/runs.js';
-import { lockTask, type StoredOutcome, storeOutcome, type TaskKind, type TaskRow } from '../db/tasks.js';
-import type { BillingTerms } from '../domain/terms.js';
+import { fence, renewLease } from '../db/runs.js';
+import { lockTask, readTask, type StoredOutcome, storeOutcome, type TaskKind, type TaskRow } from '../db/tasks.js';
+import type { BadCalls, BillingTerms } from '../domain/terms.js';
 import type { Logger } from '../log.js';
 import { toFailure } from './failures.js';
 
@@ -41,6 +42,7 @@ export function doneBy(): DoneBy {
 /** Names this process in outcomes and results; on Kubernetes the host is the pod. */
 export const WORKER_NAME = `${hostname()}:${process.pid}`;
 
+const SCHEMA = 'meterfold';
 const HEARTBEAT_MS = 1000;
 const LEASE_RENEWAL_MS = 5000;
 
@@ -52,33 +54,57 @@ export interface TaskProgress {
 export interface TaskInput {
   runId: string;
   number: number;
+  /** A second attempt beside one that straggles. */
+  backup?: boolean;
+}
+
+/** What a task's work has to do with. */
+export interface TaskWork<Outcome> {
+  /** In the transaction that will hold the outcome. */
+  client: Client;
+  task: TaskRow<Outcome>;
+  run: { badCalls: BadCalls };
+  /** Where it writes. */
+  schema: string;
+  progress: TaskProgress;
 }
 
 /** Runs a task's work once, whatever is tried how often. */
 export async function runTask<Outcome>(
   { pool, log }: ActivityDependencies,
   kind: TaskKind,
-  { runId: id, number }: TaskInput,
-  work: (client: Client, task: TaskRow<Outcome>, progress: TaskProgress) => Promise<Outcome>,
+  { runId: id, number, backup = false }: TaskInput,
+  work: (work: TaskWork<Outcome>) => Promise<Outcome>,
 ): Promise<StoredOutcome<Outcome>> {
   const runId = BigInt(id);
+  const key = { kind, number };
   const { info, cancellationSignal } = Context.current();
-  const ownLog = log.child({ run: id, activity: info.activityType, number, attempt: info.attempt });
+  const ownLog = log.child({ run: id, activity: info.activityType, number, attempt: info.attempt, backup });
   const startedAt = Date.now();
   ownLog.debug('started');
   return withHeartbeat({ pool, runId }, (progress) =>
-    attempt(pool, { runId, activityId: info.activityId }, cancellationSignal, async (client) => {
-      await fence(client, runId);
-      const task = await lockTask<Outcome>(client, runId, kind, number);
-      if (task === undefined) throw new RunGoneError(`run ${id} has no ${kind} task ${number}`);
-      if (task.outcome !== null) return { outcome: task.outcome, worker: task.worker, attempt: task.attempt };
-      const outcome = await work(client, task, progress);
+    attempt(pool, { runId, activityId: info.activityId, task: key }, cancellationSignal, async (client, ownPid) => {
+      const run = await fence(client, runId);
+      const task = await (backup ? readTask : lockTask)<Outcome>(client, runId, key);
+      if (task.outcome !== null) return storedOutcome(task, task.outcome);
+      if (backup) await openBackup(client, kind);
+      const schema = backup ? BACKUP_SCHEMA : SCHEMA;
+      const outcome = await work({ client, task, run, schema, progress });
+      if (backup) {
+        const now = await takeTask<Outcome>(pool, client, runId, key, ownPid);
+        if (now.outcome !== null) return storedOutcome(now, now.outcome);
+        await moveBackup(client, kind);
+      }
       const stored = { outcome, ...doneBy() };
-      await storeOutcome(client, runId, kind, number, stored);
+      await storeOutcome(client, runId, key, stored);
       ownLog.info({ outcome, ms: Date.now() - startedAt }, 'done');
       return stored;
     }),
   );
+}
+
+function storedOutcome<Outcome>({ worker, attempt }: TaskRow<Outcome>, outcome: Outcome): StoredOutcome<Outcome> {
+  return { outcome, worker, attempt };
 }
 
 /**

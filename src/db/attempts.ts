@@ -4,6 +4,14 @@
  * transaction of its own, and ends those of earlier attempts of the same activity.
  */
 import type { Client, Pool, Queryable } from './pool.js';
+import type { TaskKey } from './tasks.js';
+
+/** What an attempt works for: an activity, and the task of the run that it is about, if it is about one. */
+export interface AttemptOf {
+  runId: bigint;
+  activityId: string;
+  task?: TaskKey;
+}
 
 /**
  * Runs `work` in one transaction on a connection of its own, as the newest attempt of the activity. If `signal` aborts, the
@@ -11,7 +19,7 @@ import type { Client, Pool, Queryable } from './pool.js';
  */
 export async function attempt<T>(
   pool: Pool,
-  of: { runId: bigint; activityId: string },
+  of: AttemptOf,
   signal: AbortSignal,
   work: (client: Client, backendPid: number) => Promise<T>,
 ): Promise<T> {
@@ -29,7 +37,7 @@ export async function attempt<T>(
   };
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const own = await register(client, of.runId, of.activityId);
+    const own = await register(client, of);
     pid = own.pid;
     await client.query('begin');
     const result = await work(client, own.pid);
@@ -60,10 +68,21 @@ export async function endAttempts(db: Queryable, runId: bigint, exceptPid: numbe
   );
 }
 
+/** Ends the server processes of the other attempts at a task: what they have not committed is rolled back. */
+export async function endTwins(db: Queryable, runId: bigint, task: TaskKey, exceptPid: number): Promise<void> {
+  await db.query(
+    `select pg_terminate_backend(attempt.backend_pid)
+       from meterfold.attempts attempt
+       join pg_stat_activity backend on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
+      where attempt.run_id = $1 and attempt.task_kind = $2 and attempt.task_number = $3
+        and attempt.backend_pid <> $4`,
+    [runId.toString(), task.kind, task.number, exceptPid],
+  );
+}
+
 async function register(
   client: Client,
-  runId: bigint,
-  activityId: string,
+  { runId, activityId, task }: AttemptOf,
 ): Promise<{ attemptId: string; pid: number }> {
   // Not waiting for the disk: a server that forgets this row has ended the process that it names.
   const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>({
@@ -76,12 +95,12 @@ async function register(
                join pg_stat_activity backend
                  on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
               where attempt.run_id = $1 and attempt.activity_id = $2 and attempt.backend_pid <> pg_backend_pid())
-      insert into meterfold.attempts (run_id, activity_id, backend_pid, backend_start)
-      select $1, $2, own.pid, own.backend_start
+      insert into meterfold.attempts (run_id, activity_id, task_kind, task_number, backend_pid, backend_start)
+      select $1, $2, $3, $4, own.pid, own.backend_start
         from hurry, (select count(*) from earlier) ended, pg_stat_activity own
        where own.pid = pg_backend_pid()
       returning attempt_id, backend_pid`,
-    values: [runId.toString(), activityId],
+    values: [runId.toString(), activityId, task?.kind, task?.number],
   });
   return { attemptId: rows[0].attempt_id, pid: rows[0].backend_pid };
 }

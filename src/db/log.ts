@@ -8,7 +8,15 @@ import { USER_BYTES_MAX } from '../domain/segment.js';
 import { copyOut } from './copy-out.js';
 import { type Client, one, type Queryable } from './pool.js';
 
-/** A row that breaks what the log promises; the run stops and names it. */
+/** A row that breaks what the log promises. */
+export interface BadCall {
+  id: bigint;
+  /** As the log has it, whatever it is. */
+  usage: bigint | null;
+  reason: string;
+}
+
+/** The run stops at such a row, and names it. */
 export class BadCallError extends Error {
   override name = 'BadCallError';
 }
@@ -21,6 +29,14 @@ const CALLED_AT_END = (Date.UTC(2100) - Date.UTC(2000)) * 1000;
 /** The rows of a range come in the order of ids only by the index, and cheapest so; without statistics the planner might sort. */
 const PLAN_BY_INDEX = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort', 'jit'];
 
+/** Where the calls of a partition go. */
+export interface PartitionReader {
+  map: PartitionMap;
+  /** Takes a row that breaks what the log promises, or throws. */
+  onBadCall: (call: BadCall) => void;
+  progress: { calls: number };
+}
+
 /**
  * Streams the calls of a partition into `map`, in the order of their ids, and yields a spill for every memory-full. A COPY can't
  * wait while its spill is stored on the same connection, so there is one COPY a spill.
@@ -28,8 +44,7 @@ const PLAN_BY_INDEX = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort', 'ji
 export async function* readPartition(
   client: Client,
   partition: Positions,
-  map: PartitionMap,
-  progress: { calls: number },
+  { map, onBadCall, progress }: PartitionReader,
 ): AsyncGenerator<Spill> {
   await client.query(
     `${PLAN_BY_INDEX.map((name) => `set local ${name} = off`).join('; ')}; set local max_parallel_workers_per_gather = 0`,
@@ -38,6 +53,7 @@ export async function* readPartition(
   let first = partition.first;
   while (first <= partition.last) {
     const before = map.calls;
+    let setAside = 0;
     let overflowed = false;
     // COPY takes no parameters; a bigint can put nothing but digits into the text.
     const sql = `
@@ -50,41 +66,46 @@ export async function* readPartition(
     const rows = await copyOut(client, sql, 4, (view, at) => {
       overflowed ||= map.full;
       if (overflowed) return;
-      takeCall(view, at, map);
+      const fault = takeCall(view, at, map);
       progress.calls = map.calls;
+      if (fault === undefined) return;
+      setAside++;
+      map.pass(view.getInt32(at + 4), view.getInt32(at + 8));
+      onBadCall(badCall(view, at, fault));
     });
     const taken = map.calls - before;
     if (taken > 0) yield map.spill();
     if (!overflowed && rows < limit) return;
     first = map.lastPosition + 1n;
     // Long user ids have filled the memory before the calls did: ask for no more than fitted.
-    if (overflowed) limit = taken;
+    if (overflowed) limit = taken + setAside;
   }
 }
 
-/** One row: id as int32 length 8 and int64; user_id as int32 length and bytes; usage and called_at as id. */
-export function takeCall(view: DataView, at: number, map: PartitionMap): void {
-  const idHi = view.getInt32(at + 4);
-  const idLo = view.getInt32(at + 8);
+/**
+ * Takes one row; what keeps it from being billed, if anything does, and then it is not taken. Its id as int32 length 8 and int64;
+ * user_id as int32 length and bytes; usage and called_at as id. Null has length -1.
+ */
+export function takeCall(view: DataView, at: number, map: PartitionMap): string | undefined {
   const userLength = view.getInt32(at + 12);
-  const userStart = at + 16;
-  if (userLength < 1 || userLength > USER_BYTES_MAX) throw badCall(idHi, idLo, 'user_id must have 1 to 256 bytes');
-  const usageAt = userStart + userLength;
+  if (userLength < 1 || userLength > USER_BYTES_MAX) return 'user_id must have 1 to 256 bytes';
+  const usageAt = at + 16 + userLength;
   const usageHi = view.getInt32(usageAt + 4);
   const usageLo = view.getInt32(usageAt + 8);
   if (view.getInt32(usageAt) !== 8 || usageHi < 0 || usageHi * 4294967296 + (usageLo >>> 0) > USAGE_MAX) {
-    throw badCall(idHi, idLo, 'usage must be a number from 0 to 10^15');
+    return 'usage must be a number from 0 to 10^15';
   }
-  if (view.getInt32(usageAt + 12) !== 8) throw badCall(idHi, idLo, 'called_at must not be null');
+  if (view.getInt32(usageAt + 12) !== 8) return 'called_at must not be null';
   const calledAt = view.getInt32(usageAt + 16) * 4294967296 + view.getUint32(usageAt + 20);
-  if (calledAt < CALLED_AT_MIN || calledAt >= CALLED_AT_END)
-    throw badCall(idHi, idLo, 'called_at must lie in 1970 to 2099');
-  map.add(view, userStart, userLength, idHi, idLo, usageHi, usageLo, calledAt);
+  if (calledAt < CALLED_AT_MIN || calledAt >= CALLED_AT_END) return 'called_at must lie in 1970 to 2099';
+  map.add(view, at + 16, userLength, view.getInt32(at + 4), view.getInt32(at + 8), usageHi, usageLo, calledAt);
+  return undefined;
 }
 
-function badCall(idHi: number, idLo: number, reason: string): BadCallError {
-  const id = (BigInt(idHi) << 32n) | BigInt(idLo >>> 0);
-  return new BadCallError(`call ${id} in public.api_logs: ${reason}`);
+function badCall(view: DataView, at: number, reason: string): BadCall {
+  const usageAt = at + 16 + Math.max(0, view.getInt32(at + 12));
+  const usage = view.getInt32(usageAt) === 8 ? view.getBigInt64(usageAt + 4) : null;
+  return { id: view.getBigInt64(at + 4), usage, reason };
 }
 
 /** Counts a range by plain SQL that shares nothing with map and reduce. */

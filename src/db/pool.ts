@@ -76,12 +76,15 @@ function parametersOf(databaseUrl: string): { place: string; parameters: URLSear
   return { place, parameters: new URLSearchParams(query) };
 }
 
-/** Runs `work` in one transaction on a connection of its own. A connection whose transaction failed is not used again. */
+/** A client that is frozen in the middle of a transaction must not keep its locks from everybody else. */
+const IDLE_MS_MAX = 15_000;
+
+/** Runs `work` in one short transaction on a connection of its own. A connection whose transaction failed is not used again. */
 export async function transaction<T>(pool: Pool, work: (client: Client) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query('begin');
+    await client.query(`begin; set local idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`);
     const result = await work(client);
     await client.query('commit');
     return result;

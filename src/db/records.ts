@@ -3,8 +3,8 @@ import { type CycleBatch, RECORD_CYCLES_MAX } from '../domain/reduce.js';
 import { type SegmentCursor, USER_BYTES_MAX } from '../domain/segment.js';
 import type { RowBuffer } from './row-buffer.js';
 
-export const RECORDS_COPY = `
-  copy meterfold.records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_ats, last_called_ats)
+export const recordsCopy = (schema: string) => `
+  copy ${schema}.records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_ats, last_called_ats)
   from stdin (format binary)`;
 
 const COLUMNS = 8;

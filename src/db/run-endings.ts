@@ -1,6 +1,6 @@
 /**
- * How a run ends: published or discarded, and swept. Whoever ends it takes its row for good; the first to do so decides, and the other is
- * told. Neither can be held up by an attempt that is frozen.
+ * How a run ends: published or discarded. Whoever ends it takes its row for good; the first to do so decides, and the other is
+ * told. Neither can be held up by an attempt that is frozen. A published run can be reverted: revert.ts.
  */
 import type { Proof } from '../domain/proof.js';
 import { attempt, endAttempts } from './attempts.js';
@@ -56,14 +56,15 @@ export async function publishRun(
   prove: (client: Client) => Promise<Proof>,
 ): Promise<void> {
   await takeRun(pool, runId, signal, async (client, state) => {
-    if (state === 'published') return;
+    if (state === 'published' || state === 'reverted') return;
     if (state !== 'active') throw new RunGoneError(`run ${runId} is ${state ?? 'unknown to this database'}`);
     const { totals } = await prove(client);
     await client.query(
       `update meterfold.runs
           set state = 'published', published_at = clock_timestamp(), proof = $2,
               calls = $3, users = $4, cycles = $5, usage = $6, billed_usage = $7, amount = $7::numeric * price_per_unit,
-              carried_in_calls = $8, carried_in_usage = $9, carried_out_calls = $10, carried_out_usage = $11
+              carried_in_calls = $8, carried_in_usage = $9, carried_out_calls = $10, carried_out_usage = $11,
+              quarantined_calls = $12, quarantined_usage = $13, published_xid = pg_current_xact_id()
         where run_id = $1`,
       [
         runId.toString(),
@@ -76,8 +77,11 @@ export async function publishRun(
         ...[totals.carriedIn.calls, totals.carriedIn.usage, totals.carriedOut.calls, totals.carriedOut.usage].map(
           String,
         ),
+        ...[totals.quarantined.calls, totals.quarantined.usage].map(String),
       ],
     );
+    await sealRow(client, runId);
+    await sweepRun(client, runId);
   });
 }
 
@@ -87,28 +91,43 @@ export async function publishRun(
  */
 export async function discardRun(pool: Pool, runId: bigint, reason: string, signal = NEVER): Promise<void> {
   await takeRun(pool, runId, signal, async (client, state) => {
-    if (state === 'published') throw new AlreadyPublishedError(`run ${runId} is already published`);
+    if (state === 'published' || state === 'reverted')
+      throw new AlreadyPublishedError(`run ${runId} is already published`);
     if (state === undefined) throw new RunGoneError(`run ${runId} is unknown to this database`);
     if (state === 'discarded') return;
-    for (const table of ['records', 'tails', 'segments', 'tasks', 'attempts', 'leases']) {
-      await client.query(`delete from meterfold.${table} where run_id = $1`, [runId.toString()]);
-    }
+    await deleteRowsOf(client, runId);
     await client.query(
       `update meterfold.runs set state = 'discarded', discarded_at = clock_timestamp(), discard_reason = $2 where run_id = $1`,
       [runId.toString(), reason],
     );
+    await sealRow(client, runId);
   });
+}
+
+/** All that a run has written, but for its own row. */
+export async function deleteRowsOf(client: Client, runId: bigint): Promise<void> {
+  for (const table of ['records', 'tails', 'segments', 'quarantine', 'tasks', 'attempts', 'leases']) {
+    await client.query(`delete from meterfold.${table} where run_id = $1`, [runId.toString()]);
+  }
+}
+
+/** Digests what is known of a run that has ended: a later change of its row or its tasks shows. */
+export async function sealRow(client: Client, runId: bigint): Promise<void> {
+  await client.query('update meterfold.runs set row_digest = meterfold.run_digest(run_id) where run_id = $1', [
+    runId.toString(),
+  ]);
 }
 
 /**
  * Removes what nobody needs after the run is published: its segments, and the tails that the run before it had superseded.
  * Those that this run itself superseded stay until the next one, so that it could still be taken back.
  */
-export async function sweepRun(pool: Pool, runId: bigint): Promise<void> {
-  await pool.query('delete from meterfold.segments where run_id = $1', [runId.toString()]);
-  await pool.query('delete from meterfold.leases where run_id = $1', [runId.toString()]);
-  await pool.query('delete from meterfold.attempts where run_id = $1', [runId.toString()]);
-  await pool.query(
+async function sweepRun(client: Client, runId: bigint): Promise<void> {
+  for (const table of ['segments', 'leases', 'attempts']) {
+    // Of earlier runs too: an attempt of one that woke up late may have left its row.
+    await client.query(`delete from meterfold.${table} where run_id <= $1`, [runId.toString()]);
+  }
+  await client.query(
     `delete from meterfold.tails superseded
       using meterfold.tails newer
       where newer.run_id = (select previous_run_id from meterfold.runs where run_id = $1 and state = 'published')

@@ -1,15 +1,16 @@
 /**
  * Runs: PostgreSQL is the lock. At most one run is active; whatever works on a run first locks its row and sees that it still is.
  *
- *              open                       publish
- *   (nothing) ──────► active ────────────────────────────► published
+ *              open                       publish              revert
+ *   (nothing) ──────► active ────────────────────────────► published ──────► reverted
  *                        │     discard (cancelled, failed,
  *                        └──── owner gone) ──────────────► discarded
  *
- * The row decides between publish and discard: whichever locks it first wins, and the other is told.
+ * The row decides between publish and discard: whichever locks it first wins, and the other is told. Only the newest published
+ * run is reverted.
  */
-import type { OpenCalls } from '../domain/proof.js';
-import type { BillingTerms } from '../domain/terms.js';
+import type { CallSum } from '../domain/proof.js';
+import type { BadCalls, BillingTerms } from '../domain/terms.js';
 import { type Client, one, type Pool, type Queryable, transaction } from './pool.js';
 
 /** The run is not active any more: published, discarded, or gone with a database that was restored. */
@@ -30,10 +31,14 @@ export interface Owner {
   firstExecutionRunId: string;
 }
 
-export interface ActiveRun {
+export type RunState = 'active' | 'published' | 'discarded' | 'reverted';
+
+export interface Run {
   runId: bigint;
+  state: RunState;
   owner: Owner;
   terms: BillingTerms;
+  badCalls: BadCalls;
   previousRunId: bigint | undefined;
   watermark: bigint;
   /** Undefined until the run is sealed and planned. */
@@ -44,6 +49,7 @@ export interface ActiveRun {
 
 interface RunRow {
   run_id: string;
+  state: RunState;
   temporal_address: string;
   temporal_namespace: string;
   workflow_id: string;
@@ -51,6 +57,7 @@ interface RunRow {
   calls_per_cycle: number;
   price_per_unit: string;
   currency: string;
+  bad_calls: BadCalls;
   previous_run_id: string | null;
   watermark: string;
   sealed_end: string | null;
@@ -62,24 +69,45 @@ const SELECT_RUN = `
     from meterfold.runs run
     left join meterfold.leases lease on lease.run_id = run.run_id`;
 
-export async function readActiveRun(db: Queryable): Promise<ActiveRun | undefined> {
+export async function readActiveRun(db: Queryable): Promise<Run | undefined> {
   const { rows } = await db.query<RunRow>(`${SELECT_RUN} where run.state = 'active'`);
-  return rows[0] === undefined ? undefined : toActiveRun(rows[0]);
+  return rows[0] === undefined ? undefined : toRun(rows[0]);
 }
 
-/** The run that a workflow has opened, whatever became of it; a workflow opens one at most. */
-export async function readRunOf(db: Queryable, owner: Owner): Promise<bigint | undefined> {
-  const { rows } = await db.query<{ run_id: string }>(
-    `select run_id from meterfold.runs
-      where workflow_id = $1 and first_execution_run_id = $2 and temporal_namespace = $3`,
-    [owner.workflowId, owner.firstExecutionRunId, owner.temporalNamespace],
+export async function readRun(db: Queryable, runId: bigint): Promise<Run> {
+  return toRun(one(await db.query<RunRow>(`${SELECT_RUN} where run.run_id = $1`, [runId.toString()])));
+}
+
+export interface OwnRun {
+  runId: bigint;
+  state: RunState;
+  /** The execution of the workflow that opened it. */
+  executionRunId: string;
+  reason: string;
+}
+
+/** The newest run that a workflow has opened, in whichever of its executions, and what became of it. */
+export async function readRunOf(db: Queryable, owner: Owner): Promise<OwnRun | undefined> {
+  const { rows } = await db.query<{ run_id: string; state: RunState; execution_run_id: string; reason: string | null }>(
+    `select run_id, state, execution_run_id, coalesce(discard_reason, revert_reason) as reason from meterfold.runs
+      where first_execution_run_id = $1 and workflow_id = $2 and temporal_namespace = $3
+      order by run_id desc limit 1`,
+    [owner.firstExecutionRunId, owner.workflowId, owner.temporalNamespace],
   );
-  return rows[0] === undefined ? undefined : BigInt(rows[0].run_id);
-}
-
-function toActiveRun(row: RunRow): ActiveRun {
+  const [row] = rows;
+  if (row === undefined) return undefined;
   return {
     runId: BigInt(row.run_id),
+    state: row.state,
+    executionRunId: row.execution_run_id,
+    reason: row.reason ?? '',
+  };
+}
+
+function toRun(row: RunRow): Run {
+  return {
+    runId: BigInt(row.run_id),
+    state: row.state,
     owner: {
       temporalAddress: row.temporal_address,
       temporalNamespace: row.temporal_namespace,
@@ -87,6 +115,7 @@ function toActiveRun(row: RunRow): ActiveRun {
       firstExecutionRunId: row.first_execution_run_id,
     },
     terms: { callsPerCycle: row.calls_per_cycle, pricePerUnit: row.price_per_unit, currency: row.currency },
+    badCalls: row.bad_calls,
     previousRunId: row.previous_run_id === null ? undefined : BigInt(row.previous_run_id),
     watermark: BigInt(row.watermark),
     sealedEnd: row.sealed_end === null ? undefined : BigInt(row.sealed_end),
@@ -111,23 +140,38 @@ export async function checkFrozenTerms(db: Queryable, terms: Pick<BillingTerms, 
   );
 }
 
+/** "openrun" in ASCII. */
+const OPENING_LOCK = '31367303361885550';
+
 /**
- * Opens a run at the watermark; undefined if another one is active. The row goes in first and is completed by a second
- * statement: once it is in, no other run can be published, so what that statement reads is the end of the chain.
+ * Opens a run at the watermark; undefined if another one is active, or this execution has opened one before. The row goes in
+ * first and is completed by a second statement: once it is in, no other run can be published or reverted, so what that
+ * statement reads is the end of the chain.
  */
-export async function openRun(pool: Pool, owner: Owner, terms: BillingTerms): Promise<ActiveRun | undefined> {
+export async function openRun(
+  pool: Pool,
+  owner: Owner,
+  executionRunId: string,
+  terms: BillingTerms,
+  badCalls: BadCalls,
+): Promise<Run | undefined> {
   return transaction(pool, async (client) => {
+    // One after the other, and only where no run is active: a start that opens none uses up no number.
+    await client.query(`select pg_advisory_xact_lock(${OPENING_LOCK})`);
     const inserted = await client.query<{ run_id: string }>(
       `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
-                                   watermark, calls_per_cycle, price_per_unit, currency)
-       values ($1, $2, $3, $4, 0, $5, $6, $7)
-       on conflict ((true)) where state = 'active' do nothing
+                                   execution_run_id, bad_calls, watermark, calls_per_cycle, price_per_unit, currency)
+       select $1, $2, $3, $4, $5, $6, 0, $7, $8, $9
+        where not exists (select from meterfold.runs where state = 'active')
+       on conflict do nothing
        returning run_id`,
       [
         owner.temporalAddress,
         owner.temporalNamespace,
         owner.workflowId,
         owner.firstExecutionRunId,
+        executionRunId,
+        badCalls,
         terms.callsPerCycle,
         terms.pricePerUnit,
         terms.currency,
@@ -145,19 +189,20 @@ export async function openRun(pool: Pool, owner: Owner, terms: BillingTerms): Pr
       [runId],
     );
     await client.query('insert into meterfold.leases (run_id) values ($1)', [runId]);
-    return toActiveRun(one(await client.query<RunRow>(`${SELECT_RUN} where run.run_id = $1`, [runId])));
+    return readRun(client, BigInt(runId));
   });
 }
 
 /** Keeps the run's row from being published or discarded until the transaction ends. Throws RunGoneError. */
-export async function fence(client: Client, runId: bigint): Promise<void> {
-  const { rows } = await client.query<{ state: string }>({
+export async function fence(client: Client, runId: bigint): Promise<{ badCalls: BadCalls }> {
+  const { rows } = await client.query<{ state: RunState; badCalls: BadCalls }>({
     name: 'fence',
-    text: 'select state from meterfold.runs where run_id = $1 for share',
+    text: 'select state, bad_calls as "badCalls" from meterfold.runs where run_id = $1 for share',
     values: [runId.toString()],
   });
   if (rows[0]?.state !== 'active')
     throw new RunGoneError(`run ${runId} is ${rows[0]?.state ?? 'unknown to this database'}`);
+  return rows[0];
 }
 
 export async function renewLease(db: Queryable, runId: bigint): Promise<void> {
@@ -165,7 +210,7 @@ export async function renewLease(db: Queryable, runId: bigint): Promise<void> {
 }
 
 /** Open calls after the run before, from which this run's proof begins. */
-export async function carriedInOf(db: Queryable, runId: bigint): Promise<OpenCalls> {
+export async function carriedInOf(db: Queryable, runId: bigint): Promise<CallSum> {
   const row = one(
     await db.query<{ calls: string; usage: string }>(
       `select coalesce(previous.carried_out_calls, 0) as calls, coalesce(previous.carried_out_usage, 0) as usage

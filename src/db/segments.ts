@@ -6,8 +6,8 @@ import { BINARY_HEADER, BINARY_TRAILER, copyIn } from './copy-in.js';
 import { copyOut } from './copy-out.js';
 import type { Client } from './pool.js';
 
-const SEGMENTS_COPY = `
-  copy meterfold.segments (run_id, partition, spill, base_position, bucket_index, data)
+const segmentsCopy = (schema: string) => `
+  copy ${schema}.segments (run_id, partition, spill, base_position, bucket_index, data)
   from stdin (format binary)`;
 
 /** Of the data, in one message. */
@@ -15,12 +15,18 @@ const CHUNK_BYTES = 1024 * 1024;
 /** Row of a COPY before its data: 6 columns; two int8, two int4, the bucket index, the length of the data. */
 const HEAD_BYTES = BINARY_HEADER.length + 2 + 2 * 12 + 2 * 8 + 4 + 4;
 
-/** Stores a spill. Its data goes to the socket from where it lies; a parameter of a query would be copied twice on its way. */
+/** Which spill it is. */
+export interface SpillKey {
+  runId: bigint;
+  partition: number;
+  number: number;
+}
+
+/** Stores a spill, in the schema given. Its data goes to the socket from where it lies; a parameter of a query would be copied twice on its way. */
 export async function storeSpill(
   client: Client,
-  runId: bigint,
-  partition: number,
-  number: number,
+  schema: string,
+  { runId, partition, number }: SpillKey,
   spill: Spill,
 ): Promise<void> {
   const { basePosition, bucketIndex, data } = spill;
@@ -35,7 +41,7 @@ export async function storeSpill(
   at += bucketIndex.copy(head, at);
   head.writeInt32BE(data.length, at);
 
-  const copy = await copyIn(client, SEGMENTS_COPY);
+  const copy = await copyIn(client, segmentsCopy(schema));
   await copy.write(head);
   for (let sent = 0; sent < data.length; sent += CHUNK_BYTES) await copy.write(data.subarray(sent, sent + CHUNK_BYTES));
   await copy.write(BINARY_TRAILER);

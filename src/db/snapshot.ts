@@ -10,7 +10,10 @@ const batchRows = 1_000;
 /** Runs `work` in a read-only transaction on one snapshot. */
 export function readSnapshot<T>(pool: Pool, work: (client: Client) => Promise<T>): Promise<T> {
   return transaction(pool, async (client) => {
-    await client.query('set transaction isolation level repeatable read, read only');
+    // Who reads a long result may take breaks, as a pager does.
+    await client.query(
+      'set transaction isolation level repeatable read, read only; set local idle_in_transaction_session_timeout = 0',
+    );
     return work(client);
   });
 }

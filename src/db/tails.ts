@@ -7,8 +7,8 @@ import { USER_BYTES_MAX } from '../domain/segment.js';
 import type { Queryable } from './pool.js';
 import type { RowBuffer } from './row-buffer.js';
 
-export const TAILS_COPY = `
-  copy meterfold.tails (run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id)
+export const tailsCopy = (schema: string) => `
+  copy ${schema}.tails (run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id)
   from stdin (format binary)`;
 
 const COLUMNS = 7;

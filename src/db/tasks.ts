@@ -2,10 +2,15 @@
 import type { Buckets, Positions } from '../domain/partitions.js';
 import type { Writer } from '../domain/writers.js';
 import { type Client, type Pool, type Queryable, transaction } from './pool.js';
-import { fence } from './runs.js';
+import { fence, RunGoneError } from './runs.js';
 import { dropSealsUpTo, type Seal } from './seal.js';
 
 export type TaskKind = 'map' | 'reduce' | 'recount';
+
+export interface TaskKey {
+  kind: TaskKind;
+  number: number;
+}
 
 export interface Plan {
   sealedEnd: bigint;
@@ -36,7 +41,10 @@ export async function storePlan(
         where run_id = $1 and state = 'active' and sealed_end is null`,
       [runId.toString(), seal.sealedEnd.toString(), seal.heldUpBy.length === 0 ? null : JSON.stringify(seal.heldUpBy)],
     );
-    if (first.rowCount === 0) return fence(client, runId);
+    if (first.rowCount === 0) {
+      await fence(client, runId);
+      return;
+    }
     await client.query(
       `insert into meterfold.tasks (run_id, kind, number, first_position, last_position)
        select $1, 'map', number - 1, first, last
@@ -85,27 +93,35 @@ export interface TaskRow<Outcome> extends StoredOutcome<Outcome | null> {
   end_bucket: number;
 }
 
-/** Locks a task; undefined if the plan has made no such task. */
-export async function lockTask<Outcome>(
+const SELECT_TASK = `
+  select outcome, worker, attempt, first_position, last_position, first_bucket, end_bucket
+    from meterfold.tasks where run_id = $1 and kind = $2 and number = $3`;
+
+/** Locks a task. Throws RunGoneError if the plan has made no such task. */
+export async function lockTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
+  return selectTask(client, runId, task, { name: 'lock-task', text: `${SELECT_TASK} for update` });
+}
+
+/** Reads a task, whoever works on it. Throws RunGoneError if the plan has made no such task. */
+export async function readTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
+  return selectTask(client, runId, task, { name: 'read-task', text: SELECT_TASK });
+}
+
+async function selectTask<Outcome>(
   client: Client,
   runId: bigint,
-  kind: TaskKind,
-  number: number,
-): Promise<TaskRow<Outcome> | undefined> {
-  const { rows } = await client.query<TaskRow<Outcome>>({
-    name: 'lock-task',
-    text: `select outcome, worker, attempt, first_position, last_position, first_bucket, end_bucket
-             from meterfold.tasks where run_id = $1 and kind = $2 and number = $3 for update`,
-    values: [runId.toString(), kind, number],
-  });
+  { kind, number }: TaskKey,
+  query: { name: string; text: string },
+): Promise<TaskRow<Outcome>> {
+  const { rows } = await client.query<TaskRow<Outcome>>({ ...query, values: [runId.toString(), kind, number] });
+  if (rows[0] === undefined) throw new RunGoneError(`run ${runId} has no ${kind} task ${number}`);
   return rows[0];
 }
 
 export async function storeOutcome(
   client: Client,
   runId: bigint,
-  kind: TaskKind,
-  number: number,
+  { kind, number }: TaskKey,
   stored: StoredOutcome<unknown>,
 ): Promise<void> {
   await client.query({

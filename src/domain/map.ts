@@ -81,7 +81,7 @@ export class PartitionMap {
     this.#users.clear();
   }
 
-  /** The log position of the call taken last. */
+  /** The log position of the call taken, or passed over, last. */
   get lastPosition(): bigint {
     return this.#basePosition + BigInt(this.#lastOffset);
   }
@@ -105,10 +105,7 @@ export class PartitionMap {
     usageLo: number,
     calledAt: number,
   ): void {
-    const offset = (idHi - this.#baseHi) * 4294967296 + ((idLo >>> 0) - this.#baseLo);
-    if (offset <= this.#lastOffset) {
-      throw new CallOrderError(`call ${this.#basePosition + BigInt(offset)} came after one with a larger id`);
-    }
+    const offset = this.#nextOffset(idHi, idLo);
     this.#lastOffset = offset;
     const usage = usageHi * 4294967296 + (usageLo >>> 0);
     const users = this.#users;
@@ -124,6 +121,17 @@ export class PartitionMap {
     this.calls++;
     this.usage.add(usage);
     this.digest.add(users.hashHi(user), users.hashLo(user), idHi, idLo, usageHi, usageLo);
+  }
+
+  /** Passes over a call that is not taken. Throws CallOrderError if ids do not ascend. */
+  pass(idHi: number, idLo: number): void {
+    this.#lastOffset = this.#nextOffset(idHi, idLo);
+  }
+
+  #nextOffset(idHi: number, idLo: number): number {
+    const offset = (idHi - this.#baseHi) * 4294967296 + ((idLo >>> 0) - this.#baseLo);
+    if (offset > this.#lastOffset) return offset;
+    throw new CallOrderError(`call ${this.#basePosition + BigInt(offset)} came after one with a larger id`);
   }
 
   /** Packs the calls taken since the last spill, and makes room for more. */

@@ -30,7 +30,7 @@ export async function warmConnections(pool: Pool, slots: number): Promise<void> 
   for (const client of clients) {
     const map = new PartitionMap(CALLS);
     map.reset(1n);
-    await copyOut(client, sql, 4, (view, at) => takeCall(view, at, map));
+    await copyOut(client, sql, 4, (view, at) => void takeCall(view, at, map));
     client.release();
   }
 }

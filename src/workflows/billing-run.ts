@@ -88,7 +88,7 @@ export async function billingRun(input: BillingRunInput = {}): Promise<BillingRu
         { firstExecutionRunId, reason },
       ]),
     );
-    if (answer !== 'already published') throw error;
+    if (answer.status !== 'already published') throw error;
     throw ApplicationFailure.nonRetryable(`the run is published, but its result was lost: ${reason}`, 'ResultLost');
   }
 }

@@ -4,7 +4,7 @@
  */
 import { defineQuery } from '@temporalio/workflow';
 import type { PublishedFigures } from '../domain/proof.js';
-import type { BillingTerms } from '../domain/terms.js';
+import type { BadCalls, BillingTerms } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
 
 /** Input of workflow type `billingRun`; `{}` bills by the workers' settings. */
@@ -13,6 +13,12 @@ export interface BillingRunInput extends Partial<BillingTerms> {
   partitions?: number;
   /** Reduce activities, likewise. */
   shards?: number;
+  /** Instead of the workers' BAD_CALLS. */
+  badCalls?: BadCalls;
+  /** Instead of the workers' BACKUP_ATTEMPTS. */
+  backups?: boolean;
+  /** How long a run that has failed is held for `retry` or `cancel`, before it is discarded. Absent: not at all. */
+  holdFailedSeconds?: number;
 }
 
 export type Phase = 'planning' | 'mapping' | 'reducing' | 'publishing' | 'published' | 'skipped' | 'discarding';

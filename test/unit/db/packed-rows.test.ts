@@ -1,9 +1,9 @@
 /** Billing records and tails as they go to PostgreSQL: the columns of their COPY, in its order, and within the bytes reserved. */
 import { describe, expect, test } from 'vitest';
 import { BINARY_HEADER } from '../../../src/db/copy-in.js';
-import { appendRecord, RECORDS_COPY } from '../../../src/db/records.js';
+import { appendRecord, recordsCopy } from '../../../src/db/records.js';
 import { RowBuffer } from '../../../src/db/row-buffer.js';
-import { appendTail, TAILS_COPY } from '../../../src/db/tails.js';
+import { appendTail, tailsCopy } from '../../../src/db/tails.js';
 import { PartitionMap } from '../../../src/domain/map.js';
 import { CycleFold, type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
 import { SegmentCursor } from '../../../src/domain/segment.js';
@@ -39,7 +39,7 @@ async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBu
   fold.beginUser(cursor);
   fold.take(cursor);
   fold.endUser();
-  return named(RECORDS_COPY, await rowsOf(rows));
+  return named(recordsCopy('meterfold'), await rowsOf(rows));
 }
 
 /** Bytes of a row as sent. */
@@ -103,7 +103,7 @@ describe('a tail', () => {
   async function tailOf(open: OpenCycle) {
     const rows = new RowBuffer();
     appendTail(rows, 7, user, open);
-    return named(TAILS_COPY, await rowsOf(rows))[0]!;
+    return named(tailsCopy('meterfold'), await rowsOf(rows))[0]!;
   }
 
   test('has what the user has left open', async () => {
@@ -128,7 +128,7 @@ describe('a tail', () => {
     const longest = { bytes: new Uint8Array(256).fill(0x78), userStart: 0, userLength: 256 };
     const append = async (rows: RowBuffer) => {
       appendTail(rows, 7, longest, openCycle(1, 1n, 1n, 0));
-      return named(TAILS_COPY, await rowsOf(rows));
+      return named(tailsCopy('meterfold'), await rowsOf(rows));
     };
     const [alone] = await append(new RowBuffer());
     for (const missing of [1, 2, 3, 4, 5, 8, 12, 16, 24, 64]) {

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PartitionMap } from '../../../src/domain/map.js';
 import { cutPartitions, cutShards, type Positions } from '../../../src/domain/partitions.js';
-import { type OpenCalls, proveRun } from '../../../src/domain/proof.js';
+import { type CallSum, proveRun } from '../../../src/domain/proof.js';
 import { type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
 import { anyLog, call, HEAVY_MS, heavy } from './calls.js';
 import { billNaively, type Call, type Cycle, digestNaively, sumOfUsage } from './oracle.js';
@@ -70,7 +70,7 @@ interface Billed {
 /** Bills a log run by run, each carrying in what the one before has carried out. */
 function bill(log: readonly Call[], cuts: Cuts): Billed {
   const billed: Billed = { cycles: [], open: new Map(), reduced: [] };
-  let carriedIn: OpenCalls = { calls: 0n, usage: 0n };
+  let carriedIn: CallSum = { calls: 0n, usage: 0n };
   for (const calls of cutLog(log, cuts.runEnds)) {
     const maps = partitionsOf(calls, cuts).map((partition, number) => {
       const own = calls.filter(({ id }) => id >= partition.first && id <= partition.last);

@@ -58,6 +58,8 @@ export function mapPartition(
     calls: String(map.calls),
     usage: String(map.usage.toBigInt()),
     digest: map.digest.toString(),
+    quarantinedCalls: '0',
+    quarantinedUsage: '0',
     spills: spills.length,
     segmentBytes: spills.reduce((sum, { data }) => sum + data.length, 0),
   };

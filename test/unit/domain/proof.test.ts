@@ -1,16 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import {
+  type CallSum,
   type MapOutcome,
-  type OpenCalls,
   type Outcomes,
   proveRun,
   type ReduceOutcome,
 } from '../../../src/domain/proof.js';
 
 // Two partitions and two shards of a run of 30 calls. 4 calls were open for its users, of 6 in all: 34 = 5 × 6 + 4.
+const noneAside = { quarantinedCalls: '0', quarantinedUsage: '0' };
 const maps: MapOutcome[] = [
-  { calls: '10', usage: '1000', digest: '000000000000000a', spills: 1, segmentBytes: 50 },
-  { calls: '20', usage: '2000', digest: 'fffffffffffffffb', spills: 2, segmentBytes: 90 },
+  { calls: '10', usage: '1000', digest: '000000000000000a', ...noneAside, spills: 1, segmentBytes: 50 },
+  { calls: '20', usage: '2000', digest: 'fffffffffffffffb', ...noneAside, spills: 2, segmentBytes: 90 },
 ];
 const reduces: ReduceOutcome[] = [
   {
@@ -39,7 +40,7 @@ const reduces: ReduceOutcome[] = [
   },
 ];
 const right: Outcomes = { maps, reduces, recount: { calls: '30', usage: '3000' } };
-const carriedIn: OpenCalls = { calls: 6n, usage: 66n };
+const carriedIn: CallSum = { calls: 6n, usage: 66n };
 
 /** The run with one figure changed. */
 function changed(part: 'recount' | 'map' | 'reduce', figure: string, value: string): Outcomes {
@@ -58,6 +59,7 @@ describe('a run that adds up', () => {
       calls: 30n,
       usage: 3000n,
       digest: '0000000000000005',
+      quarantined: { calls: 0n, usage: 0n },
       users: 5n,
       cycles: 6n,
       billedUsage: 2945n,

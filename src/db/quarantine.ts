@@ -1,0 +1,23 @@
+/** Quarantine: calls that break what the log promises, put aside by a run that was told to; the view quarantined_calls shows them. */
+import type { BadCall } from './log.js';
+import type { Queryable } from './pool.js';
+
+/** Stores what a partition had to put aside. `schema` is where the table lies: a backup attempt has its own. */
+export async function storeQuarantine(
+  db: Queryable,
+  schema: string,
+  runId: bigint,
+  calls: readonly BadCall[],
+): Promise<void> {
+  await db.query(
+    `insert into ${schema}.quarantine (run_id, log_position, usage, reason)
+     select $1, log_position, usage, reason
+       from unnest($2::bigint[], $3::bigint[], $4::text[]) as call (log_position, usage, reason)`,
+    [
+      String(runId),
+      calls.map(({ id }) => String(id)),
+      calls.map(({ usage }) => (usage === null ? null : String(usage))),
+      calls.map(({ reason }) => reason),
+    ],
+  );
+}
