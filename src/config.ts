@@ -45,8 +45,8 @@ export interface Config {
   databaseUrl: string;
   temporal: TemporalSettings;
   terms: BillingTerms;
-  /** The terms that the environment names itself; a run started from here carries just these. */
-  explicitTerms: Partial<BillingTerms>;
+  /** What the environment itself says of a run; one that is started from here carries just this. */
+  explicitInput: Partial<BillingTerms> & { badCalls?: BadCalls; backups?: boolean };
   worker: WorkerSettings;
   logLevel: string;
 }
@@ -89,8 +89,8 @@ const environmentSchema = z.object({
   SEAL_WAIT_SECONDS: wholeNumber(0, 3600).default(10),
   LEASE_SECONDS: wholeNumber(5, 86400).default(60),
   SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 3600).default(20),
-  BAD_CALLS: z.enum(['stop', 'quarantine'], 'must be stop or quarantine').default('stop'),
-  BACKUP_ATTEMPTS: z.enum(['on', 'off'], 'must be on or off').default('on'),
+  BAD_CALLS: z.enum(['stop', 'quarantine'], 'must be stop or quarantine').optional(),
+  BACKUP_ATTEMPTS: z.enum(['on', 'off'], 'must be on or off').optional(),
   SPILL_CALLS: wholeNumber(1, 2_000_000).default(250_000),
   REDUCE_PASS_BYTES: wholeNumber(1, 268_435_456).default(16_777_216),
   LOG_LEVEL: z
@@ -123,14 +123,18 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     databaseUrl: env.DATABASE_URL,
     temporal,
     terms: { ...DEFAULT_TERMS, ...explicitTerms },
-    explicitTerms,
+    explicitInput: {
+      ...explicitTerms,
+      ...(env.BAD_CALLS === undefined ? {} : { badCalls: env.BAD_CALLS }),
+      ...(env.BACKUP_ATTEMPTS === undefined ? {} : { backups: env.BACKUP_ATTEMPTS === 'on' }),
+    },
     worker: {
       slots: env.WORKER_SLOTS,
       sealWaitMs: env.SEAL_WAIT_SECONDS * 1000,
       leaseMs: env.LEASE_SECONDS * 1000,
       graceMs: env.SHUTDOWN_GRACE_SECONDS * 1000,
-      badCalls: env.BAD_CALLS,
-      backups: env.BACKUP_ATTEMPTS === 'on',
+      badCalls: env.BAD_CALLS ?? 'stop',
+      backups: env.BACKUP_ATTEMPTS !== 'off',
       spillCalls: env.SPILL_CALLS,
       passBytes: env.REDUCE_PASS_BYTES,
     },

@@ -54,7 +54,7 @@ export interface PlannedRun extends DoneBy {
   published?: PublishedFigures;
 }
 
-export interface SkippedRun {
+export interface SkippedRun extends DoneBy {
   status: 'skipped';
   activeRunId: string;
   message: string;
@@ -103,6 +103,7 @@ export function createPlan(dependencies: ActivityDependencies) {
       if (answer === 'running' || (answer === 'unknown' && !leaseIsOld)) {
         return {
           status: 'skipped',
+          ...doneBy(),
           activeRunId: String(active.runId),
           message: `skipped: run ${active.runId} in progress`,
         };

@@ -10,7 +10,7 @@ import { readRunState } from '../db/reads-runs.js';
 import { AlreadyPublishedError, discardRun } from '../db/run-endings.js';
 import { readActiveRun } from '../db/runs.js';
 
-export type CancelAnswer = 'cancelled' | 'was discarded' | 'already published' | 'unknown';
+export type CancelAnswer = 'cancelled' | 'was discarded' | 'already published' | 'was reverted' | 'unknown';
 
 /** How long the workflow may take to give the run up itself, before it is done here. */
 const PATIENCE_MS = 15_000;
@@ -26,6 +26,7 @@ export async function cancelRun(
   if (state === undefined) return 'unknown';
   if (state === 'published') return 'already published';
   if (state === 'discarded') return 'was discarded';
+  if (state === 'reverted') return 'was reverted';
 
   const active = await readActiveRun(pool);
   if (active !== undefined && String(active.runId) === runId) {

@@ -62,7 +62,8 @@ function createLines(): Show {
   let saidAt = 0;
   return {
     update(progress) {
-      if (progress.phase === phase && Date.now() - saidAt < LINE_EVERY_MS) return;
+      const waits = progress.paused || progress.phase === 'failed';
+      if (progress.phase === phase && (waits || Date.now() - saidAt < LINE_EVERY_MS)) return;
       phase = progress.phase;
       saidAt = Date.now();
       note(progressLine(progress));
@@ -96,8 +97,13 @@ function progressLine({
   callsMapped,
   callsReduced,
   cyclesClosed,
+  paused,
+  failure,
 }: BillingRunProgress): string {
-  const run = runId === undefined ? '' : `run ${runId}: `;
+  const run = runId === undefined ? '' : `run ${runId}${paused ? ' (paused)' : ''}: `;
+  if (phase === 'failed') {
+    return `${run}failed: ${failure}. Mend it, then \`meterfold retry ${runId}\`; or \`meterfold cancel ${runId}\``;
+  }
   if (phase === 'mapping')
     return `${run}mapping, ${partitions.done} of ${partitions.total} partitions, ${grouped(callsMapped)} calls`;
   if (phase === 'reducing') {

@@ -9,6 +9,7 @@ import { register as registerDev } from './dev.js';
 import { register as registerDoctor } from './doctor.js';
 import { register as registerGenerate } from './generate.js';
 import { register as registerMigrate } from './migrate.js';
+import { register as registerOperate } from './operate.js';
 import { note, OutputClosed } from './output.js';
 import { exitCodeOf, explain, type Places, placesOf } from './problems.js';
 import { register as registerRun } from './run.js';
@@ -50,6 +51,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.`,
   registerGenerate(program);
   registerWorker(program);
   registerRun(program);
+  registerOperate(program);
   registerRuns(program);
   registerStatement(program);
   registerSchedule(program);

@@ -1,5 +1,5 @@
 /** `meterfold migrate`. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { withContext } from './context.js';
 import { writeJson, writeLine } from './output.js';
 
@@ -8,21 +8,36 @@ export function register(program: Command): void {
     .command('migrate')
     .description("make or update meterfold's tables in the database")
     .option('--json', 'print one JSON object: the migrations applied now, and all')
+    .addOption(
+      new Option(
+        '--log-guard <on|off>',
+        'whether public.api_logs refuses UPDATE, DELETE and TRUNCATE; on at first, and stays as it is without this option',
+      ).choices(['on', 'off']),
+    )
     .addHelpText(
       'after',
       `
 Safe to run at any time, and from several places at once. Temporal needs no preparation: an empty namespace is enough.
 
 Examples:
-  $ DATABASE_URL=postgres://billing@localhost/billing meterfold migrate`,
+  $ DATABASE_URL=postgres://billing@localhost/billing meterfold migrate
+  $ meterfold migrate --log-guard off`,
     )
-    .action((flags: { json?: boolean }) =>
+    .action((flags: { json?: boolean; logGuard?: 'on' | 'off' }) =>
       withContext(async (context) => {
         const pool = await context.bareDatabase();
         const { migrate } = await import('../db/migrate.js');
         const { applied, current } = await migrate(pool);
-        if (flags.json) return writeJson({ applied, current });
+        const { isLogGuarded, setLogGuard } = await import('../db/log-guard.js');
+        if (flags.logGuard !== undefined) await setLogGuard(pool, flags.logGuard === 'on');
+        const guarded = await isLogGuarded(pool);
+        if (flags.json) return writeJson({ applied, current, logGuard: guarded ? 'on' : 'off' });
         for (const name of applied) await writeLine(`applied ${name}`);
+        await writeLine(
+          guarded
+            ? 'The log is guarded: public.api_logs takes inserts only.'
+            : 'The log is not guarded: calls can be changed and deleted. Guard it by `meterfold migrate --log-guard on`.',
+        );
         return writeLine(`The database is up to date at ${current.at(-1)}.`);
       }),
     );

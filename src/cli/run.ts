@@ -1,10 +1,12 @@
-/** `meterfold run` and `meterfold cancel`: start a billing run and follow it, try one dry, give one up. */
+/** `meterfold run`: starts a billing run and follows it, or tries one dry. */
 import { type Command, Option } from 'commander';
 import type { BillingRunInput, BillingRunResult } from '../workflows/messages.js';
-import { runIdArgument, wholeNumber } from './arguments.js';
+import { durationMs, wholeNumber } from './arguments.js';
 import { type Context, withContext } from './context.js';
 import { counted, facts, grouped, note, writeJson, writeLine } from './output.js';
 import { CommandError } from './problems.js';
+
+type Fact = [name: string, value: string];
 
 interface RunFlags {
   json?: true;
@@ -13,6 +15,7 @@ interface RunFlags {
   workflowId?: string;
   partitions?: number;
   shards?: number;
+  hold?: number;
 }
 
 export function register(program: Command): void {
@@ -25,11 +28,17 @@ export function register(program: Command): void {
     .option('--workflow-id <id>', 'start it under this workflow id (default: one that names the time)')
     .option('--partitions <n>', 'map activities, instead of a number chosen from the calls', wholeNumber(1, 500))
     .option('--shards <n>', 'reduce activities, likewise', wholeNumber(1, 500))
+    .option(
+      '--hold <time>',
+      'hold the run for so long if it fails, like 1h, for `meterfold retry`, instead of discarding it',
+      durationMs(1000, 86_400_000),
+    )
     .addHelpText(
       'after',
       `
 Follows the run with a progress bar on a terminal, with plain lines elsewhere. Ctrl-C leaves the run to the workers; stop it by
-\`meterfold cancel\`. PRICE_PER_UNIT, CURRENCY and CALLS_PER_CYCLE count if they are set here; else the workers' settings do.
+\`meterfold cancel\`. PRICE_PER_UNIT, CURRENCY, CALLS_PER_CYCLE, BAD_CALLS and BACKUP_ATTEMPTS count if they are set here; else the workers'
+settings do.
 Beside a run in progress it bills nothing, says so, and exits with 0.
 
 Examples:
@@ -39,28 +48,13 @@ Examples:
   $ meterfold run --detach`,
     )
     .action(run);
-
-  program
-    .command('cancel')
-    .description('give up a run in progress; nothing of it remains')
-    .argument('<run>', 'its number, as `meterfold runs` shows it', runIdArgument)
-    .option('--json', 'print one JSON object')
-    .addHelpText(
-      'after',
-      `
-A published run stays: cancel then says so, and exits with 1.
-
-Example:
-  $ meterfold cancel 7`,
-    )
-    .action(cancel);
 }
 
 async function run(flags: RunFlags): Promise<void> {
   await withContext(async (context) => {
     const pool = await context.database();
     const { checkFrozenTerms, frozenCallsPerCycle } = await import('../db/runs.js');
-    const { callsPerCycle } = context.config.explicitTerms;
+    const { callsPerCycle } = context.config.explicitInput;
     if (callsPerCycle !== undefined) await checkFrozenTerms(pool, { callsPerCycle });
     if (flags.dryRun === true) {
       const terms = {
@@ -70,18 +64,24 @@ async function run(flags: RunFlags): Promise<void> {
       const { showDryRun } = await import('./dry-run.js');
       return showDryRun(pool, terms, flags.json === true);
     }
-    await startAndFollow(context, flags);
+    const input: BillingRunInput = {
+      ...context.config.explicitInput,
+      ...(flags.partitions === undefined ? {} : { partitions: flags.partitions }),
+      ...(flags.shards === undefined ? {} : { shards: flags.shards }),
+      ...(flags.hold === undefined ? {} : { holdFailedSeconds: flags.hold / 1000 }),
+    };
+    await startAndFollow(context, input, flags);
   });
 }
 
-async function startAndFollow(context: Context, flags: RunFlags): Promise<void> {
+/** Starts a run, follows it to its end, and shows what came of it. */
+export async function startAndFollow(
+  context: Context,
+  input: BillingRunInput,
+  flags: Pick<RunFlags, 'json' | 'detach' | 'workflowId'>,
+): Promise<void> {
   const client = await context.temporal();
   const { startRun, warnWithoutWorkers } = await import('./start-run.js');
-  const input: BillingRunInput = {
-    ...context.config.explicitTerms,
-    ...(flags.partitions === undefined ? {} : { partitions: flags.partitions }),
-    ...(flags.shards === undefined ? {} : { shards: flags.shards }),
-  };
   const handle = await startRun(client, input, flags.workflowId);
   if (flags.detach === true) {
     const started = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
@@ -92,14 +92,20 @@ async function startAndFollow(context: Context, flags: RunFlags): Promise<void> 
   void warnWithoutWorkers(client, note);
   const { followRun } = await import('./follow-run.js');
   const { result, seconds } = await followRun(handle);
+  if (result.status === 'cancelled') throw new CommandError(resultText(result, seconds));
   if (flags.json === true) return writeJson({ ...result, workflowId: handle.workflowId, seconds });
   await writeLine(resultText(result, seconds));
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 /** A run's result for people. */
 export function resultText(result: BillingRunResult, seconds: number): string {
   if (result.status === 'skipped')
     return `${result.message}; nothing was billed. Look at it by \`meterfold status ${result.activeRunId}\`.`;
+  if (result.status === 'cancelled') return `${sentence(result.message)}.`;
   const { activities, range } = result;
   const calls =
     range.after === range.to
@@ -118,26 +124,20 @@ export function resultText(result: BillingRunResult, seconds: number): string {
     ],
     ['carried in', `${counted(result.carriedIn.calls, 'call')}, usage ${grouped(result.carriedIn.usage)}`],
     ['carried out', `${counted(result.carriedOut.calls, 'call')}, usage ${grouped(result.carriedOut.usage)}`],
-    ['activities', `${activities.completed} of ${activities.scheduled} completed, ${activities.retried} retried`],
-    ['took', `${seconds.toFixed(2)} s by Temporal's clock`],
-    ...(held.length === 0
+    ...(result.quarantined.calls === '0'
       ? []
-      : [['held up by', `${held.join(', ')}: later calls wait for the next run`] as [string, string]]),
+      : [
+          [
+            'quarantined',
+            `${counted(result.quarantined.calls, 'call')}: see \`meterfold status ${result.runId}\``,
+          ] as Fact,
+        ]),
+    [
+      'activities',
+      `${activities.completed} of ${activities.scheduled} completed, ${activities.retried} retried` +
+        (activities.backups === 0 ? '' : `, ${activities.backups} backups`),
+    ],
+    ['took', `${seconds.toFixed(2)} s by Temporal's clock`],
+    ...(held.length === 0 ? [] : [['held up by', `${held.join(', ')}: later calls wait for the next run`] as Fact]),
   ]);
-}
-
-async function cancel(runId: string, flags: { json?: true }): Promise<void> {
-  await withContext(async (context) => {
-    const pool = await context.database();
-    const { cancelRun } = await import('./cancel-run.js');
-    const answer = await cancelRun(pool, () => context.temporal(), context.config, runId);
-    if (answer === 'already published') throw new CommandError(`Run ${runId} is already published: its bills stand.`);
-    if (answer === 'unknown') throw new CommandError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
-    if (flags.json === true) return writeJson({ runId, state: 'discarded' });
-    await writeLine(
-      answer === 'was discarded'
-        ? `Run ${runId} was discarded before.`
-        : `Run ${runId} is cancelled; nothing of it remains.`,
-    );
-  });
 }

@@ -25,12 +25,13 @@ Examples:
   program
     .command('status')
     .description('show everything that is known on one billing run')
-    .argument('<run>', "the run's number, as `meterfold runs` shows it", runIdArgument)
+    .argument('[run]', "the run's number, as `meterfold runs` shows it (default: the newest)", runIdArgument)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
 Examples:
+  $ meterfold status
   $ meterfold status 7
   $ meterfold status 7 --json`,
     )
@@ -55,6 +56,7 @@ const runColumns: Column[] = [
   { title: 'up to', align: 'right' },
   { title: 'calls', align: 'right' },
   { title: 'cycles', align: 'right' },
+  { title: 'quarantined', align: 'right' },
   { title: 'amount', align: 'right' },
   { title: 'price', align: 'right' },
   { title: 'opened' },
@@ -70,11 +72,12 @@ function runCells(run: Run): string[] {
     optional(run.range.to),
     optional(run.calls),
     optional(run.cycles),
+    run.quarantinedCalls === '0' ? '–' : grouped(run.quarantinedCalls),
     run.amount === null ? '–' : `${grouped(run.amount)} ${run.currency}`,
     run.pricePerUnit,
     moment(new Date(run.openedAt)),
     duration(run.tookMs),
-    run.discardReason ?? '',
+    run.reason ?? '',
   ];
 }
 
@@ -82,10 +85,12 @@ function optional(number: string | null): string {
   return number === null ? '–' : grouped(number);
 }
 
-async function showStatus(runId: string, flags: { json?: boolean }) {
+async function showStatus(asked: string | undefined, flags: { json?: boolean }) {
   await withContext(async (context) => {
     const pool = await context.database();
-    const { readRun } = await import('../db/reads-runs.js');
+    const { newestRunId, readRun } = await import('../db/reads-runs.js');
+    const runId = asked ?? (await newestRunId(pool));
+    if (runId === undefined) throw new CommandError('No run yet: `meterfold run` starts one.');
     const run = await readRun(pool, runId);
     if (run === undefined) throw new CommandError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
     return flags.json ? writeJson(run) : writeLine(statusText(run));
@@ -94,13 +99,19 @@ async function showStatus(runId: string, flags: { json?: boolean }) {
 
 function statusText(run: RunDetail): string {
   const parts = [
-    `Run ${run.runId}: ${run.state}${run.discardReason === null ? '' : ` (${run.discardReason})`}`,
+    `Run ${run.runId}: ${run.state}${run.reason === null ? '' : ` (${run.reason})`}`,
     facts([...rangeFacts(run), ...timeFacts(run), ...billingFacts(run), ...ownerFacts(run)]),
   ];
   if (run.heldUpBy.length > 0) {
     parts.push(
       `Held up by writers that had not committed:\n${run.heldUpBy.map((writer) => `  ${writerText(writer)}`).join('\n')}`,
     );
+  }
+  if (run.quarantine.length > 0) {
+    const more = BigInt(run.quarantinedCalls) - BigInt(run.quarantine.length);
+    const lines = run.quarantine.map(({ id, reason }) => `  call ${id}: ${reason}`);
+    if (more > 0n) lines.push(`  and ${grouped(more)} more: see the view public.quarantined_calls`);
+    parts.push(`In quarantine, not billed:\n${lines.join('\n')}`);
   }
   if (run.tasks.length > 0)
     parts.push(
@@ -149,7 +160,7 @@ function rangeFacts(run: RunDetail): [string, string][] {
 
 function timeFacts(run: RunDetail): [string, string][] {
   const lines: [string, string][] = [['opened', moment(new Date(run.openedAt))]];
-  const end = run.publishedAt ?? run.discardedAt;
+  const end = run.revertedAt ?? run.publishedAt ?? run.discardedAt;
   if (end !== null) lines.push([run.state, `${moment(new Date(end))}, after ${duration(run.tookMs)}`]);
   else if (run.leaseRenewedAt !== null) {
     const ago = Math.max(0, Date.now() - Date.parse(run.leaseRenewedAt));
@@ -171,6 +182,16 @@ function billingFacts(run: RunDetail): [string, string][] {
     ['cycles closed', `${grouped(run.cycles!)}, usage ${grouped(run.billedUsage!)}`],
     ['amount', `${grouped(run.amount!)} ${run.currency}`],
     ['carried out', `${counted(run.carriedOut.calls, 'call')}, usage ${grouped(run.carriedOut.usage)}`],
+    ...latencyFacts(run),
+  ];
+}
+
+function latencyFacts({ cycleLatency }: RunDetail): [string, string][] {
+  if (cycleLatency === null) return [];
+  const { meanSeconds, p99Seconds, maxSeconds } = cycleLatency;
+  const [mean, p99, longest] = [meanSeconds, p99Seconds, maxSeconds].map((seconds) => duration(seconds * 1000));
+  return [
+    ['cycle latency', `${mean} from a cycle's last call to its record on average; p99 ${p99}, longest ${longest}`],
   ];
 }
 

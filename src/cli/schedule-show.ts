@@ -81,7 +81,7 @@ async function outcomeOf(client: Client, workflowId: string, firstExecutionRunId
     const { status } = await handle.describe();
     if (status.name !== 'COMPLETED') return status.name.toLowerCase().replace('_', ' ');
     const result = (await handle.result()) as BillingRunResult;
-    if (result.status === 'skipped') return result.message;
+    if (result.status !== 'published') return result.message;
     return `run ${result.runId} published: ${counted(result.calls, 'call')}, ${grouped(result.amount)} ${result.currency}`;
   } catch (error) {
     if ((error as Error).name === 'WorkflowNotFoundError') return "no longer in Temporal's history";

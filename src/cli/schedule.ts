@@ -26,6 +26,7 @@ interface SetFlags {
   cron?: string;
   timezone?: string;
   timeout: number;
+  hold?: number;
 }
 
 export function register(program: Command): void {
@@ -54,6 +55,12 @@ Examples:
     )
     .addOption(
       new Option('--timezone <zone>', 'of the cron expression, like Europe/Berlin (default: UTC)').conflicts('every'),
+    )
+    .addOption(
+      new Option(
+        '--hold <time>',
+        'hold a run that fails for so long, for `meterfold retry`, before it is discarded',
+      ).argParser(durationMs(1000, dayMs)),
     )
     .addOption(
       new Option('--timeout <time>', 'give a run up that takes longer')
@@ -156,7 +163,7 @@ export async function scheduleOptions(flags: SetFlags): Promise<ScheduleOptions<
       workflowType: WORKFLOW_TYPE,
       taskQueue: TASK_QUEUE,
       workflowId,
-      args: [{}],
+      args: [flags.hold === undefined ? {} : { holdFailedSeconds: flags.hold / 1000 }],
       workflowExecutionTimeout: flags.timeout,
       staticSummary: `Scheduled billing run (${flags.every === undefined ? `cron ${flags.cron}` : `every ${durationText(flags.every)}`})`,
     },

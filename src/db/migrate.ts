@@ -113,12 +113,12 @@ async function adoptLog(client: Client) {
             id > 0
         and octet_length(user_id) between 1 and 256
         and usage between 0 and 1000000000000000
-        and called_at >= '1900-01-01 00:00:00+00' and called_at < '2200-01-01 00:00:00+00')`);
+        and called_at >= '1970-01-01 00:00:00+00' and called_at < '2100-01-01 00:00:00+00')`);
   } catch (cause) {
     if ((cause as { code?: string }).code !== '23514') throw cause;
     throw new MigrationError(
       'The table public.api_logs, made before meterfold, holds calls that cannot be billed. Each needs an id above 0, ' +
-        'a user_id of 1 to 256 bytes, a usage from 0 to 10^15 and a called_at from 1900 to 2199: mend or remove the others, then migrate again.',
+        'a user_id of 1 to 256 bytes, a usage from 0 to 10^15 and a called_at from 1970 to 2099: mend or remove the others, then migrate again.',
       { cause },
     );
   }

@@ -1,12 +1,15 @@
 /** What an operator reads about runs: the list, and everything that is known on one. */
+import type { BadCalls } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
 import type { Pool, Queryable } from './pool.js';
+import { type CycleLatency, readCycleLatency } from './reads-latency.js';
+import type { RunState } from './runs.js';
 import { readSnapshot } from './snapshot.js';
 
 /** A run as it is shown. bigints and decimals are strings, times are ISO 8601 in UTC; what is not known yet is null. */
 export interface Run {
   runId: string;
-  state: 'active' | 'published' | 'discarded';
+  state: RunState;
   /** Log positions: calls after `after` up to and including `to`. */
   range: { after: string; to: string | null };
   calls: string | null;
@@ -21,7 +24,11 @@ export interface Run {
   openedAt: string;
   publishedAt: string | null;
   discardedAt: string | null;
-  discardReason: string | null;
+  revertedAt: string | null;
+  /** Why it was discarded or reverted. */
+  reason: string | null;
+  /** Calls that it has put aside. */
+  quarantinedCalls: string;
   /** From opening to the end, or until now. */
   tookMs: number;
   workflowId: string;
@@ -47,6 +54,11 @@ export interface RunDetail extends Run {
   /** The end that the run aimed at; `range.to` is smaller if writers held it up. */
   sealPosition: string | null;
   heldUpBy: Writer[];
+  badCalls: BadCalls;
+  /** The first of the calls that it has put aside. */
+  quarantine: QuarantinedCall[];
+  /** From a cycle's last call to its record. */
+  cycleLatency: CycleLatency | null;
   carriedIn: { calls: string; usage: string } | null;
   carriedOut: { calls: string; usage: string } | null;
   proof: Record<string, unknown> | null;
@@ -56,6 +68,14 @@ export interface RunDetail extends Run {
   leaseRenewedAt: string | null;
 }
 
+interface QuarantinedCall {
+  id: string;
+  usage: string | null;
+  reason: string;
+}
+
+const QUARANTINED_SHOWN = 20;
+
 const iso = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 const runColumns = `
@@ -63,7 +83,8 @@ const runColumns = `
   run.calls, run.users, run.cycles, run.usage, run.billed_usage as "billedUsage", trim_scale(run.amount) as amount,
   run.currency, trim_scale(run.price_per_unit) as "pricePerUnit", run.calls_per_cycle as "callsPerCycle",
   ${iso('run.opened_at')} as "openedAt", ${iso('run.published_at')} as "publishedAt",
-  ${iso('run.discarded_at')} as "discardedAt", run.discard_reason as "discardReason",
+  ${iso('run.discarded_at')} as "discardedAt", ${iso('run.reverted_at')} as "revertedAt",
+  coalesce(run.discard_reason, run.revert_reason) as reason, run.quarantined_calls as "quarantinedCalls",
   round(extract(epoch from coalesce(run.published_at, run.discarded_at, clock_timestamp()) - run.opened_at) * 1000)::float8
     as "tookMs",
   run.workflow_id as "workflowId"`;
@@ -85,14 +106,20 @@ export async function readRunState(queryable: Queryable, runId: string): Promise
   return rows[0]?.state;
 }
 
+/** The number of the newest run, or undefined before the first. */
+export async function newestRunId(queryable: Queryable): Promise<string | undefined> {
+  const { rows } = await queryable.query<{ id: string }>('select max(run_id) as id from meterfold.runs');
+  return rows[0]?.id ?? undefined;
+}
+
 /** Everything on one run, or undefined if there is none of this id. */
 export function readRun(pool: Pool, runId: string): Promise<RunDetail | undefined> {
   return readSnapshot(pool, async (client) => {
-    const { rows } = await client.query<Omit<RunDetail, 'tasks' | 'workers'>>(
+    const { rows } = await client.query<Omit<RunDetail, 'tasks' | 'workers' | 'quarantine' | 'cycleLatency'>>(
       `select ${runColumns}, run.previous_run_id as "previousRunId", run.seal_position as "sealPosition",
               json_build_object('address', run.temporal_address, 'namespace', run.temporal_namespace,
                                  'firstExecutionRunId', run.first_execution_run_id) as temporal,
-              coalesce(run.held_up_by, '[]') as "heldUpBy", run.proof,
+              coalesce(run.held_up_by, '[]') as "heldUpBy", run.proof, run.bad_calls as "badCalls",
               case when run.carried_in_calls is not null then
                 json_build_object('calls', run.carried_in_calls::text, 'usage', run.carried_in_usage::text)
               end as "carriedIn",
@@ -107,8 +134,23 @@ export function readRun(pool: Pool, runId: string): Promise<RunDetail | undefine
     );
     const run = rows[0];
     if (run === undefined) return undefined;
-    return { ...run, tasks: await readTasks(client, runId), workers: await readWorkers(client, runId) };
+    return {
+      ...run,
+      quarantine: await readQuarantine(client, runId),
+      cycleLatency: run.state === 'published' ? await readCycleLatency(client, runId, run.cycles ?? '0') : null,
+      tasks: await readTasks(client, runId),
+      workers: await readWorkers(client, runId),
+    };
   });
+}
+
+async function readQuarantine(queryable: Queryable, runId: string): Promise<QuarantinedCall[]> {
+  const { rows } = await queryable.query<QuarantinedCall>(
+    `select log_position as id, usage, reason from meterfold.quarantine
+      where run_id = $1 order by log_position limit ${QUARANTINED_SHOWN}`,
+    [runId],
+  );
+  return rows;
 }
 
 async function readTasks(queryable: Queryable, runId: string): Promise<TaskProgress[]> {

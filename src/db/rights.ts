@@ -25,7 +25,7 @@ export async function missingRights(queryable: Queryable): Promise<MissingRights
         from pg_class
         join pg_namespace on pg_namespace.oid = relnamespace
        where nspname = 'meterfold' and relkind in ('r', 'p')
-          or nspname = 'public' and relkind in ('r', 'p', 'v') and relname in ('api_logs', 'billing_records', 'open_cycles')
+          or nspname = 'public' and relkind in ('r', 'p', 'v') and relname in ('api_logs', 'billing_records', 'open_cycles', 'quarantined_calls')
       union all
       select 'sequence', format('%I.%I', sequence_space.nspname, sequence.relname), sequence.oid, '{select}'
         from pg_class log

@@ -59,6 +59,7 @@ export async function publishRun(
     if (state === 'published' || state === 'reverted') return;
     if (state !== 'active') throw new RunGoneError(`run ${runId} is ${state ?? 'unknown to this database'}`);
     const { totals } = await prove(client);
+    await sweepRun(client, runId);
     await client.query(
       `update meterfold.runs
           set state = 'published', published_at = clock_timestamp(), proof = $2,
@@ -81,7 +82,6 @@ export async function publishRun(
       ],
     );
     await sealRow(client, runId);
-    await sweepRun(client, runId);
   });
 }
 
@@ -130,7 +130,7 @@ async function sweepRun(client: Client, runId: bigint): Promise<void> {
   await client.query(
     `delete from meterfold.tails superseded
       using meterfold.tails newer
-      where newer.run_id = (select previous_run_id from meterfold.runs where run_id = $1 and state = 'published')
+      where newer.run_id = (select previous_run_id from meterfold.runs where run_id = $1)
         and superseded.user_id = newer.user_id and superseded.run_id < newer.run_id`,
     [runId.toString()],
   );

@@ -75,7 +75,14 @@ export async function readActiveRun(db: Queryable): Promise<Run | undefined> {
 }
 
 export async function readRun(db: Queryable, runId: bigint): Promise<Run> {
-  return toRun(one(await db.query<RunRow>(`${SELECT_RUN} where run.run_id = $1`, [runId.toString()])));
+  const run = await readRunIfAny(db, runId);
+  if (run === undefined) throw new RunGoneError(`run ${runId} is unknown to this database`);
+  return run;
+}
+
+export async function readRunIfAny(db: Queryable, runId: bigint): Promise<Run | undefined> {
+  const { rows } = await db.query<RunRow>(`${SELECT_RUN} where run.run_id = $1`, [runId.toString()]);
+  return rows[0] === undefined ? undefined : toRun(rows[0]);
 }
 
 export interface OwnRun {

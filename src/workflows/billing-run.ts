@@ -2,13 +2,17 @@
  * The billing run: plan → map → reduce beside recount → publish.
  *
  * Nothing of size travels here: positions, counts and digests. Whatever goes wrong, or is cancelled, before the run is published
- * ends in discard; a workflow that is terminated or lost cleans nothing up, and the next run's plan does it.
+ * ends in discard, at once or after it was held for an operator; a workflow that is terminated or lost cleans nothing up, and the
+ * next run's plan does it.
  */
 import {
   ActivityCancellationType,
+  ActivityFailure,
   ApplicationFailure,
+  allHandlersFinished,
   CancellationScope,
   CancelledFailure,
+  condition,
   isCancellation,
   proxyActivities,
   setHandler,
@@ -16,16 +20,18 @@ import {
 } from '@temporalio/workflow';
 import type { createDiscard } from '../activities/discard.js';
 import type { createMap } from '../activities/map.js';
-import type { createPlan, PlannedRun } from '../activities/plan.js';
+import type { createPlan, PlannedRun, SkippedRun } from '../activities/plan.js';
 import type { createPublish } from '../activities/publish.js';
 import type { createRecount } from '../activities/recount.js';
 import type { createReduce } from '../activities/reduce.js';
-import type { PublishedFigures } from '../domain/proof.js';
+import type { MapOutcome, PublishedFigures, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
+import { Control } from './control.js';
 import { fanOut } from './fan-out.js';
 import { checkInput } from './input.js';
-import { type BillingRunInput, type BillingRunResult, progressQuery } from './messages.js';
+import { type BillingRunInput, type BillingRunResult, type PublishedResult, progressQuery } from './messages.js';
 import { Progress } from './progress.js';
 import { RunStatistics } from './statistics.js';
+import { type Race, withBackups } from './stragglers.js';
 
 type Coordination = ReturnType<typeof createPlan> & ReturnType<typeof createPublish> & ReturnType<typeof createDiscard>;
 type Tasks = ReturnType<typeof createMap> & ReturnType<typeof createReduce> & ReturnType<typeof createRecount>;
@@ -55,103 +61,220 @@ const SUMMARY_MAX = 100;
 /** Activities in flight at a time; far below Temporal's limit of 2,000 pending ones. */
 const IN_FLIGHT_MAX = 100;
 
+/** Failures that no operator can mend for this run: its input is wrong, or it is gone. */
+const HOPELESS = ['BadInput', 'FrozenTermError', 'RunGoneError'];
+
 export async function billingRun(input: BillingRunInput = {}): Promise<BillingRunResult> {
   const progress = new Progress();
   setHandler(progressQuery, () => progress.now);
-  checkInput(input);
-
-  const { firstExecutionRunId } = workflowInfo();
-  const statistics = new RunStatistics();
-  const work = new CancellationScope();
+  const control = new Control(progress);
   try {
-    const plan = await planRun.executeWithOptions({ summary: 'open the run, seal its end, cut the work' }, [
-      { billing: input, firstExecutionRunId },
-    ]);
+    checkInput(input);
+    return await new BillingRun(input, progress, control).run();
+  } finally {
+    control.ended();
+    await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  }
+}
+
+class BillingRun {
+  readonly #input: BillingRunInput;
+  readonly #progress: Progress;
+  readonly #control: Control;
+  readonly #statistics = new RunStatistics();
+  // How far it has come; what is there is not done again after a failure.
+  #plan: PlannedRun | SkippedRun | undefined;
+  readonly #maps: MapOutcome[] = [];
+  readonly #reduces: ReduceOutcome[] = [];
+  readonly #recounts: RecountOutcome[] = [];
+
+  constructor(input: BillingRunInput, progress: Progress, control: Control) {
+    this.#input = input;
+    this.#progress = progress;
+    this.#control = control;
+  }
+
+  async run(): Promise<BillingRunResult> {
+    for (;;) {
+      try {
+        return await this.#control.work(() => this.#bill());
+      } catch (error) {
+        // Neither another try nor the discard must queue behind the siblings of an activity that has failed.
+        this.#control.stop();
+        if (!(await this.#isToBeRetried(error))) return this.#giveUp(error);
+      }
+    }
+  }
+
+  async #bill(): Promise<BillingRunResult> {
+    this.#plan ??= await this.#openRun();
+    const plan = this.#plan;
+    if (plan.status === 'skipped') {
+      const { status, activeRunId, message } = plan;
+      this.#progress.skipped(message);
+      return { status, activeRunId, message };
+    }
+    this.#progress.planned(plan);
+    if (plan.published !== undefined) return this.#result(plan, plan.published);
+    await this.#map(plan);
+    await Promise.all([this.#reduce(plan), this.#recount(plan)]);
+    return this.#result(plan, await this.#publish(plan));
+  }
+
+  async #openRun(): Promise<PlannedRun | SkippedRun> {
+    this.#progress.phase('planning');
+    await this.#control.gate();
+    const input = { billing: this.#input, firstExecutionRunId: workflowInfo().firstExecutionRunId };
+    const plan = await this.#statistics.count(
+      'plan',
+      () => planRun.executeWithOptions({ summary: 'open the run, seal its end, cut the work' }, [input]),
+      (planned) => planned,
+    );
     // A plan that ended in spite of a cancellation; without work to do nothing else would notice it before publishing.
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
-    if (plan.status === 'skipped') {
-      progress.skipped(plan.message);
-      return plan;
-    }
-    progress.planned(plan);
-    statistics.add(plan);
-    const published = await work.run(() => fold(plan, progress, statistics));
-    progress.published(published, plan.terms.currency);
-    return result(plan, published, statistics);
-  } catch (error) {
-    progress.phase('discarding');
-    // The discard must not queue behind the siblings of an activity that has failed.
-    work.cancel();
-    const reason = reasonOf(error);
+    return plan;
+  }
+
+  async #map({ runId, partitions, backups }: PlannedRun): Promise<void> {
+    this.#progress.phase('mapping');
+    await this.#fanOut(partitions, this.#maps, backups, async ({ first, last }, number, race) => {
+      const summary = `calls ${first} to ${last}`;
+      const { outcome } = await race((backup) =>
+        this.#statistics.count(
+          `map ${number}`,
+          () => tasks.mapPartition.executeWithOptions({ summary }, [{ runId, number, ...twin(backup) }]),
+          (mapped) => ({ ...mapped, calls: mapped.outcome.calls }),
+          backup,
+        ),
+      );
+      this.#progress.mapped(outcome.calls);
+      return outcome;
+    });
+  }
+
+  async #reduce({ runId, shards, terms, previousRunId, backups }: PlannedRun): Promise<void> {
+    const { callsPerCycle } = terms;
+    this.#progress.phase('reducing');
+    await this.#fanOut(shards, this.#reduces, backups, async ({ first, end }, number, race) => {
+      const summary = `buckets ${first} to ${end - 1}`;
+      const { outcome } = await race((backup) =>
+        this.#statistics.count(
+          `reduce ${number}`,
+          () =>
+            tasks.reduceShard.executeWithOptions({ summary }, [
+              { runId, number, callsPerCycle, previousRunId, ...twin(backup) },
+            ]),
+          (reduced) => reduced,
+          backup,
+        ),
+      );
+      this.#progress.reduced(outcome);
+      return outcome;
+    });
+  }
+
+  async #recount({ runId, after, to }: PlannedRun): Promise<void> {
+    if (to === after) return;
+    await this.#fanOut([runId], this.#recounts, false, async () => {
+      const { outcome } = await this.#statistics.count(
+        'recount',
+        () => tasks.recount.executeWithOptions({ summary: `calls after ${after} to ${to}` }, [{ runId, number: 0 }]),
+        (recounted) => recounted,
+      );
+      return outcome;
+    });
+  }
+
+  /** From here on the run is published or fails; a cancellation that comes now is too late. */
+  async #publish({ runId, terms }: PlannedRun): Promise<PublishedFigures> {
+    await this.#control.gate();
+    // Nothing was under way that would have noticed.
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
+    this.#progress.phase('publishing');
+    const proof = { maps: this.#maps, reduces: this.#reduces, recount: this.#recounts[0] };
+    const published = await CancellationScope.nonCancellable(() =>
+      this.#statistics.count(
+        'publish',
+        () =>
+          publishRun.executeWithOptions({ summary: `prove run ${runId} and make it visible` }, [
+            { runId, callsPerCycle: terms.callsPerCycle, ...proof },
+          ]),
+        (done) => done,
+      ),
+    );
+    return published.figures;
+  }
+
+  #fanOut<Item, Result>(
+    items: readonly Item[],
+    results: Result[],
+    backups: boolean,
+    run: (item: Item, number: number, race: Race) => Promise<Result>,
+  ): Promise<Result[]> {
+    const { gate } = this.#control;
+    const left = items.filter((_, number) => results[number] === undefined).length;
+    return withBackups({ tasks: left, backups, gate }, (race) =>
+      fanOut(items, { results, inFlightMax: IN_FLIGHT_MAX, gate }, (item, number) => run(item, number, race)),
+    );
+  }
+
+  #result(plan: PlannedRun, published: PublishedFigures): PublishedResult {
+    this.#progress.published(published, plan.terms.currency);
+    return {
+      status: 'published',
+      runId: plan.runId,
+      range: { after: plan.after, to: plan.to },
+      ...published,
+      currency: plan.terms.currency,
+      pricePerUnit: plan.terms.pricePerUnit,
+      activities: this.#statistics.activities(),
+      workers: this.#statistics.workers(),
+      heldUpBy: plan.heldUpBy,
+    };
+  }
+
+  async #isToBeRetried(error: unknown): Promise<boolean> {
+    const { holdFailedSeconds = 0 } = this.#input;
+    if (holdFailedSeconds === 0 || isCancellation(error) || HOPELESS.includes(typeOf(error))) return false;
+    // A cancellation of the workflow ends the wait.
+    return this.#control.hold(reasonOf(error), holdFailedSeconds).catch(() => false);
+  }
+
+  /** Discards the run, and ends as it was ended: cancelled by an operator or by Temporal, or failed. */
+  async #giveUp(error: unknown): Promise<BillingRunResult> {
+    this.#progress.phase('discarding');
+    const { firstExecutionRunId } = workflowInfo();
+    const cancelled = CancellationScope.current().consideredCancelled;
+    const reason = this.#control.cancelled ? 'cancelled by an operator' : cancelled ? 'cancelled' : reasonOf(error);
     const answer = await CancellationScope.nonCancellable(() =>
       discardRun.executeWithOptions({ summary: `discard: ${reason}`.slice(0, SUMMARY_MAX) }, [
         { firstExecutionRunId, reason },
       ]),
     );
-    if (answer.status !== 'already published') throw error;
-    throw ApplicationFailure.nonRetryable(`the run is published, but its result was lost: ${reason}`, 'ResultLost');
+    if (answer.status === 'already published') {
+      if (this.#plan?.status === 'planned') return this.#result(this.#plan, answer.figures);
+      throw ApplicationFailure.nonRetryable(`the run is published, but its result was lost: ${reason}`, 'ResultLost');
+    }
+    this.#progress.phase('cancelled');
+    if (cancelled) throw new CancelledFailure(reason);
+    if (!this.#control.cancelled) throw error;
+    const { runId } = this.#progress.now;
+    return { status: 'cancelled', message: `run ${runId} was cancelled by an operator: nothing of it remains` };
   }
 }
 
-async function fold(plan: PlannedRun, progress: Progress, statistics: RunStatistics): Promise<PublishedFigures> {
-  const { runId, terms, previousRunId } = plan;
-  const callsPerCycle = terms.callsPerCycle;
-
-  progress.phase('mapping');
-  const maps = await fanOut(plan.partitions, IN_FLIGHT_MAX, async ({ first, last }, number) => {
-    const summary = `calls ${first} to ${last}`;
-    const mapped = await tasks.mapPartition.executeWithOptions({ summary }, [{ runId, number }]);
-    statistics.add(mapped, mapped.outcome.calls);
-    progress.mapped(mapped.outcome.calls);
-    return mapped.outcome;
-  });
-
-  progress.phase('reducing');
-  const reduceAll = fanOut(plan.shards, IN_FLIGHT_MAX, async ({ first, end }, number) => {
-    const summary = `buckets ${first} to ${end - 1}`;
-    const reduced = await tasks.reduceShard.executeWithOptions({ summary }, [
-      { runId, number, callsPerCycle, previousRunId },
-    ]);
-    statistics.add(reduced);
-    progress.reduced(reduced.outcome);
-    return reduced.outcome;
-  });
-  const recountAll = fanOut(plan.to === plan.after ? [] : [plan], 1, async ({ after, to }) => {
-    const recounted = await tasks.recount.executeWithOptions({ summary: `calls after ${after} to ${to}` }, [
-      { runId, number: 0 },
-    ]);
-    statistics.add(recounted);
-    return recounted.outcome;
-  });
-  const [reduces, [recount]] = await Promise.all([reduceAll, recountAll]);
-
-  // From here on the run is published or fails; a cancellation that comes now is too late.
-  progress.phase('publishing');
-  const published = await CancellationScope.nonCancellable(() =>
-    publishRun.executeWithOptions({ summary: `prove run ${runId} and make it visible` }, [
-      { runId, callsPerCycle, recount, maps, reduces },
-    ]),
-  );
-  statistics.add(published);
-  return published.figures;
-}
-
-function result(plan: PlannedRun, published: PublishedFigures, statistics: RunStatistics): BillingRunResult {
-  return {
-    status: 'published',
-    runId: plan.runId,
-    range: { after: plan.after, to: plan.to },
-    ...published,
-    currency: plan.terms.currency,
-    pricePerUnit: plan.terms.pricePerUnit,
-    activities: statistics.activities(),
-    workers: statistics.workers(),
-    heldUpBy: plan.heldUpBy,
-  };
+/** Marks a backup; absent otherwise, to keep the inputs that people look at short. */
+function twin(backup: boolean): { backup?: true } {
+  return backup ? { backup } : {};
 }
 
 function reasonOf(error: unknown): string {
   if (isCancellation(error)) return 'cancelled';
   const { message, cause } = error as Error;
   return cause instanceof Error ? cause.message : message;
+}
+
+function typeOf(error: unknown): string {
+  const failure = error instanceof ActivityFailure ? error.cause : error;
+  return failure instanceof ApplicationFailure ? (failure.type ?? '') : '';
 }

@@ -1,23 +1,32 @@
+export interface FanOut<Result> {
+  /** Results so far, by the item's number; filled in, and what is there is not run again. */
+  results?: (Result | undefined)[];
+  inFlightMax: number;
+  /** Asked before each item: what to wait for, if anything. */
+  gate?: () => Promise<void> | undefined;
+}
+
 /** Runs one activity per item, at most `inFlightMax` at a time; results in the order of the items. */
 export async function fanOut<Item, Result>(
   items: readonly Item[],
-  inFlightMax: number,
+  { results = [], inFlightMax, gate }: FanOut<Result>,
   run: (item: Item, number: number) => Promise<Result>,
 ): Promise<Result[]> {
-  const results = new Array<Result>(items.length);
-  let next = 0;
+  const waiting = [...items.keys()].filter((number) => results[number] === undefined);
   let failed = false;
   const lane = async () => {
-    while (next < items.length && !failed) {
-      const number = next++;
+    while (waiting.length > 0 && !failed) {
       try {
-        results[number] = await run(items[number], number);
+        const wait = gate?.();
+        if (wait !== undefined) await wait;
+        const number = failed ? undefined : waiting.shift();
+        if (number !== undefined) results[number] = await run(items[number], number);
       } catch (error) {
         failed = true;
         throw error;
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(inFlightMax, items.length) }, lane));
-  return results;
+  await Promise.all(Array.from({ length: Math.min(inFlightMax, waiting.length) }, lane));
+  return results as Result[];
 }

@@ -5,8 +5,9 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { BillingRunInput } from './messages.js';
 
-const NUMBERS = { callsPerCycle: 1000, partitions: 500, shards: 500 } as const;
+const NUMBERS = { callsPerCycle: 1000, partitions: 500, shards: 500, holdFailedSeconds: 86_400 } as const;
 const TEXTS = ['pricePerUnit', 'currency'];
+const KNOWN = [...Object.keys(NUMBERS), ...TEXTS, 'badCalls', 'backups'];
 
 export function checkInput(input: BillingRunInput): void {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
@@ -20,7 +21,11 @@ export function checkInput(input: BillingRunInput): void {
         faults.push(`${field} must be a whole number from 1 to ${most}`);
     } else if (TEXTS.includes(field)) {
       if (typeof value !== 'string') faults.push(`${field} must be a string`);
-    } else faults.push(`${field} is not known; known are ${[...Object.keys(NUMBERS), ...TEXTS].join(', ')}`);
+    } else if (field === 'badCalls') {
+      if (value !== 'stop' && value !== 'quarantine') faults.push('badCalls must be "stop" or "quarantine"');
+    } else if (field === 'backups') {
+      if (typeof value !== 'boolean') faults.push('backups must be true or false');
+    } else faults.push(`${field} is not known; known are ${KNOWN.join(', ')}`);
   }
   if (faults.length > 0) throw badInput(faults);
 }

@@ -2,7 +2,7 @@
  * What goes into a billing run, what it answers while it runs, and what comes out. Everything is plain JSON:
  * bigints and decimals travel as strings.
  */
-import { defineQuery } from '@temporalio/workflow';
+import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import type { PublishedFigures } from '../domain/proof.js';
 import type { BadCalls, BillingTerms } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
@@ -21,11 +21,24 @@ export interface BillingRunInput extends Partial<BillingTerms> {
   holdFailedSeconds?: number;
 }
 
-export type Phase = 'planning' | 'mapping' | 'reducing' | 'publishing' | 'published' | 'skipped' | 'discarding';
+export type Phase =
+  | 'planning'
+  | 'mapping'
+  | 'reducing'
+  | 'publishing'
+  | 'published'
+  | 'skipped'
+  | 'failed'
+  | 'discarding'
+  | 'cancelled';
 
 /** Answer of query `progress`. */
 export interface BillingRunProgress {
   phase: Phase;
+  /** No new activity is begun; those under way end. */
+  paused: boolean;
+  /** Why the run has failed, while it is held for `retry`. */
+  failure?: string;
   runId?: string;
   partitions: { done: number; total: number };
   shards: { done: number; total: number };
@@ -38,11 +51,27 @@ export interface BillingRunProgress {
 
 export const progressQuery = defineQuery<BillingRunProgress>('progress');
 
+/** Begins no new activity until resumed. */
+export const pauseUpdate = defineUpdate<BillingRunProgress>('pause');
+export const resumeUpdate = defineUpdate<BillingRunProgress>('resume');
+/** Gives the run up: nothing of it remains. Answers when that is done. */
+export const cancelUpdate = defineUpdate<BillingRunProgress>('cancel');
+/** Goes on with a run that has failed and is held; what was done before is not done again. */
+export const retryUpdate = defineUpdate<BillingRunProgress>('retry');
+
 /** Activities and calls of one worker process in one run. */
 export interface WorkerShare {
   worker: string;
   activities: number;
   calls: string;
+}
+
+/** Activities of a run up to its publication, as Temporal counts them; backups are among them. */
+export interface Activities {
+  scheduled: number;
+  completed: number;
+  retried: number;
+  backups: number;
 }
 
 export interface PublishedResult extends PublishedFigures {
@@ -52,7 +81,7 @@ export interface PublishedResult extends PublishedFigures {
   range: { after: string; to: string };
   currency: string;
   pricePerUnit: string;
-  activities: { scheduled: number; completed: number; retried: number };
+  activities: Activities;
   workers: WorkerShare[];
   /** Writers that kept the run from billing further, if any. */
   heldUpBy: Writer[];
@@ -65,5 +94,12 @@ export interface SkippedResult {
   activeRunId: string;
 }
 
+/** A run that was given up by the Update `cancel`. */
+export interface CancelledResult {
+  status: 'cancelled';
+  /** "run 7 was cancelled by an operator: nothing of it remains" */
+  message: string;
+}
+
 /** Result of workflow type `billingRun`. */
-export type BillingRunResult = PublishedResult | SkippedResult;
+export type BillingRunResult = PublishedResult | SkippedResult | CancelledResult;

@@ -7,6 +7,7 @@ import type { BillingRunProgress } from './messages.js';
 export class Progress {
   readonly now: BillingRunProgress = {
     phase: 'planning',
+    paused: false,
     partitions: { done: 0, total: 0 },
     shards: { done: 0, total: 0 },
     callsExpected: 0,
@@ -36,7 +37,19 @@ export class Progress {
 
   phase(phase: BillingRunProgress['phase']): void {
     this.now.phase = phase;
+    delete this.now.failure;
     this.#show();
+  }
+
+  paused(paused: boolean): void {
+    this.now.paused = paused;
+    this.#show();
+  }
+
+  failed(reason: string): void {
+    this.now.phase = 'failed';
+    this.now.failure = reason;
+    this.#show(`- ${reason}\n- Update \`retry\` goes on where it stopped, \`cancel\` gives it up\n`);
   }
 
   mapped(calls: string): void {
@@ -53,9 +66,9 @@ export class Progress {
   }
 
   #show(outcome = ''): void {
-    const { runId, phase, partitions, shards, callsMapped, callsReduced, cyclesClosed } = this.now;
+    const { runId, phase, paused, partitions, shards, callsMapped, callsReduced, cyclesClosed } = this.now;
     setCurrentDetails(
-      `**Run ${runId}: ${phase}**\n\n` +
+      `**Run ${runId ?? '(not opened yet)'}: ${phase}${paused ? ', paused' : ''}**\n\n` +
         `- partitions mapped: ${partitions.done} of ${partitions.total} (${callsMapped} calls)\n` +
         `- shards reduced: ${shards.done} of ${shards.total} (${callsReduced} calls, ${cyclesClosed} cycles closed)\n${outcome}`,
     );

@@ -1,28 +1,46 @@
 /** Who did what in a run. Tries are told by the outcomes: each says at which attempt, and on which worker, it came about. */
-import type { WorkerShare } from './messages.js';
+import type { Activities, WorkerShare } from './messages.js';
+
+interface Done {
+  worker: string;
+  attempt: number;
+}
 
 export class RunStatistics {
   #scheduled = 0;
-  #retried = 0;
-  readonly #workers = new Map<string, { activities: number; calls: bigint }>();
+  #completed = 0;
+  #backups = 0;
+  /** By what was done: a task that was tried twice is one worker's. */
+  readonly #done = new Map<string, Done & { calls: bigint }>();
 
-  /** Counts an activity, and the calls that its worker has read from the log for it. */
-  add({ worker, attempt }: { worker: string; attempt: number }, callsMapped = '0'): void {
+  /** Counts an activity, before and after; `calls` are those that its worker has read from the log for it. */
+  async count<Result>(
+    what: string,
+    activity: () => Promise<Result>,
+    outcome: (result: Result) => Done & { calls?: string },
+    backup = false,
+  ): Promise<Result> {
     this.#scheduled++;
-    this.#retried += attempt - 1;
-    const share = this.#workers.get(worker) ?? { activities: 0, calls: 0n };
-    share.activities++;
-    share.calls += BigInt(callsMapped);
-    this.#workers.set(worker, share);
+    if (backup) this.#backups++;
+    const result = await activity();
+    this.#completed++;
+    const { worker, attempt, calls = '0' } = outcome(result);
+    this.#done.set(what, { worker, attempt, calls: BigInt(calls) });
+    return result;
   }
 
-  /** Of the run up to its publication; every one scheduled has completed when this is asked. */
-  activities(): { scheduled: number; completed: number; retried: number } {
-    return { scheduled: this.#scheduled, completed: this.#scheduled, retried: this.#retried };
+  activities(): Activities {
+    const retried = [...this.#done.values()].reduce((sum, { attempt }) => sum + attempt - 1, 0);
+    return { scheduled: this.#scheduled, completed: this.#completed, retried, backups: this.#backups };
   }
 
   workers(): WorkerShare[] {
-    return [...this.#workers]
+    const shares = new Map<string, { activities: number; calls: bigint }>();
+    for (const { worker, calls } of this.#done.values()) {
+      const share = shares.get(worker) ?? { activities: 0, calls: 0n };
+      shares.set(worker, { activities: share.activities + 1, calls: share.calls + calls });
+    }
+    return [...shares]
       .map(([worker, { activities, calls }]) => ({ worker, activities, calls: String(calls) }))
       .sort((a, b) => (a.worker < b.worker ? -1 : 1));
   }

@@ -140,8 +140,8 @@ test('a run that turns out to be published while it is taken over stays, and the
   await failureOf(first);
   await stack.pool.query(
     `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
-                                 watermark, calls_per_cycle, price_per_unit, currency)
-     values ($1, $2, $3, $4, 0, 5, 0.0004, 'USD')`,
+                                 execution_run_id, watermark, calls_per_cycle, price_per_unit, currency)
+     values ($1, $2, $3, $4, $4, 0, 5, 0.0004, 'USD')`,
     [stack.temporalAddress, stack.namespace, first.workflowId, first.firstExecutionRunId],
   );
   const publisher = await hold(stack, `select from meterfold.runs where state = 'active' for update`);
@@ -189,8 +189,8 @@ describe('a run whose workflow Temporal has forgotten', () => {
     await stack.pool.query(
       `with abandoned as (
          insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
-                                     watermark, calls_per_cycle, price_per_unit, currency)
-         values ($1, $2, 'forgotten', $3, 0, 5, 0.0004, 'USD') returning run_id)
+                                     execution_run_id, watermark, calls_per_cycle, price_per_unit, currency)
+         values ($1, $2, 'forgotten', $3, $3, 0, 5, 0.0004, 'USD') returning run_id)
        insert into meterfold.leases (run_id) select run_id from abandoned`,
       [address(), stack.namespace, randomUUID()],
     );

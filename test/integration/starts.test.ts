@@ -99,7 +99,7 @@ describe('a wrong input fails the workflow at once, and leaves no run', () => {
     [{ callsPerCycle: 1001 }, 'wrong input: callsPerCycle must be a whole number from 1 to 1000'],
     [
       { unknown: 1 },
-      'wrong input: unknown is not known; known are callsPerCycle, partitions, shards, pricePerUnit, currency',
+      'wrong input: unknown is not known; known are callsPerCycle, partitions, shards, holdFailedSeconds, pricePerUnit, currency, badCalls, backups',
     ],
     [{ pricePerUnit: 0.0004 }, 'wrong input: pricePerUnit must be a string'],
     [{ pricePerUnit: '-1' }, 'wrong input: pricePerUnit '],

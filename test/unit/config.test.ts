@@ -33,7 +33,7 @@ describe('with a database alone', () => {
       databaseUrl: DATABASE_URL,
       temporal: { address: 'localhost:7233', namespace: 'default' },
       terms: { callsPerCycle: 5, pricePerUnit: '0.0004', currency: 'USD' },
-      explicitTerms: {},
+      explicitInput: {},
       logLevel: 'info',
     });
     expect(config.worker.slots).toBeGreaterThanOrEqual(1);
@@ -47,9 +47,9 @@ describe('with a database alone', () => {
 
 describe('settings', () => {
   test('of price are exact decimals, and remembered as said here', () => {
-    const { terms, explicitTerms } = loadConfig({ ...env, PRICE_PER_UNIT: '0.10', CURRENCY: 'JPY' });
+    const { terms, explicitInput } = loadConfig({ ...env, PRICE_PER_UNIT: '0.10', CURRENCY: 'JPY' });
     expect(terms).toEqual({ callsPerCycle: 5, pricePerUnit: '0.1', currency: 'JPY' });
-    expect(explicitTerms).toEqual({ pricePerUnit: '0.1', currency: 'JPY' });
+    expect(explicitInput).toEqual({ pricePerUnit: '0.1', currency: 'JPY' });
   });
 
   test('of seconds become milliseconds', () => {

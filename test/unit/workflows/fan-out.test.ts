@@ -52,7 +52,7 @@ const items = ['a', 'b', 'c', 'd', 'e'];
 describe('fanOut', () => {
   test('starts as many as may be in flight at once, and the next whenever one ends', async () => {
     const activities = new Activities();
-    const all = fanOut(items, 2, activities.run);
+    const all = fanOut(items, { inFlightMax: 2 }, activities.run);
     expect(activities.started).toEqual([0, 1]);
     await activities.complete(1);
     expect(activities.started).toEqual([0, 1, 2]);
@@ -73,7 +73,7 @@ describe('fanOut', () => {
         async (count, most, draws) => {
           const activities = new Activities();
           const numbers = Array.from({ length: count }, (_, i) => `${i}`);
-          const all = fanOut(numbers, most, activities.run);
+          const all = fanOut(numbers, { inFlightMax: most }, activities.run);
           while (activities.running.length > 0) {
             expect(activities.running.length).toBeLessThanOrEqual(most);
             await activities.complete(activities.running[draws.next().value % activities.running.length]!);
@@ -87,7 +87,7 @@ describe('fanOut', () => {
 
   test('starts none after one has failed, and fails with its error', async () => {
     const activities = new Activities();
-    const all = fanOut(items, 2, activities.run);
+    const all = fanOut(items, { inFlightMax: 2 }, activities.run);
     const failed = expect(all).rejects.toThrow('activity 1 failed');
     await activities.fail(1);
     await failed;
@@ -97,7 +97,7 @@ describe('fanOut', () => {
 
   test('fails with the first error, however many follow', async () => {
     const activities = new Activities();
-    const failed = expect(fanOut(items, 3, activities.run)).rejects.toThrow('activity 2 failed');
+    const failed = expect(fanOut(items, { inFlightMax: 3 }, activities.run)).rejects.toThrow('activity 2 failed');
     await activities.fail(2);
     await activities.fail(0);
     await activities.fail(1);
@@ -105,7 +105,36 @@ describe('fanOut', () => {
     expect(activities.started).toEqual([0, 1, 2]);
   });
 
+  test('runs only what has no result yet, and keeps the results there are', async () => {
+    const activities = new Activities();
+    const results = [undefined, 'b before', undefined, 'd before'];
+    const all = fanOut(items, { inFlightMax: 8, results }, activities.run);
+    expect(activities.started).toEqual([0, 2, 4]);
+    for (const number of [0, 2, 4]) await activities.complete(number);
+    expect(await all).toEqual(['a done', 'b before', 'c done', 'd before', 'e done']);
+    expect(results).toEqual(await all);
+  });
+
+  test('starts nothing while its gate is shut, and goes on with what is left when it opens', async () => {
+    const activities = new Activities();
+    let open: (() => void) | undefined;
+    let shut: Promise<void> | undefined;
+    const all = fanOut(items, { inFlightMax: 2, gate: () => shut }, activities.run);
+    shut = new Promise((resolve) => {
+      open = resolve;
+    });
+    await activities.complete(0);
+    await activities.complete(1);
+    expect(activities.started).toEqual([0, 1]);
+    shut = undefined;
+    open?.();
+    await settled();
+    expect(activities.started).toEqual([0, 1, 2, 3]);
+    for (const number of [2, 3, 4]) await activities.complete(number);
+    expect(await all).toHaveLength(5);
+  });
+
   test('of nothing ends at once', async () => {
-    expect(await fanOut([], 100, () => Promise.reject(new Error('never run')))).toEqual([]);
+    expect(await fanOut([], { inFlightMax: 100 }, () => Promise.reject(new Error('never run')))).toEqual([]);
   });
 });

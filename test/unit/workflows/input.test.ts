@@ -29,7 +29,8 @@ describe('an input is taken', () => {
   });
 });
 
-const known = 'known are callsPerCycle, partitions, shards, pricePerUnit, currency';
+const known =
+  'known are callsPerCycle, partitions, shards, holdFailedSeconds, pricePerUnit, currency, badCalls, backups';
 
 describe('an input is refused', () => {
   test.each([
