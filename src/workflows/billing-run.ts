@@ -259,7 +259,8 @@ class BillingRun {
     if (cancelled) throw new CancelledFailure(reason);
     if (!this.#control.cancelled) throw error;
     const { runId } = this.#progress.now;
-    return { status: 'cancelled', message: `run ${runId} was cancelled by an operator: nothing of it remains` };
+    const name = runId === undefined ? 'the run' : `run ${runId}`;
+    return { status: 'cancelled', message: `${name} was cancelled by an operator: nothing of it remains` };
   }
 }
 

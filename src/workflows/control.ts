@@ -56,6 +56,8 @@ export class Control {
   /** Runs what `cancel` stops. */
   work<T>(work: () => Promise<T>): Promise<T> {
     this.#work = new CancellationScope();
+    // An Update that came with the start is there before the work is.
+    if (this.#cancelled) this.#work.cancel();
     return this.#work.run(work);
   }
 

@@ -2,7 +2,7 @@
  * The saved histories: which there are, and what each has to hold. One that is missing, that nobody expects or that does not
  * show what its name says is an error, for the recorder and the tests alike.
  *
- * Record them anew (`npm run histories`, half a minute) when the workflow is changed on purpose. Where runs of released code may
+ * Record them anew (`npm run histories`, a minute) when the workflow is changed on purpose. Where runs of released code may
  * still be under way, that is not enough: put the change behind `patched`, and before you record, keep those that it touches
  * under another name, in KEPT.
  */
@@ -31,7 +31,7 @@ export interface JsonPayload {
   data?: string;
 }
 
-/** What is scheduled, and how it ends. */
+/** What is scheduled, what is asked of the run, and how it ends. */
 export interface Shape {
   ends: 'COMPLETED' | 'FAILED' | 'CANCELED';
   activities: Record<string, number>;
@@ -39,6 +39,10 @@ export interface Shape {
   cancelled?: number;
   /** Activities that came to their end, or to the run's, at a later attempt than the first. */
   triedAgain?: number;
+  /** Updates that were taken, in this order; all were answered. */
+  updates?: string[];
+  /** Timers that went off. */
+  timersFired?: number;
   /** The run continues one that was reset. */
   reset?: true;
 }
@@ -46,6 +50,7 @@ export interface Shape {
 const whole = { planRun: 1, mapPartition: 4, reduceShard: 4, recount: 1, publishRun: 1 };
 const untilMap = { planRun: 1, mapPartition: 4, discardRun: 1 };
 const untilReduce = { planRun: 1, mapPartition: 4, reduceShard: 4, recount: 1, discardRun: 1 };
+const withBackup = { ...whole, mapPartition: 5 };
 
 /** The histories by name, in the order in which they are recorded. A run's workflow id is its history's name. */
 export const SHAPES: Readonly<Record<string, Shape>> = {
@@ -56,14 +61,27 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   'cancelled-in-plan': { ends: 'CANCELED', activities: { planRun: 1, discardRun: 1 }, cancelled: 1 },
   'cancelled-in-map': { ends: 'CANCELED', activities: untilMap, cancelled: 4 },
   'cancelled-in-reduce': { ends: 'CANCELED', activities: untilReduce, cancelled: 4 },
+  'cancelled-while-paused': { ends: 'CANCELED', activities: untilMap, updates: ['pause'] },
   'cancelled-too-late': { ends: 'COMPLETED', activities: whole },
+  'given-up-at-start': { ends: 'COMPLETED', activities: { discardRun: 1 }, updates: ['cancel'] },
+  'given-up-in-map': { ends: 'COMPLETED', activities: untilMap, cancelled: 4, updates: ['cancel'] },
+  paused: { ends: 'COMPLETED', activities: whole, updates: ['pause', 'resume', 'pause', 'resume'] },
   'failed-by-input': { ends: 'FAILED', activities: {} },
   'failed-in-plan': { ends: 'FAILED', activities: { planRun: 1, discardRun: 1 } },
   'failed-in-map': { ends: 'FAILED', activities: untilMap, cancelled: 3 },
+  quarantined: { ends: 'COMPLETED', activities: whole },
   'failed-in-publish': { ends: 'FAILED', activities: { ...whole, discardRun: 1 } },
-  'failed-after-publish': { ends: 'FAILED', activities: { ...whole, discardRun: 1 } },
-  retried: { ends: 'COMPLETED', activities: whole, triedAgain: 4 },
+  'failed-after-publish': { ends: 'COMPLETED', activities: { ...whole, discardRun: 1 } },
+  'held-and-left': { ends: 'FAILED', activities: untilMap, timersFired: 1 },
+  'held-and-given-up': { ends: 'COMPLETED', activities: untilMap, updates: ['cancel'] },
+  'held-and-cancelled': { ends: 'CANCELED', activities: untilMap },
+  'held-and-retried': { ends: 'COMPLETED', activities: { ...whole, mapPartition: 5 }, updates: ['retry'] },
+  'backup-won': { ends: 'COMPLETED', activities: withBackup, cancelled: 1, timersFired: 1 },
+  'backup-lost': { ends: 'COMPLETED', activities: withBackup, cancelled: 1, timersFired: 1 },
+  'tried-again': { ends: 'COMPLETED', activities: whole, triedAgain: 4 },
   reset: { ends: 'COMPLETED', activities: whole, reset: true },
+  'reset-when-published': { ends: 'COMPLETED', activities: { planRun: 1 }, reset: true },
+  'reset-when-failed': { ends: 'COMPLETED', activities: whole, reset: true },
 };
 
 /** Histories of earlier code, which the recorder can't make any more. */
@@ -99,6 +117,12 @@ export function shapeOf({ events }: History): Shape {
   const cancelled = all('ACTIVITY_TASK_CANCEL_REQUESTED').length;
   const started = all('ACTIVITY_TASK_STARTED').map((event) => event.activityTaskStartedEventAttributes);
   const triedAgain = started.filter(({ attempt }) => attempt > 1).length;
+  const updates = all('WORKFLOW_EXECUTION_UPDATE_ACCEPTED').map(
+    (event): string => event.workflowExecutionUpdateAcceptedEventAttributes.acceptedRequest.input.name,
+  );
+  const unanswered = updates.length - all('WORKFLOW_EXECUTION_UPDATE_COMPLETED').length;
+  if (unanswered !== 0) throw new Error(`${unanswered} of the Updates that were taken are not answered`);
+  const timersFired = all('TIMER_FIRED').length;
   const reset = all('WORKFLOW_TASK_FAILED').some(
     (event) => event.workflowTaskFailedEventAttributes.cause === 'WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW',
   );
@@ -107,6 +131,8 @@ export function shapeOf({ events }: History): Shape {
     activities,
     ...(cancelled === 0 ? {} : { cancelled }),
     ...(triedAgain === 0 ? {} : { triedAgain }),
+    ...(updates.length === 0 ? {} : { updates }),
+    ...(timersFired === 0 ? {} : { timersFired }),
     ...(reset ? { reset } : {}),
   };
 }

@@ -1,20 +1,27 @@
 /**
- * Records the histories that the replay tests replay: `npm run histories`, half a minute. When to: see histories.ts.
+ * Records the histories that the replay tests replay: `npm run histories`, a minute. When to: see histories.ts.
  *
  * Real runs on a real PostgreSQL and a real Temporal server, by worker processes from dist/. A run that has to be met in the
  * middle of a phase is held there by a lock, so that a second recording gives the same histories but for times, ids and the
  * order in which activities of one phase end. Nothing is written before all have been recorded.
  */
-import type { WorkflowHandle } from '@temporalio/client';
+import { WithStartWorkflowOperation, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunHandle, startRun } from '../../src/cli/start-run.js';
-import type { BillingRunInput } from '../../src/workflows/messages.js';
+import { TASK_QUEUE } from '../../src/config.js';
+import type { billingRun } from '../../src/workflows/billing-run.js';
+import type {
+  BillingRunInput,
+  BillingRunProgress,
+  BillingRunResult,
+  PublishedResult,
+} from '../../src/workflows/messages.js';
 import { eventually } from '../support/eventually.js';
 import { uniform } from '../support/logs.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
 import { freshStack, type Stack } from '../support/stack.js';
 import { checkNames, type History, SHAPES, shapeOf } from './histories.js';
-import { hold } from './hold.js';
+import { failAfterCommit, type Hold, hold, holdOneMap } from './hold.js';
 import { anonymous, saveHistories } from './save.js';
 
 const cut = { partitions: 4, shards: 4 };
@@ -39,13 +46,13 @@ function start(name: string, input: BillingRunInput = cut): Promise<RunHandle> {
 }
 
 /** Waits for the end of a run that ends well. */
-async function finish(run: RunHandle): Promise<void> {
-  await run.result();
+async function finish(run: WorkflowHandle, result: Partial<BillingRunResult> = { status: 'published' }): Promise<void> {
+  expect(await run.result()).toMatchObject(result);
   await record(run);
 }
 
 /** Waits for the end of a run that ends badly. */
-async function fail(run: RunHandle): Promise<void> {
+async function fail(run: WorkflowHandle): Promise<void> {
   await expect(run.result()).rejects.toThrow();
   await record(run);
 }
@@ -68,6 +75,27 @@ async function pending(run: WorkflowHandle, activities: number, attempt = 1): Pr
     return all.length === activities && all.every((one) => (one.attempt ?? 1) >= attempt);
   });
 }
+
+function ask(run: WorkflowHandle, update: 'pause' | 'resume' | 'cancel' | 'retry'): Promise<BillingRunProgress> {
+  return run.executeUpdate<BillingRunProgress, []>(update);
+}
+
+/** Asks what is refused by the validator, with what it says. Nothing of that is in the history. */
+async function refused(run: WorkflowHandle, update: Parameters<typeof ask>[1], says: string): Promise<void> {
+  const error: Error = await ask(run, update).then(
+    () => new Error(`${update} was taken`),
+    (refusal) => refusal,
+  );
+  expect((error.cause as Error | undefined)?.message ?? error.message).toContain(says);
+}
+
+/** Waits until the run's progress says so. */
+async function progressed(run: WorkflowHandle, how: string, is: (now: BillingRunProgress) => boolean): Promise<void> {
+  await eventually(`${run.workflowId} is ${how}`, async () => is(await run.query<BillingRunProgress>('progress')));
+}
+
+const mapped = (run: WorkflowHandle, partitions: number) =>
+  progressed(run, `through with ${partitions} maps`, (now) => now.partitions.done === partitions);
 
 /** Waits until the workflow has been told, and has answered, that it is cancelled. */
 async function cancelSeen(run: WorkflowHandle): Promise<void> {
@@ -108,7 +136,7 @@ test('a run that is cancelled in map, and one beside it', async () => {
   const held = await hold(stack, 'segments');
   const run = await start('cancelled-in-map');
   await held.waitFor('copy', 4);
-  await finish(await start('skipped'));
+  await finish(await start('skipped'), { status: 'skipped' });
   await run.cancel();
   await held.waitFor('delete', 1);
   await held.release();
@@ -126,22 +154,87 @@ test('a run that is cancelled in reduce', async () => {
   await fail(run);
 });
 
-/** Starts a run that publishes and then waits in publish's sweep; answers with what releases it. */
-async function holdInSweep(name: string): Promise<{ run: RunHandle; release: () => Promise<void> }> {
+test('a run that is cancelled when it is paused and nothing is under way', async () => {
+  const held = await hold(stack, 'segments');
+  const run = await start('cancelled-while-paused');
+  await held.waitFor('copy', 4);
+  await ask(run, 'pause');
+  await held.release();
+  await mapped(run, 4);
+  await run.cancel();
+  await fail(run);
+});
+
+/** Starts a run that has proved all and waits in publish's sweep, in the transaction that will publish it. */
+async function holdInSweep(name: string): Promise<{ run: RunHandle; held: Hold }> {
   const heldInReduce = await hold(stack, 'records');
   const run = await start(name);
   await heldInReduce.waitFor('copy', 4);
   const held = await hold(stack, 'segments', 'writers');
   await heldInReduce.release();
   await held.waitFor('delete', 1);
-  return { run, release: held.release };
+  return { run, held };
 }
 
-test('a run that is cancelled when it is published already', async () => {
-  const { run, release } = await holdInSweep('cancelled-too-late');
+test('a run that is cancelled while it is published', async () => {
+  const { run, held } = await holdInSweep('cancelled-too-late');
+  await refused(run, 'cancel', 'is being published: it is too late to cancel it');
   await run.cancel();
   await cancelSeen(run);
-  await release();
+  await held.release();
+  await finish(run);
+});
+
+test('a run that is given up by an Update that comes together with its start', async () => {
+  await addCalls(7);
+  const startWorkflowOperation = new WithStartWorkflowOperation('billingRun', {
+    taskQueue: TASK_QUEUE,
+    workflowId: 'given-up-at-start',
+    args: [cut],
+    workflowIdConflictPolicy: 'FAIL',
+  });
+  const { workflow } = stack.temporal;
+  const answer = await workflow.executeUpdateWithStart<typeof billingRun, BillingRunProgress, []>('cancel', {
+    startWorkflowOperation,
+  });
+  expect(answer.phase).toBe('cancelled');
+  await finish(await startWorkflowOperation.workflowHandle(), {
+    status: 'cancelled',
+    message: 'the run was cancelled by an operator: nothing of it remains',
+  });
+});
+
+test('a run that is given up in map, by an Update', async () => {
+  const held = await hold(stack, 'segments');
+  const run = await start('given-up-in-map');
+  await held.waitFor('copy', 4);
+  const answer = ask(run, 'cancel');
+  await held.waitFor('delete', 1);
+  await refused(run, 'cancel', 'is discarding: there is nothing to cancel');
+  await held.release();
+  expect((await answer).phase).toBe('cancelled');
+  await finish(run, { status: 'cancelled' });
+});
+
+test('a run that is paused in map and in reduce, and resumed', async () => {
+  const heldInMap = await hold(stack, 'segments');
+  const run = await start('paused');
+  await heldInMap.waitFor('copy', 4);
+  expect(await ask(run, 'pause')).toMatchObject({ phase: 'mapping', paused: true });
+  await refused(run, 'pause', 'is paused already');
+  await heldInMap.release();
+  await mapped(run, 4);
+
+  const heldInReduce = await hold(stack, 'records');
+  expect(await ask(run, 'resume')).toMatchObject({ phase: 'reducing', paused: false });
+  await refused(run, 'resume', 'is not paused');
+  await heldInReduce.waitFor('copy', 4);
+  await pending(run, 4);
+  await ask(run, 'pause');
+  await heldInReduce.release();
+  await progressed(run, 'reduced', (now) => now.shards.done === 4);
+  await refused(run, 'retry', 'is reducing: only a failed run is tried again');
+  await ask(run, 'resume');
   await finish(run);
 });
 
@@ -167,10 +260,15 @@ test('a run that meets a bad row in its last partition, while the others still w
   await held.waitFor('delete', 1);
   await held.release();
   await fail(run);
-  await stack.pool.query('update public.api_logs set usage = 1 where usage < 0');
+});
+
+test('a run that puts the bad row into quarantine', async () => {
+  const run = await start('quarantined', { ...cut, badCalls: 'quarantine' });
+  await finish(run, { status: 'published', quarantined: { calls: '1', usage: '-1' } });
 });
 
 test('a run of which a stored outcome is changed, so that its proof fails', async () => {
+  await addCalls(8);
   const held = await hold(stack, 'records');
   const run = await start('failed-in-publish');
   await held.waitFor('copy', 4);
@@ -182,18 +280,80 @@ test('a run of which a stored outcome is changed, so that its proof fails', asyn
   await fail(run);
 });
 
-test('a run that is published, but whose publish fails after that', async () => {
-  const { run, release } = await holdInSweep('failed-after-publish');
-  await stack.pool.query('alter table meterfold.leases rename to leases_away');
-  await release();
+test('a run that is published, but whose publish then fails: it ends well all the same', async () => {
+  const { run, held } = await holdInSweep('failed-after-publish');
+  await failAfterCommit(stack, held);
+  await finish(run);
+});
+
+/** Starts a run that fails in its last map; all others are done. Answers with what mends that. */
+async function failInLastMap(name: string, input: BillingRunInput): Promise<{ run: RunHandle; mend(): Promise<void> }> {
+  const map = await holdOneMap(stack);
+  const run = await start(name, { ...cut, ...input });
+  await map.waitFor();
+  await mapped(run, 3);
+  await map.fail();
+  return { run, mend: map.mend };
+}
+
+const isHeld = (run: WorkflowHandle) => progressed(run, 'held', (now) => now.phase === 'failed');
+
+test('a run that has failed and is held, and nobody comes', async () => {
+  await addCalls(9);
+  const { run, mend } = await failInLastMap('held-and-left', { holdFailedSeconds: 1 });
   await fail(run);
-  await stack.pool.query('alter table meterfold.leases_away rename to leases');
+  await mend();
+});
+
+test('a run that has failed and is held, and is given up by an Update', async () => {
+  const { run, mend } = await failInLastMap('held-and-given-up', { holdFailedSeconds: 600 });
+  await isHeld(run);
+  await refused(run, 'pause', 'is failed: it can be paused while it plans, maps or reduces');
+  expect((await ask(run, 'cancel')).phase).toBe('cancelled');
+  await finish(run, { status: 'cancelled' });
+  await mend();
+});
+
+test('a run that has failed and is held, and is cancelled', async () => {
+  const { run, mend } = await failInLastMap('held-and-cancelled', { holdFailedSeconds: 600 });
+  await isHeld(run);
+  await run.cancel();
+  await fail(run);
+  await mend();
+});
+
+test('a run that has failed and is held, is mended, and goes on where it stopped', async () => {
+  const { run, mend } = await failInLastMap('held-and-retried', { holdFailedSeconds: 600 });
+  await isHeld(run);
+  await mend();
+  expect(await ask(run, 'retry')).toMatchObject({ phase: 'mapping', partitions: { done: 3, total: 4 } });
+  await finish(run);
+});
+
+test('a run whose last map straggles, so that its backup is done first', async () => {
+  await addCalls(10);
+  const map = await holdOneMap(stack);
+  const run = await start('backup-won');
+  await finish(run, { status: 'published', activities: { scheduled: 12, completed: 11, retried: 0, backups: 1 } });
+  await map.release();
+});
+
+test('a run whose last map straggles, but is done before its backup', async () => {
+  await addCalls(11);
+  const map = await holdOneMap(stack);
+  const backup = await hold(stack, 'quarantine');
+  const run = await start('backup-lost');
+  await backup.waitFor('create', 1);
+  await map.release();
+  await mapped(run, 4);
+  await backup.release();
+  await finish(run, { status: 'published', activities: { scheduled: 12, completed: 11, retried: 0, backups: 1 } });
 });
 
 test('a run whose worker is killed in map, and that another one goes on with', async () => {
   await addCalls(5);
   const held = await hold(stack, 'segments');
-  const run = await start('retried');
+  const run = await start('tried-again');
   await held.waitFor('copy', 4);
   worker.kill('SIGKILL');
   worker = await startWorker(stack, worker8);
@@ -203,26 +363,45 @@ test('a run whose worker is killed in map, and that another one goes on with', a
   await finish(run);
 });
 
+/** Resets a run to the end of its first workflow task, or of a later one. */
+async function reset(of: RunHandle, workflowTask: number): Promise<WorkflowHandle> {
+  const { events } = anonymous(await of.fetchHistory());
+  const completed = events.filter(({ eventType }) => eventType === 'EVENT_TYPE_WORKFLOW_TASK_COMPLETED');
+  const { runId } = await stack.temporal.workflowService.resetWorkflowExecution({
+    namespace: stack.namespace,
+    workflowExecution: { workflowId: of.workflowId, runId: of.firstExecutionRunId },
+    workflowTaskFinishEventId: completed[workflowTask]!.eventId as never,
+    requestId: crypto.randomUUID(),
+    reason: 'recording a reset run',
+  });
+  return stack.temporal.workflow.getHandle(of.workflowId, runId);
+}
+
 test('a run that is reset to the moment after its plan', async () => {
   await addCalls(6);
   const held = await hold(stack, 'segments');
   const first = await start('reset');
   await held.waitFor('copy', 4);
-  const { events } = anonymous(await first.fetchHistory());
-  const completed = events.filter(({ eventType }) => eventType === 'EVENT_TYPE_WORKFLOW_TASK_COMPLETED');
-  const { runId } = await stack.temporal.workflowService.resetWorkflowExecution({
-    namespace: stack.namespace,
-    workflowExecution: { workflowId: 'reset', runId: first.firstExecutionRunId },
-    workflowTaskFinishEventId: completed[1]!.eventId as never,
-    requestId: crypto.randomUUID(),
-    reason: 'recording a reset run',
-  });
-  const run = stack.temporal.workflow.getHandle('reset', runId);
+  const run = await reset(first, 1);
   await pending(run, 4);
   await held.waitFor('copy', 4);
   await held.release();
-  await run.result();
-  await record(run);
+  await finish(run);
+});
+
+test('a run that is reset to its start when it is published: it answers with what is published', async () => {
+  await addCalls(12);
+  const first = await start('reset-when-published');
+  const { runId, range, digest } = (await first.result()) as PublishedResult;
+  await finish(await reset(first, 0), { status: 'published', runId, range, digest });
+});
+
+test('a run that is reset to its start when it has failed: it bills anew', async () => {
+  await addCalls(13);
+  const { run: first, mend } = await failInLastMap('reset-when-failed', {});
+  await expect(first.result()).rejects.toThrow();
+  await mend();
+  await finish(await reset(first, 0));
 });
 
 test('all that were expected are recorded: they are saved', () => {

@@ -31,7 +31,7 @@ describe('the workflow of today replays', () => {
   });
 
   test('every saved history, and no other', () => {
-    expect(names).toHaveLength(15);
+    expect(names).toHaveLength(28);
     expect([...replays.keys()]).toEqual(names);
   });
 
@@ -56,8 +56,8 @@ describe('the saved histories', () => {
     const dir = scratchDir();
     expect(() => readHistories(dir)).toThrow(`histories are missing: ${names.join(', ')}`);
     cpSync(historiesDir, dir, { recursive: true });
-    rmSync(join(dir, 'retried.json'));
-    expect(() => readHistories(dir)).toThrow('histories are missing: retried');
+    rmSync(join(dir, 'tried-again.json'));
+    expect(() => readHistories(dir)).toThrow('histories are missing: tried-again');
   });
 
   test('that nobody expects are an error', () => {

@@ -18,7 +18,7 @@ import {
   type Command,
   compareSteps,
   REPLAY_QUEUE,
-  runDefaultsOf,
+  runContextOf,
   type Step,
   stepsOfCommands,
   stepsOfHistory,
@@ -81,7 +81,7 @@ export async function replayAll(
   for await (const { workflowId, error } of results) {
     const history = histories.get(workflowId)!;
     const commands = captured.get(workflowId)!;
-    const steps = stepsOfCommands(commands, runDefaultsOf(history));
+    const steps = stepsOfCommands(commands, runContextOf(history));
     const differences = compareSteps(stepsOfHistory(history), steps);
     replays.set(workflowId, { refusal: error?.message, differences, commands, steps });
   }

@@ -1,8 +1,8 @@
 /**
- * Steps: what a workflow has told Temporal to do, in order, with all its particulars. Made of a saved history as of the commands
- * of a replay, in one form, so that the two can be compared field by field.
+ * Steps: what a workflow has told Temporal to do, and what it has answered, in order, with all particulars. Made of a saved history
+ * as of the commands of a replay, in one form, so that the two can be compared field by field.
  *
- * History does not hold whether an activity may be dispatched eagerly, nor its cancellation type: the latter shows only in
+ * An Update that its validator refuses leaves nothing behind: what was said then is for the recorder to look at. History does not hold whether an activity may be dispatched eagerly, nor its cancellation type: the latter shows only in
  * what a cancelled workflow does next. Both are left out here.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -51,22 +51,43 @@ const NOT_COMMANDED = new Set(
     'ACTIVITY_TASK_FAILED',
     'ACTIVITY_TASK_TIMED_OUT',
     'ACTIVITY_TASK_CANCELED',
+    'TIMER_FIRED',
     // By the SDK, beside a marker of `patched`.
     'UPSERT_WORKFLOW_SEARCH_ATTRIBUTES',
   ].map((type) => `EVENT_TYPE_${type}`),
 );
 
-export function stepsOfHistory({ events }: History): Step[] {
+export function stepsOfHistory(history: History): Step[] {
   const activities = new Map<string, string>();
-  return events.flatMap((event) => {
+  const updates = updatesOf(history);
+  return history.events.flatMap((event) => {
     if (NOT_COMMANDED.has(event.eventType)) return [];
-    const step = stepOfEvent(event, activities);
+    const step = stepOfEvent(event, activities, updates);
     if (event.eventType === 'EVENT_TYPE_ACTIVITY_TASK_SCHEDULED') activities.set(event.eventId, step.what);
     return [step];
   });
 }
 
-function stepOfEvent(event: HistoryEvent, activities: ReadonlyMap<string, string>): Step {
+/** Names the Updates that were taken, like "update 1 pause", by the id of the exchange about them, and of the event of their acceptance. */
+function updatesOf({ events }: History): Map<string, string> {
+  const accepted = events.filter(({ eventType }) => eventType === 'EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED');
+  return new Map(
+    accepted.flatMap((event, at) => {
+      const { protocolInstanceId, acceptedRequest } = event.workflowExecutionUpdateAcceptedEventAttributes;
+      const name = `update ${at + 1} ${acceptedRequest.input.name}`;
+      return [
+        [protocolInstanceId, name],
+        [event.eventId, name],
+      ];
+    }),
+  );
+}
+
+function stepOfEvent(
+  event: HistoryEvent,
+  activities: ReadonlyMap<string, string>,
+  updates: ReadonlyMap<string, string>,
+): Step {
   const type = event.eventType.replace('EVENT_TYPE_', '');
   const all = Object.entries(event).find(([key]) => key.endsWith('EventAttributes'))?.[1];
   switch (type) {
@@ -90,6 +111,17 @@ function stepOfEvent(event: HistoryEvent, activities: ReadonlyMap<string, string
       };
     case 'ACTIVITY_TASK_CANCEL_REQUESTED':
       return { what: `cancel ${activities.get(all.scheduledEventId)}`, particulars: {} };
+    case 'TIMER_STARTED':
+      return {
+        what: `timer ${all.timerId}`,
+        particulars: { ms: jsonMs(all.startToFireTimeout), summary: value(event.userMetadata?.summary) },
+      };
+    case 'TIMER_CANCELED':
+      return { what: `cancel timer ${all.timerId}`, particulars: {} };
+    case 'WORKFLOW_EXECUTION_UPDATE_ACCEPTED':
+      return { what: `${updates.get(event.eventId)}: accepted`, particulars: {} };
+    case 'WORKFLOW_EXECUTION_UPDATE_COMPLETED':
+      return stepOfOutcome(updates.get(all.acceptedEventId), all.outcome.failure, all.outcome.success?.payloads[0]);
     case 'WORKFLOW_PROPERTIES_MODIFIED':
       return { what: 'memo', particulars: fields(all.upsertedMemo?.fields) };
     case 'MARKER_RECORDED':
@@ -105,31 +137,36 @@ function stepOfEvent(event: HistoryEvent, activities: ReadonlyMap<string, string
   }
 }
 
-/** What of a run's start goes into commands that leave it out. */
-export interface RunDefaults {
+/** What the steps of a run take from its history: what went in at its start and its commands leave out, and what its Updates are called. */
+export interface RunContext {
   taskQueue: string;
   timeoutMs: number;
+  updates: ReadonlyMap<string, string>;
 }
 
-export function runDefaultsOf({ events }: History): RunDefaults {
-  const started = events[0]!.workflowExecutionStartedEventAttributes;
-  return { taskQueue: started.taskQueue.name, timeoutMs: jsonMs(started.workflowRunTimeout) };
+export function runContextOf(history: History): RunContext {
+  const started = history.events[0]!.workflowExecutionStartedEventAttributes;
+  return {
+    taskQueue: started.taskQueue.name,
+    timeoutMs: jsonMs(started.workflowRunTimeout),
+    updates: updatesOf(history),
+  };
 }
 
 /** How the task queue of a replay begins, which its workflows take for their own. */
 export const REPLAY_QUEUE = 'replay';
 
-export function stepsOfCommands(commands: readonly Command[], defaults: RunDefaults): Step[] {
+export function stepsOfCommands(commands: readonly Command[], run: RunContext): Step[] {
   const activities = new Map<number, string>();
   return commands.map((command) => {
-    const step = stepOfCommand(command, activities, defaults);
+    const step = stepOfCommand(command, activities, run);
     const { seq } = command.scheduleActivity ?? {};
     if (seq != null) activities.set(seq, step.what);
     return step;
   });
 }
 
-function stepOfCommand(command: Command, activities: ReadonlyMap<number, string>, run: RunDefaults): Step {
+function stepOfCommand(command: Command, activities: ReadonlyMap<number, string>, run: RunContext): Step {
   if (command.scheduleActivity) {
     const all = command.scheduleActivity;
     const scheduleToCloseMs = protoMs(all.scheduleToCloseTimeout) ?? run.timeoutMs;
@@ -155,6 +192,20 @@ function stepOfCommand(command: Command, activities: ReadonlyMap<number, string>
   if (command.requestCancelActivity) {
     return { what: `cancel ${activities.get(command.requestCancelActivity.seq!)}`, particulars: {} };
   }
+  if (command.startTimer) {
+    const { seq, startToFireTimeout } = command.startTimer;
+    return {
+      what: `timer ${seq}`,
+      particulars: { ms: protoMs(startToFireTimeout), summary: value(command.userMetadata?.summary) },
+    };
+  }
+  if (command.cancelTimer) return { what: `cancel timer ${command.cancelTimer.seq}`, particulars: {} };
+  if (command.updateResponse) {
+    const { protocolInstanceId, accepted, rejected, completed } = command.updateResponse;
+    const update = run.updates.get(protocolInstanceId!);
+    if (accepted) return { what: `${update}: accepted`, particulars: {} };
+    return stepOfOutcome(update, rejected, completed);
+  }
   if (command.modifyWorkflowProperties) {
     return { what: 'memo', particulars: fields(command.modifyWorkflowProperties.upsertedMemo?.fields) };
   }
@@ -171,6 +222,16 @@ function stepOfCommand(command: Command, activities: ReadonlyMap<number, string>
   if (command.cancelWorkflowExecution) return { what: 'end: canceled', particulars: {} };
   const kind = Object.keys(command).join(', ');
   throw new Error(`a command ${kind} is compared with nothing yet: test/replay/steps.ts has to learn it`);
+}
+
+/** How an Update that was taken has ended. */
+function stepOfOutcome(
+  update: string | undefined,
+  failed: Failure | null | undefined,
+  answer: Payload | null | undefined,
+): Step {
+  if (failed) return { what: `${update}: failed`, particulars: failure(failed) };
+  return { what: `${update}: answered`, particulars: { answer: value(answer) } };
 }
 
 interface RetryPolicy {

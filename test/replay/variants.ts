@@ -25,11 +25,20 @@ export interface Variant extends Edit {
 }
 
 const schedules = (activity: string) => (steps: Step[]) => steps.some(({ what }) => what.endsWith(` ${activity}`));
+const coordinates = (steps: Step[]) => schedules('planRun')(steps) || schedules('discardRun')(steps);
+/** Its timer is for what is left of 5 s; a failed run is held for longer, or for 1 s. */
+const watchesForStragglers = (steps: Step[]) =>
+  steps.some(
+    ({ what, particulars }) => /^timer/.test(what) && Number(particulars.ms) > 4000 && Number(particulars.ms) <= 5000,
+  );
 const only =
   (...names: string[]) =>
   (_: Step[], name: string) =>
     names.includes(name);
-const publishes = (steps: Step[]) => schedules('publishRun')(steps) && steps.at(-1)!.what === 'end: completed';
+const answersWithRun = (steps: Step[]) =>
+  (steps.at(-1)!.particulars.result as { status?: string } | undefined)?.status === 'published';
+const publishes = (steps: Step[]) =>
+  schedules('publishRun')(steps) && answersWithRun(steps) && !schedules('discardRun')(steps);
 const isPlanned = (steps: Step[]) => steps.some(({ particulars }) => /^\d+$/.test(String(particulars.meterfoldRun)));
 /** Activities are numbered as they are asked for, also by a workflow that is cancelled already and gets none. */
 const asksForFour = (steps: Step[]) => steps.some(({ what }) => Number(/^activity (\d+)/.exec(what)?.[1]) > 4);
@@ -52,8 +61,8 @@ export const VARIANTS: Variant[] = [
   {
     name: 'one activity more, after publish',
     edit: replace(
-      'const published = await work.run(() => fold(plan, progress, statistics));',
-      'const published = await work.run(() => fold(plan, progress, statistics)); await tasks.recount({ runId: plan.runId, number: 0 });',
+      'return this.#result(plan, await this.#publish(plan));',
+      'const published = await this.#publish(plan); await tasks.recount({ runId: plan.runId, number: 0 }); return this.#result(plan, published);',
     ),
     fails: publishes,
     byReplayer: true,
@@ -61,32 +70,31 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'one activity more in reduce',
-    edit: replace('fanOut(plan.shards,', 'fanOut([...plan.shards, ...plan.shards.slice(0, 1)],'),
+    edit: replace('#fanOut(shards,', '#fanOut([...shards, ...shards.slice(0, 1)],'),
     fails: schedules('reduceShard'),
     byReplayer: true,
     says: 'was activity 10 recount, and is activity 10 reduceShard',
   },
   {
     name: 'one activity fewer: no recount',
-    edit: replace('plan.to === plan.after ? [] : [plan]', '[]'),
+    edit: replace('if (to === after) return;', 'return;'),
     fails: schedules('recount'),
     byReplayer: true,
     says: 'was activity 10 recount, and is ',
   },
   {
     name: 'one activity fewer: nothing is discarded',
-    edit: replace("progress.phase('discarding');", 'throw error;'),
+    edit: replace("this.#progress.phase('discarding');", 'throw error;'),
     fails: schedules('discardRun'),
     byReplayer: true,
     says: 'discardRun',
   },
   {
     name: 'stages swapped: reduce before map',
-    edit: (source) => {
-      const map = between(source, "  progress.phase('mapping');", "  progress.phase('reducing');");
-      const end = 'await Promise.all([reduceAll, recountAll]);\n';
-      return replace(end, end + map)(replace(map, '')(source));
-    },
+    edit: replace(
+      'await this.#map(plan); await Promise.all([this.#reduce(plan), this.#recount(plan)]);',
+      'await Promise.all([this.#reduce(plan), this.#recount(plan)]); await this.#map(plan);',
+    ),
     fails: asksForFour,
     byReplayer: true,
     says: 'was activity 2 mapPartition, and is activity 2 reduceShard',
@@ -100,21 +108,21 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'other arguments of plan',
-    edit: replace('{ billing: input,', "{ billing: { ...input, currency: 'EUR' },"),
+    edit: replace('{ billing: this.#input,', "{ billing: { ...this.#input, currency: 'EUR' },"),
     fails: schedules('planRun'),
     byReplayer: false,
     says: 'activity 1 planRun: arguments was ',
   },
   {
     name: 'other arguments of the last map only',
-    edit: replace('[{ runId, number }]', '[{ runId, number: number === 3 ? 0 : number }]'),
+    edit: replace('[{ runId, number, ...twin', '[{ runId, number: number === 3 ? 0 : number, ...twin'),
     fails: schedules('mapPartition'),
     byReplayer: false,
     says: 'activity 5 mapPartition: arguments was ',
   },
   {
     name: 'other arguments of publish',
-    edit: replace('recount, maps, reduces }', 'recount, maps: reduces, reduces: maps }'),
+    edit: replace('maps: this.#maps, reduces: this.#reduces,', 'maps: this.#reduces, reduces: this.#maps,'),
     fails: (steps) => schedules('publishRun')(steps) && schedules('mapPartition')(steps),
     byReplayer: false,
     says: 'publishRun: arguments was ',
@@ -129,7 +137,7 @@ export const VARIANTS: Variant[] = [
   {
     name: 'another time-out of plan, publish and discard',
     edit: replace("startToCloseTimeout: '30m'", "startToCloseTimeout: '20m'"),
-    fails: schedules('planRun'),
+    fails: coordinates,
     byReplayer: false,
     says: 'planRun: startToCloseMs was 1800000, and is 1200000',
   },
@@ -143,14 +151,14 @@ export const VARIANTS: Variant[] = [
   {
     name: 'another heartbeat time-out',
     edit: (source) => source.replaceAll("heartbeatTimeout: '10s'", "heartbeatTimeout: '11s'"),
-    fails: schedules('planRun'),
+    fails: coordinates,
     byReplayer: false,
     says: 'planRun: heartbeatMs was 10000, and is 11000',
   },
   {
     name: 'another way to try again',
     edit: replace("maximumInterval: '10s'", "maximumInterval: '10s', maximumAttempts: 3"),
-    fails: schedules('planRun'),
+    fails: coordinates,
     byReplayer: false,
     says: 'planRun: retryAttemptsMax was 0, and is 3',
   },
@@ -179,13 +187,16 @@ export const VARIANTS: Variant[] = [
   {
     name: 'a cancelled run that waits for the end of its maps and reduces',
     edit: replace('ActivityCancellationType.TRY_CANCEL', 'ActivityCancellationType.WAIT_CANCELLATION_COMPLETED'),
-    fails: only('cancelled-in-map', 'cancelled-in-reduce'),
+    fails: only('cancelled-in-map', 'cancelled-in-reduce', 'given-up-in-map', 'backup-lost'),
     byReplayer: true,
     says: 'discardRun, and is ',
   },
   {
     name: 'a publish that can be cancelled',
-    edit: replace('.nonCancellable(() => publishRun', '.cancellable(() => publishRun'),
+    edit: replace(
+      ".nonCancellable(() => this.#statistics.count( 'publish'",
+      ".cancellable(() => this.#statistics.count( 'publish'",
+    ),
     fails: only('cancelled-too-late'),
     byReplayer: true,
     says: 'was end: completed, and is cancel activity 11 publishRun',
@@ -193,24 +204,63 @@ export const VARIANTS: Variant[] = [
   {
     name: 'another result',
     edit: replace('currency: plan.terms.currency,', "currency: 'EUR',"),
-    fails: publishes,
+    fails: answersWithRun,
     byReplayer: false,
     says: 'end: completed: result was ',
   },
   {
     name: 'another count in the result',
     file: 'statistics.ts',
-    edit: replace('retried: this.#retried', 'retried: 0'),
-    fails: only('retried'),
+    edit: replace('retried, backups', 'retried: 0, backups'),
+    fails: only('tried-again'),
     byReplayer: false,
     says: 'end: completed: result was ',
   },
   {
-    name: 'another failure',
-    edit: replace('the run is published, but its result was lost', 'the result was lost'),
-    fails: only('failed-after-publish'),
+    name: 'another answer of a run that was given up',
+    edit: replace('was cancelled by an operator: nothing', 'was cancelled: nothing'),
+    fails: only('given-up-at-start', 'given-up-in-map', 'held-and-given-up'),
     byReplayer: false,
-    says: 'end: failed: message was ',
+    says: 'end: completed: result was ',
+  },
+  {
+    name: 'a pause that nobody heeds',
+    file: 'control.ts',
+    edit: replace('this.#paused ? condition(() => !this.#paused) : undefined', 'undefined'),
+    fails: only('paused', 'cancelled-while-paused'),
+    byReplayer: true,
+    says: 'and is ',
+  },
+  {
+    name: 'a failed run that is held for longer',
+    file: 'control.ts',
+    edit: replace('seconds * 1000', 'seconds * 2000'),
+    fails: (_, name) => name.startsWith('held-'),
+    byReplayer: false,
+    says: 'timer',
+  },
+  {
+    name: 'a failed run that opens another run when it is tried again',
+    edit: replace('this.#plan ??= await', 'this.#plan = await'),
+    fails: only('held-and-retried'),
+    byReplayer: true,
+    says: 'planRun',
+  },
+  {
+    name: 'backups that begin earlier',
+    file: 'stragglers.ts',
+    edit: replace('PATIENCE_MS_MIN = 5000', 'PATIENCE_MS_MIN = 4000'),
+    fails: watchesForStragglers,
+    byReplayer: false,
+    says: 'timer',
+  },
+  {
+    name: 'an attempt that goes on when the other one has won',
+    file: 'stragglers.ts',
+    edit: replace('this.#endedAt = Date.now(); scope.cancel();', 'this.#endedAt = Date.now();'),
+    fails: only('backup-won', 'backup-lost'),
+    byReplayer: true,
+    says: 'cancel activity',
   },
   {
     name: 'a wrong input that is not refused',
@@ -233,13 +283,6 @@ function replace(piece: string, by: string): (source: string) => string {
 
 function literally(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-}
-
-function between(source: string, from: string, to: string): string {
-  const [start, end] = [source.indexOf(from), source.indexOf(to)];
-  if (start === -1 || end < start)
-    throw new Error(`the source has no ${from} … ${to}: adapt test/replay/variants.ts to it`);
-  return source.slice(start, end);
 }
 
 const sourceDir = join(repositoryDir, 'src');
