@@ -33,50 +33,46 @@ export function positionSql(sequence: string): string {
 export interface LogSequence {
   /** As SQL takes it, with its schema. */
   name: string;
+  /** The last one it has given out. */
   position: bigint;
+  /** Everything by which a call could get another position than the sequence's next. */
+  faults: LogFault[];
 }
 
-/** Undefined if no sequence belongs to the log's id. */
-export async function readLogSequence(db: Queryable): Promise<LogSequence | undefined> {
+/** Looks at the log's sequence; undefined if none belongs to the log's id. Needs SELECT on both. */
+export async function inspectSequence(db: Queryable): Promise<LogSequence | undefined> {
   const { name } = one(
     await db.query<{ name: string | null }>(`select pg_get_serial_sequence('public.api_logs', 'id') as name`),
   );
   if (name === null) return undefined;
-  const { position } = one(
-    await db.query<{ position: string }>(`select ${positionSql(name)} as position from ${name} state`),
-  );
-  return { name, position: BigInt(position) };
+  const sequence = await readSequence(db, name);
+  const faults = [...settingFaults(name, sequence), ...(await otherSourceFaults(db, name))];
+  return { name, position: BigInt(sequence.position), faults };
 }
 
-/** Everything by which a call could get another position than the sequence's next. Needs SELECT on the log and its sequence. */
 export async function sequenceFaults(db: Queryable): Promise<LogFault[]> {
-  const sequence = await readLogSequence(db);
-  if (sequence === undefined) {
-    return [
-      {
-        what: 'no sequence belongs to public.api_logs.id',
-        fix: 'alter sequence <the sequence> owned by public.api_logs.id',
-      },
-    ];
-  }
-  return [
-    ...(await settingFaults(db, sequence.name)),
-    ...(await subscriptionFaults(db)),
-    ...(await otherSourceFaults(db, sequence.name)),
-  ];
+  return (await inspectSequence(db))?.faults ?? [noSequence];
 }
 
-async function settingFaults(db: Queryable, name: string): Promise<LogFault[]> {
+export const noSequence: LogFault = {
+  what: 'no sequence belongs to public.api_logs.id',
+  fix: 'alter sequence <the sequence> owned by public.api_logs.id',
+};
+
+interface SequenceRow {
+  increment: string;
+  cycle: boolean;
+  cache: string;
+  persistence: string;
+  /** Of all calls. */
+  highest: string;
+  position: string;
+}
+
+async function readSequence(db: Queryable, name: string): Promise<SequenceRow> {
   // The statement's snapshot, and so every call in it, is older than the position that it reads.
-  const found = one(
-    await db.query<{
-      increment: string;
-      cycle: boolean;
-      cache: string;
-      persistence: string;
-      highest: string;
-      position: string;
-    }>(
+  return one(
+    await db.query<SequenceRow>(
       `select seqincrement as increment, seqcycle as cycle, seqcache as cache, relpersistence as persistence,
               (select coalesce(max(id), 0) from public.api_logs) as highest, ${positionSql(name)} as position
          from ${name} state, pg_sequence
@@ -85,6 +81,9 @@ async function settingFaults(db: Queryable, name: string): Promise<LogFault[]> {
       [name],
     ),
   );
+}
+
+function settingFaults(name: string, found: SequenceRow): LogFault[] {
   const faults: LogFault[] = [];
   const fault = (what: string, fix: string) => faults.push({ what: `sequence ${name} ${what}`, fix });
   if (BigInt(found.increment) < 1n) fault(`counts by ${found.increment}`, `alter sequence ${name} increment by 1`);
@@ -104,54 +103,65 @@ async function settingFaults(db: Queryable, name: string): Promise<LogFault[]> {
   return faults;
 }
 
-/**
- * A subscription brings calls with ids of another server, in the order of that server's commits and hours late. The sequence here
- * knows nothing of them, and where it was set far ahead no other check would notice.
- */
-async function subscriptionFaults(db: Queryable): Promise<LogFault[]> {
-  // Of pg_subscription everybody may read the columns that hold no password.
-  const { rows } = await db.query<{ subscription: string; relations: string }>(`
-    ${WITH_LOG_RELATIONS}
-    select format('%I', subscription.subname) as subscription,
-           string_agg(relation::regclass::text, ', ' order by relation::regclass::text) as relations
-      from pg_subscription_rel
-      join log on relation = srrelid
-      join pg_subscription subscription on subscription.oid = srsubid
-     group by subscription.subname
-     order by subscription.subname`);
-  return rows.map(({ subscription, relations }) => ({
-    what: `subscription ${subscription} fills ${relations} with calls of another server, in an order that no sequence here tells`,
-    fix:
-      'bill at the server where the calls are made, or end the subscription of the log: `alter publication … drop table …` there, ' +
-      `\`alter subscription ${subscription} refresh publication\` here`,
-  }));
+interface OtherSource {
+  kind: 'subscription' | 'default' | 'identity';
+  /** Of the log, or of its partitions. */
+  relation: string;
+  source: string;
 }
 
-/** Inserted straight into a partition, a call gets its id from that partition's own default. */
+/**
+ * Where calls get their ids from instead of the log's sequence.
+ *
+ * A subscription brings calls with ids of another server, in the order of that server's commits and hours late. The sequence here
+ * knows nothing of them, and where it was set far ahead no other check would notice. And a call that is inserted straight into a
+ * partition gets its id from that partition's own default.
+ */
 async function otherSourceFaults(db: Queryable, name: string): Promise<LogFault[]> {
-  const { rows } = await db.query<{ relation: string; source: string; identity: boolean }>(
-    `${WITH_LOG_RELATIONS}
-     select relation::regclass::text as relation, false as identity, pg_get_expr(adbin, adrelid) as source
-       from log
-       join pg_attribute on attrelid = relation and attname = 'id'
-       join pg_attrdef on adrelid = relation and adnum = attnum
+  // Of pg_subscription everybody may read the columns that hold no password.
+  const { rows } = await db.query<OtherSource>(
+    `${WITH_LOG_RELATIONS}, id as (
+       select relation, attnum, attidentity <> '' as identity
+         from log join pg_attribute on attrelid = relation and attname = 'id'
+     )
+     select 'subscription' as kind, string_agg(relation::regclass::text, ', ' order by relation::regclass::text) as relation,
+            format('%I', subscription.subname) as source
+       from pg_subscription_rel
+       join log on relation = srrelid
+       join pg_subscription subscription on subscription.oid = srsubid
+      group by subscription.subname
+     union all
+     select 'default', relation::regclass::text, pg_get_expr(adbin, adrelid)
+       from id join pg_attrdef on adrelid = relation and adnum = attnum
       where not exists (select from pg_depend
                          where classid = 'pg_attrdef'::regclass and objid = pg_attrdef.oid
                            and refclassid = 'pg_class'::regclass and refobjid = $1::regclass)
      union all
-     select relation::regclass::text, true, objid::regclass::text
-       from log
-       join pg_attribute on attrelid = relation and attname = 'id' and attidentity <> ''
-       join pg_depend on refclassid = 'pg_class'::regclass and refobjid = relation and refobjsubid = attnum
-                     and classid = 'pg_class'::regclass and deptype = 'i'
-      where objid <> $1::regclass
-      order by relation`,
+     select 'identity', relation::regclass::text, objid::regclass::text
+       from id join pg_depend on refclassid = 'pg_class'::regclass and refobjid = relation and refobjsubid = attnum
+                             and classid = 'pg_class'::regclass and deptype = 'i'
+      where identity and objid <> $1::regclass
+      order by kind, relation, source`,
     [name],
   );
-  return rows.map(({ relation, source, identity }) => ({
+  return rows.map((row) => (row.kind === 'subscription' ? subscriptionFault(row) : ownNumbersFault(row, name)));
+}
+
+function subscriptionFault({ relation, source }: OtherSource): LogFault {
+  return {
+    what: `subscription ${source} fills ${relation} with calls of another server, in an order that no sequence here tells`,
+    fix:
+      'bill at the server where the calls are made, or end the subscription of the log: `alter publication … drop table …` there, ' +
+      `\`alter subscription ${source} refresh publication\` here`,
+  };
+}
+
+function ownNumbersFault({ kind, relation, source }: OtherSource, name: string): LogFault {
+  return {
     what: `column id of ${relation} takes its numbers from ${source} instead of sequence ${name}`,
-    fix: identity
-      ? `alter table ${relation} alter column id drop identity`
-      : `alter table ${relation} alter column id set default nextval('${name}')`,
-  }));
+    fix:
+      kind === 'identity'
+        ? `alter table ${relation} alter column id drop identity`
+        : `alter table ${relation} alter column id set default nextval('${name}')`,
+  };
 }

@@ -15,7 +15,7 @@
  * stored M whose writers have ended, whoever else has begun to write since.
  */
 import { stillWriting, type Writer } from '../domain/writers.js';
-import { positionSql, readLogSequence, sequenceFaults } from './log-sequence.js';
+import { inspectSequence, noSequence, positionSql } from './log-sequence.js';
 import { listWriters } from './log-writers.js';
 import { one, type Pool, type Queryable } from './pool.js';
 import { RunGoneError } from './runs.js';
@@ -83,22 +83,21 @@ async function largestSafeSeal(pool: Pool): Promise<bigint> {
 
 /** The name of the sequence, after checking that sealing can rely on it. Throws LogSequenceError. */
 async function checkedSequence(db: Queryable, watermark: bigint): Promise<string> {
-  const sealed = BigInt(
-    one(await db.query<{ last: string }>('select coalesce(max(seal_position), 0) as last from meterfold.seals')).last,
-  );
-  const sequence = await readLogSequence(db);
+  const seals = await db.query<{ last: string }>('select coalesce(max(seal_position), 0) as last from meterfold.seals');
+  const sealed = BigInt(one(seals).last);
+  const sequence = await inspectSequence(db);
+  if (sequence === undefined) throw new LogSequenceError(`${noSequence.what}: ${noSequence.fix}`);
+  const { name, position, faults } = sequence;
   const last = sealed > watermark ? sealed : watermark;
-  if (sequence !== undefined && sequence.position < last) {
-    const { name, position } = sequence;
+  if (position < last) {
     const passed = last === watermark ? `the watermark ${last}` : `${last}, up to which the log was sealed`;
     throw new LogSequenceError(
       `sequence ${name} stands at ${position}, before ${passed}: the log was truncated with restart, or its sequence set back, and new ` +
         `calls would get positions that are passed already: select setval('${name}', ${last})`,
     );
   }
-  const [fault] = await sequenceFaults(db);
-  if (fault !== undefined) throw new LogSequenceError(`${fault.what}: ${fault.fix}`);
-  return sequence!.name;
+  if (faults[0] !== undefined) throw new LogSequenceError(`${faults[0].what}: ${faults[0].fix}`);
+  return name;
 }
 
 /** Reads the sequence and commits what it says, in one. Its commit also flushes what the sequence has written down before. */
