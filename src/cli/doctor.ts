@@ -111,9 +111,14 @@ async function serverChecks(pool: Pool): Promise<Check[]> {
 }
 
 async function rightsChecks(pool: Pool): Promise<Check[]> {
-  const { missingRights } = await import('../db/rights.js');
+  const { grantToSeeStarts, missingRights } = await import('../db/rights.js');
   const missing = await missingRights(pool);
-  if (missing.length === 0) return [good('rights', 'all that billing needs')];
+  if (missing.length === 0) {
+    const grant = await grantToSeeStarts(pool);
+    const note =
+      grant === undefined ? '' : `; note: since when other roles write to the log is hidden without ${grant}`;
+    return [good('rights', `all that billing needs${note}`)];
+  }
   return missing.map(({ rights, fix }) => bad('rights', `lacks ${rights}`, fix));
 }
 

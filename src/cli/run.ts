@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { BillingRunInput, BillingRunResult } from '../workflows/messages.js';
 import { durationMs, wholeNumber } from './arguments.js';
 import { type Context, withContext } from './context.js';
+import { writerText } from './held-up.js';
 import { counted, facts, grouped, note, writeJson, writeLine } from './output.js';
 import { CommandError } from './problems.js';
 
@@ -111,9 +112,6 @@ export function resultText(result: BillingRunResult, seconds: number): string {
     range.after === range.to
       ? `none after log position ${grouped(range.after)}`
       : `${counted(result.calls, 'call')} of ${counted(result.users, 'user')}, log positions after ${grouped(range.after)} up to ${grouped(range.to)}`;
-  const held = result.heldUpBy.map(
-    (writer) => `${writer.application || writer.user || 'a transaction'} (pid ${writer.pid ?? 'none'})`,
-  );
   return facts([
     ['run', `${result.runId}, published`],
     ['billed', calls],
@@ -138,6 +136,7 @@ export function resultText(result: BillingRunResult, seconds: number): string {
         (activities.backups === 0 ? '' : `, ${activities.backups} backups`),
     ],
     ['took', `${seconds.toFixed(2)} s by Temporal's clock`],
-    ...(held.length === 0 ? [] : [['held up by', `${held.join(', ')}: later calls wait for the next run`] as Fact]),
+    ...result.heldUpBy.map((writer): Fact => ['held up by', writerText(writer)]),
+    ...(result.heldUpBy.length === 0 ? [] : [['', 'later calls wait for the next run'] as Fact]),
   ]);
 }

@@ -1,9 +1,9 @@
 /** `meterfold runs` and `meterfold status RUN`: what PostgreSQL knows of billing runs; Temporal is not asked. */
 import type { Command } from 'commander';
 import type { Run, RunDetail } from '../db/reads-runs.js';
-import type { Writer } from '../domain/writers.js';
 import { runIdArgument, wholeNumber } from './arguments.js';
 import { withContext } from './context.js';
+import { writerText } from './held-up.js';
 import { type Column, counted, duration, facts, grouped, moment, table, writeJson, writeLine } from './output.js';
 import { CommandError } from './problems.js';
 
@@ -214,16 +214,6 @@ function ownerFacts(run: RunDetail): [string, string][] {
     ['workflow', `${run.workflowId} (run ${firstExecutionRunId})`],
     ['Temporal', `${address}, namespace ${namespace}`],
   ];
-}
-
-function writerText(writer: Writer): string {
-  const details = [
-    writer.pid === null ? 'prepared transaction' : `process ${writer.pid}`,
-    writer.user === null ? '' : `role ${writer.user}`,
-    writer.application === null || writer.application === '' ? '' : `application ${writer.application}`,
-    writer.startedAt === null ? '' : `since ${writer.startedAt}`,
-  ];
-  return `transaction ${writer.transaction}: ${details.filter((detail) => detail !== '').join(', ')}`;
 }
 
 /** Nested figures as "reduce calls", "reduce usage", …; whole numbers grouped. */

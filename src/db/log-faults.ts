@@ -1,14 +1,9 @@
 /**
  * What keeps the log from being billed, each with the statement that mends it. Asked by `doctor`, and by the first
- * migration where the log is older than meterfold. Every check reads the catalogues; only the last reads the log, by its index.
+ * migration where the log is older than meterfold. The checks read the catalogues, and of the log the end of its index.
  */
+import { type LogFault, sequenceFaults } from './log-sequence.js';
 import { one, type Queryable } from './pool.js';
-
-export interface LogFault {
-  what: string;
-  /** A statement to run, or what to do. */
-  fix: string;
-}
 
 interface Column {
   type: string;
@@ -118,46 +113,4 @@ async function keyFaults(queryable: Queryable): Promise<LogFault[]> {
      where index.indrelid = 'public.api_logs'::regclass and index.indisunique and index.indisvalid
        and index.indnkeyatts = 1 and index.indpred is null and attribute.attname = 'id'`);
   return rows.length > 0 ? [] : [{ what: 'column id has no unique index', fix: `${alter} add primary key (id)` }];
-}
-
-/** Sealing a run relies on the sequence: each call gets a larger id than all before it (src/db/seal.ts). */
-async function sequenceFaults(queryable: Queryable): Promise<LogFault[]> {
-  const { sequence } = one(
-    await queryable.query<{ sequence: string | null }>(
-      "select pg_get_serial_sequence('public.api_logs', 'id') as sequence",
-    ),
-  );
-  if (sequence === null) {
-    return [
-      { what: 'no sequence belongs to column id', fix: 'alter sequence <the sequence> owned by public.api_logs.id' },
-    ];
-  }
-  const settings = one(
-    await queryable.query<{ increment: string; cycle: boolean; cache: string; highest: string; given: string }>(
-      `select seqincrement as increment, seqcycle as cycle, seqcache as cache,
-              (select coalesce(max(id), 0) from public.api_logs) as highest,
-              -- A fresh sequence says its start and has given nothing.
-              (select case when is_called then last_value else last_value - 1 end from ${sequence}) as given
-         from pg_sequence where seqrelid = $1::regclass`,
-      [sequence],
-    ),
-  );
-  const faults: LogFault[] = [];
-  const fix = `alter sequence ${sequence}`;
-  if (BigInt(settings.increment) < 1n)
-    faults.push({ what: `its sequence counts by ${settings.increment}`, fix: `${fix} increment by 1` });
-  if (settings.cycle) faults.push({ what: 'its sequence starts over at its end (CYCLE)', fix: `${fix} no cycle` });
-  if (settings.cache !== '1') {
-    faults.push({
-      what: `its sequence hands out ids in blocks of ${settings.cache} (CACHE), out of order`,
-      fix: `${fix} cache 1`,
-    });
-  }
-  if (BigInt(settings.highest) > BigInt(settings.given)) {
-    faults.push({
-      what: `it holds id ${settings.highest}, past the ${settings.given} that its sequence has given out (ids written by hand, or setval)`,
-      fix: `select setval('${sequence}', ${settings.highest})`,
-    });
-  }
-  return faults;
 }

@@ -13,7 +13,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type LogFault, logExists, logFaults } from './log-faults.js';
+import { logExists, logFaults } from './log-faults.js';
+import type { LogFault } from './log-sequence.js';
 import { type Client, one, type Pool, type Queryable, transaction } from './pool.js';
 
 /** The schema can't be brought up to date; the message says why and what to do. */

@@ -1,5 +1,5 @@
 /** Which rights the connected role needs and lacks. Reads the catalogues only, so it answers whatever the role may do. */
-import type { Queryable } from './pool.js';
+import { one, type Queryable } from './pool.js';
 
 export interface MissingRights {
   /** "select, insert on meterfold.runs, meterfold.tasks" */
@@ -50,4 +50,14 @@ export async function missingRights(queryable: Queryable): Promise<MissingRights
       from together
      order by kind, rights`);
   return rows;
+}
+
+/** The grant by which the role sees since when others write to the log; undefined if it does. Billing does without. */
+export async function grantToSeeStarts(queryable: Queryable): Promise<string | undefined> {
+  const { grant } = one(
+    await queryable.query<{ grant: string | null }>(`
+      select case when not pg_has_role('pg_read_all_stats', 'usage')
+                  then format('grant pg_read_all_stats to %I', current_user) end as grant`),
+  );
+  return grant ?? undefined;
 }

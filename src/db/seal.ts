@@ -5,16 +5,20 @@
  * In this order:
  *
  * 1. Read the sequence: M.
- * 2. Commit M to the run row, durably. Until a later commit is flushed, a crash rewinds the sequence and the same ids are given
- *    again; after this commit they can't be.
- * 3. In a second statement, list the writers: whoever holds a RowExclusiveLock on the log. Wait, bounded, until each has ended.
+ * 2. Commit M to the run row, durably, by the statement that reads it. Until a later commit is flushed, a crash rewinds the sequence
+ *    and the same ids are given again; after this commit they can't be. Were M read by a statement of its own, a crash could come
+ *    between the two, and M be committed after the sequence was rewound.
+ * 3. In a second statement, list the writers (src/db/log-writers.ts). Wait, bounded, until each has ended.
  *
- * A call with an id up to M took that lock before it took its id, so its transaction is on the list or has ended. No writer waits,
+ * A call with an id up to M took its locks before it took its id, so its transaction is on the list or has ended. No writer waits,
  * and none has to know of meterfold. Where the wait times out, (M, writers) is stored: a later run may bill up to the largest
  * stored M whose writers have ended, whoever else has begun to write since.
  */
 import { stillWriting, type Writer } from '../domain/writers.js';
+import { inspectSequence, noSequence, positionSql } from './log-sequence.js';
+import { listWriters } from './log-writers.js';
 import { one, type Pool, type Queryable } from './pool.js';
+import { RunGoneError } from './runs.js';
 
 /** The log or its sequence is not what sealing stands on; the run stops. */
 export class LogSequenceError extends Error {
@@ -38,12 +42,8 @@ const POLL_MS_MIN = 10;
 const POLL_MS_MAX = 250;
 
 export async function sealRun(pool: Pool, runId: bigint, options: SealOptions): Promise<Seal> {
-  const position = await readSequence(pool, options.watermark);
-  await pool.query(
-    `with durable as (select set_config('synchronous_commit', 'on', true))
-     update meterfold.runs set seal_position = $2 from durable where run_id = $1 and state = 'active'`,
-    [runId.toString(), position.toString()],
-  );
+  const sequence = await checkedSequence(pool, options.watermark);
+  const position = await commitPosition(pool, runId, sequence);
   let writers = await listWriters(pool);
   const deadline = Date.now() + options.waitMs;
   for (
@@ -63,6 +63,7 @@ export async function sealRun(pool: Pool, runId: bigint, options: SealOptions): 
     [position.toString(), JSON.stringify(writers)],
   );
   const safe = await largestSafeSeal(pool);
+  if (safe >= position) return { sealedEnd: position, heldUpBy: [] };
   return { sealedEnd: safe > options.watermark ? safe : options.watermark, heldUpBy: writers };
 }
 
@@ -80,70 +81,39 @@ async function largestSafeSeal(pool: Pool): Promise<bigint> {
   return safe === undefined ? 0n : BigInt(safe.seal_position);
 }
 
-/** Transactions that may have written to the log and have not ended. What of them one may not see is null. */
-export async function listWriters(db: Queryable): Promise<Writer[]> {
-  const { rows } = await db.query<Writer>(`
-    select lock.virtualtransaction as transaction,
-           min(lock.pid) as pid,
-           min(activity.application_name) as application,
-           min(activity.usename) as "user",
-           to_char(min(coalesce(activity.xact_start, prepared.prepared)), 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "startedAt"
-      from pg_locks lock
-      left join pg_stat_activity activity on activity.pid = lock.pid
-      left join pg_prepared_xacts prepared on lock.pid is null and lock.virtualtransaction = '-1/' || prepared.transaction::text
-     where lock.locktype = 'relation'
-       and lock.mode = 'RowExclusiveLock'
-       and lock.granted
-       and lock.database = (select oid from pg_database where datname = current_database())
-       -- The tree of a table without partitions is empty: it does not even hold the table itself.
-       and (lock.relation = 'public.api_logs'::regclass
-            or lock.relation in (select relid from pg_partition_tree('public.api_logs')))
-       and lock.pid is distinct from pg_backend_pid()
-     group by lock.virtualtransaction
-     order by "startedAt"`);
-  return rows;
+/** The name of the sequence, after checking that sealing can rely on it. Throws LogSequenceError. */
+async function checkedSequence(db: Queryable, watermark: bigint): Promise<string> {
+  const seals = await db.query<{ last: string }>('select coalesce(max(seal_position), 0) as last from meterfold.seals');
+  const sealed = BigInt(one(seals).last);
+  const sequence = await inspectSequence(db);
+  if (sequence === undefined) throw new LogSequenceError(`${noSequence.what}: ${noSequence.fix}`);
+  const { name, position, faults } = sequence;
+  const last = sealed > watermark ? sealed : watermark;
+  if (position < last) {
+    const passed = last === watermark ? `the watermark ${last}` : `${last}, up to which the log was sealed`;
+    throw new LogSequenceError(
+      `sequence ${name} stands at ${position}, before ${passed}: the log was truncated with restart, or its sequence set back, and new ` +
+        `calls would get positions that are passed already: select setval('${name}', ${last})`,
+    );
+  }
+  if (faults[0] !== undefined) throw new LogSequenceError(`${faults[0].what}: ${faults[0].fix}`);
+  return name;
 }
 
-/** The last position given out, after checking that sealing can rely on the sequence. Throws LogSequenceError. */
-async function readSequence(db: Queryable, watermark: bigint): Promise<bigint> {
-  const { name } = one(
-    await db.query<{ name: string | null }>(`select pg_get_serial_sequence('public.api_logs', 'id') as name`),
+/** Reads the sequence and commits what it says, in one. Its commit also flushes what the sequence has written down before. */
+async function commitPosition(db: Queryable, runId: bigint, sequence: string): Promise<bigint> {
+  const { rows } = await db.query<{ position: string }>(
+    `with durable as materialized (
+       select set_config('synchronous_commit', 'on', true)
+     ), given as materialized (
+       select ${positionSql(sequence)} as position from ${sequence} state, durable
+     )
+     update meterfold.runs set seal_position = given.position
+       from given
+      where run_id = $1 and state = 'active'
+     returning given.position`,
+    [runId.toString()],
   );
-  if (name === null) {
-    throw new LogSequenceError(
-      'public.api_logs.id has no sequence: make it an identity column, as `meterfold migrate` does',
-    );
-  }
-  const read = async () =>
-    one(
-      await db.query<{ position: string; increment: string; cycles: boolean; cache: string }>(
-        `select case when state.is_called then state.last_value else state.last_value - 1 end as position,
-                definition.seqincrement as increment, definition.seqcycle as cycles, definition.seqcache as cache
-           from ${name} state, pg_sequence definition
-          where definition.seqrelid = $1::regclass`,
-        [name],
-      ),
-    );
-  const sequence = await read();
-  const position = BigInt(sequence.position);
-  if (BigInt(sequence.increment) <= 0n || sequence.cycles || BigInt(sequence.cache) !== 1n) {
-    throw new LogSequenceError(
-      `sequence ${name} must ascend without cycle or cache: alter sequence ${name} increment 1 no cycle cache 1`,
-    );
-  }
-  if (position < watermark) {
-    throw new LogSequenceError(
-      `sequence ${name} stands at ${position}, before the watermark ${watermark}: the log was truncated with restart, or its sequence ` +
-        `set back, and new calls would get positions that are billed already. Set it forward: select setval('${name}', ${watermark})`,
-    );
-  }
-  const { last } = one(await db.query<{ last: string | null }>('select max(id) as last from public.api_logs'));
-  const after = BigInt((await read()).position);
-  if (last !== null && BigInt(last) > after) {
-    throw new LogSequenceError(
-      `call ${last} lies beyond its sequence ${name}, which stands at ${after}: ids were written by hand or by replication. ` +
-        `Set the sequence forward: select setval('${name}', ${last})`,
-    );
-  }
-  return position;
+  if (rows[0] === undefined) throw new RunGoneError(`run ${runId} is not active any more`);
+  return BigInt(rows[0].position);
 }

@@ -2,21 +2,32 @@
 
 /** A transaction that was writing to the log when a run sealed its end; null is what one may not see, or what it does not have. */
 export interface Writer {
-  /** Its virtual transaction: backend and number, like 3/15. */
+  /** Its virtual transaction: backend and number, like 3/15; -1 and its transaction id if it was prepared before a restart. */
   transaction: string;
   /** Null for a prepared transaction. */
   pid: number | null;
   application: string | null;
   user: string | null;
+  /** ISO 8601, UTC. A prepared transaction: when it was prepared. */
   startedAt: string | null;
+  /** The name of a prepared transaction, by which it is ended. */
+  gid: string | null;
+  /** What the role that looked may not see, in words, with the fix; null if it sees everything. */
+  hidden: string | null;
 }
 
+const RECOVERED = '-1/';
+
 /**
- * Those of `listed` that have not ended. A prepared transaction counts as one of them whoever it was before: its identity
- * changes when it is prepared or the server restarts, and waiting for one too many is safe.
+ * Those of `listed` that have not ended.
+ *
+ * A virtual transaction is never given twice while the server runs, and one that is prepared keeps it. A restart, also one after a
+ * crash, ends them all but those that were prepared, and these go by another name from then on: so each that was prepared before
+ * a restart counts as one of `listed`. After a restart the numbers start over, and somebody else may go by a listed one:
+ * waiting for one too many is safe.
  */
 export function stillWriting(listed: readonly Writer[], now: readonly Writer[]): Writer[] {
   if (listed.length === 0) return [];
   const transactions = new Set(listed.map((writer) => writer.transaction));
-  return now.filter((writer) => writer.pid === null || transactions.has(writer.transaction));
+  return now.filter(({ transaction }) => transactions.has(transaction) || transaction.startsWith(RECOVERED));
 }

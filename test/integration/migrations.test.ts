@@ -144,7 +144,15 @@ describe("the log's sequence is found wrong, and mended by the fix, where", () =
     [
       'it is behind ids written by hand',
       "insert into api_logs (id, user_id, usage, called_at) values (77, 'a', 1, now())",
-      /holds id 77/,
+      /call 77 lies beyond sequence/,
+    ],
+    ['a crash sets it back', 'alter sequence api_logs_id_seq set unlogged', /is unlogged/],
+    [
+      'the id comes from elsewhere',
+      `create sequence if not exists public.other; alter table api_logs alter column id drop identity;
+       create sequence public.api_logs_id_seq owned by public.api_logs.id;
+       alter table api_logs alter column id set default nextval('public.other')`,
+      /column id of api_logs takes its numbers from nextval\('other'::regclass\) instead of sequence public\.api_logs_id_seq/,
     ],
     ['the log is unlogged', 'alter table api_logs set unlogged', /unlogged/],
     ['the key is gone', 'alter table api_logs drop constraint api_logs_pkey', /no unique index/],

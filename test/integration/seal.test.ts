@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
-import { bill, expectExact, failureOf, reset, runRows, startRun } from '../support/runs.js';
+import { bill, expectExact, reset } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 let stack: Stack;
@@ -27,8 +27,10 @@ async function openSession(application: string, { databaseUrl } = stack): Promis
 }
 
 /** Prepares a session's transaction; returns how to end it. */
-async function prepare(session: pg.Client): Promise<(how: 'commit' | 'rollback') => Promise<unknown>> {
-  const name = `test_${randomBytes(4).toString('hex')}`;
+async function prepare(
+  session: pg.Client,
+  name = `test_${randomBytes(4).toString('hex')}`,
+): Promise<(how: 'commit' | 'rollback') => Promise<unknown>> {
   await session.query(`prepare transaction '${name}'`);
   let over = false;
   const end = async (how: 'commit' | 'rollback') => {
@@ -62,7 +64,12 @@ describe('a call that is still to commit, with later ones committed', () => {
     const status = await meterfold(stack, ['status', held.runId]);
     expect(status).toMatchObject({ code: 0, stderr: '' });
     expect(status.stdout).toContain('Held up by writers that had not committed:');
-    expect(status.stdout).toContain(`process ${await pidOf(session)}, role meterfold, application slow importer`);
+    expect(status.stdout).toMatch(
+      new RegExp(
+        `^  application slow importer, pid ${await pidOf(session)}, role meterfold, since 20[-\\d]+ [:\\d]+ UTC$`,
+        'm',
+      ),
+    );
 
     await session.query('commit');
     const rest = await bill(stack);
@@ -121,12 +128,15 @@ describe('a call that is still to commit, with later ones committed', () => {
     const session = await openSession('two-phase');
     await session.query('begin');
     await session.query(insertCall);
-    const end = await prepare(session);
+    const end = await prepare(session, 'transfer-7');
     await logs.uniform(stack.pool, { calls: 300 });
     const held = await bill(stack);
-    expect(held).toMatchObject({ calls: '0', heldUpBy: [{ pid: null }] });
+    expect(held).toMatchObject({ calls: '0', heldUpBy: [{ pid: null, gid: 'transfer-7', user: 'meterfold' }] });
     await expectExact(stack, held);
-    expect((await meterfold(stack, ['status', held.runId])).stdout).toContain('prepared transaction');
+    // How to end it, for whoever finds it standing there.
+    expect((await meterfold(stack, ['status', held.runId])).stdout).toMatch(
+      /^ {2}prepared transaction transfer-7, since 20[-\d]+ [:\d]+ UTC, to be ended by commit prepared 'transfer-7' or rollback prepared 'transfer-7'$/m,
+    );
 
     await end('commit');
     const rest = await bill(stack);
@@ -148,6 +158,95 @@ describe('a call that is still to commit, with later ones committed', () => {
     const rest = await bill(stack);
     expect(rest).toMatchObject({ calls: '350', heldUpBy: [] });
     await expectExact(stack, rest);
+  });
+});
+
+test('a long transaction delays a run no longer than SEAL_WAIT_SECONDS: it bills what is safe, and the result says who held it up', async () => {
+  const session = await openSession('nightly import');
+  await session.query('begin');
+  await session.query(insertCall);
+  await logs.uniform(stack.pool, { calls: 50 });
+  const { code, stdout } = await meterfold(stack, ['run']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    new RegExp(
+      `^held up by +application nightly import, pid ${await pidOf(session)}, role meterfold, since .* UTC\\n +later calls wait for the next run$`,
+      'm',
+    ),
+  );
+  await session.query('commit');
+  expect(await bill(stack)).toMatchObject({ calls: '51', heldUpBy: [] });
+});
+
+describe('a role that may not see what others do', () => {
+  const role = { name: `test_${randomBytes(6).toString('hex')}`, password: 'x' };
+  let ordinary: Stack;
+
+  beforeAll(async () => {
+    ordinary = await freshStack();
+    const pool = ordinary.pool;
+    await pool.query(`create role ${role.name} login password '${role.password}'`);
+    await pool.query(`
+      grant usage on schema meterfold to ${role.name};
+      grant select, insert, update, delete on all tables in schema meterfold to ${role.name};
+      grant select on public.api_logs, public.billing_records, public.open_cycles to ${role.name};
+      grant select on sequence public.api_logs_id_seq to ${role.name}`);
+    const url = new URL(ordinary.databaseUrl);
+    url.username = role.name;
+    url.password = role.password;
+    await startWorker(ordinary, { env: { SEAL_WAIT_SECONDS: '0', DATABASE_URL: url.toString() } });
+    ordinary.onClose(async () => {
+      await pool.query(`drop owned by ${role.name} cascade`);
+      await pool.query(`drop role ${role.name}`);
+    });
+  });
+  afterAll(() => ordinary.close());
+
+  const fix = `start not visible to this role: grant pg_read_all_stats to ${role.name}`;
+
+  test('sees who holds a run up, and says what it does not see, and by which grant it would', async () => {
+    const session = await openSession('secretive', ordinary);
+    await session.query('begin');
+    await session.query(insertCall);
+    const held = await bill(ordinary);
+    const pid = await pidOf(session);
+    expect(held.heldUpBy).toMatchObject([
+      { application: 'secretive', pid, user: 'meterfold', startedAt: null, hidden: fix },
+    ]);
+    const shown = await meterfold(ordinary, ['status', held.runId]);
+    expect(shown.stdout).toContain(`  application secretive, pid ${pid}, role meterfold, ${fix}\n`);
+    const { heldUpBy } = JSON.parse((await meterfold(ordinary, ['status', held.runId, '--json'])).stdout);
+    expect(heldUpBy).toEqual(held.heldUpBy);
+
+    await ordinary.pool.query(`grant pg_read_all_stats to ${role.name}`);
+    const seen = await bill(ordinary);
+    expect(seen.heldUpBy).toMatchObject([{ pid, startedAt: expect.stringMatching(/^20.*Z$/), hidden: null }]);
+    await ordinary.pool.query(`revoke pg_read_all_stats from ${role.name}`);
+    await session.query('rollback');
+  });
+
+  test('sees all of a prepared transaction', async () => {
+    const session = await openSession('two-phase', ordinary);
+    await session.query('begin');
+    await session.query(insertCall);
+    await session.query("prepare transaction 'seen by all'");
+    const { heldUpBy } = await bill(ordinary);
+    await session.query("rollback prepared 'seen by all'");
+    expect(heldUpBy).toMatchObject([
+      { pid: null, gid: 'seen by all', user: 'meterfold', startedAt: expect.stringMatching(/^20.*Z$/), hidden: null },
+    ]);
+  });
+
+  test('finds no fault with doctor, but a note of the grant', async () => {
+    const url = new URL(ordinary.databaseUrl);
+    url.username = role.name;
+    url.password = role.password;
+    const doctor = await meterfold(ordinary, ['doctor'], { env: { DATABASE_URL: url.toString() } });
+    expect(doctor).toMatchObject({ code: 0, stderr: '' });
+    expect(doctor.stdout).toMatch(
+      new RegExp(`^✓ rights .* note: since when other roles write .* grant pg_read_all_stats to ${role.name}$`, 'm'),
+    );
+    expect((await meterfold(ordinary, ['doctor'])).stdout).not.toContain('note:');
   });
 });
 
@@ -192,65 +291,5 @@ describe('readers and locks of others hold nobody up:', () => {
     const result = await bill(stack);
     expect(result).toMatchObject({ calls: '300', heldUpBy: [] });
     await expectExact(stack, result);
-  });
-});
-
-describe('a log that sealing cannot rely on stops the run, named, and leaves no active run:', () => {
-  test.each([
-    [
-      'truncated with restart',
-      'truncate public.api_logs restart identity',
-      /^sequence public\.api_logs_id_seq stands at 0, before the watermark 100: .* select setval\('public\.api_logs_id_seq', 100\)$/,
-    ],
-    [
-      'a sequence set back',
-      "select setval('public.api_logs_id_seq', 50)",
-      /^sequence public\.api_logs_id_seq stands at 50, before the watermark 100: /,
-    ],
-    [
-      'ids beyond the sequence',
-      "insert into public.api_logs (id, user_id, usage, called_at) values (5000, 'by hand', 1, now())",
-      /^call 5000 lies beyond its sequence public\.api_logs_id_seq, which stands at 100: .* select setval\('public\.api_logs_id_seq', 5000\)$/,
-    ],
-    [
-      'a sequence with a cache',
-      'alter sequence public.api_logs_id_seq cache 20',
-      /^sequence public\.api_logs_id_seq must ascend without cycle or cache: alter sequence /,
-    ],
-    [
-      'a sequence that starts over',
-      'alter sequence public.api_logs_id_seq cycle',
-      /^sequence public\.api_logs_id_seq must ascend without cycle or cache: alter sequence /,
-    ],
-    [
-      'a sequence that descends',
-      'alter sequence public.api_logs_id_seq increment -1 maxvalue 9223372036854775807',
-      /^sequence public\.api_logs_id_seq must ascend without cycle or cache: alter sequence /,
-    ],
-  ])('%s', async (_title, sql, message) => {
-    onTestFinished(async () => {
-      await stack.pool.query('alter sequence public.api_logs_id_seq increment 1 no cycle cache 1');
-    });
-    await logs.uniform(stack.pool, { calls: 100 });
-    const before = await bill(stack);
-    await stack.pool.query(sql);
-    const failure = await failureOf(await startRun(stack));
-    expect(failure).toMatchObject({ type: 'LogSequenceError', nonRetryable: true });
-    expect(failure.message).toMatch(message);
-    expect(await runRows(stack)).toMatchObject([
-      { runId: before.runId, state: 'published' },
-      { state: 'discarded', reason: failure.message },
-    ]);
-  });
-
-  test('and once it is mended as the message says, billing goes on', async () => {
-    await logs.uniform(stack.pool, { calls: 100 });
-    await bill(stack);
-    await stack.pool.query('truncate public.api_logs restart identity');
-    const failure = await failureOf(await startRun(stack));
-    const [mend] = /select setval\(.*\)$/.exec(failure.message)!;
-    await stack.pool.query(mend);
-    await logs.uniform(stack.pool, { calls: 105, seed: 2 });
-    expect(await bill(stack)).toMatchObject({ calls: '105', range: { after: '100', to: '205' } });
   });
 });

@@ -32,7 +32,13 @@ export interface RunningServers extends Servers {
 const templateDatabase = 'meterfold_template';
 const stateDirPrefix = 'meterfold-test-';
 /** A crash of the machine loses a test's data, and that is all that is at stake. */
-const settings = { fsync: 'off', max_prepared_transactions: '8', max_connections: '200', shared_buffers: '128MB' };
+const settings = {
+  fsync: 'off',
+  max_prepared_transactions: '16',
+  max_connections: '200',
+  shared_buffers: '128MB',
+  wal_level: 'logical',
+};
 
 export async function startServers(): Promise<RunningServers> {
   await sweepStateDirs();

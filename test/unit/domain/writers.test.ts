@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { stillWriting, type Writer } from '../../../src/domain/writers.js';
 
 function writer(transaction: string, pid: number | null = 100): Writer {
-  return { transaction, pid, application: null, user: null, startedAt: null };
+  return { transaction, pid, application: null, user: null, startedAt: null, gid: null, hidden: null };
 }
 
 const cases: { name: string; listed: Writer[]; now: Writer[]; still: string[] }[] = [
@@ -30,24 +30,42 @@ const cases: { name: string; listed: Writer[]; now: Writer[]; still: string[] }[
   },
   {
     name: 'one was prepared before',
-    listed: [writer('-1/800', null)],
-    now: [writer('-1/800', null)],
-    still: ['-1/800'],
+    listed: [writer('3/7', null)],
+    now: [writer('3/7', null)],
+    still: ['3/7'],
   },
   {
-    name: 'one was prepared meanwhile, and goes by another name',
+    name: 'one was prepared meanwhile',
+    listed: [writer('3/7')],
+    now: [writer('3/7', null)],
+    still: ['3/7'],
+  },
+  {
+    name: 'one was prepared and has ended, and another one has begun and was prepared since',
+    listed: [writer('3/7')],
+    now: [writer('3/8', null)],
+    still: [],
+  },
+  {
+    name: 'one was prepared, and the server has restarted',
     listed: [writer('3/7')],
     now: [writer('-1/800', null)],
     still: ['-1/800'],
   },
   {
-    name: 'one was prepared before, and the server has restarted',
+    name: 'one was prepared before a restart',
     listed: [writer('-1/800', null)],
-    now: [writer('-1/12', null)],
-    still: ['-1/12'],
+    now: [writer('-1/800', null)],
+    still: ['-1/800'],
   },
   {
-    name: 'a prepared one may be any, and those who have begun since are not',
+    name: 'the server has restarted, and somebody else goes by the name of one that has ended',
+    listed: [writer('3/7', 100)],
+    now: [writer('3/7', 200)],
+    still: ['3/7'],
+  },
+  {
+    name: 'one prepared before a restart may be any, and those who have begun since are not',
     listed: [writer('3/7')],
     now: [writer('5/2'), writer('-1/800', null), writer('3/7')],
     still: ['-1/800', '3/7'],

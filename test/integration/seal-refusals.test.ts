@@ -1,0 +1,224 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { eventually } from '../support/eventually.js';
+import * as logs from '../support/logs.js';
+import { meterfold, startWorker } from '../support/processes.js';
+import { bill, expectExact, failureOf, reset, runRows, startRun } from '../support/runs.js';
+import { freshStack, type Stack } from '../support/stack.js';
+
+let stack: Stack;
+
+beforeAll(async () => {
+  stack = await freshStack();
+  await startWorker(stack, { env: { SEAL_WAIT_SECONDS: '0' } });
+});
+afterAll(() => stack.close());
+beforeEach(() => reset(stack));
+
+/** Starts a run, which must fail at once; what it says. */
+async function refusal(): Promise<string> {
+  const failure = await failureOf(await startRun(stack));
+  expect(failure).toMatchObject({ type: 'LogSequenceError', nonRetryable: true });
+  expect((await runRows(stack)).at(-1)).toMatchObject({ state: 'discarded', reason: failure.message });
+  return failure.message;
+}
+
+/** What `meterfold doctor` finds wrong with the log. */
+async function foundByDoctor(): Promise<string[]> {
+  const { checks } = JSON.parse((await meterfold(stack, ['doctor', '--json'])).stdout);
+  return checks
+    .filter((check: { name: string; ok: boolean }) => check.name === 'log' && !check.ok)
+    .map((check: { found: string; fix: string }) => `${check.found}: ${check.fix}`);
+}
+
+const sequence = 'public\\.api_logs_id_seq';
+
+describe('a log that sealing cannot rely on stops the run, named, and leaves no active run:', () => {
+  test.each([
+    [
+      'truncated with restart',
+      'truncate public.api_logs restart identity',
+      `^sequence ${sequence} stands at 0, before the watermark 100: .* select setval\\('${sequence}', 100\\)$`,
+    ],
+    [
+      'a sequence set back',
+      "select setval('public.api_logs_id_seq', 50)",
+      `^sequence ${sequence} stands at 50, before the watermark 100: `,
+    ],
+    [
+      'ids beyond the sequence',
+      "insert into public.api_logs (id, user_id, usage, called_at) values (5000, 'by hand', 1, now())",
+      `^call 5000 lies beyond sequence ${sequence}, which stands at 100 .* select setval\\('${sequence}', 5000\\)$`,
+    ],
+    [
+      'a sequence with a cache',
+      'alter sequence public.api_logs_id_seq cache 20',
+      `^sequence ${sequence} hands out ids in blocks of 20 \\(CACHE\\), out of order: alter sequence `,
+    ],
+    [
+      'a sequence that starts over',
+      'alter sequence public.api_logs_id_seq cycle',
+      `^sequence ${sequence} starts over at its end \\(CYCLE\\): alter sequence `,
+    ],
+    [
+      'a sequence that descends',
+      'alter sequence public.api_logs_id_seq increment -1 maxvalue 9223372036854775807',
+      `^sequence ${sequence} counts by -1: alter sequence `,
+    ],
+    [
+      'a sequence that a crash sets back',
+      'alter sequence public.api_logs_id_seq set unlogged',
+      `^sequence ${sequence} is unlogged, a crash sets it back to its start: alter sequence `,
+    ],
+  ])('%s', async (_title, sql, message) => {
+    onTestFinished(async () => {
+      await stack.pool.query('alter sequence public.api_logs_id_seq increment 1 no cycle cache 1');
+      await stack.pool.query('alter sequence public.api_logs_id_seq set logged');
+    });
+    await logs.uniform(stack.pool, { calls: 100 });
+    const before = await bill(stack);
+    await stack.pool.query(sql);
+    expect(await refusal()).toMatch(new RegExp(message));
+    expect(await runRows(stack)).toMatchObject([{ runId: before.runId, state: 'published' }, { state: 'discarded' }]);
+  });
+
+  test('a sequence set back, not to the watermark but to before what was sealed while somebody wrote', async () => {
+    const writer = await stack.pool.connect();
+    await writer.query('begin');
+    await writer.query(
+      "insert into public.api_logs (user_id, usage, called_at) select 'long', n, now() from generate_series(1, 10) n",
+    );
+    await logs.rolledBack(stack.pool, { calls: 90 });
+    expect(await bill(stack)).toMatchObject({ calls: '0', heldUpBy: [{ application: 'test' }] });
+    await writer.query('commit');
+    writer.release();
+    await logs.restartIds(stack.pool, 51n);
+    expect(await refusal()).toMatch(
+      new RegExp(`^sequence ${sequence} stands at 50, before 100, up to which the log was sealed: `),
+    );
+    await stack.pool.query("select setval('public.api_logs_id_seq', 100)");
+    await logs.uniform(stack.pool, { calls: 5, seed: 2 });
+    const result = await bill(stack);
+    expect(result).toMatchObject({ calls: '15', range: { after: '0', to: '105' } });
+    await expectExact(stack, result);
+  });
+
+  test('and once it is mended as the message says, billing goes on', async () => {
+    await logs.uniform(stack.pool, { calls: 100 });
+    await bill(stack);
+    await stack.pool.query('truncate public.api_logs restart identity');
+    const [mend] = /select setval\(.*\)$/.exec(await refusal())!;
+    await stack.pool.query(mend);
+    await logs.uniform(stack.pool, { calls: 105, seed: 2 });
+    expect(await bill(stack)).toMatchObject({ calls: '105', range: { after: '100', to: '205' } });
+  });
+});
+
+describe('what sealing can rely on is billed:', () => {
+  test('an empty log, again and again, whether its sequence has given ids or not', async () => {
+    expect(await bill(stack)).toMatchObject({ calls: '0', range: { after: '0', to: '0' } });
+    await logs.rolledBack(stack.pool, { calls: 7 });
+    expect(await bill(stack)).toMatchObject({ calls: '0', range: { after: '0', to: '7' } });
+    const result = await bill(stack);
+    expect(result).toMatchObject({ calls: '0', range: { after: '7', to: '7' } });
+    await expectExact(stack, result);
+  });
+
+  test('a log truncated without restart: what was billed stays billed, and only later calls are', async () => {
+    await logs.uniform(stack.pool, { calls: 100 });
+    const before = await bill(stack);
+    await stack.pool.query('truncate public.api_logs');
+    expect(await bill(stack)).toMatchObject({ calls: '0', range: { after: '100', to: '100' } });
+    await logs.uniform(stack.pool, { calls: 55, seed: 2 });
+    expect(await bill(stack)).toMatchObject({
+      calls: '55',
+      range: { after: '100', to: '155' },
+      carriedIn: before.carriedOut,
+    });
+  });
+
+  test('a sequence set forward, whether or not the number it was set to counts as given', async () => {
+    await logs.uniform(stack.pool, { calls: 10 });
+    await stack.pool.query("select setval('public.api_logs_id_seq', 1000, true)");
+    expect(await bill(stack)).toMatchObject({ calls: '10', range: { to: '1000' } });
+    await stack.pool.query("select setval('public.api_logs_id_seq', 2000, false)");
+    expect(await bill(stack)).toMatchObject({ calls: '0', range: { to: '1999' } });
+    await logs.uniform(stack.pool, { calls: 10, seed: 2 });
+    const result = await bill(stack);
+    expect(result).toMatchObject({ calls: '10', range: { after: '1999', to: '2009' } });
+    await expectExact(stack, result);
+  });
+
+  test('ids written by hand that the sequence has passed', async () => {
+    await logs.rolledBack(stack.pool, { calls: 50 });
+    await stack.pool.query(
+      "insert into public.api_logs (id, user_id, usage, called_at) select id, 'by hand', id, now() from generate_series(50, 1, -1) id",
+    );
+    const result = await bill(stack);
+    expect(result).toMatchObject({ calls: '50', range: { to: '50' } });
+    await expectExact(stack, result);
+  });
+});
+
+describe('a log that a subscription fills', () => {
+  const name = 'of the "other" region';
+
+  /** Another database's log; what is written there comes here, once the subscription is made. */
+  async function subscribe(to: Stack, table = 'public.api_logs') {
+    await to.pool.query(`create publication calls for table ${table}`);
+    const slot = `slot_${to.databaseName}`;
+    // Made beforehand: between two databases of one server the subscription would wait for itself.
+    await to.pool.query(`select pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
+    const quoted = `"${name.replaceAll('"', '""')}"`;
+    await stack.pool.query(
+      `create subscription ${quoted} connection '${to.databaseUrl}' publication calls
+         with (create_slot = false, slot_name = '${slot}')`,
+    );
+    let dropped = false;
+    const drop = async () => {
+      if (!dropped) await stack.pool.query(`drop subscription ${quoted}`);
+      dropped = true;
+    };
+    onTestFinished(drop);
+    return { drop, quoted };
+  }
+
+  const callsHere = async () => Number((await stack.pool.query('select count(*) from api_logs')).rows[0].count);
+
+  test('is refused by its name, by the run and by doctor, where nothing else gives it away', async () => {
+    const publisher = await freshStack();
+    onTestFinished(() => publisher.close());
+    const { drop } = await subscribe(publisher);
+    await logs.uniform(publisher.pool, { calls: 100 });
+    await eventually('the calls arrive', async () => (await callsHere()) === 100);
+    // Far ahead of all ids that arrive.
+    await stack.pool.query("select setval('public.api_logs_id_seq', 1000000)");
+
+    const message = await refusal();
+    expect(message).toMatch(/^subscription "of the ""other"" region" fills api_logs with calls of another server/);
+    expect(message).toContain('`alter subscription "of the ""other"" region" refresh publication` here');
+    expect(await foundByDoctor()).toEqual([message]);
+
+    await drop();
+    expect(await foundByDoctor()).toEqual([]);
+    const result = await bill(stack);
+    expect(result).toMatchObject({ calls: '100', range: { to: '1000000' } });
+    await expectExact(stack, result);
+  });
+
+  test('is mended as the message says: out of the publication, and the subscription refreshed', async () => {
+    const publisher = await freshStack();
+    onTestFinished(() => publisher.close());
+    const { quoted } = await subscribe(publisher);
+    await logs.uniform(publisher.pool, { calls: 3 });
+    await eventually('the calls arrive', async () => (await callsHere()) === 3);
+    expect(await foundByDoctor()).toMatchObject([
+      expect.stringContaining('call 3 lies beyond sequence'),
+      expect.stringContaining('fills api_logs'),
+    ]);
+    await publisher.pool.query('alter publication calls drop table public.api_logs');
+    await stack.pool.query(`alter subscription ${quoted} refresh publication`);
+    expect(await refusal()).toContain('call 3 lies beyond sequence');
+    await stack.pool.query("select setval('public.api_logs_id_seq', 3)");
+    expect(await bill(stack)).toMatchObject({ calls: '3' });
+  });
+});
