@@ -34,6 +34,7 @@ const written = new Set([
   'DevStackError',
   'FrozenTermError',
   'AlreadyPublishedError',
+  'VerifyRefusedError',
 ]);
 
 /** What is wrong with these is how meterfold was called or set up. */
