@@ -16,6 +16,7 @@ import { register as registerRun } from './run.js';
 import { register as registerRuns } from './runs.js';
 import { register as registerSchedule } from './schedule.js';
 import { register as registerStatement } from './statement.js';
+import { register as registerVerify } from './verify.js';
 import { register as registerWorker } from './worker.js';
 
 const packageFile = new URL('../../package.json', import.meta.url);
@@ -42,6 +43,7 @@ Examples:
   $ meterfold worker                work on billing runs until stopped
   $ meterfold run                   bill all calls since the last run
   $ meterfold statement user-42     show what a user owes
+  $ meterfold verify                check all that was billed against the log
 
 Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.`,
     );
@@ -53,6 +55,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.`,
   registerRun(program);
   registerOperate(program);
   registerRuns(program);
+  registerVerify(program);
   registerStatement(program);
   registerSchedule(program);
   return program;

@@ -35,6 +35,7 @@ const written = new Set([
   'FrozenTermError',
   'AlreadyPublishedError',
   'RevertRefusedError',
+  'VerifyRefusedError',
 ]);
 
 /** What is wrong with these is how meterfold was called or set up. */

@@ -1,0 +1,135 @@
+/** `meterfold verify`: checks the whole history, or one run, against the log; by SQL that shares nothing with the pipeline. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Verification, VerifyOptions } from '../db/verify.js';
+import type { Difference } from '../db/verify-scope.js';
+import { runIdArgument, wholeNumber } from './arguments.js';
+import { withContext } from './context.js';
+import { counted, duration, facts, grouped, note, printable, writeJson, writeLine } from './output.js';
+
+interface VerifyFlags {
+  all?: true;
+  json?: true;
+  limit: number;
+}
+
+export function register(program: Command): void {
+  program
+    .command('verify')
+    .description('check everything that was billed against the log; writes nothing')
+    .argument(
+      '[run]',
+      'only this run, by its number as `meterfold runs` shows it (default: all of the history)',
+      runIdArgument,
+    )
+    .addOption(new Option('--all', 'all of the history; the default'))
+    .option('--limit <n>', 'how many differences to show', wholeNumber(1, 100_000), 20)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+What is checked, by SQL that shares nothing with what bills:
+  - every call up to the watermark is in exactly one published billing record or one open cycle, or in quarantine if it can't
+    be billed; each user's cycles are numbered without gaps; users, usages, first and last calls and their times are right
+  - each run's calls, usage, digest, users, cycles, amount and what it carried in and out; its tasks' outcomes; nothing that is
+    known of it has changed since it ended; published runs form one chain
+  - no call was written again after it was billed, whatever column was changed
+  - nothing is there twice, and nothing is left of runs that were discarded or reverted
+Of one run: its calls, records, tails as far as they still exist, figures and place in the chain.
+
+It reads one moment of the database, so runs may go on meanwhile; a role that may only read is enough, and so is a standby.
+Exits with 1 if there is a difference.
+
+Examples:
+  $ meterfold verify
+  $ meterfold verify 7
+  $ meterfold verify --all --json | jq '.differences'`,
+    )
+    .action(showVerification);
+}
+
+async function showVerification(runId: string | undefined, flags: VerifyFlags): Promise<void> {
+  if (runId !== undefined && flags.all === true) throw new InvalidArgumentError('Give either a run or --all.');
+  await withContext(async (context) => {
+    const pool = await context.database();
+    const { verify } = await import('../db/verify.js');
+    const progress = await showProgress();
+    const startedAt = performance.now();
+    const verification = await verify(pool, {
+      ...(runId === undefined ? {} : { runId }),
+      differencesMax: flags.limit,
+      onProgress: progress.update,
+    }).finally(progress.stop);
+    const ms = performance.now() - startedAt;
+    const ok = verification.differences.length === 0;
+    // Set before writing: whoever reads may close the pipe early.
+    if (!ok) process.exitCode = 1;
+    if (flags.json === true) return writeJson({ ok, runId: runId ?? null, ...verification, seconds: ms / 1000 });
+    await writeLine(verificationText(verification, runId, ms));
+  });
+}
+
+function verificationText(verification: Verification, runId: string | undefined, ms: number): string {
+  const { range, checked, differences, more, notes } = verification;
+  const figures = facts([
+    ['checked', runId === undefined ? `all calls up to the watermark, ${grouped(range.to)}` : `run ${runId}`],
+    ['calls', grouped(checked.calls)],
+    ['users', grouped(checked.users)],
+    ['cycles', grouped(checked.cycles)],
+    ['runs', grouped(checked.runs)],
+    ['took', duration(ms)],
+  ]);
+  const remarks = notes.map((text) => `Note: ${text}`);
+  if (differences.length === 0) return [figures, ...remarks, 'No difference.'].join('\n\n');
+  const count = `${more ? 'The first ' : ''}${counted(differences.length, 'difference')}${more ? '; there are more (--limit)' : ''}:`;
+  return [
+    figures,
+    ...remarks,
+    `${count}\n${differences.map((difference) => `  ${sentence(difference)}`).join('\n')}`,
+  ].join('\n\n');
+}
+
+/** "records, run 3, user a, cycle 17: usages is 12, should be 10" */
+export function sentence(difference: Difference): string {
+  const { check, run, user, cycle, call, column, expected, found } = difference;
+  const place = [
+    check,
+    run === null ? '' : `run ${run}`,
+    user === null ? '' : `user ${user}`,
+    cycle === null ? '' : `cycle ${cycle}`,
+    call === null ? '' : `call ${call}`,
+  ].filter((part) => part !== '');
+  return printable(`${place.join(', ')}: ${what(column, expected, found)}`);
+}
+
+function what(column: string | null, expected: string | null, found: string | null): string {
+  if (column !== null) return `${column} is ${found ?? 'null'}, should be ${expected ?? 'null'}`;
+  if (found === null) return `missing, should be ${expected}`;
+  return expected === null ? `${found}, should not be there` : `${found}, should be ${expected}`;
+}
+
+const remarkEveryMs = 5_000;
+
+/** A bar on a terminal; elsewhere a line now and then. Both on standard error. */
+async function showProgress(): Promise<{ update: NonNullable<VerifyOptions['onProgress']>; stop: () => void }> {
+  if (!process.stderr.isTTY) {
+    let remarkedAt = performance.now();
+    return {
+      update({ done, total, doing }) {
+        if (performance.now() - remarkedAt < remarkEveryMs) return;
+        remarkedAt = performance.now();
+        note(`verifying ${doing}: ${done} of ${total} checks done`);
+      },
+      stop() {},
+    };
+  }
+  const { default: progress } = await import('cli-progress');
+  const bar = new progress.SingleBar({ format: 'verifying {bar} {percentage}%  {doing}', clearOnComplete: true });
+  bar.start(1, 0, { doing: '' });
+  return {
+    update({ done, total, doing }) {
+      bar.setTotal(total);
+      bar.update(done, { doing });
+    },
+    stop: () => bar.stop(),
+  };
+}

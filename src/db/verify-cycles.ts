@@ -1,0 +1,219 @@
+/**
+ * Cycles against the log: each user's calls up to the watermark, numbered in their order, give the cycles that must have been
+ * published and the one that must be open; both are compared with what is stored, both ways.
+ *
+ * Users come slice by slice, by the hash of their id: the log is read once a slice, and what has to be sorted at a time stays
+ * near the memory that a sort may take.
+ */
+import { type Client, one } from './pool.js';
+import { PROMISES } from './verify-quarantine.js';
+import type { Difference, Scope } from './verify-scope.js';
+
+const SLICE_CALLS = 2_500_000;
+const SLICES_MAX = 32;
+
+/** What a slice has found; the users of each run by its place, which is their sum over all slices. */
+interface SliceRow {
+  users: string;
+  cycles: string;
+  usersOfRuns: Record<string, number>;
+  differences: Difference[];
+}
+
+export class SlicesCheck {
+  /** A power of two. */
+  readonly count: number;
+  readonly #scope: Scope;
+  readonly #usersOfRuns: number[];
+  #users = 0n;
+  #cycles = 0n;
+
+  constructor(scope: Scope) {
+    this.#scope = scope;
+    const { history, runId } = scope;
+    this.#usersOfRuns = history.runs.map(() => 0);
+    const ended = runId === undefined ? history.runs.length > 0 : history.runIds.includes(runId);
+    const wanted = Math.min(SLICES_MAX, Math.ceil(history.calls / SLICE_CALLS));
+    this.count = ended ? 2 ** Math.ceil(Math.log2(Math.max(1, wanted))) : 0;
+  }
+
+  /** Users and cycles checked so far, open ones among them. */
+  get users(): string {
+    return String(this.#users);
+  }
+  get cycles(): string {
+    return String(this.#cycles);
+  }
+
+  numbers(): number[] {
+    return Array.from({ length: this.count }, (_, number) => number);
+  }
+
+  async check(client: Client, number: number): Promise<Difference[]> {
+    const { history, runId, differencesMax } = this.#scope;
+    const run = history.runs.find((candidate) => candidate.runId === runId);
+    const slice = one(
+      await client.query<SliceRow>(sliceSql(run !== undefined), [
+        this.count - 1,
+        number,
+        history.watermark,
+        history.callsPerCycle,
+        history.starts,
+        history.runIds,
+        history.newestAfter,
+        history.keepsSuperseded,
+        differencesMax,
+        ...(run === undefined ? [] : [run.runId, run.watermark, run.sealedEnd]),
+      ]),
+    );
+    this.#users += BigInt(slice.users);
+    this.#cycles += BigInt(slice.cycles);
+    for (const [place, users] of Object.entries(slice.usersOfRuns)) this.#usersOfRuns[Number(place) - 1]! += users;
+    return slice.differences;
+  }
+
+  /** The users of each run, once all slices are counted, against what the runs say. */
+  async compareUsers(client: Client): Promise<Difference[]> {
+    const { history, runId, differencesMax } = this.#scope;
+    const { rows } = await client.query<Difference>(
+      `select 'runs' as "check", run.run_id as run, null as "user", null as cycle, null as call,
+              'users' as "column", counted.users::text as expected, run.users::text as found
+         from unnest($1::bigint[], $2::bigint[]) as counted (run_id, users)
+         join meterfold.runs run on run.run_id = counted.run_id and run.state = 'published'
+        where run.users is distinct from counted.users and ($3::bigint is null or run.run_id = $3)
+        order by run.run_id
+        limit $4`,
+      [history.runIds, this.#usersOfRuns, runId ?? null, differencesMax],
+    );
+    return rows;
+  }
+}
+
+/**
+ * $1 mask and $2 value of the slice, $3 watermark, $4 calls a cycle, $5 first log positions and $6 ids of the runs, $7 where the
+ * newest run begins, $8 whether the tails that it has superseded must be there, $9 limit; for one run: $10 its id, ($11, $12] its range.
+ */
+const sliceSql = (oneRun: boolean) => `
+  with call as (
+    select id, user_id collate "C" as user_id, usage, called_at, hashtextextended(user_id collate "C", 0) as hash
+      from public.api_logs
+     where hashtextextended(user_id collate "C", 0) & $1::bigint = $2
+           ${oneRun ? 'and user_id in (select user_id from public.api_logs where id > $11 and id <= $12)' : ''}
+    -- A fence: of other slices' calls only the user is looked at.
+    offset 0
+  ), numbered as (
+    -- By the hash first: most comparisons of the sort are then of numbers.
+    select hash, user_id, id, usage, called_at,
+           row_number() over log_order - 1 as ordinal,
+           lead(id) over log_order as next_id
+      from call
+     where id > 0 and id <= $3::bigint and ${PROMISES}
+    window log_order as (partition by hash, user_id order by id)
+  ), cycle as materialized (
+    select user_id, ordinal / $4::bigint + 1 as number,
+           count(*) as calls, sum(usage) as usage, min(id) as first_id, max(id) as last_id,
+           min(called_at) filter (where ordinal % $4 = 0) as first_at,
+           min(called_at) filter (where ordinal % $4 = $4 - 1) as last_at,
+           bool_or(next_id is null) as is_last,
+           -- As the cycle was before the newest run.
+           count(*) filter (where id <= $7) as calls_before, sum(usage) filter (where id <= $7) as usage_before,
+           max(id) filter (where id <= $7) as last_id_before, bool_or(id <= $7 and next_id > $7) as is_last_before,
+           -- The places of the runs that have seen their last call of the user in it.
+           array_agg(width_bucket(id, $5::bigint[]))
+             filter (where next_id is null or next_id >= ($5::bigint[])[width_bucket(id, $5::bigint[]) + 1]) as last_in
+      from numbered
+     group by hash, user_id, ordinal / $4
+  ), closed as (
+    select user_id, number, usage, first_id, last_id, first_at, last_at,
+           ($6::bigint[])[width_bucket(last_id, $5::bigint[])] as run_id
+      from cycle
+     where calls = $4
+  ), expected_tail as (
+    select user_id, ($6::bigint[])[width_bucket(last_id, $5::bigint[])] as run_id, true as required, calls = $4 as is_closed,
+           number, calls, usage, first_id, first_at
+      from cycle
+     where is_last
+    union all
+    select user_id, ($6::bigint[])[width_bucket(last_id_before, $5::bigint[])], $8::boolean, calls_before = $4,
+           number, calls_before, usage_before, first_id, first_at
+      from cycle
+     where is_last_before
+  ), tail as (
+    select user_id, run_id, required, number + is_closed::integer as next_cycle,
+           case when is_closed then 0 else calls end as calls, case when is_closed then 0 else usage end as usage,
+           case when not is_closed then first_id end as first_id, case when not is_closed then first_at end as first_at
+      from expected_tail
+  ), published as (
+    select unnest($6::bigint[]) as run_id
+  ), record_found as (
+    select packed.user_id, packed.first_cycle + own.ordinality - 1 as number, packed.run_id, own.*
+      from meterfold.records packed
+      join published using (run_id)
+     cross join lateral unnest(packed.usages, packed.first_call_ids, packed.last_call_ids,
+                               packed.first_called_ats, packed.last_called_ats)
+           with ordinality as own (usage, first_id, last_id, first_at, last_at, ordinality)
+     where hashtextextended(packed.user_id, 0) & $1::bigint = $2 ${oneRun ? 'and packed.run_id = $10' : ''}
+  ), tail_found as (
+    select stored.*
+      from meterfold.tails stored
+      join published using (run_id)
+     where hashtextextended(stored.user_id, 0) & $1::bigint = $2 ${oneRun ? 'and stored.run_id = $10' : ''}
+  ), record_difference as (
+    select 'records' as "check", coalesce(found.run_id, expected.run_id)::text as run, user_id as "user", number::text as cycle,
+           null as call, item.*
+      from (select * from closed ${oneRun ? 'where run_id = $10' : ''}) expected
+      full join record_found found using (user_id, number)
+     cross join lateral (
+           select null as "column", format('calls %s to %s, usage %s', expected.first_id, expected.last_id, expected.usage) as expected,
+                  null as found
+            where found.run_id is null
+           union all
+           select null, null, format('calls %s to %s, usage %s', found.first_id, found.last_id, found.usage)
+            where expected.run_id is null
+           union all
+           select differing.*
+             from (values ('usages', expected.usage::text, found.usage::text),
+                          ('first_call_ids', expected.first_id::text, found.first_id::text),
+                          ('last_call_ids', expected.last_id::text, found.last_id::text),
+                          ('first_called_ats', expected.first_at::text, found.first_at::text),
+                          ('last_called_ats', expected.last_at::text, found.last_at::text),
+                          ('run_id', expected.run_id::text, found.run_id::text)
+                  ) as differing ("column", expected, found)
+            where found.run_id is not null and expected.run_id is not null and differing.expected is distinct from differing.found
+           ) item
+     where (expected.run_id, expected.usage, expected.first_id, expected.last_id, expected.first_at, expected.last_at)
+           is distinct from (found.run_id, found.usage, found.first_id, found.last_id, found.first_at, found.last_at)
+     order by user_id, number
+     limit $9
+  ), tail_difference as (
+    select 'tails' as "check", run_id::text as run, user_id as "user", null as cycle, null as call, item.*
+      from (select * from tail ${oneRun ? 'where run_id = $10' : ''}) expected
+      full join tail_found found using (user_id, run_id)
+     cross join lateral (
+           select null as "column", format('%s calls of cycle %s', expected.calls, expected.next_cycle) as expected, null as found
+            where found.next_cycle is null and expected.required
+           union all
+           select null, null, format('%s calls of cycle %s', found.calls, found.next_cycle)
+            where expected.next_cycle is null
+           union all
+           select differing.*
+             from (values ('next_cycle', expected.next_cycle::text, found.next_cycle::text),
+                          ('calls', expected.calls::text, found.calls::text),
+                          ('usage', expected.usage::text, found.usage::text),
+                          ('first_call_id', expected.first_id::text, found.first_call_id::text),
+                          ('first_called_at', expected.first_at::text, found.first_called_at::text)
+                  ) as differing ("column", expected, found)
+            where found.next_cycle is not null and expected.next_cycle is not null
+              and differing.expected is distinct from differing.found
+           ) item
+     where (expected.next_cycle, expected.calls, expected.usage, expected.first_id, expected.first_at)
+           is distinct from (found.next_cycle, found.calls, found.usage, found.first_call_id, found.first_called_at)
+     order by user_id, run_id
+     limit $9
+  )
+  select (select count(*) from cycle where is_last) as users,
+         (select count(*) from closed ${oneRun ? 'where run_id = $10' : ''}) as cycles,
+         (select coalesce(json_object_agg(place, users), '{}')
+            from (select place, count(*) as users from cycle, unnest(last_in) as place group by place) own) as "usersOfRuns",
+         (select coalesce(json_agg(difference), '[]')
+            from (select * from record_difference union all select * from tail_difference) difference) as differences`;
