@@ -109,6 +109,8 @@ class BillingRun {
   async #bill(): Promise<BillingRunResult> {
     this.#plan ??= await this.#openRun();
     const plan = this.#plan;
+    // A plan that ended in spite of a cancellation; without work to do nothing else would notice it before publishing.
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
     if (plan.status === 'skipped') {
       const { status, activeRunId, message } = plan;
       this.#progress.skipped(message);
@@ -125,14 +127,11 @@ class BillingRun {
     this.#progress.phase('planning');
     await this.#control.gate();
     const input = { billing: this.#input, firstExecutionRunId: workflowInfo().firstExecutionRunId };
-    const plan = await this.#statistics.count(
+    return this.#statistics.count(
       'plan',
       () => planRun.executeWithOptions({ summary: 'open the run, seal its end, cut the work' }, [input]),
       (planned) => planned,
     );
-    // A plan that ended in spite of a cancellation; without work to do nothing else would notice it before publishing.
-    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
-    return plan;
   }
 
   async #map({ runId, partitions, backups }: PlannedRun): Promise<void> {
@@ -258,9 +257,8 @@ class BillingRun {
     this.#progress.phase('cancelled');
     if (cancelled) throw new CancelledFailure(reason);
     if (!this.#control.cancelled) throw error;
-    const { runId } = this.#progress.now;
-    const name = runId === undefined ? 'the run' : `run ${runId}`;
-    return { status: 'cancelled', message: `${name} was cancelled by an operator: nothing of it remains` };
+    const run = this.#plan?.status === 'planned' ? `run ${this.#plan.runId}` : 'the run';
+    return { status: 'cancelled', message: `${run} was cancelled by an operator: nothing of it remains` };
   }
 }
 

@@ -31,7 +31,7 @@ export class Control {
       retryUpdate,
       async () => {
         this.#retried = true;
-        await condition(() => this.#progress.now.phase !== 'failed');
+        await until(() => this.#progress.now.phase !== 'failed');
         return now();
       },
       { validator: () => this.#mayRetry() },
@@ -41,7 +41,7 @@ export class Control {
       async () => {
         this.#cancelled = true;
         this.#work.cancel();
-        await condition(() => this.#over);
+        await until(() => this.#over);
         return now();
       },
       { validator: () => this.#mayCancel() },
@@ -53,10 +53,9 @@ export class Control {
     return this.#cancelled;
   }
 
-  /** Runs what `cancel` stops. */
+  /** Runs what `cancel` stops; it may have come before anything was begun. */
   work<T>(work: () => Promise<T>): Promise<T> {
     this.#work = new CancellationScope();
-    // An Update that came with the start is there before the work is.
     if (this.#cancelled) this.#work.cancel();
     return this.#work.run(work);
   }
@@ -67,7 +66,7 @@ export class Control {
   }
 
   /** What to wait for before anything new is begun: nothing, but while the run is paused. */
-  readonly gate = (): Promise<void> | undefined => (this.#paused ? condition(() => !this.#paused) : undefined);
+  readonly gate = (): Promise<void> | undefined => (this.#paused ? this.#resumed() : undefined);
 
   /** Holds a failed run; true if it is to be tried again. */
   async hold(reason: string, seconds: number): Promise<boolean> {
@@ -80,6 +79,11 @@ export class Control {
   /** The run has ended, whichever way: who has asked for it is answered. */
   ended(): void {
     this.#over = true;
+  }
+
+  /** Looks again when it is awake: a pause that came together with the resume still holds. */
+  async #resumed(): Promise<void> {
+    while (this.#paused) await condition(() => !this.#paused);
   }
 
   async #pause(paused: boolean) {
@@ -119,4 +123,9 @@ export class Control {
     const { runId } = this.#progress.now;
     return runId === undefined ? 'the run' : `run ${runId}`;
   }
+}
+
+/** Waits also in a workflow that is cancelled: an Update that was taken is answered by what became of the run. */
+function until(met: () => boolean): Promise<void> {
+  return CancellationScope.nonCancellable(() => condition(met));
 }
