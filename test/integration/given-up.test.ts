@@ -12,6 +12,7 @@ import {
   published,
   type RunHandle,
   reset,
+  resetWorkflow,
   rowsOfRun,
   runRows,
   startRun,
@@ -92,7 +93,7 @@ describe.each(holds)('while $stage', ({ holdStage }) => {
     const held = await holdStage(stack);
     const run = await startRun(stack);
     const [before] = await held.waiting();
-    await resetToStart(run);
+    await resetWorkflow(stack, run);
     // The new execution's attempt ends the old one's session, and waits in its place.
     await held.waiting({ notPid: before!.pid });
     await held.release();
@@ -162,7 +163,7 @@ test('a run that turns out to be published while it is taken over stays, and the
 test('a reset of a published run bills nothing twice', async () => {
   const run = await startRun(stack);
   const result = published(await run.result());
-  await resetToStart(run);
+  await resetWorkflow(stack, run);
   await stack.temporal.workflow
     .getHandle(run.workflowId)
     .result()
@@ -213,17 +214,4 @@ async function expectCancelled(run: RunHandle): Promise<void> {
   expect((await run.describe()).status.name).toBe('CANCELLED');
   expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'discarded', reason: 'cancelled' }]);
   expect(await rowsOfRun(stack, '1')).toEqual({});
-}
-
-/** As the UI's "reset to the first workflow task". */
-async function resetToStart(run: RunHandle): Promise<void> {
-  const { events } = await run.fetchHistory();
-  const completed = events?.find((event) => event.workflowTaskCompletedEventAttributes);
-  await stack.temporal.workflowService.resetWorkflowExecution({
-    namespace: stack.namespace,
-    workflowExecution: { workflowId: run.workflowId, runId: run.firstExecutionRunId },
-    reason: 'test',
-    workflowTaskFinishEventId: completed!.eventId!,
-    requestId: randomUUID(),
-  });
 }

@@ -171,3 +171,29 @@ export async function jump(pool: pg.Pool, by: bigint): Promise<void> {
 export async function restartIds(pool: pg.Pool, id: bigint): Promise<void> {
   await pool.query(`alter table public.api_logs alter column id restart with ${id}`);
 }
+
+/** As a log whose constraints somebody has dropped, so that it can hold calls that can't be billed. */
+export async function dropChecks(pool: pg.Pool): Promise<void> {
+  await pool.query(`
+    do $$ declare name text; begin
+      for name in select conname from pg_constraint where conrelid = 'public.api_logs'::regclass and contype = 'c' loop
+        execute format('alter table public.api_logs drop constraint %I', name);
+      end loop;
+    end $$;
+    alter table public.api_logs alter column user_id drop not null, alter column usage drop not null,
+                                alter column called_at drop not null`);
+}
+
+/** What makes a call one that can't be billed, as SQL, and why. */
+export const badCalls: readonly [change: string, reason: string][] = [
+  ["user_id = ''", 'user_id must have 1 to 256 bytes'],
+  ["user_id = repeat('é', 129)", 'user_id must have 1 to 256 bytes'],
+  ['user_id = null', 'user_id must have 1 to 256 bytes'],
+  ['usage = -1', 'usage must be a number from 0 to 10^15'],
+  ['usage = 9223372036854775807', 'usage must be a number from 0 to 10^15'],
+  ['usage = null', 'usage must be a number from 0 to 10^15'],
+  ["called_at = '1969-12-31 23:59:59.999999+00'", 'called_at must lie in 1970 to 2099'],
+  ["called_at = '2100-01-01 00:00:00+00'", 'called_at must lie in 1970 to 2099'],
+  ["called_at = 'infinity'", 'called_at must lie in 1970 to 2099'],
+  ['called_at = null', 'called_at must not be null'],
+];

@@ -1,6 +1,7 @@
 /**
  * What bills must be, by plain SQL that shares no code with the pipeline: number each user's calls in the order of their ids,
- * and every fifth closes a cycle. Compared with the views as multisets, both ways.
+ * and every fifth closes a cycle. Calls that break what the log promises are in no cycle. Compared with the views as multisets,
+ * both ways.
  */
 import type pg from 'pg';
 
@@ -8,6 +9,8 @@ export interface Billed {
   /** Calls up to this log position are billed; those after it must not show anywhere. */
   upTo: bigint | string;
   pricePerUnit?: string;
+  /** Of runs that billed by another price: run → price. */
+  prices?: Readonly<Record<string, string>>;
   currency?: string;
   callsPerCycle?: number;
 }
@@ -18,6 +21,8 @@ export interface Differences {
   recordsExtra: unknown[];
   openCyclesMissing: unknown[];
   openCyclesExtra: unknown[];
+  quarantineMissing: unknown[];
+  quarantineExtra: unknown[];
 }
 
 export const noDifferences: Differences = {
@@ -25,16 +30,32 @@ export const noDifferences: Differences = {
   recordsExtra: [],
   openCyclesMissing: [],
   openCyclesExtra: [],
+  quarantineMissing: [],
+  quarantineExtra: [],
 };
 
 const SHOWN = 3;
 
-/** $1 position, $2 price, $3 currency, $4 calls a cycle. A record belongs to the run in whose range its last call lies. */
+/** Over a call of the log: why it can't be billed, or null. */
+const faultOf = `
+  case when user_id is null or octet_length(user_id) < 1 or octet_length(user_id) > 256 then 'user_id must have 1 to 256 bytes'
+       when usage is null or usage < 0 or usage > 1000000000000000 then 'usage must be a number from 0 to 10^15'
+       when called_at is null then 'called_at must not be null'
+       when called_at < '1970-01-01 00:00:00+00' or called_at >= '2100-01-01 00:00:00+00' then 'called_at must lie in 1970 to 2099'
+  end`;
+
+/** The log's calls that can be billed. */
+export const billable = `(select * from public.api_logs where ${faultOf} is null) billable`;
+
+const runOf = (position: string) =>
+  `(select run_id from meterfold.runs where state = 'published' and watermark < ${position} and ${position} <= sealed_end)`;
+
+/** $1 position, $2 price, $3 currency, $4 calls a cycle, $5 prices of runs. A record belongs to the run in whose range its last call lies. */
 const expected = `
   with call as (
     select user_id, id, usage, called_at,
            row_number() over (partition by user_id order by id) - 1 as number
-      from public.api_logs
+      from ${billable}
      where id <= $1::bigint
   ), cycle as (
     select user_id, number / $4::int + 1 as cycle_number, count(*)::int as calls, sum(usage)::bigint as usage,
@@ -43,13 +64,14 @@ const expected = `
            (array_agg(called_at order by id desc))[1] as last_called_at
       from call
      group by user_id, number / $4::int
-  ), expected_records as (
-    select user_id, cycle_number, calls, usage, usage * $2::numeric as amount, $3::text as currency,
-           first_call_id, last_call_id, first_called_at, last_called_at,
-           (select run_id from meterfold.runs
-             where state = 'published' and watermark < last_call_id and last_call_id <= sealed_end) as run_id
+  ), closed as (
+    select cycle.*, ${runOf('last_call_id')} as run_id
       from cycle
      where calls = $4::int
+  ), expected_records as (
+    select user_id, cycle_number, calls, usage, usage * coalesce($5::jsonb ->> run_id::text, $2)::numeric as amount,
+           $3::text as currency, first_call_id, last_call_id, first_called_at, last_called_at, run_id
+      from closed
   ), expected_open_cycles as (
     select user_id,
            count(*) filter (where calls = $4::int) + 1 as next_cycle_number,
@@ -63,11 +85,17 @@ const expected = `
       from public.billing_records
   ), open_cycles as (
     select user_id, next_cycle_number, calls, usage from public.open_cycles
+  ), expected_quarantine as (
+    select id, usage, ${faultOf} as reason, ${runOf('id')} as run_id
+      from public.api_logs
+     where id <= $1::bigint and ${faultOf} is not null
+  ), quarantine as (
+    select id, usage, reason, run_id from public.quarantined_calls
   )`;
 
 /** Compares what the views show with what plain SQL says. */
 export async function billingDifferences(pool: pg.Pool, billed: Billed): Promise<Differences> {
-  const { upTo, pricePerUnit = '0.0004', currency = 'USD', callsPerCycle = 5 } = billed;
+  const { upTo, pricePerUnit = '0.0004', prices = {}, currency = 'USD', callsPerCycle = 5 } = billed;
   const sample = (left: string, right: string) =>
     `(select coalesce(json_agg(row_to_json(differing)), '[]')
         from (select * from (select * from ${left} except all select * from ${right}) rest limit ${SHOWN}) differing)`;
@@ -76,8 +104,10 @@ export async function billingDifferences(pool: pg.Pool, billed: Billed): Promise
      select ${sample('expected_records', 'records')} as "recordsMissing",
             ${sample('records', 'expected_records')} as "recordsExtra",
             ${sample('expected_open_cycles', 'open_cycles')} as "openCyclesMissing",
-            ${sample('open_cycles', 'expected_open_cycles')} as "openCyclesExtra"`,
-    [String(upTo), pricePerUnit, currency, callsPerCycle],
+            ${sample('open_cycles', 'expected_open_cycles')} as "openCyclesExtra",
+            ${sample('expected_quarantine', 'quarantine')} as "quarantineMissing",
+            ${sample('quarantine', 'expected_quarantine')} as "quarantineExtra"`,
+    [String(upTo), pricePerUnit, currency, callsPerCycle, JSON.stringify(prices)],
   );
   return rows[0]!;
 }
@@ -87,7 +117,7 @@ export async function digestOf(pool: pg.Pool, range: { after: string; to: string
   const { rows } = await pool.query<{ digest: string }>(
     `select mod(mod(coalesce(sum(hashint8extended(id, hashtextextended(user_id, 0) # usage)::numeric), 0), 2::numeric ^ 64)
                 + 2::numeric ^ 64, 2::numeric ^ 64)::numeric(20, 0) as digest
-       from public.api_logs where id > $1 and id <= $2`,
+       from ${billable} where id > $1 and id <= $2`,
     [range.after, range.to],
   );
   return BigInt(rows[0]!.digest).toString(16).padStart(16, '0');

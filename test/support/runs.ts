@@ -7,7 +7,7 @@ import { TASK_QUEUE, WORKFLOW_TYPE } from '../../src/config.js';
 import type { billingRun } from '../../src/workflows/billing-run.js';
 import type { BillingRunInput, BillingRunResult, PublishedResult } from '../../src/workflows/messages.js';
 import { releaseHolds } from './holds.js';
-import { type Billed, billingDifferences, digestOf, noDifferences } from './oracle.js';
+import { type Billed, billable, billingDifferences, digestOf, noDifferences } from './oracle.js';
 import type { Stack } from './stack.js';
 
 export type RunHandle = WorkflowHandleWithFirstExecutionRunId<typeof billingRun>;
@@ -41,20 +41,22 @@ export async function expectExact(
   expect(await billingDifferences(stack.pool, { upTo: range.to, ...terms })).toEqual(noDifferences);
   expect(result.digest).toBe(await digestOf(stack.pool, range));
   const { rows } = await stack.pool.query(
-    `select (select count(*) from public.api_logs where id > $1 and id <= $2) as calls,
-            (select coalesce(sum(usage), 0) from public.api_logs where id > $1 and id <= $2) as usage,
-            (select count(distinct user_id) from public.api_logs where id > $1 and id <= $2) as users,
+    `select (select count(*) from ${billable} where id > $1 and id <= $2) as calls,
+            (select coalesce(sum(usage), 0) from ${billable} where id > $1 and id <= $2) as usage,
+            (select count(distinct user_id) from ${billable} where id > $1 and id <= $2) as users,
             (select count(*) from public.billing_records where run_id = $3) as cycles,
             (select coalesce(sum(usage), 0) from public.billing_records where run_id = $3) as "billedUsage",
             (select trim_scale(coalesce(sum(amount), 0))::text from public.billing_records where run_id = $3) as amount,
             (select json_build_object('calls', coalesce(sum(calls), 0)::text, 'usage', coalesce(sum(usage), 0)::text)
-               from public.open_cycles) as "carriedOut"`,
+               from public.open_cycles) as "carriedOut",
+            (select json_build_object('calls', count(*)::text, 'usage', coalesce(sum(usage), 0)::text)
+               from public.quarantined_calls where run_id = $3) as quarantined`,
     [range.after, range.to, runId],
   );
   expect(result).toMatchObject(rows[0]);
 }
 
-const TABLES_OF_A_RUN = ['records', 'tails', 'segments', 'tasks', 'attempts', 'leases'] as const;
+const TABLES_OF_A_RUN = ['records', 'tails', 'segments', 'tasks', 'attempts', 'leases', 'quarantine'] as const;
 
 /** How many rows each table holds of a run; those without any are left out. */
 export async function rowsOfRun(stack: Stack, runId: string): Promise<Record<string, number>> {
@@ -71,7 +73,7 @@ export async function rowsOfRun(stack: Stack, runId: string): Promise<Record<str
 
 export interface RunRow {
   runId: string;
-  state: 'active' | 'published' | 'discarded';
+  state: 'active' | 'published' | 'discarded' | 'reverted';
   sealedEnd: string | null;
   workflowId: string;
   reason: string | null;
@@ -80,7 +82,7 @@ export interface RunRow {
 /** All runs, oldest first. */
 export async function runRows(stack: Stack): Promise<RunRow[]> {
   const { rows } = await stack.pool.query<RunRow>(
-    `select run_id as "runId", state, sealed_end as "sealedEnd", workflow_id as "workflowId", discard_reason as reason
+    `select run_id as "runId", state, sealed_end as "sealedEnd", workflow_id as "workflowId", coalesce(discard_reason, revert_reason) as reason
        from meterfold.runs order by run_id`,
   );
   return rows;
@@ -94,6 +96,38 @@ export async function reset(stack: Stack): Promise<void> {
       where schemaname = 'meterfold' and tablename <> 'migrations' or (schemaname, tablename) = ('public', 'api_logs')`,
   );
   await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
+}
+
+/** As the UI's "reset": back to a workflow task that has completed, the first unless it is told. Its new execution. */
+export async function resetWorkflow(
+  stack: Stack,
+  run: RunHandle,
+  task: 'first' | 'last' = 'first',
+): Promise<RunHandle> {
+  const { events } = await run.fetchHistory();
+  const completed = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
+  await stack.temporal.workflowService.resetWorkflowExecution({
+    namespace: stack.namespace,
+    workflowExecution: { workflowId: run.workflowId, runId: run.firstExecutionRunId },
+    reason: 'test',
+    workflowTaskFinishEventId: completed.at(task === 'first' ? 0 : -1)!.eventId!,
+    requestId: randomUUID(),
+  });
+  return {
+    ...stack.temporal.workflow.getHandle(run.workflowId),
+    firstExecutionRunId: run.firstExecutionRunId,
+  } as RunHandle;
+}
+
+/** How many activities of each type the workflow has scheduled. */
+export async function activitiesOf(run: RunHandle): Promise<Record<string, number>> {
+  const { events } = await run.fetchHistory();
+  const counts: Record<string, number> = {};
+  for (const { activityTaskScheduledEventAttributes: scheduled } of events ?? []) {
+    const type = scheduled?.activityType?.name;
+    if (type) counts[type] = (counts[type] ?? 0) + 1;
+  }
+  return counts;
 }
 
 /** What a workflow failed of, innermost; fails unless it failed. */

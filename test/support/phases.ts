@@ -1,0 +1,70 @@
+/** A run held in a phase of its life, by a lock that this phase needs. */
+import { eventually } from './eventually.js';
+import { type Hold, hold, holdMap, holdReduce } from './holds.js';
+import { type RunHandle, startRun } from './runs.js';
+import type { Stack } from './stack.js';
+
+export const phases = ['sealing', 'planning', 'mapping', 'reducing', 'recounting', 'publishing'] as const;
+export type HeldPhase = (typeof phases)[number];
+
+export interface HeldRun {
+  run: RunHandle;
+  held: Hold;
+}
+
+/** Takes a task of the run in progress, so that its activity waits. */
+export const holdTask = (stack: Stack, kind: 'map' | 'reduce' | 'recount', number = 0): Promise<Hold> =>
+  hold(
+    stack,
+    `select from meterfold.tasks join meterfold.runs using (run_id)
+      where state = 'active' and kind = $1 and number = $2 for update of tasks`,
+    [kind, number],
+  );
+
+/** Keeps the run in progress from being published or discarded; its activities go on. */
+export const holdEnding = (stack: Stack): Promise<Hold> =>
+  hold(stack, `select from meterfold.runs where state = 'active' for key share`);
+
+interface Holding {
+  /** The phase where it has to be taken. */
+  before?: HeldPhase;
+  take: (stack: Stack) => Promise<Hold>;
+  waits: (stack: Stack, held: Hold) => Promise<unknown>;
+}
+
+const holdings: Record<HeldPhase, Holding> = {
+  // Somebody writes to the log for a long time: no lock of the run's own, it looks again and again.
+  sealing: {
+    take: (stack) =>
+      hold(stack, `insert into public.api_logs (user_id, usage, called_at) values ('never committed', 7, now())`),
+    waits: (stack) =>
+      eventually('the run has read the sequence', async () => {
+        const sealing = `select from meterfold.runs where state = 'active' and seal_position is not null`;
+        return (await stack.pool.query(sealing)).rows.length === 1;
+      }),
+  },
+  planning: {
+    take: (stack) => hold(stack, 'lock table meterfold.tasks in access exclusive mode'),
+    waits: (_, held) => held.waiting({ query: 'insert into meterfold.tasks' }),
+  },
+  mapping: { take: holdMap, waits: (_, held) => held.waiting({ query: 'copy meterfold.segments' }) },
+  reducing: { take: holdReduce, waits: (_, held) => held.waiting({ query: 'copy meterfold.tails' }) },
+  recounting: { before: 'mapping', take: (stack) => holdTask(stack, 'recount'), waits: (_, held) => held.waiting() },
+  publishing: { before: 'mapping', take: holdEnding, waits: (_, held) => held.waiting({ query: 'for update' }) },
+};
+
+/** Starts a run, and returns once it waits in the phase. */
+export async function startHeld(stack: Stack, phase: HeldPhase, start = () => startRun(stack)): Promise<HeldRun> {
+  const { before, take, waits } = holdings[phase];
+  if (before === undefined) {
+    const held = await take(stack);
+    const run = await start();
+    await waits(stack, held);
+    return { run, held };
+  }
+  const earlier = await startHeld(stack, before, start);
+  const held = await take(stack);
+  await earlier.held.release();
+  await waits(stack, held);
+  return { run: earlier.run, held };
+}
