@@ -93,7 +93,7 @@ const figuresSql = differencesOf(
 
 /** A figure of the stored outcome of a task; null where it is no whole number. */
 const whole = (name: string) =>
-  `case when outcome ->> '${name}' ~ '^[0-9]{1,60}$' then (outcome ->> '${name}')::numeric end`;
+  `case when outcome ->> '${name}' ~ '^-?[0-9]{1,60}$' then (outcome ->> '${name}')::numeric end`;
 const summed = (kind: string, name: string) => `coalesce(sum(${whole(name)}) filter (where kind = '${kind}'), 0)`;
 /** The digests are 16 hexadecimal digits, summed mod 2^64, as which bigint is signed. */
 const digested = (kind: string) => `

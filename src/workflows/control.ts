@@ -79,6 +79,7 @@ export class Control {
   /** The run has ended, whichever way: who has asked for it is answered. */
   ended(): void {
     this.#over = true;
+    this.#progress.now.paused = false;
   }
 
   /** Looks again when it is awake: a pause that came together with the resume still holds. */

@@ -189,7 +189,7 @@ describe('a role that may not see what others do', () => {
     await pool.query(`
       grant usage on schema meterfold to ${role.name};
       grant select, insert, update, delete on all tables in schema meterfold to ${role.name};
-      grant select on public.api_logs, public.billing_records, public.open_cycles to ${role.name};
+      grant select on public.api_logs, public.billing_records, public.open_cycles, public.quarantined_calls to ${role.name};
       grant select on sequence public.api_logs_id_seq to ${role.name}`);
     const url = new URL(ordinary.databaseUrl);
     url.username = role.name;

@@ -8,8 +8,8 @@ import { type Draws, Steps } from './interleavings.js';
 export async function openRun(pool: Pool): Promise<void> {
   await pool.query(
     `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
-                                 watermark, calls_per_cycle, price_per_unit, currency)
-     values ('nowhere', 'none', 'none', 'none', 0, 5, 0.0004, 'USD')`,
+                                 execution_run_id, watermark, calls_per_cycle, price_per_unit, currency)
+     values ('nowhere', 'none', 'none', 'none', 'none', 0, 5, 0.0004, 'USD')`,
   );
 }
 

@@ -1,0 +1,163 @@
+/**
+ * Verify says nothing of a history that is right, and finds damage of every kind. Each kind is planted into a copy of the database of
+ * its own, in which constraints and triggers are out of the way.
+ */
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { openPool } from '../../src/db/pool.js';
+import { verify } from '../../src/db/verify.js';
+import * as logs from '../support/logs.js';
+import { meterfold, startWorker } from '../support/processes.js';
+import { bill } from '../support/runs.js';
+import { freshStack, type Stack, urlOf } from '../support/stack.js';
+
+/** Tables that hold history. Segments, leases, attempts and seals are tools of a run under way. */
+const TABLES = [
+  'public.api_logs',
+  ...['runs', 'tasks', 'records', 'tails', 'quarantine'].map((name) => `meterfold.${name}`),
+];
+/** Which row of a table is damaged; one of the middle of its history. */
+const ROW: Record<string, string> = {
+  'public.api_logs': 'id = 333',
+  'meterfold.runs': 'run_id = 2',
+  'meterfold.tasks': "run_id = 2 and kind = 'map'",
+  'meterfold.records': 'run_id = 2',
+  'meterfold.tails': 'run_id = 4',
+  'meterfold.quarantine': 'true',
+};
+
+let stack: Stack;
+let admin: pg.Client;
+let columns: { table: string; name: string; type: string }[];
+
+/** Three published runs and one that was reverted; one call is in quarantine. */
+beforeAll(async () => {
+  stack = await freshStack();
+  await stack.pool.query('alter table public.api_logs drop constraint api_logs_usage_check');
+  const worker = await startWorker(stack, { env: { BAD_CALLS: 'quarantine' } });
+  await logs.skewed(stack.pool, { calls: 301 });
+  await bill(stack);
+  await stack.pool.query(`insert into public.api_logs (user_id, usage, called_at) values ('bad', -7, now())`);
+  await logs.uniform(stack.pool, { calls: 200, seed: 2 });
+  await bill(stack);
+  await logs.weirdUsers(stack.pool, { calls: 300 });
+  await bill(stack);
+  expect(await meterfold(stack, ['revert', '3', '--yes', '--reason', 'wrong price'])).toMatchObject({ code: 0 });
+  await bill(stack, { pricePerUnit: '0.0005' });
+  const found = await stack.pool.query<{ table: string; name: string; type: string }>(
+    `select table_schema || '.' || table_name as "table", column_name as name, udt_name as type
+       from information_schema.columns where table_schema || '.' || table_name = any ($1)
+      order by table_schema, table_name, ordinal_position`,
+    [TABLES],
+  );
+  columns = found.rows;
+  await worker.stop();
+  admin = new pg.Client({ connectionString: urlOf(inject('servers'), 'postgres') });
+  await admin.connect();
+});
+afterAll(async () => {
+  await admin?.end();
+  await stack?.close();
+});
+
+/** The differences that verify finds in a copy of the database after some damage. */
+async function differencesAfter(...damage: string[]): Promise<string[]> {
+  const name = `${stack.databaseName}_damaged`;
+  await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${stack.databaseName}'`);
+  await admin.query(`drop database if exists ${name} with (force)`);
+  await admin.query(`create database ${name} template ${stack.databaseName}`);
+  const pool = await openPool(urlOf(inject('servers'), name), { applicationName: 'test', connectionsMax: 3 });
+  try {
+    const client = await pool.connect();
+    await client.query('set session_replication_role = replica');
+    await dropConstraints(client);
+    for (const statement of damage) await client.query(statement);
+    client.release(true);
+    const { differences } = await verify(pool, { differencesMax: 5 });
+    return differences.map((difference) => JSON.stringify(difference));
+  } finally {
+    await pool.end();
+    await admin.query(`drop database ${name} with (force)`);
+  }
+}
+
+/** Keys, checks and "not null" of the tables that hold history. */
+async function dropConstraints(client: pg.PoolClient): Promise<void> {
+  const { rows } = await client.query<{ sql: string }>(
+    `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as sql
+       from pg_constraint where conrelid = any ($1::regclass[]) and contype in ('c', 'f', 'p', 'u')
+      order by contype = 'p', conname`,
+    [TABLES],
+  );
+  for (const { sql } of rows) await client.query(sql);
+  await client.query(
+    'drop index meterfold.runs_one_active, meterfold.runs_of_execution, meterfold.runs_published_chain',
+  );
+}
+
+function changed({ name, type }: { name: string; type: string }): string {
+  if (type === 'text') return `${name} = coalesce(${name}, '') || 'x'`;
+  if (type === 'jsonb') return `${name} = coalesce(${name}, '{}') || '{"damaged": true}'`;
+  if (type === 'timestamptz') return `${name} = coalesce(${name}, now()) + interval '1 second'`;
+  if (type === 'xid8') return `${name} = '7'`;
+  if (type === '_int8') return `${name}[1] = ${name}[1] + 1`;
+  if (type === '_timestamptz') return `${name}[1] = ${name}[1] + interval '1 second'`;
+  return `${name} = coalesce(${name}, 0) + 1`;
+}
+
+test('a history that is right has no difference, whether all of it or one run is looked at', async () => {
+  expect(await differencesAfter()).toEqual([]);
+  const { code, stdout } = await meterfold(stack, ['verify', '--json']);
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ differences: [], checked: { runs: '4' } });
+  for (const run of ['1', '2', '4']) expect(await meterfold(stack, ['verify', run])).toMatchObject({ code: 0 });
+});
+
+test('a change of any column of the log, or of what a run has written, is found', async () => {
+  const unnoticed: string[] = [];
+  for (const column of columns.filter(({ table }) => table !== 'meterfold.runs')) {
+    const { table, name } = column;
+    const damage = `update ${table} set ${changed(column)} where ctid = (select min(ctid) from ${table} where ${ROW[table]})`;
+    if ((await differencesAfter(damage)).length === 0) unnoticed.push(`${table}.${name}`);
+  }
+  expect(unnoticed).toEqual([]);
+}, 180_000);
+
+describe('a row of', () => {
+  test.each(TABLES)('%s that is missing is found', async (table) => {
+    const row = `ctid = (select min(ctid) from ${table} where ${ROW[table]})`;
+    expect(await differencesAfter(`delete from ${table} where ${row}`)).not.toEqual([]);
+  });
+
+  test.each(TABLES.filter((table) => table !== 'meterfold.runs'))('%s that is there twice is found', async (table) => {
+    const row = `ctid = (select min(ctid) from ${table} where ${ROW[table]})`;
+    expect(await differencesAfter(`insert into ${table} select * from ${table} where ${row}`)).not.toEqual([]);
+  });
+});
+
+test.each([
+  [
+    'a call of a new user below the watermark',
+    `insert into public.api_logs (id, user_id, usage, called_at) values (0, 'late', 1, now())`,
+  ],
+  [
+    'a call that has moved by 2^32 and back',
+    'update public.api_logs set id = id # ((1::bigint << 32) + 1) where id = 333',
+  ],
+  [
+    'calls of two users swapped',
+    `update public.api_logs set user_id = (select user_id from public.api_logs where id = 337) where id = 333`,
+  ],
+  ['segments left of a published run', `insert into meterfold.segments values (2, 0, 0, 1, '', '')`],
+  ['records of a reverted run', 'update meterfold.records set run_id = 3 where run_id = 4'],
+])('%s: found', async (_title, damage) => {
+  expect(await differencesAfter(damage)).not.toEqual([]);
+});
+
+test('the command names what differs, and exits with 1', async () => {
+  await stack.pool.query('update public.api_logs set usage = usage + 1 where id = 333');
+  const { code, stdout } = await meterfold(stack, ['verify']);
+  await stack.pool.query('update public.api_logs set usage = usage - 1 where id = 333');
+  expect(code).toBe(1);
+  expect(stdout).toContain('333');
+});
