@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
 import type { Client } from '../db/pool.js';
 import { readPublished } from '../db/published.js';
+import { readQuarantined } from '../db/quarantine.js';
 import { publishRun as publish } from '../db/run-endings.js';
 import { carriedInOf } from '../db/runs.js';
 import { readOutcomes, type TaskKind } from '../db/tasks.js';
@@ -56,8 +57,17 @@ async function prove(client: Client, input: PublishInput) {
   await compareStored(client, runId, 'reduce', carried.reduces);
   await compareStored(client, runId, 'recount', input.recount === undefined ? [] : [input.recount]);
   const proof = proveRun(carried, await carriedInOf(client, runId), input.callsPerCycle);
-  if (proof.differences.length > 0)
-    throw new ProofError(`run ${runId} does not add up: ${proof.differences.join('; ')}`);
+  const { quarantined } = proof.totals;
+  const stored = await readQuarantined(client, runId);
+  const differences =
+    stored.calls === quarantined.calls && stored.usage === quarantined.usage
+      ? proof.differences
+      : [
+          ...proof.differences,
+          `map has put ${quarantined.calls} calls of usage ${quarantined.usage} into quarantine, ` +
+            `there are ${stored.calls} of usage ${stored.usage}`,
+        ];
+  if (differences.length > 0) throw new ProofError(`run ${runId} does not add up: ${differences.join('; ')}`);
   return proof;
 }
 

@@ -1,6 +1,7 @@
 /** Quarantine: calls that break what the log promises, put aside by a run that was told to; the view quarantined_calls shows them. */
+import type { CallSum } from '../domain/proof.js';
 import type { BadCall } from './log.js';
-import type { Queryable } from './pool.js';
+import { one, type Queryable } from './pool.js';
 
 /** Stores what a partition had to put aside. `schema` is where the table lies: a backup attempt has its own. */
 export async function storeQuarantine(
@@ -20,4 +21,15 @@ export async function storeQuarantine(
       calls.map(({ reason }) => reason),
     ],
   );
+}
+
+/** What lies in quarantine for a run. */
+export async function readQuarantined(db: Queryable, runId: bigint): Promise<CallSum> {
+  const { calls, usage } = one(
+    await db.query<{ calls: string; usage: string }>(
+      'select count(*) as calls, coalesce(sum(usage), 0) as usage from meterfold.quarantine where run_id = $1',
+      [String(runId)],
+    ),
+  );
+  return { calls: BigInt(calls), usage: BigInt(usage) };
 }
