@@ -1,4 +1,5 @@
 import { describe, expect, type TestContext, test } from 'vitest';
+import { contents } from '../support/contents.js';
 import { holdMap, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { startWorker } from '../support/processes.js';
@@ -45,18 +46,3 @@ describe.concurrent.each([
     await expectExact(stack, result);
   });
 });
-
-/** A hash of every table's rows. */
-async function contents(stack: Stack): Promise<Record<string, string>> {
-  const { rows } = await stack.pool.query<{ name: string }>(
-    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('public', 'meterfold')`,
-  );
-  const hashes: Record<string, string> = {};
-  for (const { name } of rows) {
-    const result = await stack.pool.query<{ hash: string }>(
-      `select md5(coalesce(string_agg(line::text, E'\\n' order by line::text), '')) as hash from ${name} line`,
-    );
-    hashes[name] = result.rows[0]!.hash;
-  }
-  return hashes;
-}

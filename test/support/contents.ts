@@ -1,0 +1,16 @@
+import type { Stack } from './stack.js';
+
+/** A hash of every table's rows. */
+export async function contents(stack: Stack): Promise<Record<string, string>> {
+  const { rows } = await stack.pool.query<{ name: string }>(
+    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('public', 'meterfold')`,
+  );
+  const hashes: Record<string, string> = {};
+  for (const { name } of rows) {
+    const result = await stack.pool.query<{ hash: string }>(
+      `select md5(coalesce(string_agg(line::text, E'\\n' order by line::text), '')) as hash from ${name} line`,
+    );
+    hashes[name] = result.rows[0]!.hash;
+  }
+  return hashes;
+}
