@@ -1,0 +1,183 @@
+import { describe, expect, type TestContext, test } from 'vitest';
+import type { BillingRunInput, BillingRunProgress } from '../../src/workflows/messages.js';
+import { billedContents } from '../support/contents.js';
+import { eventually } from '../support/eventually.js';
+import { type Hold, hold, holdMap, holdReduce } from '../support/holds.js';
+import * as logs from '../support/logs.js';
+import { holdTask, startHeld } from '../support/phases.js';
+import { startWorker, type WorkerProcess } from '../support/processes.js';
+import { activitiesOf, expectExact, published, type RunHandle, startRun } from '../support/runs.js';
+import { freshStack, type Stack } from '../support/stack.js';
+
+const TIMEOUT_MS = 120_000;
+
+/** Each test has a stack of its own: most of the time they wait for a straggler to be called one, and do so together. */
+async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
+  const stack = await freshStack();
+  onTestFinished(() => stack.close());
+  await logs.dropChecks(stack.pool);
+  await logs.skewed(stack.pool, { calls: 2003 });
+  await stack.pool.query('update public.api_logs set usage = -id where id % 50 = 7');
+  return stack;
+}
+
+/** Two workers with one activity each: one that is frozen polls for no other. Workflows have a third. */
+async function startWorkers(stack: Stack): Promise<WorkerProcess[]> {
+  const env = { BAD_CALLS: 'quarantine', SPILL_CALLS: '400', WORKER_SLOTS: '1' };
+  const roles = ['activity', 'activity', 'workflow'] as const;
+  const workers = await Promise.all(roles.map((role) => startWorker(stack, { env, role })));
+  return workers.slice(0, 2);
+}
+
+const progressOf = (run: RunHandle) => run.query<BillingRunProgress, []>('progress');
+
+/** Starts a run that waits, planned, before its first activity is begun; `resume` lets it go on. */
+async function startPlanned(stack: Stack, input: BillingRunInput): Promise<RunHandle> {
+  const { run, held } = await startHeld(stack, 'planning', () => startRun(stack, [input]));
+  await run.executeUpdate('pause');
+  await held.release();
+  await eventually('it is planned', async () => (await progressOf(run)).phase === 'mapping');
+  return run;
+}
+
+/** The loser wakes up, reports what it makes of its activity, and drains; nothing is another than before. */
+async function expectHarmless(stack: Stack, loser: WorkerProcess): Promise<void> {
+  const before = await billedContents(stack);
+  loser.kill('SIGCONT');
+  expect(await loser.stop()).toEqual({ code: 0, signal: null });
+  expect(await billedContents(stack)).toEqual(before);
+}
+
+const stages = [
+  {
+    stage: 'map',
+    input: { partitions: 2, shards: 1 },
+    holdFirst: holdMap,
+    // What only the backup reads while the first attempt waits for its task.
+    backupReads: 'public.api_logs',
+    done: ({ partitions }: BillingRunProgress) => partitions.done,
+  },
+  {
+    stage: 'reduce',
+    input: { partitions: 1, shards: 2 },
+    holdFirst: holdReduce,
+    backupReads: 'meterfold.segments',
+    done: ({ shards }: BillingRunProgress) => shards.done,
+  },
+] as const;
+
+describe.concurrent.each(stages)('beside a $stage that straggles', ({ stage, input, holdFirst, backupReads, done }) => {
+  test('a backup begins elsewhere and wins: the run ends while the first is still frozen', {
+    timeout: TIMEOUT_MS,
+  }, async (context) => {
+    const stack = await stackWithCalls(context);
+    const workers = await startWorkers(stack);
+    const held = await holdFirst(stack);
+    const run = await startRun(stack, [input]);
+    await eventually('both workers are at it', async () => (await held.waiting()).length === 2);
+    const [frozen, other] = workers;
+    frozen!.kill('SIGSTOP');
+    await held.release();
+    const result = published(await run.result());
+    await expectExact(stack, result);
+    // Nor has the first one's heartbeat been missed yet.
+    expect(result.activities).toMatchObject({ backups: 1, retried: 0 });
+    const { rows } = await stack.pool.query(`select worker from meterfold.tasks where kind = $1`, [stage]);
+    expect(rows).toEqual([{ worker: other!.name }, { worker: other!.name }]);
+
+    await expectHarmless(stack, frozen!);
+    await expectExact(stack, result);
+  });
+
+  test('a backup begins, but the first wins: what the backup has written vanishes', {
+    timeout: TIMEOUT_MS,
+  }, async (context) => {
+    const stack = await stackWithCalls(context);
+    const workers = await startWorkers(stack);
+    const run = await startPlanned(stack, input);
+    const task = await holdTask(stack, stage, 1);
+    await run.executeUpdate('resume');
+    const first = await workerAt(task, workers);
+    await eventually('the other task is done', async () => done(await progressOf(run)) === 1);
+    const log = await hold(stack, `lock table ${backupReads} in access exclusive mode`);
+    const backup = await workerAt(log, workers);
+    expect(backup).not.toBe(first);
+    backup.kill('SIGSTOP');
+    await log.release();
+    await task.release();
+    const result = published(await run.result());
+    await expectExact(stack, result);
+    expect(result.activities).toMatchObject({ backups: 1 });
+    const { rows } = await stack.pool.query(`select worker from meterfold.tasks where kind = $1 and number = 1`, [
+      stage,
+    ]);
+    expect(rows).toEqual([{ worker: first.name }]);
+    await eventually('the temporary tables are gone', async () => {
+      return (await stack.pool.query(`select from pg_class where relpersistence = 't'`)).rows.length === 0;
+    });
+
+    await expectHarmless(stack, backup);
+    await expectExact(stack, result);
+  });
+});
+
+async function workerAt(held: Hold, workers: WorkerProcess[]): Promise<WorkerProcess> {
+  const [waiting] = await held.waiting({ application: 'meterfold worker' });
+  const worker = workers.find(({ name }) => waiting!.application.endsWith(name));
+  if (worker === undefined) throw new Error(`${waiting!.application} is none of our workers`);
+  return worker;
+}
+
+describe.concurrent('backups', () => {
+  test('are not begun by a paused run until it is resumed', { timeout: TIMEOUT_MS }, async (context) => {
+    const stack = await stackWithCalls(context);
+    await startWorker(stack, { env: { BAD_CALLS: 'quarantine', WORKER_SLOTS: '3' } });
+    const { run, task } = await startStraggling(stack, {});
+    await run.executeUpdate('pause');
+    await eventually('the straggler is called one', async () => (await timersOf(run)).fired === 1);
+    expect(await activitiesOf(run)).toMatchObject({ mapPartition: 2 });
+    await run.executeUpdate('resume');
+    await eventually('its backup begins', async () => (await activitiesOf(run)).mapPartition === 3);
+    await task.release();
+    const result = published(await run.result());
+    await expectExact(stack, result);
+    expect(result.activities).toMatchObject({ backups: 1 });
+  });
+
+  test.each<[string, Record<string, string>, BillingRunInput, number]>([
+    ["by the workers' setting", { BACKUP_ATTEMPTS: 'off' }, {}, 0],
+    ["by the run's input", {}, { backups: false }, 0],
+    ["but by the run's input, which counts before the setting", { BACKUP_ATTEMPTS: 'off' }, { backups: true }, 1],
+  ])('are switched off %s: nobody waits to begin one', async (_title, setting, given, started) => {
+    const stack = await freshStack();
+    try {
+      await logs.skewed(stack.pool, { calls: 2003 });
+      await startWorker(stack, { env: { WORKER_SLOTS: '3', ...setting } });
+      const { run, task } = await startStraggling(stack, given);
+      await task.release();
+      const result = published(await run.result());
+      await expectExact(stack, result);
+      expect(result.activities).toMatchObject({ backups: 0 });
+      expect((await timersOf(run)).started).toBe(started);
+    } finally {
+      await stack.close();
+    }
+  });
+
+  /** A run of which one partition is mapped and the other waits. */
+  async function startStraggling(stack: Stack, input: BillingRunInput): Promise<{ run: RunHandle; task: Hold }> {
+    const run = await startPlanned(stack, { partitions: 2, shards: 1, ...input });
+    const task = await holdTask(stack, 'map', 1);
+    await run.executeUpdate('resume');
+    await eventually('the other task is done', async () => (await progressOf(run)).partitions.done === 1);
+    return { run, task };
+  }
+
+  async function timersOf(run: RunHandle): Promise<{ started: number; fired: number }> {
+    const { events } = await run.fetchHistory();
+    return {
+      started: (events ?? []).filter((event) => event.timerStartedEventAttributes).length,
+      fired: (events ?? []).filter((event) => event.timerFiredEventAttributes).length,
+    };
+  }
+});
