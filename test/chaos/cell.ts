@@ -1,0 +1,135 @@
+/**
+ * One cell of the matrix: a run is brought to a point of a phase, the fault is done to it, and everything must come right again:
+ * the run is published or gone without a trace, the next one bills the rest, and the bills are what the oracle says.
+ */
+import { eventually } from '../support/eventually.js';
+import { rowsOfRun, startRun } from '../support/runs.js';
+import { type Bills, judgeBills } from './bills.js';
+import { type Effect, effectsOn } from './effects.js';
+import type { Fault } from './fault.js';
+import type { Inflow } from './inflow.js';
+import { type HeldRun, type HoldScene, holdAt, type Phase, POINTS, type Point } from './phases.js';
+import type { Random } from './random.js';
+import type { ChaosStack } from './stack.js';
+import type { Workers } from './workers.js';
+
+const SETTLE_MS = 120_000;
+const BURST_CALLS = 1500;
+const HANDS_MAX = 3;
+/** Of a published run nothing else may stay. */
+const KEPT_ROWS = new Set(['records', 'tails', 'tasks']);
+
+export interface Cell {
+  fault: Fault;
+  phase: Phase;
+}
+
+export interface Observed {
+  fault: string;
+  phase: Phase;
+  point: Point;
+  /** Those that count for the fault; none: the fault does not count. */
+  effects: Effect[];
+  ending: 'published' | 'discarded';
+  /** From the healing, or from the fault where nothing is healed, to the next publish. */
+  recoveryMs: number;
+  bills: Bills;
+}
+
+export interface Ground {
+  stack: ChaosStack;
+  workers: Workers;
+  inflow: Inflow;
+}
+
+/** Does the fault once. `name` is unique in the episode; all chance is drawn from `random`. */
+export async function strike(
+  { stack, workers, inflow }: Ground,
+  cell: Cell,
+  name: string,
+  random: Random,
+): Promise<Observed> {
+  const { fault, phase } = cell;
+  const point = random.pick<Point>(fault.points?.[phase] ?? POINTS[phase]);
+  await inflow.burst(name, BURST_CALLS);
+  const scene: HoldScene = { stack, workers, random, startRuns: hands(stack, name, random) };
+  const held = await holdAt(scene, phase, point);
+  const struck = await fault.strike({ ...scene, held, phase });
+  const ending = await settled(stack, held.run);
+  await struck.afterwards?.();
+  const effects = [...(struck.effects ?? []), ...(await effectsOn(stack, held.run))];
+  const publishedAt = await nextPublish(stack, held.run, struck.healedAt ?? struck.injectedAt);
+  return {
+    fault: fault.name,
+    phase,
+    point,
+    effects: effects.filter(({ kind }) => fault.counts.includes(kind)),
+    ending,
+    recoveryMs: publishedAt.getTime() - (struck.healedAt ?? struck.injectedAt).getTime(),
+    bills: await judgeBills(stack),
+  };
+}
+
+/** Each call starts runs by several hands at the same moment, beside the schedule. */
+function hands(stack: ChaosStack, name: string, random: Random): () => Promise<void> {
+  let hand = 0;
+  return async () => {
+    const inputs = Array.from({ length: random.whole(1, HANDS_MAX) }, () => ({
+      partitions: random.whole(1, 3),
+      shards: random.whole(1, 3),
+    }));
+    await Promise.all(inputs.map((input) => startRun(stack, [input], `hand-${name}-${hand++}`)));
+  };
+}
+
+/** Waits until the run is published, or given up without a trace. */
+async function settled(stack: ChaosStack, { runId }: HeldRun): Promise<'published' | 'discarded'> {
+  return eventually(
+    `run ${runId} is published, or given up without a trace`,
+    async () => {
+      const [run] = await stack.ask<{ state: string }>('select state from meterfold.runs where run_id = $1', [runId]);
+      const { state } = run!;
+      if (state === 'active') return undefined;
+      const rows = Object.keys(await rowsOfRun(stack, runId).catch(() => ({ unknown: 1 })));
+      if (state === 'published' && rows.every((table) => KEPT_ROWS.has(table))) return state;
+      if (state === 'discarded' && rows.length === 0) return state;
+      return undefined;
+    },
+    SETTLE_MS,
+  );
+}
+
+/** The first publish after a moment, once the run after the one that was hit has been published too. */
+async function nextPublish(stack: ChaosStack, { runId }: HeldRun, after: Date): Promise<Date> {
+  const [next] = await eventually(
+    `a run after ${runId} is published`,
+    async () => {
+      const rows = await stack.ask<{ at: Date; last: string }>(
+        `select min(published_at) filter (where published_at > $1) as at, max(run_id) as last
+           from meterfold.runs where state = 'published'`,
+        [after],
+      );
+      return BigInt(rows[0]!.last ?? 0) > BigInt(runId) && rows[0]!.at !== null && rows;
+    },
+    SETTLE_MS,
+  );
+  return next!.at;
+}
+
+/** Does the fault until it has an effect, bounded. Throws if it has none, and if anything is not as it must be. */
+export async function hit(ground: Ground, cell: Cell, name: string, random: Random): Promise<Observed[]> {
+  const tries: Observed[] = [];
+  while (tries.length < TRIES_MAX) {
+    const attempt = `${name}.${tries.length}`;
+    const observed = await strike(ground, cell, attempt, random.fork(attempt));
+    tries.push(observed);
+    const { bills } = observed;
+    if (bills.lost > 0 || bills.doubled > 0 || bills.differences.length > 0) {
+      throw new Error(`the bills are wrong: ${JSON.stringify(bills)}`);
+    }
+    if (observed.effects.length > 0) return tries;
+  }
+  throw new Error(`no effect to be seen in ${TRIES_MAX} tries`);
+}
+
+const TRIES_MAX = 4;

@@ -1,0 +1,12 @@
+/** For `npm run chaos`: the long run and its report. The short run is a project of the root's vitest.config.ts. */
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    name: 'chaos',
+    include: ['test/chaos/long.ts'],
+    reporters: ['verbose'],
+    disableConsoleIntercept: true,
+    testTimeout: 4 * 3600 * 1000,
+  },
+});

@@ -1,0 +1,113 @@
+/**
+ * A full disk, for root and anybody: PostgreSQL ignores SIGXFSZ, so that past a process's limit of file size writing fails as on a
+ * full disk, but for the error's name (EFBIG, "File too large", SQLSTATE XX000, where a full disk has ENOSPC and 53100).
+ *
+ * Tables: the limit lies above a file of PostgreSQL's log (16 MB), and the table is made larger than that before, by rows that
+ * are rolled back: it can't grow any more, and the statement fails. Log: the limit lies below where the log is being written,
+ * and the whole server stops, by a panic, until there is room and somebody starts it again.
+ */
+import { execFile } from 'node:child_process';
+import { readFile, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { eventually } from '../support/eventually.js';
+import type { FaultScene, Struck } from './fault.js';
+import type { ChaosStack } from './stack.js';
+
+const run = promisify(execFile);
+
+const TABLE_LIMIT_BYTES = 17_000_000;
+const TABLE_BYTES = 18_000_000;
+/** More than PostgreSQL's own messages need, and less than the log's position, see below. */
+const LOG_LIMIT_BYTES = 4_000_000;
+
+export async function fillWherePostgresWrites(scene: FaultScene): Promise<Struck> {
+  const ofTables = scene.held.point === 'records' || (scene.phase === 'map' && scene.random.chance(0.7));
+  return ofTables ? fillTables(scene) : fillLog(scene);
+}
+
+async function fillTables({ stack, held }: FaultScene): Promise<Struck> {
+  const table = held.point === 'records' ? 'meterfold.records' : 'meterfold.segments';
+  await grow(stack, held.lock!, table);
+  const injectedAt = new Date();
+  await limitFileSize(await serverPids(stack, `application_name like 'meterfold worker%'`), TABLE_LIMIT_BYTES);
+  await limitFileSize([stack.postgresPid], TABLE_LIMIT_BYTES);
+  await held.release();
+  await eventually('a second try has failed', async () => {
+    const { raw } = await stack.temporal.workflow.getHandle(held.run.workflowId).describe();
+    return (raw.pendingActivities ?? []).some(({ attempt }) => (attempt ?? 1) >= 3);
+  });
+  await limitFileSize([stack.postgresPid, ...(await serverPids(stack, 'true'))], 'unlimited');
+  return { injectedAt, healedAt: new Date() };
+}
+
+async function fillLog({ stack, held }: FaultScene): Promise<Struck> {
+  const said = await panics(stack);
+  // The position in its file of the log must lie beyond the limit.
+  for (;;) {
+    const [row] = await stack.ask<{ position: number }>(
+      'select file_offset as position from pg_walfile_name_offset(pg_current_wal_insert_lsn())',
+    );
+    if (row!.position > LOG_LIMIT_BYTES && row!.position < 2 * LOG_LIMIT_BYTES) break;
+    await stack.ask(`select pg_logical_emit_message(false, 'chaos', repeat('x', 1000000))`);
+  }
+  const injectedAt = new Date();
+  const pids = [stack.postgresPid, ...(await serverPids(stack, `application_name <> 'chaos'`))];
+  await limitFileSize(pids, LOG_LIMIT_BYTES);
+  await held.release();
+  await eventually('PostgreSQL stops for want of room', async () => (await panics(stack)) > said);
+  await stack.stopPostgres();
+  // The new server has no limit: room was made.
+  await stack.startPostgres();
+  return { injectedAt, healedAt: new Date() };
+}
+
+/** How often the server's log says that it could not write its own log. */
+async function panics(stack: ChaosStack): Promise<number> {
+  const log = await readFile(stack.postgresLog, 'utf8');
+  return log.match(/PANIC: {2}could not write to log file .*: File too large/g)?.length ?? 0;
+}
+
+async function serverPids(stack: ChaosStack, which: string): Promise<number[]> {
+  const rows = await stack.ask<{ pid: number }>(
+    `select pid from pg_stat_activity where pid <> pg_backend_pid() and (${which})`,
+  );
+  return rows.map(({ pid }) => pid);
+}
+
+/** Of the soft limit alone, so that no right is needed to lift it again. A process that has ended meanwhile does not matter. */
+async function limitFileSize(pids: number[], bytes: number | 'unlimited'): Promise<void> {
+  for (const pid of pids) {
+    const process = await stat(`/proc/${pid}`).catch(() => undefined);
+    if (process === undefined) continue;
+    // As its own user: root in a container may not have the right to do it to another's.
+    const { uid, gid } = process;
+    await run('prlimit', [`--fsize=${bytes}:`, '--pid', String(pid)], { uid, gid, cwd: '/' }).catch(
+      (error: Error & { stderr?: string }) => {
+        if (!error.stderr?.includes('No such process')) throw error;
+      },
+    );
+  }
+}
+
+/** Makes the table's file larger than the limit. Its lock is held, by the one who writes. */
+async function grow(
+  stack: ChaosStack,
+  lock: { writeForNothing(sql: string): Promise<void> },
+  table: string,
+): Promise<void> {
+  const file =
+    table === 'meterfold.records'
+      ? `'${table}'`
+      : `(select reltoastrelid from pg_class where oid = '${table}'::regclass)`;
+  const [row] = await stack.ask<{ bytes: string }>(`select pg_relation_size(${file}::regclass) as bytes`);
+  if (Number(row!.bytes) > TABLE_BYTES) return;
+  const rows =
+    table === 'meterfold.records'
+      ? `insert into meterfold.records
+         select -1, n, 'nobody', many, many, many, times, times
+           from generate_series(1, ${TABLE_BYTES / 4000}) as n,
+                (select array_agg(n::bigint) as many, array_agg(now()) as times from generate_series(1, 96) as n) arrays`
+      : `insert into meterfold.segments
+         select -1, n, 0, 1, '', convert_to(repeat('x', 1000000), 'UTF8') from generate_series(1, ${TABLE_BYTES / 1e6}) as n`;
+  await lock.writeForNothing(`set local session_replication_role = replica; ${rows}`);
+}

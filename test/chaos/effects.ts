@@ -1,0 +1,64 @@
+/**
+ * What a fault has brought about, as those it was done to have noted it: Temporal's history, the runs' table, the proxy. A fault
+ * counts only if there is such an effect.
+ */
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { eventually } from '../support/eventually.js';
+import type { HeldRun } from './phases.js';
+import type { ChaosStack } from './stack.js';
+
+export const EFFECTS = [
+  'task time-out',
+  'broken connection',
+  'error of the database',
+  'other failed try',
+  'takeover',
+  'stall',
+] as const;
+export type EffectKind = (typeof EFFECTS)[number];
+
+export interface Effect {
+  kind: EffectKind;
+  detail: string;
+}
+
+const BROKEN = /terminat|ECONN|EPIPE|closed|starting up|shutting down|in recovery|socket|timeout expired/i;
+
+/** Second and later tries of the run's activities, each with what ended the one before. */
+async function retriesOf(stack: ChaosStack, { workflowId }: HeldRun): Promise<Effect[]> {
+  const workflow = stack.temporal.workflow.getHandle(workflowId);
+  const history = await eventually('the workflow of the run that was hit has ended', async () => {
+    try {
+      // Temporal notes tries only once their activity is over.
+      return (await workflow.describe()).status.name !== 'RUNNING' && (await workflow.fetchHistory());
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return { events: [] };
+      throw error;
+    }
+  });
+  const started = (history.events ?? []).map((event) => event.activityTaskStartedEventAttributes);
+  return started.flatMap((attempt): Effect[] => {
+    if (attempt === undefined || attempt === null || (attempt.attempt ?? 1) < 2) return [];
+    const failure = attempt.lastFailure;
+    const message = failure?.message ?? '';
+    const type = failure?.applicationFailureInfo?.type ?? '';
+    const detail = `attempt ${attempt.attempt}: ${type === '' ? message : `${type}: ${message}`}`;
+    if (failure?.timeoutFailureInfo) return [{ kind: 'task time-out', detail }];
+    if (BROKEN.test(message)) return [{ kind: 'broken connection', detail }];
+    if (type.startsWith('PostgreSQL ')) return [{ kind: 'error of the database', detail }];
+    return [{ kind: 'other failed try', detail }];
+  });
+}
+
+async function takeoverOf(stack: ChaosStack, { runId }: HeldRun): Promise<Effect[]> {
+  const rows = await stack.ask<{ reason: string }>(
+    `select discard_reason as reason from meterfold.runs where run_id = $1 and discard_reason like 'taken over by %'`,
+    [runId],
+  );
+  return rows.map(({ reason }) => ({ kind: 'takeover', detail: reason }));
+}
+
+/** All that shows once the run is settled. */
+export async function effectsOn(stack: ChaosStack, run: HeldRun): Promise<Effect[]> {
+  return [...(await takeoverOf(stack, run)), ...(await retriesOf(stack, run))];
+}

@@ -1,0 +1,116 @@
+/** Harm to the servers: Temporal, PostgreSQL, and the disk beneath. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '../support/eventually.js';
+import { fillWherePostgresWrites } from './disk.js';
+import type { Effect } from './effects.js';
+import type { Fault } from './fault.js';
+
+/** Some of the time it is away for longer than a heartbeat may be. */
+const TEMPORAL_AWAY_MS = [0, 0, 2000, 12_000];
+const POSTGRES_AWAY_MS = [0, 0, 1000, 4000];
+/** Past the heartbeat's time-out of 10 s. */
+const SEVERED_MS_MIN = 11_500;
+const SEVERED_MS_MAX = 14_000;
+
+export const restartTemporal: Fault = {
+  name: 'Temporal killed, restarted on its file',
+  counts: ['broken connection', 'task time-out'],
+  async strike({ stack, held, random }) {
+    const broken = stack.workersTemporal.brokenByServer;
+    const releasesFirst = random.chance(0.5);
+    const injectedAt = new Date();
+    await stack.killTemporal();
+    if (releasesFirst) await held.release();
+    await delay(random.pick(TEMPORAL_AWAY_MS));
+    await stack.startTemporal({ empty: false });
+    const healedAt = new Date();
+    await held.release();
+    return { injectedAt, healedAt, effects: brokenSince(broken, stack.workersTemporal.brokenByServer) };
+  },
+};
+
+/** Its successor knows nothing, at the same address. The run stays active in PostgreSQL until its lease has run out. */
+export const loseTemporal: Fault = {
+  name: 'Temporal lost',
+  points: { publish: ['taking'] },
+  counts: ['takeover'],
+  async strike({ stack, held }) {
+    const injectedAt = new Date();
+    await stack.killTemporal();
+    await stack.startTemporal({ empty: true });
+    await stack.setSchedule();
+    const healedAt = new Date();
+    // Its attempt ends once Temporal says that there is no such activity; let go before, it might still publish.
+    await sessionGone(stack, held.session.pid, held.session.startedAt);
+    await held.release();
+    return { injectedAt, healedAt };
+  },
+};
+
+/** The workers go on with what they have, and can't report it. */
+export const severTemporal: Fault = {
+  name: 'workers cut off from Temporal',
+  counts: ['task time-out'],
+  async strike({ stack, held, random }) {
+    const injectedAt = new Date();
+    stack.workersTemporal.swallowAll();
+    await held.release();
+    await delay(random.whole(SEVERED_MS_MIN, SEVERED_MS_MAX));
+    stack.workersTemporal.heal();
+    return { injectedAt, healedAt: new Date() };
+  },
+};
+
+export const terminateWorkflow: Fault = {
+  name: 'workflow terminated',
+  points: { publish: ['taking'] },
+  counts: ['takeover'],
+  async strike({ stack, held, phase }) {
+    const injectedAt = new Date();
+    await stack.temporal.workflow.getHandle(held.run.workflowId).terminate('chaos');
+    if (phase === 'publish') await sessionGone(stack, held.session.pid, held.session.startedAt);
+    await held.release();
+    return { injectedAt };
+  },
+};
+
+export const restartPostgres: Fault = {
+  name: 'PostgreSQL stopped at once, restarted',
+  counts: ['broken connection'],
+  async strike({ stack, held, random }) {
+    const injectedAt = new Date();
+    await stack.stopPostgres();
+    await held.release();
+    await delay(random.pick(POSTGRES_AWAY_MS));
+    await stack.startPostgres();
+    return { injectedAt, healedAt: new Date() };
+  },
+};
+
+export const fillDisk: Fault = {
+  name: 'disk full',
+  // Elsewhere a run writes too little to tables for one to have to grow: there the log is what does not fit.
+  points: { map: ['storing'], reduce: ['records'] },
+  counts: ['error of the database', 'broken connection'],
+  strike: fillWherePostgresWrites,
+};
+
+async function sessionGone(
+  stack: Parameters<Fault['strike']>[0]['stack'],
+  pid: number,
+  startedAt: string,
+): Promise<void> {
+  await eventually('the attempt has been given up', async () => {
+    const rows = await stack.ask('select from pg_stat_activity where pid = $1 and backend_start::text = $2', [
+      pid,
+      startedAt,
+    ]);
+    return rows.length === 0;
+  });
+}
+
+function brokenSince(before: number, now: number): Effect[] {
+  return now > before
+    ? [{ kind: 'broken connection', detail: `${now - before} of the workers' connections to Temporal` }]
+    : [];
+}

@@ -1,0 +1,29 @@
+/** The faults, in the order of the report's matrix. What each does lies in a file by whom it befalls. */
+import type { Fault } from './fault.js';
+import { cutConnections, cutInCopy, delayInCopy, dropInCopy } from './faults-network.js';
+import {
+  fillDisk,
+  loseTemporal,
+  restartPostgres,
+  restartTemporal,
+  severTemporal,
+  terminateWorkflow,
+} from './faults-servers.js';
+import { freezeWorker, killAll, killOne, killSeveral } from './faults-workers.js';
+
+export const FAULTS: readonly Fault[] = [
+  killOne,
+  killSeveral,
+  killAll,
+  freezeWorker,
+  restartTemporal,
+  loseTemporal,
+  severTemporal,
+  terminateWorkflow,
+  restartPostgres,
+  cutConnections,
+  cutInCopy,
+  delayInCopy,
+  dropInCopy,
+  fillDisk,
+];

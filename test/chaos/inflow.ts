@@ -1,0 +1,116 @@
+/**
+ * Calls that come in all the while, by transactions of random length. Each batch has an id of its own, so that afterwards the log
+ * can be held against what its writers were told: a batch whose commit was confirmed must be there, one that was rolled back must not.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import type { Random } from './random.js';
+import type { ChaosStack } from './stack.js';
+
+const CALLS_MAX = 40;
+const USERS = 300;
+/** Most are short; some outlast the time that a run waits for them. */
+const OPEN_MS_MAX = 150;
+const LONG_OPEN_MS_MAX = 2000;
+const LONG = 0.1;
+const PAUSE_MS_MAX = 600;
+const ROLLED_BACK = 0.1;
+const AGAIN_MS = 200;
+const FAILURES_MAX = 300;
+
+type Fate = 'committed' | 'rolled back' | 'unknown';
+
+export class Inflow {
+  readonly #stack: ChaosStack;
+  readonly #fates = new Map<string, Fate>();
+  readonly #writers: Promise<void>[];
+  #stopping = false;
+
+  constructor(stack: ChaosStack, random: Random, writers: number) {
+    this.#stack = stack;
+    this.#writers = Array.from({ length: writers }, (_, number) =>
+      this.#write(number, random.fork(`writer ${number}`)),
+    );
+    // Told of by stop().
+    for (const writer of this.#writers) writer.catch(() => {});
+    stack.onClose(() => this.stop());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#writers);
+  }
+
+  /** One batch at once, large enough for every kind of COPY to have something to carry. */
+  async burst(name: string, calls: number): Promise<void> {
+    const batch = `burst ${name}`;
+    this.#fates.set(batch, 'unknown');
+    await this.#stack.pool.query(insertBatch(batch, calls));
+    this.#fates.set(batch, 'committed');
+  }
+
+  /** Batches whose fate in the log is not the one their writer was told; call it when PostgreSQL is up and the inflow stopped. */
+  async misremembered(): Promise<string[]> {
+    const rows = await this.#stack.ask<{ batch: string }>(`select distinct call_id as batch from public.api_logs`);
+    const found = new Set(rows.map(({ batch }) => batch));
+    const wrong = [...this.#fates].filter(
+      ([batch, fate]) => fate !== 'unknown' && (fate === 'committed') !== found.has(batch),
+    );
+    return wrong.map(([batch, fate]) => `${batch}: ${fate}, and ${found.has(batch) ? '' : 'not '}in the log`);
+  }
+
+  async #write(writer: number, random: Random): Promise<void> {
+    let client: pg.Client | undefined;
+    let failures = 0;
+    for (let number = 0; !this.#stopping; number++) {
+      const batch = `${writer}-${number}`;
+      try {
+        client ??= await this.#connect();
+        await this.#writeBatch(client, batch, random);
+        failures = 0;
+        await delay(random.whole(0, PAUSE_MS_MAX));
+      } catch (error) {
+        if (++failures === FAILURES_MAX) throw error;
+        await client?.end().catch(() => {});
+        client = undefined;
+        await delay(AGAIN_MS);
+      }
+    }
+    await client?.end().catch(() => {});
+  }
+
+  async #writeBatch(client: pg.Client, batch: string, random: Random): Promise<void> {
+    const calls = random.whole(1, CALLS_MAX);
+    const openMs = random.whole(0, random.chance(LONG) ? LONG_OPEN_MS_MAX : OPEN_MS_MAX);
+    const end = random.chance(ROLLED_BACK) ? 'rollback' : 'commit';
+    // Until it is asked to commit, whatever breaks rolls it back.
+    this.#fates.set(batch, 'rolled back');
+    await client.query('begin');
+    await client.query(insertBatch(batch, calls));
+    await delay(openMs);
+    if (end === 'commit') this.#fates.set(batch, 'unknown');
+    await client.query(end);
+    if (end === 'commit') this.#fates.set(batch, 'committed');
+  }
+
+  async #connect(): Promise<pg.Client> {
+    const client = new pg.Client({
+      connectionString: this.#stack.databaseUrl,
+      application_name: 'writer',
+      connectionTimeoutMillis: 5000,
+    });
+    client.on('error', () => {});
+    await client.connect();
+    return client;
+  }
+}
+
+/** Users and usages follow from the batch's name: no chance is left in them. */
+function insertBatch(batch: string, calls: number): pg.QueryConfig {
+  return {
+    text: `insert into public.api_logs (user_id, call_id, usage, called_at)
+           select 'user-' || (hashtextextended($1 || n, 1) & 1023) % ${USERS}, $1, (hashtextextended($1 || n, 2) & 1023), now()
+             from generate_series(1, $2::int) as n`,
+    values: [batch, calls],
+  };
+}

@@ -1,0 +1,26 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+const AGAIN_MS = 4000;
+const TRIES_MAX = 10;
+
+/**
+ * Brings something about that a single start may not: of several runs one bills, and it may find nothing to bill. So runs are
+ * started again and again, until `wait` has what it waits for.
+ */
+export async function insist<T>(start: () => Promise<void>, wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const givingUp = new AbortController();
+  const waited = wait(givingUp.signal);
+  waited.catch(() => {});
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    await start();
+    const timer = new AbortController();
+    const over = await Promise.race([
+      waited.then(() => true),
+      delay(AGAIN_MS, false, { signal: timer.signal }).catch(() => false),
+    ]);
+    timer.abort();
+    if (over) return waited;
+  }
+  givingUp.abort(new Error(`not reached, after ${TRIES_MAX} starts of runs`));
+  return waited;
+}

@@ -1,0 +1,188 @@
+/**
+ * The phases of a run, and the points in each at which a run is held while harm is done to it.
+ *
+ *   plan     sealing   the run's row is there, its end not sealed
+ *            storing   the end is sealed, the tasks are not stored
+ *   map      storing   calls are read, their segments not stored        | reading, writing: in the middle of the COPY
+ *   reduce   records   segments are read, no record written             | reading, writing: in the middle of the COPY
+ *            tails     records are written, tails are not
+ *   recount  counting  the one statement has not begun
+ *   publish  taking    the run's row is not taken yet
+ *            flipping  proved, and not visible
+ *            sweeping  visible; the workflow does not know
+ *
+ * A lock holds the first kind of point; the second is held by the proxy, which stops the connection half-way through a chunk.
+ */
+import { eventually } from '../support/eventually.js';
+import type { WorkerProcess } from '../support/processes.js';
+import { insist } from './insist.js';
+import { Lock, SESSION_COLUMNS, type Session } from './lock.js';
+import type { Link } from './proxy.js';
+import type { Random } from './random.js';
+import type { ChaosStack } from './stack.js';
+import type { Workers } from './workers.js';
+
+export const PHASES = ['plan', 'map', 'reduce', 'recount', 'publish'] as const;
+export type Phase = (typeof PHASES)[number];
+
+export const POINTS = {
+  plan: ['sealing', 'storing'],
+  map: ['storing', 'reading', 'writing'],
+  reduce: ['records', 'tails', 'reading', 'writing'],
+  recount: ['counting'],
+  publish: ['taking', 'flipping', 'sweeping'],
+} as const satisfies Record<Phase, readonly string[]>;
+export type Point = (typeof POINTS)[Phase][number];
+
+/** A chunk is stopped after so many bytes of rows; each COPY of a burst's calls has more. */
+const COPIED_MAX = 6000;
+
+export interface HeldRun {
+  runId: string;
+  workflowId: string;
+}
+
+export interface Held {
+  run: HeldRun;
+  point: Point;
+  session: Session;
+  worker: WorkerProcess;
+  /** The session's connection. */
+  link: Link;
+  /** The lock that holds it; undefined in the middle of a COPY. */
+  lock: Lock | undefined;
+  /** Lets the run go on. */
+  release(): Promise<void>;
+}
+
+export interface HoldScene {
+  stack: ChaosStack;
+  workers: Workers;
+  random: Random;
+  /** Starts runs, by several hands at once. */
+  startRuns: () => Promise<void>;
+}
+
+/** Brings a run to the point, and holds it there. */
+export async function holdAt(scene: HoldScene, phase: Phase, point: Point): Promise<Held> {
+  if (point === 'reading' || point === 'writing') return holdInCopy(scene, phase, point);
+  const { stack } = scene;
+  const first = (sql: string) => Lock.takeBetweenRuns(stack, sql);
+  switch (point) {
+    case 'sealing':
+      // Whoever reads the log waits, and its writers too.
+      return holdByLock(scene, point, await first('lock table public.api_logs in access exclusive mode'), 'max(id)');
+    case 'storing':
+      return phase === 'plan'
+        ? holdByLock(scene, point, await first(share('tasks')), 'insert into meterfold.tasks')
+        : holdByLock(scene, point, await first(share('segments')), 'copy meterfold.segments');
+    case 'records':
+      return holdByLock(scene, point, await first(share('records')), 'copy meterfold.records');
+    case 'tails':
+      return holdByLock(scene, point, await first(share('tails')), 'copy meterfold.tails');
+    case 'counting':
+      return holdLater(scene, point, {
+        first: { sql: share('segments'), query: 'copy meterfold.segments' },
+        // The outcome's lock: the statement comes right after it.
+        second: (runId) => `select from meterfold.tasks where run_id = ${runId} and kind = 'recount' for update`,
+        query: 'from meterfold.tasks',
+      });
+    case 'taking':
+      return holdLater(scene, point, {
+        first: { sql: share('tails'), query: 'copy meterfold.tails' },
+        second: (runId) => `select from meterfold.runs where run_id = ${runId} for share`,
+        query: 'for update',
+      });
+    case 'flipping':
+      return holdLater(scene, point, {
+        first: { sql: share('tails'), query: 'copy meterfold.tails' },
+        second: () => share('runs'),
+        query: `set state = 'published'`,
+      });
+    case 'sweeping':
+      return holdLater(scene, point, {
+        first: { sql: share('tails'), query: 'copy meterfold.tails' },
+        second: () => share('segments'),
+        query: 'delete from meterfold.segments',
+      });
+  }
+}
+
+/** Stops those that write to the table. */
+function share(table: string): string {
+  return `lock table meterfold.${table} in share mode`;
+}
+
+async function holdByLock(scene: HoldScene, point: Point, lock: Lock, query: string): Promise<Held> {
+  const session = await lock.waiting(query, scene.startRuns);
+  return held(scene, point, await activeRun(scene.stack), session, lock);
+}
+
+interface LaterHold {
+  /** Holds the run in an earlier phase, while the second lock is taken. */
+  first: { sql: string; query: string };
+  second(runId: string): string;
+  query: string;
+}
+
+async function holdLater(scene: HoldScene, point: Point, later: LaterHold): Promise<Held> {
+  const first = await Lock.takeBetweenRuns(scene.stack, later.first.sql);
+  await first.waiting(later.first.query, scene.startRuns);
+  const run = await activeRun(scene.stack);
+  const second = await Lock.take(scene.stack, later.second(run.runId));
+  await first.release();
+  return held(scene, point, run, await second.waiting(later.query), second);
+}
+
+const COPIES: Record<'map' | 'reduce', Record<'reading' | 'writing', RegExp>> = {
+  map: { reading: /from public\.api_logs/, writing: /copy meterfold\.segments \(/ },
+  reduce: { reading: /substring\(segment\.data/, writing: /copy meterfold\.(records|tails) \(/ },
+};
+
+async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'writing'): Promise<Held> {
+  if (phase !== 'map' && phase !== 'reduce') throw new Error(`${phase} copies nothing`);
+  const { stack, random } = scene;
+  const trigger = { sql: COPIES[phase][point], bytes: random.whole(1, COPIED_MAX) };
+  const link = await insist(scene.startRuns, (signal) => stack.database.catchCopy(trigger, signal));
+  const session = await eventually('PostgreSQL shows the session that copies', async () => {
+    const rows = await stack.ask<Session>(
+      `select ${SESSION_COLUMNS} from pg_stat_activity session where session.client_port = $1`,
+      [link.serverSidePort],
+    );
+    return rows[0];
+  });
+  return held(scene, point, await activeRun(stack), session, undefined, link);
+}
+
+function held(
+  { stack, workers }: HoldScene,
+  point: Point,
+  run: HeldRun,
+  session: Session,
+  lock: Lock | undefined,
+  known?: Link,
+): Held {
+  const worker = workers.named(session.application);
+  const link = known ?? [...stack.database.links].find((one) => one.serverSidePort === session.port);
+  if (worker === undefined || link === undefined) throw new Error(`${session.application} is none of our workers`);
+  return {
+    run,
+    point,
+    session,
+    worker,
+    link,
+    lock,
+    async release() {
+      link.resume();
+      await lock?.release();
+    },
+  };
+}
+
+async function activeRun(stack: ChaosStack): Promise<HeldRun> {
+  const rows = await stack.ask<HeldRun>(
+    `select run_id as "runId", workflow_id as "workflowId" from meterfold.runs where state = 'active'`,
+  );
+  if (rows[0] === undefined) throw new Error('no run is active');
+  return rows[0];
+}

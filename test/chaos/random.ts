@@ -1,0 +1,52 @@
+/** Chance with a seed: the same seed gives the same draws. */
+export class Random {
+  readonly #seed: string;
+  #state: number;
+
+  constructor(seed: string) {
+    this.#seed = seed;
+    this.#state = hash(seed);
+  }
+
+  /** From [0, 1); the generator is mulberry32. */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let bits = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
+    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** Both ends included. */
+  whole(low: number, high: number): number {
+    return low + Math.floor(this.next() * (high - low + 1));
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  pick<T>(list: readonly T[]): T {
+    return list[this.whole(0, list.length - 1)]!;
+  }
+
+  shuffled<T>(list: readonly T[]): T[] {
+    const shuffled = [...list];
+    for (let last = shuffled.length - 1; last > 0; last--) {
+      const other = this.whole(0, last);
+      [shuffled[last], shuffled[other]] = [shuffled[other]!, shuffled[last]!];
+    }
+    return shuffled;
+  }
+
+  /** Chance of its own for a part, so that the draws of one part do not depend on how often another one drew. */
+  fork(part: string): Random {
+    return new Random(`${this.#seed}/${part}`);
+  }
+}
+
+/** FNV-1a. */
+function hash(text: string): number {
+  let bits = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) bits = Math.imul(bits ^ byte, 0x01000193);
+  return bits;
+}

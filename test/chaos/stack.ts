@@ -1,0 +1,232 @@
+/**
+ * A stack of one episode's own: PostgreSQL and Temporal that can be killed and come back at the same address, and a proxy between
+ * each of them and the workers. Whatever the harness itself asks goes past the proxies.
+ */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
+import pg from 'pg';
+import { scheduleOptions } from '../../src/cli/schedule.js';
+import { migrate } from '../../src/db/migrate.js';
+import { freePorts } from '../../src/dev/ports.js';
+import { type PostgresServer, startPostgres } from '../../src/dev/postgres.js';
+import { removeCluster } from '../../src/dev/postgres-cluster.js';
+import { startTemporal, type TemporalServer } from '../../src/dev/temporal.js';
+import { eventually } from '../support/eventually.js';
+import type { Stack } from '../support/stack.js';
+import { TcpProxy } from './proxy.js';
+
+const SCHEDULE_EVERY_MS = 2000;
+const SCHEDULE_TIMEOUT_MS = 6 * 3600 * 1000;
+/** A proxy set for the way out of this machine has no part in it. */
+const NO_PROXY = { 'grpc.enable_http_proxy': 0 };
+const SCHEDULE_ID = 'meterfold-billing';
+/** Tables may grow past the limit that stands for a full disk, and nothing may give the space free again. */
+const settings = { autovacuum: 'off', shared_buffers: '64MB', restart_after_crash: 'on' };
+
+export class ChaosStack implements Stack {
+  readonly databaseName = 'meterfold';
+  readonly namespace = 'default';
+  readonly home: string;
+  readonly stateDir: string;
+  readonly temporalCli: string;
+  /** Where each Temporal of this stack kept its file; the last is the one that serves. */
+  readonly temporalDirs: string[] = [];
+  #postgres!: PostgresServer;
+  #temporalServer: TemporalServer | undefined;
+  #temporalPort = 0;
+  #database!: TcpProxy;
+  #workersTemporal!: TcpProxy;
+  #pool!: pg.Pool;
+  #temporal!: Client;
+  readonly #closers: (() => Promise<void>)[] = [];
+
+  private constructor(stateDir: string, temporalCli: string) {
+    this.stateDir = stateDir;
+    this.home = join(stateDir, 'home');
+    this.temporalCli = temporalCli;
+  }
+
+  /** The folder's name is one that the next test run sweeps, should this one be killed. */
+  static async open(temporalCli: string): Promise<ChaosStack> {
+    const stack = new ChaosStack(await mkdtemp(join(tmpdir(), `meterfold-test-${process.pid}-chaos-`)), temporalCli);
+    try {
+      await stack.#start();
+      return stack;
+    } catch (error) {
+      await stack.close();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    await mkdir(this.home);
+    const [postgresPort, temporalPort] = await freePorts(2);
+    this.#temporalPort = temporalPort!;
+    this.#postgres = await startPostgres({ stateDir: this.stateDir, port: postgresPort!, settings });
+    this.onClose(() => this.#postgres.stop('immediate'));
+    this.onClose(async () => this.#temporalServer?.stop());
+    await this.startTemporal({ empty: true });
+    this.#database = await TcpProxy.open(postgresPort!, { reads: true });
+    this.onClose(() => this.#database.close());
+    this.#workersTemporal = await TcpProxy.open(temporalPort!, { reads: false });
+    this.onClose(() => this.#workersTemporal.close());
+
+    this.#pool = new pg.Pool({
+      connectionString: this.databaseUrl,
+      application_name: 'chaos',
+      options: '-c timezone=UTC -c datestyle=ISO',
+      max: 10,
+      connectionTimeoutMillis: 10_000,
+    });
+    this.#pool.on('error', () => {});
+    this.#pool.on('connect', (client) => client.on('error', () => {}));
+    this.onClose(() => this.#pool.end());
+    await migrate(this.#pool);
+    const connection = await Connection.connect({ address: this.temporalAddress, channelArgs: NO_PROXY });
+    this.onClose(() => connection.close());
+    this.#temporal = new Client({ connection, namespace: this.namespace });
+    await this.setSchedule();
+  }
+
+  get databaseUrl(): string {
+    return this.#postgres.url;
+  }
+
+  get temporalAddress(): string {
+    return `127.0.0.1:${this.#temporalPort}`;
+  }
+
+  get pool(): pg.Pool {
+    return this.#pool;
+  }
+
+  get temporal(): Client {
+    return this.#temporal;
+  }
+
+  /** Between the workers and PostgreSQL. */
+  get database(): TcpProxy {
+    return this.#database;
+  }
+
+  /** Between the workers and Temporal. */
+  get workersTemporal(): TcpProxy {
+    return this.#workersTemporal;
+  }
+
+  get postgresPid(): number {
+    return this.#postgres.pid;
+  }
+
+  get postgresLog(): string {
+    return join(this.stateDir, 'postgres.log');
+  }
+
+  /** Of the workers: both servers by way of the proxies. */
+  get env(): Record<string, string> {
+    const database = new URL(this.databaseUrl);
+    database.port = String(this.#database.port);
+    return {
+      PATH: process.env.PATH ?? '',
+      HOME: this.home,
+      DATABASE_URL: database.toString(),
+      TEMPORAL_ADDRESS: `127.0.0.1:${this.#workersTemporal.port}`,
+      TEMPORAL_NAMESPACE: this.namespace,
+    };
+  }
+
+  async stopPostgres(): Promise<void> {
+    await this.#postgres.stop('immediate');
+  }
+
+  async startPostgres(): Promise<void> {
+    this.#postgres = await startPostgres({ stateDir: this.stateDir, port: this.#postgres.port, settings });
+  }
+
+  async killTemporal(): Promise<void> {
+    const server = this.#temporalServer;
+    if (server === undefined) return;
+    process.kill(server.pid, 'SIGKILL');
+    await server.stop();
+    this.#temporalServer = undefined;
+  }
+
+  /** At the same address as ever; on the file it had, or on none. */
+  async startTemporal({ empty }: { empty: boolean }): Promise<void> {
+    if (empty) this.temporalDirs.push(join(this.stateDir, `temporal-${this.temporalDirs.length + 1}`));
+    this.#temporalServer = await startTemporal({
+      stateDir: this.temporalDirs.at(-1)!,
+      port: this.#temporalPort,
+      uiPort: 'none',
+      cliPath: this.temporalCli,
+    });
+  }
+
+  /** Starts a Temporal that was lost once more, for a look at what it knew. */
+  async withLostTemporal<T>(stateDir: string, look: (temporal: Client) => Promise<T>): Promise<T> {
+    const server = await startTemporal({ stateDir, uiPort: 'none', cliPath: this.temporalCli });
+    const connection = await Connection.connect({ address: server.address, channelArgs: NO_PROXY });
+    try {
+      return await look(new Client({ connection, namespace: this.namespace }));
+    } finally {
+      await connection.close();
+      await server.stop();
+    }
+  }
+
+  /** As `meterfold schedule set --every 2s` does. */
+  async setSchedule(): Promise<void> {
+    await this.#temporal.schedule.create(
+      await scheduleOptions({ every: SCHEDULE_EVERY_MS, timeout: SCHEDULE_TIMEOUT_MS }),
+    );
+  }
+
+  /** Lets no more runs be started, and waits until the last workflow has ended. */
+  async rest(): Promise<void> {
+    await this.#temporal.schedule.getHandle(SCHEDULE_ID).pause();
+    await eventually('all workflows have ended', async () => {
+      const running = await this.#temporal.workflow.count(
+        `WorkflowType = 'billingRun' and ExecutionStatus = 'Running'`,
+      );
+      return running.count === 0;
+    });
+  }
+
+  async resumeSchedule(): Promise<void> {
+    await this.#temporal.schedule.getHandle(SCHEDULE_ID).unpause();
+  }
+
+  /** The rows of a query, however often PostgreSQL goes away meanwhile. */
+  async ask<Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return (await this.#pool.query<Row>(sql, values)).rows;
+      } catch (error) {
+        if (!isAway(error) || tries === ASK_TRIES_MAX) throw error;
+        await delay(ASK_AGAIN_MS);
+      }
+    }
+  }
+
+  onClose(work: () => Promise<void>): void {
+    this.#closers.push(work);
+  }
+
+  async close(): Promise<void> {
+    for (const work of this.#closers.splice(0).reverse()) await work();
+    await removeCluster(this.stateDir);
+    await rm(this.stateDir, { recursive: true, force: true });
+  }
+}
+
+const ASK_TRIES_MAX = 300;
+const ASK_AGAIN_MS = 100;
+
+/** Whether the error says that the server or the connection is gone, not that the statement is wrong. */
+export function isAway(error: unknown): boolean {
+  const { code = '', message = '' } = error as { code?: string; message?: string };
+  return /^(57P0\d|08\w{3}|ECONN|EPIPE)/.test(code) || /terminat|timeout|ECONN|closed/i.test(message);
+}

@@ -1,0 +1,88 @@
+/** Counts what Temporal's own histories say of the workflows and their activities. */
+import type { Client, WorkflowHandle } from '@temporalio/client';
+
+export interface Tally {
+  workflows: { started: number; published: number; skipped: number; failed: number; ended: number; open: number };
+  /** Activities that workflows have asked for. */
+  scheduled: number;
+  completed: number;
+  /** Tries of all of them. Temporal notes a try's number when it is over; an activity of which none was noted counts as one. */
+  tries: number;
+  /** Those that failed for good or were cancelled, and those whose workflow was ended or lost before they were over. */
+  notCompleted: { failed: number; cancelled: number; abandoned: number };
+  /** What failed workflows say, and how often. */
+  failures: Record<string, number>;
+}
+
+type Event = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>[number];
+
+export async function tallyOf(temporal: Client): Promise<Tally> {
+  const tallies: Tally[] = [];
+  for await (const { workflowId, runId } of temporal.workflow.list({ query: `WorkflowType = 'billingRun'` })) {
+    const history = await temporal.workflow.getHandle(workflowId, runId).fetchHistory();
+    tallies.push(tallyHistory(history.events ?? []));
+  }
+  return addTallies(tallies);
+}
+
+export function addTallies(tallies: readonly Tally[]): Tally {
+  const sum = tallyHistory([]);
+  sum.workflows = { started: 0, published: 0, skipped: 0, failed: 0, ended: 0, open: 0 };
+  for (const tally of tallies) {
+    for (const key of ['scheduled', 'completed', 'tries'] as const) sum[key] += tally[key];
+    add(sum.workflows, tally.workflows);
+    add(sum.notCompleted, tally.notCompleted);
+    add(sum.failures, tally.failures);
+  }
+  return sum;
+}
+
+function add(sum: Record<string, number>, more: Record<string, number>): void {
+  for (const [key, count] of Object.entries(more)) sum[key] = (sum[key] ?? 0) + count;
+}
+
+function tallyHistory(events: readonly Event[]): Tally {
+  const count = (has: (event: Event) => unknown) => events.filter((event) => has(event)).length;
+  const scheduled = count((event) => event.activityTaskScheduledEventAttributes);
+  const completed = count((event) => event.activityTaskCompletedEventAttributes);
+  const failed = count((event) => event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes);
+  const cancelled = count((event) => event.activityTaskCanceledEventAttributes);
+  const started = events.flatMap(({ activityTaskStartedEventAttributes: attempt }) =>
+    attempt ? [attempt.attempt ?? 1] : [],
+  );
+  const tally: Tally = {
+    workflows: { started: 1, published: 0, skipped: 0, failed: 0, ended: 0, open: 0 },
+    scheduled,
+    completed,
+    tries: started.reduce((sum, tries) => sum + tries, 0) + scheduled - started.length,
+    notCompleted: { failed, cancelled, abandoned: scheduled - completed - failed - cancelled },
+    failures: {},
+  };
+  const last = events.at(-1);
+  const ending = endingOf(last);
+  tally.workflows[ending]++;
+  if (ending === 'failed') tally.failures[failureOf(last!)] = 1;
+  return tally;
+}
+
+function endingOf(last: Event | undefined): Exclude<keyof Tally['workflows'], 'started'> {
+  const completed = last?.workflowExecutionCompletedEventAttributes;
+  if (completed) {
+    const answer = JSON.parse(Buffer.from(completed.result?.payloads?.[0]?.data ?? '{}').toString('utf8')) as {
+      status: string;
+    };
+    return answer.status === 'skipped' ? 'skipped' : 'published';
+  }
+  if (last?.workflowExecutionFailedEventAttributes) return 'failed';
+  if (last?.workflowExecutionTerminatedEventAttributes ?? last?.workflowExecutionTimedOutEventAttributes)
+    return 'ended';
+  return 'open';
+}
+
+function failureOf(last: Event): string {
+  let failure = last.workflowExecutionFailedEventAttributes?.failure;
+  while (failure?.cause) failure = failure.cause;
+  const type = failure?.applicationFailureInfo?.type;
+  // Numbers of runs apart, they are one kind.
+  return `${type ?? 'Error'}: ${(failure?.message ?? '').replaceAll(/\d+/g, 'N')}`;
+}

@@ -1,0 +1,74 @@
+/** The workers of a stack: real processes, each started anew when it ends, as a cluster's supervisor would do. */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { startWorker, type WorkerProcess } from '../support/processes.js';
+import type { ChaosStack } from './stack.js';
+
+const AGAIN_MS = 500;
+const LAST_BYTES = 3000;
+const env = {
+  WORKER_SLOTS: '2',
+  LEASE_SECONDS: '5',
+  SEAL_WAIT_SECONDS: '1',
+  SHUTDOWN_GRACE_SECONDS: '5',
+  // Smaller than a partition: at its first spill map is in the middle of it.
+  SPILL_CALLS: '600',
+};
+
+export class Workers {
+  readonly #stack: ChaosStack;
+  readonly #running = new Set<WorkerProcess>();
+  #stopping = false;
+
+  private constructor(stack: ChaosStack) {
+    this.#stack = stack;
+  }
+
+  static async start(stack: ChaosStack, count: number): Promise<Workers> {
+    const workers = new Workers(stack);
+    const keepers = Array.from({ length: count }, () => workers.#keep());
+    stack.onClose(async () => {
+      workers.#stopping = true;
+      for (const worker of workers.#running) worker.kill('SIGKILL');
+      await Promise.all(keepers);
+    });
+    while (workers.#running.size < count) await delay(AGAIN_MS / 5);
+    return workers;
+  }
+
+  get running(): WorkerProcess[] {
+    return [...this.#running];
+  }
+
+  /** The one that a session's application name, or an outcome, names. */
+  named(text: string): WorkerProcess | undefined {
+    return this.running.find(({ name }) => text.endsWith(name));
+  }
+
+  /** The end of each worker's log, for whoever has to find out what went wrong. */
+  lastLines(): string {
+    return this.running.map((worker) => `${worker.name}:\n${worker.logs().slice(-LAST_BYTES)}`).join('\n');
+  }
+
+  async #keep(): Promise<void> {
+    while (!this.#stopping) {
+      // It may find no server to connect to, and end.
+      const worker = await startWorker(this.#stack, { env }).catch(() => undefined);
+      if (worker === undefined) {
+        await delay(AGAIN_MS);
+        continue;
+      }
+      if (this.#stopping) worker.kill('SIGKILL');
+      this.#running.add(worker);
+      await worker.ended;
+      this.#running.delete(worker);
+      await delay(AGAIN_MS);
+    }
+  }
+}
+
+/** Whether SIGSTOP holds the process at this moment. */
+export async function isStopped(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
+}
