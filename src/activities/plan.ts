@@ -73,7 +73,7 @@ export function createPlan(dependencies: ActivityDependencies) {
     };
     const badCalls = input.billing.badCalls ?? settings.badCalls;
     return withHeartbeat(undefined, async () => {
-      const run = (await readOwn(owner)) ?? (await openOrTakeOver(owner, terms, badCalls));
+      const run = await openOrTakeOver(owner, terms, badCalls);
       if ('status' in run) return run;
       if (run.sealedEnd === undefined) await sealAndCut(run, input.billing);
       return describePlan(run, input.billing.backups ?? settings.backups);
@@ -91,13 +91,13 @@ export function createPlan(dependencies: ActivityDependencies) {
 
   async function openOrTakeOver(owner: Owner, terms: BillingTerms, badCalls: BadCalls): Promise<Run | SkippedRun> {
     for (;;) {
+      const own = await readOwn(owner);
+      if (own !== undefined) return own;
       const opened = await openRun(pool, owner, executionRunId(), terms, badCalls);
       if (opened !== undefined) return opened;
       const active = await readActiveRun(pool);
       // It ended just now, or another attempt of this plan has opened it.
-      const own = active === undefined || isSame(active.owner, owner) ? await readOwn(owner) : undefined;
-      if (own !== undefined) return own;
-      if (active === undefined) continue;
+      if (active === undefined || isSame(active.owner, owner)) continue;
       const answer = await askOwner(active.owner, temporal);
       const leaseIsOld = active.leaseAgeMs > settings.leaseMs;
       if (answer === 'running' || (answer === 'unknown' && !leaseIsOld)) {

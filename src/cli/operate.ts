@@ -7,7 +7,7 @@ import type { BillingRunProgress } from '../workflows/messages.js';
 import { runIdArgument } from './arguments.js';
 import { type Context, withContext } from './context.js';
 import { counted, facts, grouped, writeJson, writeLine } from './output.js';
-import { CommandError } from './problems.js';
+import { CommandError, unknownRun } from './problems.js';
 
 interface Flags {
   json?: true;
@@ -109,7 +109,7 @@ async function cancel(runId: string, flags: Flags): Promise<void> {
     const answer = await cancelRun(pool, () => context.temporal(), context.config, runId);
     if (answer === 'already published') throw new CommandError(`Run ${runId} is already published: its bills stand.`);
     if (answer === 'was reverted') throw new CommandError(`Run ${runId} was published, and reverted.`);
-    if (answer === 'unknown') throw new CommandError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
+    if (answer === 'unknown') throw unknownRun(runId);
     if (flags.json === true) return writeJson({ runId, state: 'discarded' });
     await writeLine(
       answer === 'was discarded'

@@ -115,6 +115,11 @@ export function printable(text: string): string {
   );
 }
 
+/** A message as a sentence of its own: "Run 7 is paused already." */
+export function sentence(message: string): string {
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
+}
+
 /** Groups the digits before the decimal point: "1,234,567.89". */
 export function grouped(number: string | bigint | number): string {
   const [whole = '', ...decimals] = String(number).split('.');

@@ -8,6 +8,11 @@ export class CommandError extends Error {
   override name = 'CommandError';
 }
 
+/** What a command says of a run that it does not find. */
+export function unknownRun(runId: string): CommandError {
+  return new CommandError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
+}
+
 /** Where the database and Temporal are, as they may be shown. */
 export interface Places {
   database: string;

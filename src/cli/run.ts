@@ -4,7 +4,7 @@ import type { BillingRunInput, BillingRunResult } from '../workflows/messages.js
 import { durationMs, wholeNumber } from './arguments.js';
 import { type Context, withContext } from './context.js';
 import { writerText } from './held-up.js';
-import { counted, facts, grouped, note, writeJson, writeLine } from './output.js';
+import { counted, facts, grouped, note, sentence, writeJson, writeLine } from './output.js';
 import { CommandError } from './problems.js';
 
 type Fact = [name: string, value: string];
@@ -98,15 +98,11 @@ export async function startAndFollow(
   await writeLine(resultText(result, seconds));
 }
 
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
-}
-
 /** A run's result for people. */
 export function resultText(result: BillingRunResult, seconds: number): string {
   if (result.status === 'skipped')
     return `${result.message}; nothing was billed. Look at it by \`meterfold status ${result.activeRunId}\`.`;
-  if (result.status === 'cancelled') return `${sentence(result.message)}.`;
+  if (result.status === 'cancelled') return sentence(result.message);
   const { activities, range } = result;
   const calls =
     range.after === range.to

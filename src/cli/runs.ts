@@ -5,7 +5,7 @@ import { runIdArgument, wholeNumber } from './arguments.js';
 import { withContext } from './context.js';
 import { writerText } from './held-up.js';
 import { type Column, counted, duration, facts, grouped, moment, table, writeJson, writeLine } from './output.js';
-import { CommandError } from './problems.js';
+import { CommandError, unknownRun } from './problems.js';
 
 export function register(program: Command): void {
   program
@@ -92,7 +92,7 @@ async function showStatus(asked: string | undefined, flags: { json?: boolean }) 
     const runId = asked ?? (await newestRunId(pool));
     if (runId === undefined) throw new CommandError('No run yet: `meterfold run` starts one.');
     const run = await readRun(pool, runId);
-    if (run === undefined) throw new CommandError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
+    if (run === undefined) throw unknownRun(runId);
     return flags.json ? writeJson(run) : writeLine(statusText(run));
   });
 }

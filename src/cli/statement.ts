@@ -18,7 +18,7 @@ import {
   writeJsonStream,
   writeLine,
 } from './output.js';
-import { CommandError } from './problems.js';
+import { CommandError, unknownRun } from './problems.js';
 
 interface FormatFlags {
   json?: boolean;
@@ -206,7 +206,7 @@ async function exportRun(flags: FormatFlags & { run: string }) {
     const pool = await context.database();
     const { readRunState } = await import('../db/reads-runs.js');
     const state = await readRunState(pool, flags.run);
-    if (state === undefined) throw new CommandError(`There is no run ${flags.run}: \`meterfold runs\` lists them.`);
+    if (state === undefined) throw unknownRun(flags.run);
     if (state !== 'published')
       throw new CommandError(`Run ${flags.run} is ${state}: only a published run has billing records.`);
     const { readRecordsOfRun } = await import('../db/reads-statements.js');

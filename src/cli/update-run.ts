@@ -1,7 +1,9 @@
 /** Asks the workflow of a run in progress by an Update; it refuses what makes no sense now, and says why. */
+import type { Run } from '../db/runs.js';
 import type { BillingRunInput, BillingRunProgress } from '../workflows/messages.js';
 import type { Context } from './context.js';
-import { CommandError } from './problems.js';
+import { sentence } from './output.js';
+import { CommandError, unknownRun } from './problems.js';
 
 /** A worker has to answer. */
 const ANSWER_MS = 15_000;
@@ -11,9 +13,7 @@ export async function updateRun(
   runId: string,
   update: 'pause' | 'resume' | 'retry',
 ): Promise<BillingRunProgress> {
-  const { readRunIfAny } = await import('../db/runs.js');
-  const run = await readRunIfAny(await context.database(), BigInt(runId));
-  if (run === undefined) throw new CommandError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
+  const run = await findRun(context, runId);
   if (run.state !== 'active')
     throw new CommandError(`Run ${runId} is ${run.state}: only a run in progress can do that.`);
   const { temporalAddress, temporalNamespace, workflowId, firstExecutionRunId } = run.owner;
@@ -34,11 +34,18 @@ export async function updateRun(
   }
 }
 
+async function findRun(context: Context, runId: string): Promise<Run> {
+  const { readRunIfAny } = await import('../db/runs.js');
+  const run = await readRunIfAny(await context.database(), BigInt(runId));
+  if (run === undefined) throw unknownRun(runId);
+  return run;
+}
+
 /** The message of a refusal is in what caused it. */
 function refusal(error: Error & { code?: number }, runId: string, workflowId: string): Error {
   if (error.name === 'WorkflowUpdateFailedError') {
     const { message } = error.cause instanceof Error ? error.cause : error;
-    return new CommandError(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`, { cause: error });
+    return new CommandError(sentence(message), { cause: error });
   }
   if (error.name === 'WorkflowUpdateRPCTimeoutOrCancelledError') {
     return new CommandError(
@@ -57,9 +64,7 @@ function refusal(error: Error & { code?: number }, runId: string, workflowId: st
 
 /** The input by which a failed run is begun anew, or that it is still in progress. Throws CommandError if it has not failed. */
 export async function failedRun(context: Context, runId: string): Promise<BillingRunInput | 'in progress'> {
-  const { readRunIfAny } = await import('../db/runs.js');
-  const run = await readRunIfAny(await context.database(), BigInt(runId));
-  if (run === undefined) throw new CommandError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
+  const run = await findRun(context, runId);
   if (run.state === 'active') return 'in progress';
   if (run.state === 'published') throw new CommandError(`Run ${runId} is published: there is nothing to retry.`);
   if (run.state === 'reverted') {

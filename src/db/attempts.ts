@@ -57,26 +57,22 @@ export async function attempt<T>(
   }
 }
 
-/** Ends the server processes of all attempts that still work on the run, but for `exceptPid`. */
-export async function endAttempts(db: Queryable, runId: bigint, exceptPid: number): Promise<void> {
-  await db.query(
-    `select pg_terminate_backend(attempt.backend_pid)
-       from meterfold.attempts attempt
-       join pg_stat_activity backend on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
-      where attempt.run_id = $1 and attempt.backend_pid <> $2`,
-    [runId.toString(), exceptPid],
-  );
-}
+/** Ends the server process of each attempt `where`, unless another process has its pid by now. */
+const endBackends = (where: string) => `
+  select pg_terminate_backend(attempt.backend_pid)
+    from meterfold.attempts attempt
+    join pg_stat_activity backend on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
+   where ${where}`;
 
-/** Ends the server processes of the other attempts at a task: what they have not committed is rolled back. */
-export async function endTwins(db: Queryable, runId: bigint, task: TaskKey, exceptPid: number): Promise<void> {
+/**
+ * Ends the server processes of all attempts that still work on the run, or just of those at one of its tasks, but for `exceptPid`.
+ * What they have not committed is rolled back.
+ */
+export async function endAttempts(db: Queryable, runId: bigint, exceptPid: number, task?: TaskKey): Promise<void> {
   await db.query(
-    `select pg_terminate_backend(attempt.backend_pid)
-       from meterfold.attempts attempt
-       join pg_stat_activity backend on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
-      where attempt.run_id = $1 and attempt.task_kind = $2 and attempt.task_number = $3
-        and attempt.backend_pid <> $4`,
-    [runId.toString(), task.kind, task.number, exceptPid],
+    endBackends(`attempt.run_id = $1 and attempt.backend_pid <> $2
+     and ($3::text is null or (attempt.task_kind = $3 and attempt.task_number = $4))`),
+    [runId.toString(), exceptPid, task?.kind, task?.number],
   );
 }
 
@@ -89,12 +85,7 @@ async function register(
     name: 'register-attempt',
     text: `
       with hurry as (select set_config('synchronous_commit', 'off', true)),
-           earlier as (
-             select pg_terminate_backend(attempt.backend_pid)
-               from meterfold.attempts attempt
-               join pg_stat_activity backend
-                 on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
-              where attempt.run_id = $1 and attempt.activity_id = $2 and attempt.backend_pid <> pg_backend_pid())
+           earlier as (${endBackends('attempt.run_id = $1 and attempt.activity_id = $2 and attempt.backend_pid <> pg_backend_pid()')})
       insert into meterfold.attempts (run_id, activity_id, task_kind, task_number, backend_pid, backend_start)
       select $1, $2, $3, $4, own.pid, own.backend_start
         from hurry, (select count(*) from earlier) ended, pg_stat_activity own

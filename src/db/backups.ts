@@ -4,7 +4,7 @@
  * that both wrote would block the second. So a backup writes to temporary tables. When its work is done it ends the
  * first one's server process, takes the task's row, and moves its rows over in the same transaction as the outcome.
  */
-import { endTwins } from './attempts.js';
+import { endAttempts } from './attempts.js';
 import type { Client, Pool } from './pool.js';
 import { lockTask, type TaskKey, type TaskKind, type TaskRow } from './tasks.js';
 
@@ -38,7 +38,7 @@ export async function takeTask<Outcome>(
   ownPid: number,
 ): Promise<TaskRow<Outcome>> {
   for (;;) {
-    await endTwins(pool, runId, task, ownPid);
+    await endAttempts(pool, runId, ownPid, task);
     await client.query(`savepoint taking; set local lock_timeout = ${LOCK_WAIT_MS}`);
     try {
       const row = await lockTask<Outcome>(client, runId, task);

@@ -76,7 +76,8 @@ interface QuarantinedCall {
 
 const QUARANTINED_SHOWN = 20;
 
-const iso = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+/** A time as ISO 8601 in UTC, as SQL. */
+export const iso = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 const runColumns = `
   run.run_id as "runId", run.state, json_build_object('after', run.watermark::text, 'to', run.sealed_end::text) as range,

@@ -5,6 +5,7 @@
  * All of it is one transaction, under a lock that keeps runs from being opened or published meanwhile.
  */
 import { type Client, one, type Pool, type Queryable, transaction } from './pool.js';
+import { iso } from './reads-runs.js';
 import { deleteRowsOf, sealRow } from './run-endings.js';
 
 /** The run can't be taken back; the message says why. */
@@ -33,7 +34,7 @@ export async function readReversal(db: Queryable, runId: string): Promise<Revers
     `select run_id as "runId", json_build_object('after', watermark::text, 'to', sealed_end::text) as range, state,
             calls, users, cycles, trim_scale(amount) as amount, currency, trim_scale(price_per_unit) as "pricePerUnit",
             quarantined_calls as "quarantinedCalls",
-            to_char(published_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "publishedAt",
+            ${iso('published_at')} as "publishedAt",
             (select case other.state
                       when 'active' then format('run %s is in progress and stands on it: let it end, or cancel it by \`meterfold cancel %1$s\`', other.run_id)
                       when 'published' then format('run %s stands on it: only the newest run is reverted', other.run_id)

@@ -45,6 +45,8 @@ export interface Outcomes {
   maps: readonly MapOutcome[];
   reduces: readonly ReduceOutcome[];
   recount: RecountOutcome;
+  /** What lies in quarantine for the run. */
+  quarantine: CallSum;
 }
 
 /** The same as text. */
@@ -92,7 +94,7 @@ export interface Proof {
 
 /** Proves a run. `carriedIn` is what the run before it carried out. */
 export function proveRun(outcomes: Outcomes, carriedIn: CallSum, callsPerCycle: number): Proof {
-  const { maps, reduces, recount } = outcomes;
+  const { maps, reduces, recount, quarantine } = outcomes;
   const mapped = {
     calls: sum(maps, 'calls'),
     usage: sum(maps, 'usage'),
@@ -147,6 +149,12 @@ export function proveRun(outcomes: Outcomes, carriedIn: CallSum, callsPerCycle: 
     differences.push(
       `reduce carried in ${touchedIn.calls} calls of usage ${touchedIn.usage}, ` +
         `more than the ${carriedIn.calls} of usage ${carriedIn.usage} that the last run carried out`,
+    );
+  }
+  if (quarantine.calls !== quarantined.calls || quarantine.usage !== quarantined.usage) {
+    differences.push(
+      `map has put ${quarantined.calls} calls of usage ${quarantined.usage} into quarantine, ` +
+        `there are ${quarantine.calls} of usage ${quarantine.usage}`,
     );
   }
   return { totals, differences };

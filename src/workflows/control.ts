@@ -17,14 +17,12 @@ import type { Progress } from './progress.js';
 export class Control {
   readonly #progress: Progress;
   #work = new CancellationScope();
-  #paused = false;
   #cancelled = false;
   #retried = false;
   #over = false;
 
   constructor(progress: Progress) {
     this.#progress = progress;
-    const now = () => progress.now;
     setHandler(pauseUpdate, () => this.#pause(true), { validator: () => this.#mayPause() });
     setHandler(resumeUpdate, () => this.#pause(false), { validator: () => this.#mayResume() });
     setHandler(
@@ -32,7 +30,7 @@ export class Control {
       async () => {
         this.#retried = true;
         await until(() => this.#progress.now.phase !== 'failed');
-        return now();
+        return progress.now;
       },
       { validator: () => this.#mayRetry() },
     );
@@ -42,7 +40,7 @@ export class Control {
         this.#cancelled = true;
         this.#work.cancel();
         await until(() => this.#over);
-        return now();
+        return progress.now;
       },
       { validator: () => this.#mayCancel() },
     );
@@ -66,7 +64,7 @@ export class Control {
   }
 
   /** What to wait for before anything new is begun: nothing, but while the run is paused. */
-  readonly gate = (): Promise<void> | undefined => (this.#paused ? this.#resumed() : undefined);
+  readonly gate = (): Promise<void> | undefined => (this.#progress.now.paused ? this.#resumed() : undefined);
 
   /** Holds a failed run; true if it is to be tried again. */
   async hold(reason: string, seconds: number): Promise<boolean> {
@@ -84,11 +82,11 @@ export class Control {
 
   /** Looks again when it is awake: a pause that came together with the resume still holds. */
   async #resumed(): Promise<void> {
-    while (this.#paused) await condition(() => !this.#paused);
+    const { now } = this.#progress;
+    while (now.paused) await condition(() => !now.paused);
   }
 
   async #pause(paused: boolean) {
-    this.#paused = paused;
     this.#progress.paused(paused);
     return this.#progress.now;
   }

@@ -1,19 +1,18 @@
+import { mulberry32 } from '../support/random.js';
+
 /** Chance with a seed: the same seed gives the same draws. */
 export class Random {
   readonly #seed: string;
-  #state: number;
+  readonly #next: () => number;
 
   constructor(seed: string) {
     this.#seed = seed;
-    this.#state = hash(seed);
+    this.#next = mulberry32(hash(seed));
   }
 
-  /** From [0, 1); the generator is mulberry32. */
+  /** From [0, 1). */
   next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+    return this.#next() / 2 ** 32;
   }
 
   /** Both ends included. */

@@ -4,9 +4,9 @@ import { billedContents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
 import { type Hold, hold, holdMap, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';
-import { holdTask, startHeld } from '../support/phases.js';
+import { holdTask, startPaused } from '../support/phases.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
-import { activitiesOf, expectExact, published, type RunHandle, startRun } from '../support/runs.js';
+import { activitiesOf, expectExact, progressOf, published, type RunHandle, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 const TIMEOUT_MS = 120_000;
@@ -29,16 +29,9 @@ async function startWorkers(stack: Stack): Promise<WorkerProcess[]> {
   return workers.slice(0, 2);
 }
 
-const progressOf = (run: RunHandle) => run.query<BillingRunProgress, []>('progress');
-
 /** Starts a run that waits, planned, before its first activity is begun; `resume` lets it go on. */
-async function startPlanned(stack: Stack, input: BillingRunInput): Promise<RunHandle> {
-  const { run, held } = await startHeld(stack, 'planning', () => startRun(stack, [input]));
-  await run.executeUpdate('pause');
-  await held.release();
-  await eventually('it is planned', async () => (await progressOf(run)).phase === 'mapping');
-  return run;
-}
+const startPlanned = (stack: Stack, input: BillingRunInput) =>
+  startPaused(stack, 'planning', 'mapping', () => startRun(stack, [input]));
 
 /** The loser wakes up, reports what it makes of its activity, and drains; nothing is another than before. */
 async function expectHarmless(stack: Stack, loser: WorkerProcess): Promise<void> {

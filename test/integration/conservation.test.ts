@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { PartitionMap } from '../../src/domain/map.js';
-import type { BillingRunInput, BillingRunProgress } from '../../src/workflows/messages.js';
+import type { BillingRunInput } from '../../src/workflows/messages.js';
 import { billedContents } from '../support/contents.js';
-import { eventually } from '../support/eventually.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
-import { startHeld } from '../support/phases.js';
+import { startHeld, startPaused } from '../support/phases.js';
 import { startWorker } from '../support/processes.js';
 import { backUp } from '../support/restore.js';
 import {
   bill,
   expectExact,
   failureOf,
+  inPhase,
   published,
   type RunHandle,
   reset,
@@ -35,28 +35,10 @@ beforeEach(async () => {
 
 const input: BillingRunInput = { partitions: 2, shards: 2 };
 const start = () => startRun(stack, [input]);
-const inPhase = (run: RunHandle, phase: BillingRunProgress['phase']) =>
-  eventually(`the run is ${phase}`, async () => {
-    return (await run.query<BillingRunProgress, []>('progress')).phase === phase;
-  });
-
 /** A run that has mapped everything and waits before it reduces. */
-async function startMapped(): Promise<RunHandle> {
-  const { run, held } = await startHeld(stack, 'mapping', start);
-  await run.executeUpdate('pause');
-  await held.release();
-  await inPhase(run, 'reducing');
-  return run;
-}
-
+const startMapped = () => startPaused(stack, 'mapping', 'reducing', start);
 /** A run that is planned and waits before it maps. */
-async function startPlanned(): Promise<RunHandle> {
-  const { run, held } = await startHeld(stack, 'planning', start);
-  await run.executeUpdate('pause');
-  await held.release();
-  await inPhase(run, 'mapping');
-  return run;
-}
+const startPlanned = () => startPaused(stack, 'planning', 'mapping', start);
 
 /** The run fails and says why, nothing of it is published or left, and the next one bills everything. */
 async function expectCaught(run: RunHandle, type: string, message: RegExp): Promise<void> {

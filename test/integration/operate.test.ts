@@ -9,6 +9,8 @@ import {
   bill,
   expectExact,
   failureOf,
+  inPhase,
+  progressOf,
   published,
   type RunHandle,
   reset,
@@ -32,13 +34,6 @@ beforeEach(async () => {
 });
 
 type Update = 'pause' | 'resume' | 'cancel' | 'retry';
-
-const progressOf = (run: RunHandle): Promise<BillingRunProgress> => run.query('progress');
-const inPhase = (run: RunHandle, phase: BillingRunProgress['phase']) =>
-  eventually(`the run is ${phase}`, async () => {
-    const progress = await progressOf(run);
-    return progress.phase === phase && progress;
-  });
 
 /** An Update by Temporal's client; by Temporal's CLI; by meterfold. Each answers with the run's progress. */
 const byClient = (run: RunHandle, update: Update): Promise<BillingRunProgress> => run.executeUpdate(update);

@@ -226,7 +226,7 @@ export const VARIANTS: Variant[] = [
   {
     name: 'a pause that nobody heeds',
     file: 'control.ts',
-    edit: replace('this.#paused ? this.#resumed() : undefined', 'undefined'),
+    edit: replace('this.#progress.now.paused ? this.#resumed() : undefined', 'undefined'),
     fails: only('paused', 'cancelled-while-paused'),
     byReplayer: true,
     says: 'and is ',

@@ -5,22 +5,19 @@
 import pg from 'pg';
 import { copyIn } from '../../src/db/copy-in.js';
 import type { Pool } from '../../src/db/pool.js';
+import { mulberry32 } from './random.js';
 
-/** A seeded source of draws (mulberry32). */
+/** A seeded source of draws. */
 export class Draws {
-  #state: number;
+  readonly #next: () => number;
 
   constructor(seed: number) {
-    this.#state = seed >>> 0;
+    this.#next = mulberry32(seed);
   }
 
   /** From 0 to below `end`. */
   below(end: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % end;
+    return this.#next() % end;
   }
 
   oneOf<Item>(items: readonly Item[]): Item {

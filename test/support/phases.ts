@@ -1,7 +1,8 @@
 /** A run held in a phase of its life, by a lock that this phase needs. */
+import type { BillingRunProgress } from '../../src/workflows/messages.js';
 import { eventually } from './eventually.js';
 import { type Hold, hold, holdMap, holdReduce } from './holds.js';
-import { type RunHandle, startRun } from './runs.js';
+import { inPhase, type RunHandle, startRun } from './runs.js';
 import type { Stack } from './stack.js';
 
 export const phases = ['sealing', 'planning', 'mapping', 'reducing', 'recounting', 'publishing'] as const;
@@ -52,6 +53,20 @@ const holdings: Record<HeldPhase, Holding> = {
   recounting: { before: 'mapping', take: (stack) => holdTask(stack, 'recount'), waits: (_, held) => held.waiting() },
   publishing: { before: 'mapping', take: holdEnding, waits: (_, held) => held.waiting({ query: 'for update' }) },
 };
+
+/** Starts a run that is paused between two phases: `held` is over, and nothing of the next one, `before`, has begun. */
+export async function startPaused(
+  stack: Stack,
+  held: HeldPhase,
+  before: BillingRunProgress['phase'],
+  start?: () => Promise<RunHandle>,
+): Promise<RunHandle> {
+  const { run, held: hold } = await startHeld(stack, held, start);
+  await run.executeUpdate('pause');
+  await hold.release();
+  await inPhase(run, before);
+  return run;
+}
 
 /** Starts a run, and returns once it waits in the phase. */
 export async function startHeld(stack: Stack, phase: HeldPhase, start = () => startRun(stack)): Promise<HeldRun> {

@@ -5,7 +5,13 @@ import { ActivityFailure, type ApplicationFailure } from '@temporalio/common';
 import { expect } from 'vitest';
 import { TASK_QUEUE, WORKFLOW_TYPE } from '../../src/config.js';
 import type { billingRun } from '../../src/workflows/billing-run.js';
-import type { BillingRunInput, BillingRunResult, PublishedResult } from '../../src/workflows/messages.js';
+import type {
+  BillingRunInput,
+  BillingRunProgress,
+  BillingRunResult,
+  PublishedResult,
+} from '../../src/workflows/messages.js';
+import { eventually } from './eventually.js';
 import { releaseHolds } from './holds.js';
 import { type Billed, billable, billingDifferences, digestOf, noDifferences } from './oracle.js';
 import type { Stack } from './stack.js';
@@ -20,6 +26,16 @@ export function startRun(stack: Stack, args: unknown[] = [{}], workflowId = `run
     args,
   }) as Promise<RunHandle>;
 }
+
+/** Where a run is, by its own answer. */
+export const progressOf = (run: RunHandle): Promise<BillingRunProgress> => run.query('progress');
+
+/** Waits until a run is in a phase; its progress there. */
+export const inPhase = (run: RunHandle, phase: BillingRunProgress['phase']): Promise<BillingRunProgress> =>
+  eventually(`the run is ${phase}`, async () => {
+    const progress = await progressOf(run);
+    return progress.phase === phase && progress;
+  });
 
 /** Bills, and fails unless the run is published. */
 export async function bill(stack: Stack, input: BillingRunInput = {}): Promise<PublishedResult> {

@@ -80,7 +80,12 @@ function bill(log: readonly Call[], cuts: Cuts): Billed {
     const options = { bytesMax: cuts.bytesMax, callsPerCycle: cuts.callsPerCycle, carriedIn: billed.open };
     const reduces = cutShards(cuts.shards).map((shard) => reduceShard(spills, shard, options));
     const recount = { calls: String(calls.length), usage: String(sumOfUsage(calls)) };
-    const outcomes = { maps: maps.map((map) => map.outcome), reduces: reduces.map((shard) => shard.outcome), recount };
+    const outcomes = {
+      maps: maps.map((map) => map.outcome),
+      reduces: reduces.map((shard) => shard.outcome),
+      recount,
+      quarantine: { calls: 0n, usage: 0n },
+    };
     const { totals, differences } = proveRun(outcomes, carriedIn, cuts.callsPerCycle);
     expect(differences).toEqual([]);
     expect(totals.digest).toBe(digestNaively(calls));

@@ -39,7 +39,8 @@ const reduces: ReduceOutcome[] = [
     carriedOutUsage: '5',
   },
 ];
-const right: Outcomes = { maps, reduces, recount: { calls: '30', usage: '3000' } };
+const quarantine: CallSum = { calls: 0n, usage: 0n };
+const right: Outcomes = { maps, reduces, recount: { calls: '30', usage: '3000' }, quarantine };
 const carriedIn: CallSum = { calls: 6n, usage: 66n };
 
 /** The run with one figure changed. */
@@ -82,13 +83,17 @@ describe('a run that adds up', () => {
     };
     const map = { ...maps[0]!, calls: '9', usage: '90', digest: shard.digest };
     const recount = { calls: '9', usage: '90' };
-    const { totals, differences } = proveRun({ maps: [map], reduces: [shard], recount }, { calls: 1n, usage: 10n }, 5);
+    const { totals, differences } = proveRun(
+      { maps: [map], reduces: [shard], recount, quarantine },
+      { calls: 1n, usage: 10n },
+      5,
+    );
     expect(differences).toEqual([]);
     expect(totals.carriedOut).toEqual({ calls: 0n, usage: 0n });
   });
 
   test('may be over nothing at all, and then carries out what it carries in', () => {
-    const nothing = { maps: [], reduces: [], recount: { calls: '0', usage: '0' } };
+    const nothing = { maps: [], reduces: [], recount: { calls: '0', usage: '0' }, quarantine };
     const { totals, differences } = proveRun(nothing, carriedIn, 5);
     expect(differences).toEqual([]);
     expect(totals.carriedOut).toEqual(carriedIn);
@@ -100,7 +105,7 @@ describe('a run that adds up', () => {
     const map = { ...maps[0]!, calls: '5', usage, digest: '0000000000000003' };
     const shard = { ...reduces[0]!, calls: '5', usage, cycles: '1', billedUsage: usage };
     const untouched = { carriedInCalls: '0', carriedInUsage: '0', carriedOutCalls: '0', carriedOutUsage: '0' };
-    const outcomes = { maps: [map], reduces: [{ ...shard, ...untouched }], recount: { calls: '5', usage } };
+    const outcomes = { maps: [map], reduces: [{ ...shard, ...untouched }], recount: { calls: '5', usage }, quarantine };
     expect(proveRun(outcomes, carriedIn, 5)).toMatchObject({ differences: [], totals: { usage: 10n ** 25n + 1n } });
     const lessOne = { ...outcomes, recount: { calls: '5', usage: String(10n ** 25n) } };
     expect(proveRun(lessOne, carriedIn, 5).differences).toEqual([
