@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three projects: `unit` and `replay` need nothing; `servers` (test/integration) shares one PostgreSQL and one Temporal dev
- * server, which test/support/global-setup.ts starts and removes. `npx vitest run --project unit` starts no server.
+ * Four projects: `unit` and `replay` need nothing; `servers` (test/integration) shares one PostgreSQL and one Temporal dev server,
+ * which test/support/global-setup.ts starts and removes; `chaos` kills its own, and comes last, alone. `npx vitest run --project
+ * unit` starts no server.
  */
 export default defineConfig({
   test: {
@@ -18,6 +19,14 @@ export default defineConfig({
           globalSetup: ['test/support/global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.test.ts'],
+          testTimeout: 900_000,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

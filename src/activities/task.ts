@@ -118,12 +118,19 @@ export async function withHeartbeat<T>(
   const context = Context.current();
   const progress: TaskProgress = { calls: 0 };
   let renewedAt = 0;
+  let renewing = false;
   const beat = () => {
     context.heartbeat(progress);
-    if (lease === undefined || Date.now() - renewedAt < LEASE_RENEWAL_MS) return;
+    // One at a time: while publishing holds the lease's row, those that wait for it would take all connections.
+    if (lease === undefined || renewing || Date.now() - renewedAt < LEASE_RENEWAL_MS) return;
     renewedAt = Date.now();
-    // A lease that can't be renewed is no reason to fail: the next beat tries again.
-    renewLease(lease.pool, lease.runId).catch(() => {});
+    renewing = true;
+    renewLease(lease.pool, lease.runId)
+      // A lease that can't be renewed is no reason to fail: a later beat tries again.
+      .catch(() => {})
+      .finally(() => {
+        renewing = false;
+      });
   };
   const timer = setInterval(beat, HEARTBEAT_MS);
   try {

@@ -1,5 +1,6 @@
-/** Judges the bills: by the oracle, and by counting each user's calls in the log and in the bills. */
+/** Judges the bills: by the oracle, by counting each user's calls in the log and in the bills, and by `verify`. */
 import type pg from 'pg';
+import { verify } from '../../src/db/verify.js';
 import { billingDifferences } from '../support/oracle.js';
 import type { ChaosStack } from './stack.js';
 
@@ -12,12 +13,23 @@ export interface Bills {
   lost: number;
   /** More in records and open cycles than the log has. */
   doubled: number;
-  /** What the oracle finds, and records that overlap. */
+  /** What the oracle finds, and what `verify` does. */
   differences: string[];
 }
 
-/** As of one moment, while runs go on. */
+const DIFFERENCES_SHOWN = 3;
+
+/** The oracle sees one moment, and `verify` a later one, while runs go on. */
 export async function judgeBills(stack: ChaosStack): Promise<Bills> {
+  const bills = await compareWithLog(stack);
+  const { differences } = await verify(stack.pool, { differencesMax: DIFFERENCES_SHOWN });
+  return {
+    ...bills,
+    differences: [...bills.differences, ...differences.map((found) => `verify: ${JSON.stringify(found)}`)],
+  };
+}
+
+async function compareWithLog(stack: ChaosStack): Promise<Bills> {
   const client = await stack.pool.connect();
   try {
     await client.query('begin isolation level repeatable read read only');

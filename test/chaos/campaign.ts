@@ -31,8 +31,17 @@ export function drawEpisodes(seed: string, cellsMin: number, cellsAnEpisode: num
   return Array.from({ length: episodes }, (_, number) => cells.filter((_, at) => at % episodes === number));
 }
 
+export interface CampaignResult {
+  seed: string;
+  startedAt: Date;
+  results: EpisodeResult[];
+  /** The `temporal` binary. */
+  temporalCli: string;
+}
+
 /** Runs all episodes. If one fails the others go on, and then all that failed is thrown. */
-export async function runCampaign({ seed, episodes, parallel, say }: Campaign): Promise<EpisodeResult[]> {
+export async function runCampaign({ seed, episodes, parallel, say }: Campaign): Promise<CampaignResult> {
+  const startedAt = new Date();
   const temporalCli = await findTemporalCli(join(repositoryDir, '.meterfold', 'cache'), say);
   const results: EpisodeResult[] = [];
   const failures: Error[] = [];
@@ -50,5 +59,5 @@ export async function runCampaign({ seed, episodes, parallel, say }: Campaign): 
   };
   await Promise.all(Array.from({ length: parallel }, lane));
   if (failures.length > 0) throw new AggregateError(failures, failures.map(({ message }) => message).join('\n\n'));
-  return results;
+  return { seed, startedAt, results, temporalCli };
 }

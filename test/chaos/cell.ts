@@ -51,8 +51,10 @@ export async function strike(
 ): Promise<Observed> {
   const { fault, phase } = cell;
   const point = random.pick<Point>(fault.points?.[phase] ?? POINTS[phase]);
-  await inflow.burst(name, BURST_CALLS);
-  const scene: HoldScene = { stack, workers, random, startRuns: hands(stack, name, random) };
+  let bursts = 0;
+  const moreCalls = () => inflow.burst(`${name}.${bursts++}`, BURST_CALLS);
+  const scene: HoldScene = { stack, workers, random, startRuns: hands(stack, name, random), moreCalls };
+  await moreCalls();
   const held = await holdAt(scene, phase, point);
   const struck = await fault.strike({ ...scene, held, phase });
   const ending = await settled(stack, held.run);

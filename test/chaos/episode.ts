@@ -16,6 +16,7 @@ export interface EpisodeResult {
   bills: Bills;
   runs: { published: number; discarded: number };
   tally: Tally;
+  postgresVersion: string;
 }
 
 export async function runEpisode(
@@ -46,7 +47,14 @@ export async function runEpisode(
     const misremembered = await inflow.misremembered();
     if (misremembered.length > 0)
       throw new Error(`the log is not what its writers were told: ${misremembered.join('; ')}`);
-    return { observed, bills, runs: await countRuns(stack), tally: await tallyAll(stack) };
+    const [version] = await stack.ask<{ server_version: string }>('show server_version');
+    return {
+      observed,
+      bills,
+      runs: await countRuns(stack),
+      tally: await tallyAll(stack),
+      postgresVersion: version!.server_version,
+    };
   } finally {
     await stack.close();
   }

@@ -34,14 +34,14 @@ export const loseTemporal: Fault = {
   name: 'Temporal lost',
   points: { publish: ['taking'] },
   counts: ['takeover'],
-  async strike({ stack, held }) {
+  async strike({ stack, held, phase }) {
     const injectedAt = new Date();
     await stack.killTemporal();
     await stack.startTemporal({ empty: true });
     await stack.setSchedule();
     const healedAt = new Date();
     // Its attempt ends once Temporal says that there is no such activity; let go before, it might still publish.
-    await sessionGone(stack, held.session.pid, held.session.startedAt);
+    if (phase === 'publish') await sessionGone(stack, held.session.pid, held.session.startedAt);
     await held.release();
     return { injectedAt, healedAt };
   },

@@ -1,7 +1,7 @@
 /** Harm to the workers: SIGKILL of one, several and all, SIGSTOP and SIGCONT. */
+import { contents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
 import type { WorkerProcess } from '../support/processes.js';
-import { contentsOf } from './contents.js';
 import type { Fault, FaultScene, Struck } from './fault.js';
 import { isStopped } from './workers.js';
 
@@ -55,11 +55,11 @@ export const freezeWorker: Fault = {
       async afterwards() {
         if (!(await isStopped(worker.pid))) throw new Error('the worker was to be stopped until its run has ended');
         await stack.rest();
-        const before = await contentsOf(stack);
+        const before = await contents(stack, ['meterfold']);
         worker.kill('SIGCONT');
         const ended = await worker.stop();
         if (ended.code !== 0) throw new Error(`the worker that was frozen ended with ${JSON.stringify(ended)}`);
-        const after = await contentsOf(stack);
+        const after = await contents(stack, ['meterfold']);
         const changed = Object.keys(before).filter((table) => before[table] !== after[table]);
         if (changed.length > 0)
           throw new Error(`a worker that was frozen has changed ${changed.join(', ')} on waking up`);

@@ -16,7 +16,7 @@
 import { eventually } from '../support/eventually.js';
 import type { WorkerProcess } from '../support/processes.js';
 import { insist } from './insist.js';
-import { Lock, SESSION_COLUMNS, type Session } from './lock.js';
+import { Lock, type RunStarter, SESSION_COLUMNS, type Session } from './lock.js';
 import type { Link } from './proxy.js';
 import type { Random } from './random.js';
 import type { ChaosStack } from './stack.js';
@@ -35,7 +35,7 @@ export const POINTS = {
 export type Point = (typeof POINTS)[Phase][number];
 
 /** A chunk is stopped after so many bytes of rows; each COPY of a burst's calls has more. */
-const COPIED_MAX = 6000;
+const COPIED_MAX = 4000;
 
 export interface HeldRun {
   runId: string;
@@ -55,12 +55,10 @@ export interface Held {
   release(): Promise<void>;
 }
 
-export interface HoldScene {
+export interface HoldScene extends RunStarter {
   stack: ChaosStack;
   workers: Workers;
   random: Random;
-  /** Starts runs, by several hands at once. */
-  startRuns: () => Promise<void>;
 }
 
 /** Brings a run to the point, and holds it there. */
@@ -114,7 +112,7 @@ function share(table: string): string {
 }
 
 async function holdByLock(scene: HoldScene, point: Point, lock: Lock, query: string): Promise<Held> {
-  const session = await lock.waiting(query, scene.startRuns);
+  const session = await lock.bringHere(query, scene);
   return held(scene, point, await activeRun(scene.stack), session, lock);
 }
 
@@ -127,7 +125,7 @@ interface LaterHold {
 
 async function holdLater(scene: HoldScene, point: Point, later: LaterHold): Promise<Held> {
   const first = await Lock.takeBetweenRuns(scene.stack, later.first.sql);
-  await first.waiting(later.first.query, scene.startRuns);
+  await first.bringHere(later.first.query, scene);
   const run = await activeRun(scene.stack);
   const second = await Lock.take(scene.stack, later.second(run.runId));
   await first.release();
@@ -143,7 +141,12 @@ async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'wr
   if (phase !== 'map' && phase !== 'reduce') throw new Error(`${phase} copies nothing`);
   const { stack, random } = scene;
   const trigger = { sql: COPIES[phase][point], bytes: random.whole(1, COPIED_MAX) };
-  const link = await insist(scene.startRuns, (signal) => stack.database.catchCopy(trigger, signal));
+  // The schedule's runs pass by as well, and may have billed what was there.
+  const startRuns = async () => {
+    await scene.moreCalls();
+    await scene.startRuns();
+  };
+  const link = await insist(startRuns, (signal) => stack.database.catchCopy(trigger, signal));
   const session = await eventually('PostgreSQL shows the session that copies', async () => {
     const rows = await stack.ask<Session>(
       `select ${SESSION_COLUMNS} from pg_stat_activity session where session.client_port = $1`,

@@ -1,9 +1,10 @@
 import type { Stack } from './stack.js';
 
 /** A hash of every table's rows. */
-export async function contents(stack: Stack): Promise<Record<string, string>> {
+export async function contents(stack: Stack, schemas = ['public', 'meterfold']): Promise<Record<string, string>> {
   const { rows } = await stack.pool.query<{ name: string }>(
-    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('public', 'meterfold')`,
+    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = any ($1)`,
+    [schemas],
   );
   const hashes: Record<string, string> = {};
   for (const { name } of rows) {

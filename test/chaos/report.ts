@@ -1,0 +1,157 @@
+/** What a campaign has shown: its figures, and the page that tells them. */
+import { execFile } from 'node:child_process';
+import { cpus, totalmem } from 'node:os';
+import { promisify } from 'node:util';
+import type { CampaignResult } from './campaign.js';
+import type { Observed } from './cell.js';
+import { EFFECTS, type EffectKind } from './effects.js';
+import type { EpisodeResult } from './episode.js';
+import { FAULTS } from './faults.js';
+import { PHASES, type Phase } from './phases.js';
+import { addTallies, type Tally } from './tally.js';
+
+interface Recovery {
+  medianMs: number;
+  longestMs: number;
+}
+
+export interface ChaosReport {
+  seed: string;
+  date: string;
+  minutes: number;
+  machine: string;
+  versions: string;
+  episodes: number;
+  /** Faults that had an effect. */
+  faults: number;
+  /** Harm done that nobody noticed; it counts for nothing, and was done again. */
+  withoutEffect: number;
+  /** Faults with an effect: fault → phase → count. */
+  matrix: Record<string, Record<Phase, number>>;
+  /** How many faults had it. */
+  effects: Record<EffectKind, number>;
+  runs: { published: number; discarded: number };
+  /** Of the runs that were hit. */
+  endings: { published: number; discarded: number };
+  calls: number;
+  lost: number;
+  doubled: number;
+  recovery: Recovery;
+  recoveries: Record<string, Recovery>;
+  /** By Temporal's own histories. */
+  tasks: Tally & { completionByTask: number; completionByTry: number };
+}
+
+export async function reportOf({ seed, results, startedAt, temporalCli }: CampaignResult): Promise<ChaosReport> {
+  const all = results.flatMap(({ observed }) => observed);
+  const counted = all.filter(({ effects }) => effects.length > 0);
+  const count = (which: (one: Observed) => boolean) => counted.filter(which).length;
+  const total = (of: (one: EpisodeResult) => number) => results.reduce((sum, one) => sum + of(one), 0);
+  const tally = addTallies(results.map((one) => one.tally));
+  return {
+    seed,
+    date: startedAt.toISOString().slice(0, 10),
+    minutes: Math.round((Date.now() - startedAt.getTime()) / 6000) / 10,
+    machine: `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    versions: [
+      `Node.js ${process.versions.node}`,
+      `PostgreSQL ${results[0]!.postgresVersion}`,
+      (await promisify(execFile)(temporalCli, ['--version'])).stdout.trim(),
+    ].join('; '),
+    episodes: results.length,
+    faults: counted.length,
+    withoutEffect: all.length - counted.length,
+    matrix: byKey(
+      FAULTS,
+      (fault) =>
+        Object.fromEntries(
+          PHASES.map((phase) => [phase, count((one) => one.fault === fault && one.phase === phase)]),
+        ) as Record<Phase, number>,
+    ),
+    effects: Object.fromEntries(
+      EFFECTS.map((kind) => [kind, count(({ effects }) => effects.some((effect) => effect.kind === kind))]),
+    ) as Record<EffectKind, number>,
+    runs: { published: total(({ runs }) => runs.published), discarded: total(({ runs }) => runs.discarded) },
+    endings: {
+      published: count(({ ending }) => ending === 'published'),
+      discarded: count(({ ending }) => ending === 'discarded'),
+    },
+    calls: total(({ bills }) => bills.calls),
+    lost: total(({ bills }) => bills.lost),
+    doubled: total(({ bills }) => bills.doubled),
+    recovery: recoveryOf(counted),
+    recoveries: byKey(FAULTS, (fault) => recoveryOf(counted.filter((one) => one.fault === fault))),
+    tasks: {
+      ...tally,
+      completionByTask: tally.completed / tally.scheduled,
+      completionByTry: tally.completed / tally.tries,
+    },
+  };
+}
+
+function byKey<T>(faults: readonly { name: string }[], of: (name: string) => T): Record<string, T> {
+  return Object.fromEntries(faults.map(({ name }) => [name, of(name)]));
+}
+
+function recoveryOf(observed: readonly Observed[]): Recovery {
+  const sorted = observed.map(({ recoveryMs }) => recoveryMs).sort((a, b) => a - b);
+  return { medianMs: sorted[Math.floor(sorted.length / 2)] ?? 0, longestMs: sorted.at(-1) ?? 0 };
+}
+
+/** The cells of the matrix that were hit by no fault that had an effect. */
+export function emptyCells({ matrix }: ChaosReport): string[] {
+  return Object.entries(matrix).flatMap(([fault, phases]) =>
+    PHASES.filter((phase) => phases[phase] === 0).map((phase) => `${fault} × ${phase}`),
+  );
+}
+
+export function markdownOf(report: ChaosReport, command: string): string {
+  const { tasks, runs, endings, recovery } = report;
+  const failures = Object.entries(tasks.failures).map(([failure, count]) => `- ${count} × ${failure}`);
+  return `# Reliability
+
+Measured on ${report.date} by \`${command}\` in ${report.minutes} minutes (${report.machine}; ${report.versions}).
+The page is written by that command; how the faults are done and what counts as their effect is in \`test/chaos\`.
+
+| figure | |
+| --- | --- |
+| observed faults | ${grouped(report.faults)}, in ${report.episodes} episodes, each with a PostgreSQL, a Temporal, three workers, a schedule every 2 s and writers of its own |
+| calls billed | ${grouped(report.calls)} |
+| **calls lost** | **${grouped(report.lost)}** |
+| **calls billed twice** | **${grouped(report.doubled)}** |
+| runs | ${grouped(runs.published)} published, ${grouped(runs.discarded)} given up without a trace |
+| runs that were hit | ${grouped(endings.published)} published, ${grouped(endings.discarded)} given up; the next run billed their calls |
+| recovery | median ${seconds(recovery.medianMs)}, longest ${seconds(recovery.longestMs)} |
+| **tasks completed / scheduled** | **${grouped(tasks.completed)} / ${grouped(tasks.scheduled)} = ${percent(tasks.completionByTask)}** |
+| tasks completed / tries | ${grouped(tasks.completed)} / ${grouped(tasks.tries)} = ${percent(tasks.completionByTry)} |
+
+A fault counts only where an effect of it was seen: ${EFFECTS.map((kind) => `${kind} (${report.effects[kind]})`).join(', ')}. Harm that nobody
+noticed was done ${report.withoutEffect} times, and done again. After each fault, all bills so far were compared with plain SQL over the log, user by user, and
+by \`meterfold verify\`; at the end of each episode the log itself was compared with what its writers had been told.
+
+## Faults by phase
+
+How often each fault hit a run in each phase, and how long it took from its mending (from the fault, where nobody mends anything) until bills were
+published again. 10 s of it are the time after which Temporal gives a silent activity to another worker.
+
+| fault | ${PHASES.join(' | ')} | recovery, median | longest |
+| --- | ${PHASES.map(() => '---:').join(' | ')} | ---: | ---: |
+${Object.entries(report.matrix)
+  .map(([fault, phases]) => {
+    const { medianMs, longestMs } = report.recoveries[fault]!;
+    return `| ${fault} | ${PHASES.map((phase) => phases[phase]).join(' | ')} | ${seconds(medianMs)} | ${seconds(longestMs)} |`;
+  })
+  .join('\n')}
+
+## Tasks, by Temporal's own histories
+
+${grouped(tasks.workflows.started)} workflows: ${grouped(tasks.workflows.published)} published, ${grouped(tasks.workflows.skipped)} ended as skipped, because another one was billing, ${tasks.workflows.failed} failed,
+${tasks.workflows.ended} were terminated by the chaos, ${tasks.workflows.open} were still open when their Temporal was lost.
+
+Of the tasks that did not complete, ${tasks.notCompleted.failed} failed for good, ${tasks.notCompleted.cancelled} were cancelled, and ${tasks.notCompleted.abandoned} belonged to workflows that were terminated or lost; none of their calls was lost.
+${failures.length === 0 ? '' : `\nWhat the failed workflows said:\n\n${failures.join('\n')}\n`}`;
+}
+
+const grouped = (count: number) => count.toLocaleString('en-US');
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+const percent = (share: number) => `${(share * 100).toFixed(2)} %`;
