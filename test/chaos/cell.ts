@@ -16,6 +16,9 @@ import type { Workers } from './workers.js';
 const SETTLE_MS = 120_000;
 const BURST_CALLS = 1500;
 const HANDS_MAX = 3;
+/** That bill undisturbed before the next fault. */
+const QUIET_RUNS = 2;
+const QUIET_INPUT = { partitions: 3, shards: 3 };
 /** Of a published run nothing else may stay. */
 const KEPT_ROWS = new Set(['records', 'tails', 'tasks']);
 
@@ -61,6 +64,7 @@ export async function strike(
   await struck.afterwards?.();
   const effects = [...(struck.effects ?? []), ...(await effectsOn(stack, held.run))];
   const publishedAt = await nextPublish(stack, held.run, struck.healedAt ?? struck.injectedAt);
+  for (let run = 0; run < QUIET_RUNS; run++) await billQuietly(stack, `quiet-${name}-${run}`, moreCalls);
   return {
     fault: fault.name,
     phase,
@@ -82,6 +86,20 @@ function hands(stack: ChaosStack, name: string, random: Random): () => Promise<v
     }));
     await Promise.all(inputs.map((input) => startRun(stack, [input], `hand-${name}-${hand++}`)));
   };
+}
+
+/** Some calls, and a run for them; one that is skipped is started again. */
+async function billQuietly(stack: ChaosStack, name: string, moreCalls: () => Promise<void>): Promise<void> {
+  await moreCalls();
+  let starts = 0;
+  await eventually(
+    `${name} is published`,
+    async () => {
+      const run = await startRun(stack, [QUIET_INPUT], `${name}.${starts++}`);
+      return (await run.result()).status === 'published';
+    },
+    SETTLE_MS,
+  );
 }
 
 /** Waits until the run is published, or given up without a trace. */

@@ -39,7 +39,12 @@ export interface ChaosReport {
   recovery: Recovery;
   recoveries: Record<string, Recovery>;
   /** By Temporal's own histories. */
-  tasks: Tally & { completionByTask: number; completionByTry: number };
+  tasks: Tally & {
+    completionByTask: number;
+    completionByTry: number;
+    /** By task, but for those whose workflow was terminated or lost. */
+    completionUnlessEnded: number;
+  };
 }
 
 export async function reportOf({ seed, results, startedAt, temporalCli }: CampaignResult): Promise<ChaosReport> {
@@ -84,6 +89,7 @@ export async function reportOf({ seed, results, startedAt, temporalCli }: Campai
     tasks: {
       ...tally,
       completionByTask: tally.completed / tally.scheduled,
+      completionUnlessEnded: tally.completed / (tally.scheduled - tally.notCompleted.abandoned),
       completionByTry: tally.completed / tally.tries,
     },
   };
@@ -116,6 +122,7 @@ The page is written by that command; how the faults are done and what counts as 
 | figure | |
 | --- | --- |
 | observed faults | ${grouped(report.faults)}, in ${report.episodes} episodes, each with a PostgreSQL, a Temporal, three workers, a schedule every 2 s and writers of its own |
+| tasks scheduled, a fault | ${Math.round(tasks.scheduled / report.faults)} |
 | calls billed | ${grouped(report.calls)} |
 | **calls lost** | **${grouped(report.lost)}** |
 | **calls billed twice** | **${grouped(report.doubled)}** |
@@ -123,10 +130,11 @@ The page is written by that command; how the faults are done and what counts as 
 | runs that were hit | ${grouped(endings.published)} published, ${grouped(endings.discarded)} given up; the next run billed their calls |
 | recovery | median ${seconds(recovery.medianMs)}, longest ${seconds(recovery.longestMs)} |
 | **tasks completed / scheduled** | **${grouped(tasks.completed)} / ${grouped(tasks.scheduled)} = ${percent(tasks.completionByTask)}** |
+| the same, of workflows that were not themselves ended or lost | ${grouped(tasks.completed)} / ${grouped(tasks.scheduled - tasks.notCompleted.abandoned)} = ${percent(tasks.completionUnlessEnded)} |
 | tasks completed / tries | ${grouped(tasks.completed)} / ${grouped(tasks.tries)} = ${percent(tasks.completionByTry)} |
 
 A fault counts only where an effect of it was seen: ${EFFECTS.map((kind) => `${kind} (${report.effects[kind]})`).join(', ')}. Harm that nobody
-noticed was done ${report.withoutEffect} times, and done again. After each fault, all bills so far were compared with plain SQL over the log, user by user, and
+noticed was done ${report.withoutEffect} times, and done again. Between two faults two runs bill undisturbed, beside the schedule's. After each fault, all bills so far were compared with plain SQL over the log, user by user, and
 by \`meterfold verify\`; at the end of each episode the log itself was compared with what its writers had been told.
 
 ## Faults by phase
@@ -149,7 +157,7 @@ ${grouped(tasks.workflows.started)} workflows: ${grouped(tasks.workflows.publish
 ${tasks.workflows.ended} were terminated by the chaos, ${tasks.workflows.open} were still open when their Temporal was lost.
 
 Of the tasks that did not complete, ${tasks.notCompleted.failed} failed for good, ${tasks.notCompleted.cancelled} were cancelled, and ${tasks.notCompleted.abandoned} belonged to workflows that were terminated or lost; none of their calls was lost.
-${failures.length === 0 ? '' : `\nWhat the failed workflows said:\n\n${failures.join('\n')}\n`}`;
+${failures.length === 0 ? '' : `\nWhat failed tasks and workflows said:\n\n${failures.join('\n')}\n`}`;
 }
 
 const grouped = (count: number) => count.toLocaleString('en-US');

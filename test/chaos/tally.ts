@@ -10,7 +10,7 @@ export interface Tally {
   tries: number;
   /** Those that failed for good or were cancelled, and those whose workflow was ended or lost before they were over. */
   notCompleted: { failed: number; cancelled: number; abandoned: number };
-  /** What failed workflows say, and how often. */
+  /** What failed activities and workflows say, and how often. */
   failures: Record<string, number>;
 }
 
@@ -59,9 +59,11 @@ function tallyHistory(events: readonly Event[]): Tally {
     failures: {},
   };
   const last = events.at(-1);
-  const ending = endingOf(last);
-  tally.workflows[ending]++;
-  if (ending === 'failed') tally.failures[failureOf(last!)] = 1;
+  tally.workflows[endingOf(last)]++;
+  for (const event of events) {
+    const failure = failureOf(event);
+    if (failure !== undefined) tally.failures[failure] = (tally.failures[failure] ?? 0) + 1;
+  }
   return tally;
 }
 
@@ -79,10 +81,12 @@ function endingOf(last: Event | undefined): Exclude<keyof Tally['workflows'], 's
   return 'open';
 }
 
-function failureOf(last: Event): string {
-  let failure = last.workflowExecutionFailedEventAttributes?.failure;
-  while (failure?.cause) failure = failure.cause;
-  const type = failure?.applicationFailureInfo?.type;
+function failureOf(event: Event): string | undefined {
+  const { workflowExecutionFailedEventAttributes: workflow, activityTaskFailedEventAttributes: activity } = event;
+  let failure = (workflow ?? activity ?? event.activityTaskTimedOutEventAttributes)?.failure;
+  if (!failure) return undefined;
+  while (failure.cause) failure = failure.cause;
+  const type = failure.applicationFailureInfo?.type;
   // Numbers of runs apart, they are one kind.
-  return `${type ?? 'Error'}: ${(failure?.message ?? '').replaceAll(/\d+/g, 'N')}`;
+  return `${workflow ? 'workflow' : 'task'}: ${type ?? 'Error'}: ${(failure.message ?? '').replaceAll(/\d+/g, 'N')}`;
 }
