@@ -187,6 +187,15 @@ describe('a discarded run whose workflow is reset', () => {
     expect(await rowsOfRun(stack, '1')).toEqual({});
   });
 
+  test('to after its plan, when another reset has billed anew, finds its run gone, and says nothing of the other', async () => {
+    const run = await startCancelled();
+    const result = published(await (await resetWorkflow(stack, run)).result());
+    const again = await resetWorkflow(stack, run, 1);
+    expect(await failureOf(again)).toMatchObject({ type: 'RunGoneError', message: 'run 1 is discarded' });
+    expect(await runRows(stack)).toMatchObject([{ state: 'discarded' }, { runId: '2', state: 'published' }]);
+    await expectExact(stack, result);
+  });
+
   test('to its start beside another run in progress is skipped, and that one bills', async () => {
     const first = await startCancelled();
     const { run, held } = await startHeld(stack, 'mapping');
@@ -305,6 +314,16 @@ describe('a schedule, and ten starts at once,', () => {
     }
     expect(new Set((await runRows(stack)).map(({ state }) => state))).toEqual(new Set(['published']));
   });
+});
+
+test('a reverted run whose workflow is reset to after its plan does not call it published', async () => {
+  const run = await startRun(stack);
+  published(await run.result());
+  expect(await meterfold(stack, ['revert', '1', '--yes', '--reason', 'a try'])).toMatchObject({ code: 0 });
+  const again = await resetWorkflow(stack, run, 1);
+  expect(await failureOf(again)).toMatchObject({ type: 'RunGoneError', message: 'run 1 is reverted' });
+  await expectExact(stack, await bill(stack));
+  expect((await runRows(stack)).map(({ state }) => state)).toEqual(['reverted', 'published']);
 });
 
 test('a run whose workflow is terminated while a reverted one is billed anew is taken over as well', async () => {

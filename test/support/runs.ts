@@ -125,11 +125,12 @@ export async function reset(stack: Stack): Promise<void> {
 }
 
 /**
- * As the UI's "reset": back to a workflow task that has completed, which is done again; the first unless it is told, by its number
+ * As the UI's "reset": back to a workflow task of the first execution, which is done again; the first unless it is told, by its number
  * from 0 on, or from the last, -1. Its new execution.
  */
 export async function resetWorkflow(stack: Stack, run: RunHandle, task = 0): Promise<RunHandle> {
-  const { events } = await run.fetchHistory();
+  const first = stack.temporal.workflow.getHandle(run.workflowId, run.firstExecutionRunId);
+  const { events } = await first.fetchHistory();
   const completed = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
   await stack.temporal.workflowService.resetWorkflowExecution({
     namespace: stack.namespace,
