@@ -1,4 +1,7 @@
-/** Discard: gives up the workflow's run, with all it has written. A run that is published meanwhile stays, and is answered with. */
+/**
+ * Discard: gives up the workflow's run, with all it has written. A run that is published meanwhile stays, and is answered with. It is the
+ * newest of the workflow's runs, which is not always the one that this execution has planned: after a reset there may be another.
+ */
 import { Context } from '@temporalio/activity';
 import { readPublished } from '../db/published.js';
 import { AlreadyPublishedError, discardRun as discard } from '../db/run-endings.js';
@@ -14,7 +17,7 @@ export interface DiscardInput {
 
 export type DiscardAnswer =
   | { status: 'discarded' | 'nothing to discard' }
-  | { status: 'already published'; figures: PublishedFigures };
+  | { status: 'already published'; runId: string; figures: PublishedFigures };
 
 export function createDiscard({ pool, temporal, log }: ActivityDependencies) {
   async function discardRun({ firstExecutionRunId, reason }: DiscardInput): Promise<DiscardAnswer> {
@@ -26,14 +29,15 @@ export function createDiscard({ pool, temporal, log }: ActivityDependencies) {
         workflowId: info.workflowExecution?.workflowId ?? '',
         firstExecutionRunId,
       });
-      if (own === undefined) return { status: 'nothing to discard' };
+      if (own === undefined || own.state === 'reverted') return { status: 'nothing to discard' };
       try {
         await discard(pool, own.runId, reason, cancellationSignal);
         log.warn({ run: String(own.runId), reason }, 'discarded');
         return { status: 'discarded' };
       } catch (error) {
         if (!(error instanceof AlreadyPublishedError)) throw error;
-        return { status: 'already published', figures: await readPublished(pool, own.runId) };
+        const figures = await readPublished(pool, own.runId);
+        return { status: 'already published', runId: String(own.runId), figures };
       }
     });
   }

@@ -12,12 +12,12 @@ const CLOSED = new Set<string>(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED'
 /** An owner on this worker's own Temporal is asked there; another's address is connected to without credentials, as best it goes. */
 export async function askOwner(owner: Owner, own: { address: string; namespace: string }): Promise<OwnerState> {
   if (owner.temporalAddress === own.address && owner.temporalNamespace === own.namespace) {
-    return ask(Context.current().client, owner);
+    return askTemporal(Context.current().client, owner);
   }
   let connection: Connection | undefined;
   try {
     connection = await Connection.connect({ address: owner.temporalAddress, connectTimeout: CONNECT_MS });
-    return await ask(new Client({ connection, namespace: owner.temporalNamespace }), owner);
+    return await askTemporal(new Client({ connection, namespace: owner.temporalNamespace }), owner);
   } catch {
     return 'unknown';
   } finally {
@@ -29,7 +29,7 @@ export async function askOwner(owner: Owner, own: { address: string; namespace: 
  * The newest execution under the owner's workflow id tells: if it does not descend from the owner's first execution, the
  * owner has closed, or a new one could not have begun.
  */
-async function ask(client: Client, owner: Owner): Promise<OwnerState> {
+export async function askTemporal(client: Client, owner: Owner): Promise<OwnerState> {
   try {
     const { raw, status } = await client.workflow.getHandle(owner.workflowId).describe();
     const first = raw.workflowExecutionInfo?.firstRunId;

@@ -19,7 +19,7 @@ import {
   type ReduceOutcome,
 } from '../domain/proof.js';
 import { ProofError } from './failures.js';
-import { type ActivityDependencies, type DoneBy, doneBy, withHeartbeat } from './task.js';
+import { type ActivityDependencies, type DoneBy, doneBy, leaseOf, withHeartbeat } from './task.js';
 
 export interface PublishInput {
   runId: string;
@@ -36,10 +36,12 @@ export interface PublishedRun extends DoneBy {
 
 const NOTHING: RecountOutcome = { calls: '0', usage: '0' };
 
-export function createPublish({ pool, log }: ActivityDependencies) {
+export function createPublish(dependencies: ActivityDependencies) {
+  const { pool, log } = dependencies;
+
   async function publishRun(input: PublishInput): Promise<PublishedRun> {
     const runId = BigInt(input.runId);
-    return withHeartbeat({ pool, runId }, async () => {
+    return withHeartbeat(leaseOf(dependencies, runId), async () => {
       await publish(pool, runId, Context.current().cancellationSignal, (client) => prove(client, input));
       const published = await readPublished(pool, runId);
       log.info({ run: input.runId, ...published }, 'published');

@@ -44,7 +44,7 @@ export const WORKER_NAME = `${hostname()}:${process.pid}`;
 
 const SCHEMA = 'meterfold';
 const HEARTBEAT_MS = 1000;
-const LEASE_RENEWAL_MS = 5000;
+const LEASE_RENEWAL_MS_MAX = 5000;
 
 /** How far an activity is; goes out with its heartbeats. */
 export interface TaskProgress {
@@ -71,18 +71,19 @@ export interface TaskWork<Outcome> {
 
 /** Runs a task's work once, whatever is tried how often. */
 export async function runTask<Outcome>(
-  { pool, log }: ActivityDependencies,
+  dependencies: ActivityDependencies,
   kind: TaskKind,
   { runId: id, number, backup = false }: TaskInput,
   work: (work: TaskWork<Outcome>) => Promise<Outcome>,
 ): Promise<StoredOutcome<Outcome>> {
+  const { pool, log } = dependencies;
   const runId = BigInt(id);
   const key = { kind, number };
   const { info, cancellationSignal } = Context.current();
   const ownLog = log.child({ run: id, activity: info.activityType, number, attempt: info.attempt, backup });
   const startedAt = Date.now();
   ownLog.debug('started');
-  return withHeartbeat({ pool, runId }, (progress) =>
+  return withHeartbeat(leaseOf(dependencies, runId), (progress) =>
     attempt(pool, { runId, activityId: info.activityId, task: key }, cancellationSignal, async (client, ownPid) => {
       const run = await fence(client, runId);
       const task = await (backup ? readTask : lockTask)<Outcome>(client, runId, key);
@@ -107,12 +108,23 @@ function storedOutcome<Outcome>({ worker, attempt }: TaskRow<Outcome>, outcome: 
   return { outcome, worker, attempt };
 }
 
+/** A lease that is kept while somebody works on a run: several renewals fit into the time after which it counts as old. */
+interface Lease {
+  pool: Pool;
+  runId: bigint;
+  renewalMs: number;
+}
+
+export function leaseOf({ pool, settings }: ActivityDependencies, runId: bigint): Lease {
+  return { pool, runId, renewalMs: Math.min(LEASE_RENEWAL_MS_MAX, settings.leaseMs / 5) };
+}
+
 /**
  * Runs `work` with a heartbeat every second and a lease that is renewed now and then. Turns what it throws into a failure that
  * says whether to try again; a worker that shuts down is a reason to try again, elsewhere.
  */
 export async function withHeartbeat<T>(
-  lease: { pool: Pool; runId: bigint } | undefined,
+  lease: Lease | undefined,
   work: (progress: TaskProgress) => Promise<T>,
 ): Promise<T> {
   const context = Context.current();
@@ -122,7 +134,7 @@ export async function withHeartbeat<T>(
   const beat = () => {
     context.heartbeat(progress);
     // One at a time: while publishing holds the lease's row, those that wait for it would take all connections.
-    if (lease === undefined || renewing || Date.now() - renewedAt < LEASE_RENEWAL_MS) return;
+    if (lease === undefined || renewing || Date.now() - renewedAt < lease.renewalMs) return;
     renewedAt = Date.now();
     renewing = true;
     renewLease(lease.pool, lease.runId)

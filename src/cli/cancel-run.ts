@@ -1,20 +1,29 @@
 /**
- * Cancels a run: its workflow is asked first, and cleans up itself. Where that workflow is gone, or its Temporal can't be asked, the
- * run is discarded here; the run's row decides between that and a publish at the same moment.
+ * Cancels a run: its workflow is asked first, and cleans up itself. Where that workflow has ended or is gone, or its Temporal can't be
+ * asked, the run is discarded here; the run's row decides between that and a publish at the same moment.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
+import { askTemporal } from '../activities/owner.js';
 import type { Config } from '../config.js';
 import type { Pool } from '../db/pool.js';
 import { readRunState } from '../db/reads-runs.js';
 import { AlreadyPublishedError, discardRun } from '../db/run-endings.js';
-import { readActiveRun } from '../db/runs.js';
+import { type Owner, readActiveRun } from '../db/runs.js';
 
-export type CancelAnswer = 'cancelled' | 'was discarded' | 'already published' | 'was reverted' | 'unknown';
+export type CancelAnswer =
+  | 'cancelled'
+  | 'cancelled, its workflow had ended'
+  | 'was discarded'
+  | 'already published'
+  | 'was reverted'
+  | 'unknown';
 
 /** How long the workflow may take to give the run up itself, before it is done here. */
 const PATIENCE_MS = 15_000;
 const POLL_MS = 100;
+/** Polls from one question to Temporal to the next. */
+const POLLS_A_QUESTION = 10;
 
 export async function cancelRun(
   pool: Pool,
@@ -28,40 +37,47 @@ export async function cancelRun(
   if (state === 'discarded') return 'was discarded';
   if (state === 'reverted') return 'was reverted';
 
-  const active = await readActiveRun(pool);
-  if (active !== undefined && String(active.runId) === runId) {
-    const { owner } = active;
-    const here =
-      owner.temporalAddress === config.temporal.address && owner.temporalNamespace === config.temporal.namespace;
-    if (here && (await askWorkflow(connect, owner.workflowId, owner.firstExecutionRunId))) {
-      for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += POLL_MS) {
-        const now = await readRunState(pool, runId);
-        if (now === 'discarded') return 'cancelled';
-        if (now === 'published') return 'already published';
-        await sleep(POLL_MS);
-      }
-    }
-  }
+  const asked = await askWorkflow(pool, connect, config, runId);
+  if (asked === 'discarded') return 'cancelled';
+  if (asked === 'published') return 'already published';
   try {
     await discardRun(pool, BigInt(runId), 'cancelled by hand');
-    return 'cancelled';
+    return asked === 'ended' ? 'cancelled, its workflow had ended' : 'cancelled';
   } catch (error) {
     if (error instanceof AlreadyPublishedError) return 'already published';
     throw error;
   }
 }
 
-/** True if the workflow has taken the request. */
+/** Asks the workflow to give the run up, and waits for that: what became of the run, or why nothing did. */
 async function askWorkflow(
+  pool: Pool,
   connect: () => Promise<Client>,
-  workflowId: string,
-  firstExecutionRunId: string,
-): Promise<boolean> {
+  { temporal }: Config,
+  runId: string,
+): Promise<'discarded' | 'published' | 'ended' | 'no answer'> {
+  const active = await readActiveRun(pool);
+  if (active === undefined || String(active.runId) !== runId) return 'no answer';
+  const { owner } = active;
+  if (owner.temporalAddress !== temporal.address || owner.temporalNamespace !== temporal.namespace) return 'no answer';
   try {
     const client = await connect();
-    await client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId }).cancel();
-    return true;
+    if ((await askTemporal(client, owner)) === 'running') await requestCancel(client, owner);
+    for (let polls = 0; polls < PATIENCE_MS / POLL_MS; polls++) {
+      // Asked before the run is read: a workflow that ends has given its run up before.
+      const temporalSays = polls % POLLS_A_QUESTION === 0 ? await askTemporal(client, owner) : 'running';
+      const now = await readRunState(pool, runId);
+      if (now === 'discarded' || now === 'published') return now;
+      if (temporalSays !== 'running') return temporalSays === 'closed' ? 'ended' : 'no answer';
+      await sleep(POLL_MS);
+    }
+    return 'no answer';
   } catch {
-    return false;
+    return 'no answer';
   }
+}
+
+/** Temporal takes the request also where the workflow has ended. */
+async function requestCancel(client: Client, { workflowId, firstExecutionRunId }: Owner): Promise<void> {
+  await client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId }).cancel();
 }

@@ -11,6 +11,8 @@ import { explain, placesOf } from './problems.js';
 interface Check {
   name: string;
   ok: boolean | null;
+  /** Billing works as it is, but somebody should know. */
+  warning?: true;
   found: string;
   fix?: string;
 }
@@ -23,7 +25,7 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-Exit code 1 if anything is wrong. Nothing is changed.
+Exit code 1 if anything is wrong; a warning is not. Nothing is changed.
 
 Examples:
   $ meterfold doctor
@@ -40,11 +42,13 @@ async function examine(flags: { json?: boolean }) {
     if (faults > 0) process.exitCode = 1;
     if (flags.json) return writeJson({ ok: faults === 0, checks });
     const width = Math.max(...checks.map((check) => check.name.length));
-    for (const { name, ok, found, fix } of checks) {
-      const mark = ok === null ? '–' : ok ? '✓' : '✗';
+    for (const { name, ok, warning, found, fix } of checks) {
+      const mark = ok === null ? '–' : warning ? '!' : ok ? '✓' : '✗';
       await writeLine(`${mark} ${name.padEnd(width)}  ${found}${fix === undefined ? '' : `. Fix: ${fix}`}`);
     }
-    await writeLine(faults === 0 ? '\nAll is well.' : `\n${counted(faults, 'fault')}.`);
+    const warnings = checks.filter((check) => check.warning).length;
+    const warned = warnings === 0 ? '' : `, ${counted(warnings, 'warning')}`;
+    await writeLine(faults > 0 ? `\n${counted(faults, 'fault')}${warned}.` : `\nAll is well${warned}.`);
   });
 }
 
@@ -55,6 +59,7 @@ const bad = (name: string, found: string, fix?: string): Check => ({
   found,
   ...(fix === undefined ? {} : { fix }),
 });
+const warn = (name: string, found: string, fix: string): Check => ({ name, ok: true, warning: true, found, fix });
 const unseen = (name: string): Check => ({ name, ok: null, found: 'not checked' });
 
 /** Runs the checks of one subject; an error of theirs is a fault found, not the end of the doctor. */
@@ -66,17 +71,19 @@ async function subject(name: string, context: Context, look: () => Promise<Check
   }
 }
 
-const logChecks = ['rights', 'migrations', 'log'];
+const logChecks = ['rights', 'migrations', 'log', 'log guard'];
 
 async function databaseChecks(context: Context): Promise<Check[]> {
   const server = await subject('database', context, async () => serverChecks(await context.bareDatabase()));
   if (server.some((check) => !check.ok)) return [...server, ...logChecks.map(unseen)];
   const pool = await context.bareDatabase();
   const rights = await subject('rights', context, () => rightsChecks(pool));
-  if (rights.some((check) => !check.ok)) return [...server, ...rights, unseen('migrations'), unseen('log')];
+  if (rights.some((check) => !check.ok)) return [...server, ...rights, ...logChecks.slice(1).map(unseen)];
   const migrations = await subject('migrations', context, () => migrationChecks(pool));
   const log = await subject('log', context, () => logFaultChecks(pool));
-  return [...server, ...rights, ...migrations, ...log];
+  const isMigrated = migrations.every((check) => check.ok);
+  const guard = isMigrated ? await subject('log guard', context, () => logGuardChecks(pool)) : [unseen('log guard')];
+  return [...server, ...rights, ...migrations, ...log, ...guard];
 }
 
 async function serverChecks(pool: Pool): Promise<Check[]> {
@@ -134,6 +141,16 @@ async function logFaultChecks(pool: Pool): Promise<Check[]> {
   const faults = await logFaults(pool);
   if (faults.length === 0) return [good('log', 'columns, key and sequence of public.api_logs are as they must be')];
   return faults.map(({ what, fix }) => bad('log', what, fix));
+}
+
+async function logGuardChecks(pool: Pool): Promise<Check[]> {
+  const { unguardedTables } = await import('../db/log-guard.js');
+  const { logExists } = await import('../db/log-faults.js');
+  if (!(await logExists(pool))) return [unseen('log guard')];
+  const unguarded = await unguardedTables(pool);
+  if (unguarded.length === 0) return [good('log guard', 'public.api_logs takes inserts only')];
+  const found = `calls that may be billed can be changed, deleted or truncated in ${unguarded.join(', ')}`;
+  return [warn('log guard', found, 'meterfold migrate --log-guard on')];
 }
 
 const workerChecks = ['workflow workers', 'activity workers'];

@@ -28,9 +28,9 @@ Examples:
         const pool = await context.bareDatabase();
         const { migrate } = await import('../db/migrate.js');
         const { applied, current } = await migrate(pool);
-        const { isLogGuarded, setLogGuard } = await import('../db/log-guard.js');
+        const { setLogGuard, unguardedTables } = await import('../db/log-guard.js');
         if (flags.logGuard !== undefined) await setLogGuard(pool, flags.logGuard === 'on');
-        const guarded = await isLogGuarded(pool);
+        const guarded = (await unguardedTables(pool)).length === 0;
         if (flags.json) return writeJson({ applied, current, logGuard: guarded ? 'on' : 'off' });
         for (const name of applied) await writeLine(`applied ${name}`);
         await writeLine(

@@ -111,11 +111,9 @@ async function cancel(runId: string, flags: Flags): Promise<void> {
     if (answer === 'was reverted') throw new CommandError(`Run ${runId} was published, and reverted.`);
     if (answer === 'unknown') throw unknownRun(runId);
     if (flags.json === true) return writeJson({ runId, state: 'discarded' });
-    await writeLine(
-      answer === 'was discarded'
-        ? `Run ${runId} was discarded before.`
-        : `Run ${runId} is cancelled; nothing of it remains.`,
-    );
+    if (answer === 'was discarded') return writeLine(`Run ${runId} was discarded before.`);
+    const ended = answer === 'cancelled' ? '' : ' Its workflow had ended without cleaning up.';
+    await writeLine(`Run ${runId} is cancelled; nothing of it remains.${ended}`);
   });
 }
 

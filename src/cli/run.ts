@@ -61,6 +61,7 @@ async function run(flags: RunFlags): Promise<void> {
       const terms = {
         ...context.config.terms,
         callsPerCycle: (await frozenCallsPerCycle(pool)) ?? context.config.terms.callsPerCycle,
+        badCalls: context.config.worker.badCalls,
       };
       const { showDryRun } = await import('./dry-run.js');
       return showDryRun(pool, terms, flags.json === true);

@@ -4,12 +4,16 @@
  * It looks up to the last id that the log's sequence has given. Calls that are still to commit below that are not
  * in it; a real run waits for them.
  */
-import { one, type Pool } from './pool.js';
+import type { BadCalls } from '../domain/terms.js';
+import { positionSql } from './log-sequence.js';
+import { type Client, one, type Pool } from './pool.js';
 import { readSnapshot } from './snapshot.js';
+import { REASON } from './verify-quarantine.js';
 
 export interface DryRunTerms {
   callsPerCycle: number;
   pricePerUnit: string;
+  badCalls: BadCalls;
 }
 
 /** bigints and decimals are strings. */
@@ -25,13 +29,17 @@ export interface DryRun {
   amount: string;
   carriedIn: { calls: string; usage: string };
   carriedOut: { calls: string; usage: string };
+  /** Calls that can't be billed, and would be put aside. */
+  quarantined: { calls: string; usage: string };
+  /** The first call that can't be billed, at which the run would stop; the figures are those without such calls. */
+  stopsAt: { id: string; reason: string } | null;
   /** A run that is under way, and bills these calls or some of them. */
   activeRunId: string | null;
   /** CALLS_PER_CYCLE as the first run has frozen it; null before. */
   frozenCallsPerCycle: number | null;
 }
 
-type Figures = Omit<DryRun, 'range' | 'carriedIn' | 'carriedOut' | 'activeRunId' | 'frozenCallsPerCycle'> & {
+type Figures = Pick<DryRun, 'calls' | 'users' | 'cycles' | 'usage' | 'billedUsage' | 'amount'> & {
   openCalls: string;
   openUsage: string;
 };
@@ -50,7 +58,7 @@ export function dryRun(pool: Pool, terms: DryRunTerms): Promise<DryRun> {
         activeRunId: string | null;
         frozenCallsPerCycle: number | null;
       }>(`
-        select (select case when is_called then last_value else last_value - 1 end from ${sequence}) as last,
+        select (select ${positionSql(sequence)} from ${sequence} state) as last,
                coalesce(last_run.sealed_end, 0) as watermark,
                coalesce(last_run.carried_out_calls, 0) as "carriedCalls",
                coalesce(last_run.carried_out_usage, 0) as "carriedUsage",
@@ -75,10 +83,31 @@ export function dryRun(pool: Pool, terms: DryRunTerms): Promise<DryRun> {
         calls: String(BigInt(start.carriedCalls) + BigInt(openCalls)),
         usage: String(BigInt(start.carriedUsage) + BigInt(openUsage)),
       },
+      ...(await readBadCalls(client, after, to, terms.badCalls)),
       activeRunId: start.activeRunId,
       frozenCallsPerCycle: start.frozenCallsPerCycle,
     };
   });
+}
+
+async function readBadCalls(
+  client: Client,
+  after: bigint,
+  to: bigint,
+  badCalls: BadCalls,
+): Promise<Pick<DryRun, 'quarantined' | 'stopsAt'>> {
+  const { calls, usage, stopsAt } = one(
+    await client.query<{ calls: string; usage: string; stopsAt: DryRun['stopsAt'] }>(
+      `select count(*) as calls, coalesce(sum(usage), 0) as usage,
+              (array_agg(json_build_object('id', id::text, 'reason', ${REASON}) order by id))[1] as "stopsAt"
+         from public.api_logs call
+        where id > $1 and id <= $2 and ${REASON} is not null`,
+      [after, to],
+    ),
+  );
+  return badCalls === 'stop'
+    ? { quarantined: { calls: '0', usage: '0' }, stopsAt }
+    : { quarantined: { calls, usage }, stopsAt: null };
 }
 
 /**
@@ -89,8 +118,8 @@ const figuresSql = `
   with fresh as (
     select user_id, usage,
            row_number() over (partition by user_id order by id desc) as from_last
-      from public.api_logs
-     where id > $1 and id <= $2
+      from public.api_logs call
+     where id > $1 and id <= $2 and ${REASON} is null
   ), newest as (
     select user_id, count(*) as calls, sum(usage) as usage,
            array_agg(usage order by from_last) filter (where from_last < $3) as last_usages

@@ -8,8 +8,8 @@ export const PROMISES = `
   and usage between 0 and 1000000000000000
   and called_at >= '1970-01-01 00:00:00+00' and called_at < '2100-01-01 00:00:00+00'`;
 
-/** Which promise a call breaks; null if none. */
-const REASON = `
+/** Which promise a call breaks; null if none. Over the log as `call`. */
+export const REASON = `
   case when (octet_length(call.user_id) between 1 and 256) is not true then 'user_id must have 1 to 256 bytes'
        when (call.usage between 0 and 1000000000000000) is not true then 'usage must be a number from 0 to 10^15'
        when call.called_at is null then 'called_at must not be null'

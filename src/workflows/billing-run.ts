@@ -251,7 +251,12 @@ class BillingRun {
       ]),
     );
     if (answer.status === 'already published') {
-      if (this.#plan?.status === 'planned') return this.#result(this.#plan, answer.figures);
+      // Answers of workers of an earlier version do not say which run it is.
+      const { runId, figures } = answer as { runId?: string; figures: PublishedFigures };
+      if (this.#plan?.status === 'planned' && (runId ?? this.#plan.runId) === this.#plan.runId) {
+        return this.#result(this.#plan, figures);
+      }
+      if (this.#plan?.status === 'planned') throw error;
       throw ApplicationFailure.nonRetryable(`the run is published, but its result was lost: ${reason}`, 'ResultLost');
     }
     this.#progress.phase('cancelled');

@@ -110,7 +110,7 @@ describe('run', () => {
     expect(text.stdout).toMatch(/808 calls of .*\nNothing was written\. Bill them by `meterfold run`\.\n$/s);
     expect(await written()).toEqual(before);
 
-    const { frozenCallsPerCycle: _, ...figures } = dry;
+    const { frozenCallsPerCycle: _, stopsAt: __, badCalls: ___, ...figures } = dry;
     expect(await json(['run'])).toMatchObject({ ...figures, calls: '808' });
   });
 

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { eventually } from '../support/eventually.js';
 import { hold, holdMap, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
@@ -12,7 +11,6 @@ import {
   published,
   type RunHandle,
   reset,
-  resetWorkflow,
   rowsOfRun,
   runRows,
   startRun,
@@ -37,38 +35,6 @@ const holds = [
 ];
 
 describe.each(holds)('while $stage', ({ holdStage }) => {
-  test('a terminated run is taken over by the next one, which says so and bills everything', async () => {
-    const held = await holdStage(stack);
-    const first = await startRun(stack);
-    await held.waiting();
-    await first.terminate('as an operator does');
-    const second = await startRun(stack);
-    await held.waiting({ query: 'delete from' });
-    await held.release();
-    const result = published(await second.result());
-    await expectExact(stack, result);
-    expect(result).toMatchObject({ calls: '1003', range: { after: '0' } });
-    expect(await runRows(stack)).toMatchObject([
-      {
-        state: 'discarded',
-        reason: `taken over by ${second.workflowId}: its workflow ${first.workflowId} has ended without publishing it`,
-      },
-      { state: 'published' },
-    ]);
-    expect(await rowsOfRun(stack, '1')).toEqual({});
-  });
-
-  test('a run cancelled by Temporal leaves no row', async () => {
-    const held = await holdStage(stack);
-    const run = await startRun(stack);
-    await held.waiting();
-    await run.cancel();
-    await held.waiting({ query: 'delete from' });
-    await held.release();
-    await expectCancelled(run);
-    await expectExact(stack, await bill(stack));
-  });
-
   test('a run cancelled by `meterfold cancel` leaves no row', async () => {
     const held = await holdStage(stack);
     const run = await startRun(stack);
@@ -87,52 +53,6 @@ describe.each(holds)('while $stage', ({ holdStage }) => {
     await expectCancelled(run);
     expect(await meterfold(stack, ['cancel', '1', '--json'])).toMatchObject({ code: 0, stderr: '' });
     await expectExact(stack, await bill(stack));
-  });
-
-  test('a run whose workflow is reset goes on as the same run', async () => {
-    const held = await holdStage(stack);
-    const run = await startRun(stack);
-    const [before] = await held.waiting();
-    await resetWorkflow(stack, run);
-    // The new execution's attempt ends the old one's session, and waits in its place.
-    await held.waiting({ notPid: before!.pid });
-    await held.release();
-    const result = published(await stack.temporal.workflow.getHandle(run.workflowId).result());
-    await expectExact(stack, result);
-    expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
-  });
-});
-
-describe('while waiting for writers of the log', () => {
-  /** Somebody writes for a long time; a run that begins now waits for that before it has a plan. */
-  async function startRunBesideWriter() {
-    const writer = await hold(
-      stack,
-      `insert into public.api_logs (user_id, usage, called_at) values ('user-1', 7, now())`,
-    );
-    const run = await startRun(stack);
-    await eventually('the run has read the sequence', async () => {
-      const { rows } = await stack.pool.query(`select from meterfold.runs where seal_position = 1004`);
-      return rows.length === 1;
-    });
-    return { writer, run };
-  }
-
-  test('a cancelled run leaves no row', async () => {
-    const { writer, run } = await startRunBesideWriter();
-    await run.cancel();
-    await expectCancelled(run);
-    await writer.release();
-    await expectExact(stack, await bill(stack));
-  });
-
-  test('a terminated run is taken over by the next one', async () => {
-    const { writer, run } = await startRunBesideWriter();
-    await run.terminate();
-    await writer.release();
-    const result = await bill(stack);
-    await expectExact(stack, result);
-    expect(await runRows(stack)).toMatchObject([{ state: 'discarded' }, { state: 'published' }]);
   });
 });
 
@@ -158,18 +78,6 @@ test('a run that turns out to be published while it is taken over stays, and the
   const result = published(await second.result());
   await expectExact(stack, result);
   expect((await runRows(stack)).map((run) => run.state)).toEqual(['published', 'published']);
-});
-
-test('a reset of a published run bills nothing twice', async () => {
-  const run = await startRun(stack);
-  const result = published(await run.result());
-  await resetWorkflow(stack, run);
-  await stack.temporal.workflow
-    .getHandle(run.workflowId)
-    .result()
-    .catch(() => {});
-  expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
-  await expectExact(stack, result);
 });
 
 test('a published run is not cancelled', async () => {

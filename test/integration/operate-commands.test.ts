@@ -6,7 +6,7 @@ import { type CommandOptions, type CommandResult, meterfold, startWorker } from 
 import { activitiesOf, bill, expectExact, failureOf, published, reset, runRows, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
-describe.concurrent('a worker', () => {
+describe.concurrent('a worker', { timeout: 120_000 }, () => {
   /** Each test has a stack of its own: they mostly wait. */
   async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
     const own = await freshStack();
@@ -32,6 +32,27 @@ describe.concurrent('a worker', () => {
     expect(await activitiesOf(run)).toEqual({ planRun: 1, mapPartition: 1 });
     await run.executeUpdate('resume');
     await expectExact(own, published(await run.result()));
+  });
+
+  test('that is not there, and a workflow that ends while `cancel` waits for it: it says so, and waits no longer', async (context) => {
+    const own = await stackWithCalls(context);
+    const worker = await startWorker(own);
+    const { run, held } = await startHeld(own, 'mapping', () => startRun(own));
+    worker.kill('SIGKILL');
+    await worker.ended;
+    await held.release();
+    const cancelling = meterfold(own, ['cancel', '1']);
+    await eventually('the workflow is asked', async () => {
+      const { events } = await run.fetchHistory();
+      return events?.some((event) => event.workflowExecutionCancelRequestedEventAttributes);
+    });
+    await run.terminate();
+    expect(await cancelling).toEqual({
+      code: 0,
+      stdout: 'Run 1 is cancelled; nothing of it remains. Its workflow had ended without cleaning up.\n',
+      stderr: '',
+    });
+    expect(await runRows(own)).toMatchObject([{ state: 'discarded', reason: 'cancelled by hand' }]);
   });
 
   test('that is not there is missed by the commands, which say so; `cancel` does without', async (context) => {
@@ -110,8 +131,33 @@ describe('the commands', () => {
       ),
     );
     await held.release();
-    expect(await command(['cancel', '1'])).toMatchObject({ code: 0, stderr: '' });
+    await command(['cancel', '1']);
+    await expectExact(stack, await bill(stack));
+  });
+
+  // That it says so shows that it has not waited for an answer in vain.
+  const CANCELLED_ENDED = 'Run 1 is cancelled; nothing of it remains. Its workflow had ended without cleaning up.\n';
+
+  test('cancel a run whose workflow has ended, without waiting for it', async () => {
+    const { run, held } = await startHeld(stack, 'mapping');
+    await run.terminate();
+    await held.release();
+    expect(await command(['cancel', '1'])).toEqual({ code: 0, stdout: CANCELLED_ENDED, stderr: '' });
     expect(await runRows(stack)).toMatchObject([{ state: 'discarded', reason: 'cancelled by hand' }]);
+    expect(await command(['cancel', '1'])).toMatchObject({ code: 0, stdout: 'Run 1 was discarded before.\n' });
+    await expectExact(stack, await bill(stack));
+  });
+
+  test('cancel a run under whose workflow id another workflow has begun, which goes on', async () => {
+    const first = await startHeld(stack, 'mapping', () => startRun(stack, [{}], 'nightly'));
+    await first.run.terminate();
+    await first.held.release();
+    // It waits for a worker that will never poll that queue.
+    const { temporal } = stack;
+    const second = await temporal.workflow.start('billingRun', { taskQueue: 'elsewhere', workflowId: 'nightly' });
+    expect(await command(['cancel', '1'])).toEqual({ code: 0, stdout: CANCELLED_ENDED, stderr: '' });
+    expect((await second.describe()).status.name).toBe('RUNNING');
+    await second.terminate();
     await expectExact(stack, await bill(stack));
   });
 

@@ -39,7 +39,7 @@ async function viewRows(where: string, values: unknown[]): Promise<BillingRecord
 }
 
 describe('a dry run says what the run then bills', () => {
-  const terms = { callsPerCycle: 5, pricePerUnit: '0.0004' };
+  const terms = { callsPerCycle: 5, pricePerUnit: '0.0004', badCalls: 'stop' } as const;
 
   test.each([
     ['of nothing', async () => {}],
@@ -52,9 +52,10 @@ describe('a dry run says what the run then bills', () => {
   ])('%s, twice with calls in between', async (_name, add: () => Promise<void>) => {
     for (let round = 0; round < 2; round++) {
       await add();
-      const { activeRunId, frozenCallsPerCycle, ...expected } = await dryRun(stack.pool, terms);
-      expect({ activeRunId, frozenCallsPerCycle }).toEqual({
+      const { activeRunId, frozenCallsPerCycle, stopsAt, ...expected } = await dryRun(stack.pool, terms);
+      expect({ activeRunId, frozenCallsPerCycle, stopsAt }).toEqual({
         activeRunId: null,
+        stopsAt: null,
         frozenCallsPerCycle: round === 0 ? null : 5,
       });
       expect(await bill(stack)).toMatchObject(expected);
@@ -64,7 +65,7 @@ describe('a dry run says what the run then bills', () => {
   test('of one call at a time, until cycles close', async () => {
     for (let call = 0; call < 12; call++) {
       await logs.oneUser(stack.pool, { calls: 1, seed: call });
-      const { activeRunId: _, frozenCallsPerCycle: __, ...expected } = await dryRun(stack.pool, terms);
+      const { activeRunId: _, frozenCallsPerCycle: __, stopsAt: ___, ...expected } = await dryRun(stack.pool, terms);
       expect(await bill(stack)).toMatchObject(expected);
     }
   });

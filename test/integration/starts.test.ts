@@ -4,7 +4,7 @@ import { eventually } from '../support/eventually.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { runProgram, startWorker } from '../support/processes.js';
-import { bill, expectExact, failureOf, published, type RunHandle, reset, runRows, startRun } from '../support/runs.js';
+import { bill, expectExact, failureOf, published, reset, runRows, startRun, statusesOf } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 let stack: Stack;
@@ -62,7 +62,7 @@ describe('ten starts at once', () => {
     await map.release();
     await eventually('all have ended', () => results.length === 10);
     await expectExact(stack, published(results[9]!));
-    expect(await statuses(runs)).toEqual(Array(10).fill('COMPLETED'));
+    expect(await statusesOf(runs)).toEqual(Array(10).fill('COMPLETED'));
     expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
   });
 
@@ -81,10 +81,6 @@ describe('ten starts at once', () => {
     }
     await expectExact(stack, bills.at(-1)!);
   });
-
-  async function statuses(runs: RunHandle[]): Promise<string[]> {
-    return Promise.all(runs.map(async (run) => (await run.describe()).status.name));
-  }
 });
 
 describe('a wrong input fails the workflow at once, and leaves no run', () => {

@@ -1,6 +1,10 @@
 /** Billing runs as a test starts and judges them. */
 import { randomUUID } from 'node:crypto';
-import { WorkflowFailedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import {
+  WorkflowFailedError,
+  type WorkflowHandleWithFirstExecutionRunId,
+  type WorkflowOptions,
+} from '@temporalio/client';
 import { ActivityFailure, type ApplicationFailure } from '@temporalio/common';
 import { expect } from 'vitest';
 import { TASK_QUEUE, WORKFLOW_TYPE } from '../../src/config.js';
@@ -19,8 +23,14 @@ import type { Stack } from './stack.js';
 export type RunHandle = WorkflowHandleWithFirstExecutionRunId<typeof billingRun>;
 
 /** Starts a run by Temporal's client, as any program would: the type by its name, plain JSON. `args` may be wrong on purpose. */
-export function startRun(stack: Stack, args: unknown[] = [{}], workflowId = `run-${randomUUID()}`): Promise<RunHandle> {
+export function startRun(
+  stack: Stack,
+  args: unknown[] = [{}],
+  workflowId = `run-${randomUUID()}`,
+  options: Pick<WorkflowOptions, 'workflowExecutionTimeout'> = {},
+): Promise<RunHandle> {
   return stack.temporal.workflow.start(WORKFLOW_TYPE, {
+    ...options,
     taskQueue: TASK_QUEUE,
     workflowId,
     args,
@@ -114,25 +124,30 @@ export async function reset(stack: Stack): Promise<void> {
   await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
 }
 
-/** As the UI's "reset": back to a workflow task that has completed, the first unless it is told. Its new execution. */
-export async function resetWorkflow(
-  stack: Stack,
-  run: RunHandle,
-  task: 'first' | 'last' = 'first',
-): Promise<RunHandle> {
-  const { events } = await run.fetchHistory();
+/**
+ * As the UI's "reset": back to a workflow task of the first execution, which is done again; the first unless it is told, by its number
+ * from 0 on, or from the last, -1. Its new execution.
+ */
+export async function resetWorkflow(stack: Stack, run: RunHandle, task = 0): Promise<RunHandle> {
+  const first = stack.temporal.workflow.getHandle(run.workflowId, run.firstExecutionRunId);
+  const { events } = await first.fetchHistory();
   const completed = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
   await stack.temporal.workflowService.resetWorkflowExecution({
     namespace: stack.namespace,
     workflowExecution: { workflowId: run.workflowId, runId: run.firstExecutionRunId },
     reason: 'test',
-    workflowTaskFinishEventId: completed.at(task === 'first' ? 0 : -1)!.eventId!,
+    workflowTaskFinishEventId: completed.at(task)!.eventId!,
     requestId: randomUUID(),
   });
   return {
     ...stack.temporal.workflow.getHandle(run.workflowId),
     firstExecutionRunId: run.firstExecutionRunId,
   } as RunHandle;
+}
+
+/** How Temporal's UI shows each: COMPLETED is green. */
+export function statusesOf(runs: readonly RunHandle[]): Promise<string[]> {
+  return Promise.all(runs.map(async (run) => (await run.describe()).status.name));
 }
 
 /** How many activities of each type the workflow has scheduled. */

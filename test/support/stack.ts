@@ -34,6 +34,10 @@ export interface StackOptions {
   bare?: boolean;
   /** Outside Vitest, where there is no global setup to take them from. */
   servers?: Servers;
+  /** Another Temporal than the one that all tests share; its namespace is `default`, which an empty server has too. */
+  temporalAddress?: string;
+  /** Shares the database of that stack, which closes later. */
+  beside?: Stack;
 }
 
 const RETENTION_SECONDS = 24 * 3600;
@@ -41,9 +45,10 @@ const RETENTION_SECONDS = 24 * 3600;
 export async function freshStack(options: StackOptions = {}): Promise<Stack> {
   const servers = options.servers ?? (await import('vitest')).inject('servers');
   const id = randomBytes(6).toString('hex');
-  const databaseName = `test_${id}`;
-  const namespace = `test-${id}`;
-  const { temporalAddress, temporalCli } = servers;
+  const { beside } = options;
+  const databaseName = beside?.databaseName ?? `test_${id}`;
+  const namespace = options.temporalAddress === undefined ? `test-${id}` : 'default';
+  const { temporalAddress, temporalCli } = { ...servers, ...options };
   const databaseUrl = urlOf(servers, databaseName);
   const home = await mkdtemp(join(servers.stateDir, 'home-'));
 
@@ -54,11 +59,12 @@ export async function freshStack(options: StackOptions = {}): Promise<Stack> {
   });
   const temporal = new Client({ connection, namespace });
   await Promise.all([
-    onServer(
-      servers,
-      `create database ${databaseName} template ${options.bare ? 'template0' : servers.templateDatabase}`,
-    ),
-    createNamespace(temporal, namespace),
+    beside === undefined &&
+      onServer(
+        servers,
+        `create database ${databaseName} template ${options.bare ? 'template0' : servers.templateDatabase}`,
+      ),
+    namespace !== 'default' && createNamespace(temporal, namespace),
   ]);
   const pool = new pg.Pool({
     connectionString: databaseUrl,
@@ -94,7 +100,7 @@ export async function freshStack(options: StackOptions = {}): Promise<Stack> {
       for (const work of closers.splice(0).reverse()) await work();
       await pool.end();
       await connection.close();
-      await onServer(servers, `drop database ${databaseName} with (force)`);
+      if (beside === undefined) await onServer(servers, `drop database ${databaseName} with (force)`);
     },
   };
 }
