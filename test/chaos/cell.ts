@@ -8,16 +8,19 @@ import { type Bills, judgeBills } from './bills.js';
 import { type Effect, effectsOn } from './effects.js';
 import type { Fault } from './fault.js';
 import type { Inflow } from './inflow.js';
+import { NotReachedError } from './insist.js';
 import { type HeldRun, type HoldScene, holdAt, type Phase, POINTS, type Point } from './phases.js';
 import type { Random } from './random.js';
 import type { ChaosStack } from './stack.js';
 import type { Workers } from './workers.js';
 
 const SETTLE_MS = 120_000;
-const BURST_CALLS = 1500;
+/** The rows that any of three shards reads are more than PostgreSQL sends at once, so that a COPY has a middle. */
+const BURST_CALLS = 3000;
 const HANDS_MAX = 3;
 /** That bill undisturbed before the next fault. */
 const QUIET_RUNS = 2;
+const QUIET_CALLS = 300;
 const QUIET_INPUT = { partitions: 3, shards: 3 };
 /** Of a published run nothing else may stay. */
 const KEPT_ROWS = new Set(['records', 'tails', 'tasks']);
@@ -64,7 +67,7 @@ export async function strike(
   await struck.afterwards?.();
   const effects = [...(struck.effects ?? []), ...(await effectsOn(stack, held.run))];
   const publishedAt = await nextPublish(stack, held.run, struck.healedAt ?? struck.injectedAt);
-  for (let run = 0; run < QUIET_RUNS; run++) await billQuietly(stack, `quiet-${name}-${run}`, moreCalls);
+  for (let run = 0; run < QUIET_RUNS; run++) await billQuietly({ stack, inflow }, `quiet-${name}-${run}`);
   return {
     fault: fault.name,
     phase,
@@ -89,8 +92,8 @@ function hands(stack: ChaosStack, name: string, random: Random): () => Promise<v
 }
 
 /** Some calls, and a run for them; one that is skipped is started again. */
-async function billQuietly(stack: ChaosStack, name: string, moreCalls: () => Promise<void>): Promise<void> {
-  await moreCalls();
+async function billQuietly({ stack, inflow }: Pick<Ground, 'stack' | 'inflow'>, name: string): Promise<void> {
+  await inflow.burst(name, QUIET_CALLS);
   let starts = 0;
   await eventually(
     `${name} is published`,
@@ -139,9 +142,12 @@ async function nextPublish(stack: ChaosStack, { runId }: HeldRun, after: Date): 
 /** Does the fault until it has an effect, bounded. Throws if it has none, and if anything is not as it must be. */
 export async function hit(ground: Ground, cell: Cell, name: string, random: Random): Promise<Observed[]> {
   const tries: Observed[] = [];
-  while (tries.length < TRIES_MAX) {
-    const attempt = `${name}.${tries.length}`;
-    const observed = await strike(ground, cell, attempt, random.fork(attempt));
+  for (let number = 0; number < TRIES_MAX; number++) {
+    const attempt = `${name}.${number}`;
+    const observed = await strike(ground, cell, attempt, random.fork(attempt)).catch((error: Error) => {
+      if (!(error instanceof NotReachedError)) throw error;
+    });
+    if (observed === undefined) continue;
     tries.push(observed);
     const { bills } = observed;
     if (bills.lost > 0 || bills.doubled > 0 || bills.differences.length > 0) {

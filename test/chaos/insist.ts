@@ -3,6 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 const AGAIN_MS = 4000;
 const TRIES_MAX = 10;
 
+/** The point was not reached, and no harm done. */
+export class NotReachedError extends Error {
+  override name = 'NotReachedError';
+}
+
 /**
  * Brings something about that a single start may not: of several runs one bills, and it may find nothing to bill. So runs are
  * started again and again, until `wait` has what it waits for.
@@ -21,6 +26,6 @@ export async function insist<T>(start: () => Promise<void>, wait: (signal: Abort
     timer.abort();
     if (over) return waited;
   }
-  givingUp.abort(new Error(`not reached, after ${TRIES_MAX} starts of runs`));
+  givingUp.abort(new NotReachedError(`not reached, after ${TRIES_MAX} starts of runs`));
   return waited;
 }

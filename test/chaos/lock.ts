@@ -93,7 +93,10 @@ export class Lock {
         },
         INSIST_MS,
       ),
-    );
+    ).catch(async (error: unknown) => {
+      await this.release();
+      throw error;
+    });
   }
 
   /** The workers' sessions that wait for this lock. */
