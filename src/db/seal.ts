@@ -13,6 +13,10 @@
  * A call with an id up to M took its locks before it took its id, so its transaction is on the list or has ended. No writer waits,
  * and none has to know of meterfold. Where the wait times out, (M, writers) is stored: a later run may bill up to the largest
  * stored M whose writers have ended, whoever else has begun to write since.
+ *
+ * M holds in the history in which it was committed. A database that is restored, or fails over to a standby that lags behind, while
+ * this waits, may give ids up to M again. So whatever is stored of a seal is stored only if the run's row is still the version that
+ * committed M; otherwise the attempt fails, and the next one seals anew. That also stops an attempt that was overtaken by a next one.
  */
 import { stillWriting, type Writer } from '../domain/writers.js';
 import { inspectSequence, noSequence, positionSql } from './log-sequence.js';
@@ -29,6 +33,19 @@ export interface Seal {
   sealedEnd: bigint;
   /** Those who kept the end from being later; empty when nobody did. */
   heldUpBy: Writer[];
+  /** Of the run's row: the transaction that committed the position. */
+  version: string;
+}
+
+/** The run's row is not the one that the seal has committed: another attempt has sealed it since, or the database was restored. */
+export class SealOvertakenError extends Error {
+  override name = 'SealOvertakenError';
+
+  constructor(runId: bigint) {
+    super(
+      `run ${runId} was sealed by another attempt meanwhile, or the database was restored: its plan is tried again`,
+    );
+  }
 }
 
 export interface SealOptions {
@@ -43,7 +60,7 @@ const POLL_MS_MAX = 250;
 
 export async function sealRun(pool: Pool, runId: bigint, options: SealOptions): Promise<Seal> {
   const sequence = await checkedSequence(pool, options.watermark);
-  const position = await commitPosition(pool, runId, sequence);
+  const { position, version } = await commitPosition(pool, runId, sequence);
   let writers = await listWriters(pool);
   const deadline = Date.now() + options.waitMs;
   for (
@@ -55,16 +72,18 @@ export async function sealRun(pool: Pool, runId: bigint, options: SealOptions): 
     await new Promise((resolve) => setTimeout(resolve, pollMs));
     writers = stillWriting(writers, await listWriters(pool));
   }
-  if (writers.length === 0) return { sealedEnd: position, heldUpBy: [] };
+  if (writers.length === 0) return { sealedEnd: position, heldUpBy: [], version };
 
-  await pool.query(
-    `insert into meterfold.seals (seal_position, holders) values ($1, $2)
+  const stored = await pool.query(
+    `insert into meterfold.seals (seal_position, holders)
+     select $1, $2 from meterfold.runs where run_id = $3 and xmin = $4::xid
      on conflict (seal_position) do update set holders = excluded.holders`,
-    [position.toString(), JSON.stringify(writers)],
+    [position.toString(), JSON.stringify(writers), runId.toString(), version],
   );
+  if (stored.rowCount === 0) throw new SealOvertakenError(runId);
   const safe = await largestSafeSeal(pool);
-  if (safe >= position) return { sealedEnd: position, heldUpBy: [] };
-  return { sealedEnd: safe > options.watermark ? safe : options.watermark, heldUpBy: writers };
+  if (safe >= position) return { sealedEnd: position, heldUpBy: [], version };
+  return { sealedEnd: safe > options.watermark ? safe : options.watermark, heldUpBy: writers, version };
 }
 
 /** Forgets the seals that a published or planned end has overtaken. */
@@ -101,8 +120,12 @@ async function checkedSequence(db: Queryable, watermark: bigint): Promise<string
 }
 
 /** Reads the sequence and commits what it says, in one. Its commit also flushes what the sequence has written down before. */
-async function commitPosition(db: Queryable, runId: bigint, sequence: string): Promise<bigint> {
-  const { rows } = await db.query<{ position: string }>(
+async function commitPosition(
+  db: Queryable,
+  runId: bigint,
+  sequence: string,
+): Promise<{ position: bigint; version: string }> {
+  const { rows } = await db.query<{ position: string; version: string }>(
     `with durable as materialized (
        select set_config('synchronous_commit', 'on', true)
      ), given as materialized (
@@ -111,9 +134,9 @@ async function commitPosition(db: Queryable, runId: bigint, sequence: string): P
      update meterfold.runs set seal_position = given.position
        from given
       where run_id = $1 and state = 'active'
-     returning given.position`,
+     returning given.position, meterfold.runs.xmin::text as version`,
     [runId.toString()],
   );
   if (rows[0] === undefined) throw new RunGoneError(`run ${runId} is not active any more`);
-  return BigInt(rows[0].position);
+  return { position: BigInt(rows[0].position), version: rows[0].version };
 }

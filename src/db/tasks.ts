@@ -3,7 +3,7 @@ import type { Buckets, Positions } from '../domain/partitions.js';
 import type { Writer } from '../domain/writers.js';
 import { type Client, type Pool, type Queryable, transaction } from './pool.js';
 import { fence, RunGoneError } from './runs.js';
-import { dropSealsUpTo, type Seal } from './seal.js';
+import { dropSealsUpTo, type Seal, SealOvertakenError } from './seal.js';
 
 export type TaskKind = 'map' | 'reduce' | 'recount';
 
@@ -26,7 +26,10 @@ export interface StoredOutcome<Outcome> {
   attempt: number;
 }
 
-/** Stores a plan: the end of the run and all its tasks. The first to come wins; throws RunGoneError if the run is not active. */
+/**
+ * Stores a plan: the end of the run and all its tasks. The first to come wins; throws RunGoneError if the run is not active, and
+ * SealOvertakenError if what was sealed does not hold any more.
+ */
 export async function storePlan(
   pool: Pool,
   runId: bigint,
@@ -38,11 +41,20 @@ export async function storePlan(
   await transaction(pool, async (client) => {
     const first = await client.query(
       `update meterfold.runs set sealed_end = $2, held_up_by = $3
-        where run_id = $1 and state = 'active' and sealed_end is null`,
-      [runId.toString(), seal.sealedEnd.toString(), seal.heldUpBy.length === 0 ? null : JSON.stringify(seal.heldUpBy)],
+        where run_id = $1 and state = 'active' and sealed_end is null and xmin = $4::xid`,
+      [
+        runId.toString(),
+        seal.sealedEnd.toString(),
+        seal.heldUpBy.length === 0 ? null : JSON.stringify(seal.heldUpBy),
+        seal.version,
+      ],
     );
     if (first.rowCount === 0) {
       await fence(client, runId);
+      const { rows } = await client.query('select from meterfold.runs where run_id = $1 and sealed_end is null', [
+        runId.toString(),
+      ]);
+      if (rows.length > 0) throw new SealOvertakenError(runId);
       return;
     }
     await client.query(

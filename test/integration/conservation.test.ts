@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { PartitionMap } from '../../src/domain/map.js';
 import type { BillingRunInput } from '../../src/workflows/messages.js';
 import { billedContents } from '../support/contents.js';
-import { holdMap } from '../support/holds.js';
+import { eventually } from '../support/eventually.js';
+import { hold, holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { startHeld, startPaused } from '../support/phases.js';
 import { startWorker } from '../support/processes.js';
@@ -258,6 +259,35 @@ describe('the database is restored', () => {
     await Promise.allSettled([run.result(), second.result()]);
     const next = await bill(stack);
     await expectExact(stack, next);
+  });
+
+  test('or fails over, to before the position that a run has sealed, while that waits for writers: it seals anew, and passes nobody over', async () => {
+    const own = await freshStack();
+    try {
+      await logs.skewed(own.pool, { calls: 1003 });
+      await startWorker(own, { env: { SEAL_WAIT_SECONDS: '600' } });
+      const { run, held } = await startHeld(own, 'sealing');
+      // The row and the sequence as a standby has them that did not get the last commits: 1004 is given again.
+      await own.pool.query('update meterfold.runs set seal_position = null');
+      await own.pool.query(`select setval('public.api_logs_id_seq', 1003)`);
+      const write = `insert into public.api_logs (user_id, usage, called_at) values ('user-1', 77, now())`;
+      const writing = hold(own, write);
+      await held.waiting({ query: 'insert into public.api_logs' });
+      await held.release();
+      const writer = await writing;
+      await eventually('it seals anew', async () => {
+        const { rows } = await own.pool.query('select seal_position, sealed_end from meterfold.runs');
+        expect(rows[0].sealed_end).toBeNull();
+        return rows[0].seal_position === '1004';
+      });
+      await writer.commit(write);
+      const result = published(await run.result());
+      expect(result).toMatchObject({ calls: '1004', range: { to: '1004' } });
+      await expectExact(own, result);
+      await expectExact(own, await bill(own));
+    } finally {
+      await own.close();
+    }
   });
 
   test('to the middle of a run that is published: the next one gives it up, and bills everything', async () => {
