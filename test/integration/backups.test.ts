@@ -2,7 +2,7 @@ import { describe, expect, type TestContext, test } from 'vitest';
 import type { BillingRunInput, BillingRunProgress } from '../../src/workflows/messages.js';
 import { billedContents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
-import { type Hold, hold, holdMap, holdReduce } from '../support/holds.js';
+import { type Hold, hold, holdCommit, holdMap, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { holdTask, startPaused } from '../support/phases.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
@@ -112,6 +112,62 @@ describe.concurrent.each(stages)('beside a $stage that straggles', ({ stage, inp
     await expectHarmless(stack, backup);
     await expectExact(stack, result);
   });
+});
+
+const deaths = [
+  {
+    death: 'before it has the task',
+    dies: (_: Stack, task: Hold) => Promise.resolve({ place: task, pass: task.release }),
+  },
+  {
+    death: 'between its commit and its answer',
+    dies: async (stack: Stack, task: Hold, kind: string) => {
+      const when = `new.kind = '${kind}' and new.number = 1 and new.outcome is not null`;
+      const commit = await holdCommit(stack, { on: 'update on meterfold.tasks', when });
+      await task.release();
+      return { place: commit, pass: commit.over };
+    },
+  },
+];
+
+describe.concurrent.each(deaths)('a backup that dies $death', ({ death, dies }) => {
+  test.each(stages)(
+    'beside a frozen first attempt: another one ends the $stage, once',
+    {
+      timeout: TIMEOUT_MS,
+    },
+    async ({ stage, input }) => {
+      const stack = await freshStack();
+      try {
+        await logs.skewed(stack.pool, { calls: 2003 });
+        const workers = await startWorkers(stack);
+        const run = await startPlanned(stack, input);
+        const task = await holdTask(stack, stage, 1);
+        await run.executeUpdate('resume');
+        const first = await workerAt(task, workers);
+        const backup = workers.find((worker) => worker !== first)!;
+        first.kill('SIGSTOP');
+        await task.waiting({ application: backup.name });
+        const { place, pass } = await dies(stack, task, stage);
+        await place.waiting({ application: backup.name });
+        backup.kill('SIGKILL');
+        await backup.ended;
+        await pass();
+        const env = { SPILL_CALLS: '400', WORKER_SLOTS: '1' };
+        const third = await startWorker(stack, { env, role: 'activity' });
+        const result = published(await run.result());
+        await expectExact(stack, result);
+        const { rows } = await stack.pool.query('select worker from meterfold.tasks where kind = $1 and number = 1', [
+          stage,
+        ]);
+        expect(rows).toEqual([{ worker: (death.startsWith('before') ? third : backup).name }]);
+        await expectHarmless(stack, first);
+        await expectExact(stack, result);
+      } finally {
+        await stack.close();
+      }
+    },
+  );
 });
 
 async function workerAt(held: Hold, workers: WorkerProcess[]): Promise<WorkerProcess> {

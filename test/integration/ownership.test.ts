@@ -119,6 +119,21 @@ describe.each(phases)('while it is %s, the workflow of a run is', (phase) => {
   });
 });
 
+test('ten starts at once after a terminated run: one takes over, and every call is billed once', async () => {
+  const { run, held } = await startHeld(stack, 'mapping');
+  await run.terminate();
+  const ten = await Promise.all(Array.from({ length: 10 }, () => startRun(stack)));
+  await held.waiting({ query: 'delete from' });
+  await held.release();
+  const results = await Promise.all(ten.map((start) => start.result()));
+  expect(await statusesOf(ten)).toEqual(Array(10).fill('COMPLETED'));
+  expect(results.filter((result) => result.status === 'published' && result.calls === '1003')).toHaveLength(1);
+  const states = (await runRows(stack)).map(({ state }) => state);
+  expect(states).toEqual(['discarded', ...Array(states.length - 1).fill('published')]);
+  expect(await rowsOfRun(stack, '1')).toEqual({});
+  await expectGoesOn(stack);
+});
+
 describe.concurrent.each(phases)('while it is %s, the workflow of a run is', (phase) => {
   const TIMEOUT_MS = 120_000;
 

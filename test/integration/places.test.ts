@@ -5,7 +5,7 @@
 import { describe, expect, type TestContext, test } from 'vitest';
 import { billedContents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
-import { type Hold, hold } from '../support/holds.js';
+import { holdCommit, type LateCommit } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { type HeldRun, startHeld } from '../support/phases.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
@@ -75,13 +75,10 @@ describe.concurrent.each(places)('a worker that is %s', { timeout: TIMEOUT_MS },
   });
 });
 
-interface Commit {
+interface Commit extends LateCommit {
   /** Whose answer it is. */
   activity: string;
   what: string;
-  /** The change that is committed. */
-  on: string;
-  when: string;
   /** Of a task: whose outcome it is. */
   kind?: string;
   cancelled?: true;
@@ -121,16 +118,6 @@ const commits: Commit[] = [
   { activity: 'discardRun', what: 'has discarded the run', ...stateIs('discarded'), cancelled: true },
 ];
 
-/** Keeps the commit of such a change waiting, inside the server, which needs no client any more to finish it. */
-async function holdCommit(stack: Stack, { on, when }: Commit): Promise<Hold> {
-  await stack.pool.query(`
-    create function public.commit_late() returns trigger language plpgsql as
-      $$ begin perform pg_advisory_xact_lock(77); return null; end $$;
-    create constraint trigger commit_late after ${on}
-      deferrable initially deferred for each row when (${when}) execute function public.commit_late()`);
-  return hold(stack, 'select pg_advisory_xact_lock(77)');
-}
-
 /** How often Temporal has had an activity of this type tried. */
 async function triesOf(run: RunHandle, activity: string): Promise<number> {
   const { events } = await run.fetchHistory();
@@ -144,7 +131,7 @@ async function triesOf(run: RunHandle, activity: string): Promise<number> {
 }
 
 describe.concurrent.each(commits)('$activity $what', { timeout: TIMEOUT_MS }, (commit) => {
-  const { activity, cancelled, kind, on } = commit;
+  const { activity, cancelled, kind } = commit;
 
   test('and its worker is killed before it can say so: tried again, it finds that', async (context) => {
     const stack = await stackWithCalls(context);
@@ -152,9 +139,7 @@ describe.concurrent.each(commits)('$activity $what', { timeout: TIMEOUT_MS }, (c
     const { run, late } = await startUntilCommit(stack);
     first.kill('SIGKILL');
     await first.ended;
-    await late.release();
-    await eventually('it is committed', async () => (await committing(stack)).length === 0);
-    await stack.pool.query(`drop trigger commit_late on ${on.split(' ').at(-1)}`);
+    await late.over();
     const second = await startWorker(stack);
     if (cancelled === true) {
       await expect(run.result()).rejects.toThrow('Workflow execution cancelled');
@@ -168,7 +153,9 @@ describe.concurrent.each(commits)('$activity $what', { timeout: TIMEOUT_MS }, (c
     if (kind !== undefined) await expectDoneBy(stack, first, second);
   });
 
-  async function startUntilCommit(stack: Stack): Promise<{ run: RunHandle; late: Hold }> {
+  async function startUntilCommit(
+    stack: Stack,
+  ): Promise<{ run: RunHandle; late: Awaited<ReturnType<typeof holdCommit>> }> {
     if (cancelled !== true) {
       const late = await holdCommit(stack, commit);
       const run = await startRun(stack, [{ partitions: 1, shards: 1 }]);
@@ -183,9 +170,6 @@ describe.concurrent.each(commits)('$activity $what', { timeout: TIMEOUT_MS }, (c
     await late.waiting();
     return { run, late };
   }
-
-  const committing = async (stack: Stack) =>
-    (await stack.pool.query(`select from pg_locks where locktype = 'advisory' and objid = 77`)).rows;
 
   /** The first worker's outcome stands; nothing was done a second time. */
   async function expectDoneBy(stack: Stack, first: WorkerProcess, second: WorkerProcess): Promise<void> {

@@ -136,6 +136,19 @@ test('the workflow of a reverted run, reset to its start, bills anew', async () 
   await expectExact(stack, result, { pricePerUnit: '0.7' });
 });
 
+test('a revert that is ended in the middle has changed nothing', async () => {
+  await billTwice();
+  const before = await contents(stack);
+  const held = await hold(stack, 'lock table meterfold.tails in share mode');
+  const reverting = revert('2', ...yes);
+  const [session] = await held.waiting({ query: 'delete from meterfold.tails' });
+  await stack.pool.query('select pg_terminate_backend($1)', [session!.pid]);
+  expect(await reverting).toMatchObject({ code: 1, stdout: '' });
+  await held.release();
+  expect(await contents(stack)).toEqual(before);
+  await revertDone('2');
+});
+
 describe('refused, and nothing changed, is the revert of', () => {
   /** By a dry run and in earnest. */
   async function expectRefused(runId: string, sentence: string): Promise<void> {

@@ -79,3 +79,34 @@ export async function hold(stack: Stack, sql: string, values: unknown[] = []): P
     },
   };
 }
+
+/** A change of which the commit waits: `update on meterfold.tasks`, and which of its rows. */
+export interface LateCommit {
+  on: string;
+  when: string;
+}
+
+/**
+ * Keeps the next commits of such a change waiting, inside the server, which needs no client any more to finish them. `over` waits
+ * until none is under way and lets later ones pass.
+ */
+export async function holdCommit(stack: Stack, { on, when }: LateCommit): Promise<Hold & { over(): Promise<void> }> {
+  await stack.pool.query(`
+    create function public.commit_late() returns trigger language plpgsql as
+      $$ begin perform pg_advisory_xact_lock(77); return null; end $$;
+    create constraint trigger commit_late after ${on}
+      deferrable initially deferred for each row when (${when}) execute function public.commit_late()`);
+  const held = await hold(stack, 'select pg_advisory_xact_lock(77)');
+  return {
+    ...held,
+    async over() {
+      await held.release();
+      await eventually('it is committed', async () => {
+        const locks = `select from pg_locks join pg_database on pg_database.oid = database
+                        where locktype = 'advisory' and objid = 77 and datname = current_database()`;
+        return (await stack.pool.query(locks)).rows.length === 0;
+      });
+      await stack.pool.query('drop function public.commit_late() cascade');
+    },
+  };
+}
