@@ -32,7 +32,7 @@ export interface RunningServers extends Servers {
 const templateDatabase = 'meterfold_template';
 const stateDirPrefix = 'meterfold-test-';
 /** A crash of the machine loses a test's data, and that is all that is at stake. */
-const settings = {
+const testSettings = {
   fsync: 'off',
   max_prepared_transactions: '16',
   max_connections: '200',
@@ -40,7 +40,8 @@ const settings = {
   wal_level: 'logical',
 };
 
-export async function startServers(): Promise<RunningServers> {
+/** With PostgreSQL set up for tests, unless other settings are given. */
+export async function startServers(settings: Readonly<Record<string, string>> = testSettings): Promise<RunningServers> {
   await sweepStateDirs();
   const stateDir = await mkdtemp(join(tmpdir(), `${stateDirPrefix}${process.pid}-`));
   const running: Stoppable[] = [];

@@ -1,0 +1,77 @@
+/** What benches do with a stack: real servers with default durability, worker processes, generated logs, timed runs. */
+import type { WorkerRole } from '../src/workers/worker.js';
+import type { BillingRunInput, PublishedResult } from '../src/workflows/messages.js';
+import { meterfold, startWorker, type WorkerProcess } from '../test/support/processes.js';
+import { published, startRun } from '../test/support/runs.js';
+import { type RunningServers, startServers } from '../test/support/servers.js';
+import { freshStack, type Stack } from '../test/support/stack.js';
+import { say, secondsOf } from './report.js';
+
+/** Lends servers whose PostgreSQL is set up as that of `meterfold dev`, with fsync. */
+export async function withServers(work: (servers: RunningServers) => Promise<void>): Promise<void> {
+  const servers = await startServers({});
+  try {
+    await work(servers);
+  } finally {
+    await servers.stop();
+  }
+}
+
+/** Lends a migrated database with workers of its own, one activity at a time each. */
+export async function withWorkers(
+  servers: RunningServers,
+  { count, role }: { count: number; role: WorkerRole },
+  work: (stack: Stack, workers: WorkerProcess[]) => Promise<void>,
+): Promise<void> {
+  const stack = await freshStack({ servers });
+  try {
+    const starting = Array.from({ length: count }, () => startWorker(stack, { role, env: { WORKER_SLOTS: '1' } }));
+    await work(stack, await Promise.all(starting));
+  } finally {
+    await stack.close();
+  }
+}
+
+export interface Calls {
+  calls: number;
+  users: number;
+  seed: number;
+}
+
+export async function generate(stack: Stack, { calls, users, seed }: Calls): Promise<void> {
+  const flags = Object.entries({ calls, users, seed }).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  await command(stack, ['generate', ...flags]);
+}
+
+/** Appends calls and bills them, and leaves the database as it lies there some time later: vacuumed, and all on disk. */
+export async function fillHistory(stack: Stack, calls: Calls): Promise<void> {
+  say(`generating ${calls.calls} calls of ${calls.users} users`);
+  await generate(stack, calls);
+  say('billing them');
+  const { seconds, result } = await timedRun(stack);
+  say(`billed ${result.calls} calls of ${result.users} users in ${seconds.toFixed(1)} s`);
+  await stack.pool.query('vacuum (analyze)');
+  await stack.pool.query('checkpoint');
+}
+
+/** From the start of the workflow to its result. */
+export async function timedRun(
+  stack: Stack,
+  input: BillingRunInput = {},
+): Promise<{ seconds: number; result: PublishedResult }> {
+  let result!: PublishedResult;
+  const seconds = await secondsOf(async () => {
+    result = published(await (await startRun(stack, [input])).result());
+  });
+  return { seconds, result };
+}
+
+/** `meterfold verify --all`, which must find no difference. */
+export async function timedVerify(stack: Stack): Promise<number> {
+  return secondsOf(() => command(stack, ['verify', '--all']));
+}
+
+async function command(stack: Stack, args: string[]): Promise<void> {
+  const { code, stdout, stderr } = await meterfold(stack, args);
+  if (code !== 0) throw new Error(`meterfold ${args.join(' ')}: exit code ${code}\n${stdout}${stderr}`);
+}

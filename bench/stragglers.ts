@@ -1,0 +1,94 @@
+/**
+ * What backup attempts are worth (Dean and Ghemawat, MapReduce, 2004, section 3.6): the same run with no slow worker, and with one that
+ * runs a tenth of the time, with backups and without, in turn.
+ */
+import { expect, test } from 'vitest';
+import { startWorker, type WorkerProcess } from '../test/support/processes.js';
+import type { Stack } from '../test/support/stack.js';
+import { generate, timedRun, withServers, withWorkers } from './billing.js';
+import { report, say, setting, spread } from './report.js';
+
+const calls = setting('BENCH_CALLS', 4_000_000);
+const users = setting('BENCH_USERS', 40_000);
+const rounds = setting('BENCH_ROUNDS', 7);
+const WORKERS = 4;
+/** The slow worker runs for so long, then stands still for nine times as long: often enough to keep its heartbeats alive. */
+const RUNS_MS = 10;
+const STANDS_MS = 9 * RUNS_MS;
+
+const kinds = ['no slow worker', 'slow worker, backups', 'slow worker, no backups'] as const;
+type Kind = (typeof kinds)[number];
+
+test('backups shorten a run beside a slow worker', () =>
+  withServers((servers) =>
+    withWorkers(servers, { count: WORKERS, role: 'activity' }, async (stack, workers) => {
+      // Not among those that are slowed: no backup helps a workflow that is slow itself.
+      await startWorker(stack, { role: 'workflow' });
+      await generate(stack, { calls, users, seed: 1 });
+      const seconds: Record<Kind, number[]> = {
+        'no slow worker': [],
+        'slow worker, backups': [],
+        'slow worker, no backups': [],
+      };
+      const backups: number[] = [];
+      // The first round warms up.
+      for (let round = 0; round <= rounds; round++) {
+        // Each kind is first, second and last in turn, and each worker the slow one.
+        for (const place of kinds.keys()) {
+          const kind = kinds[(place + round) % kinds.length]!;
+          const took = await bill(stack, kind, workers[round % WORKERS]!);
+          say(`round ${round}, ${kind}: ${took.seconds.toFixed(2)} s, ${took.backups} backups`);
+          if (round === 0) continue;
+          seconds[kind].push(took.seconds);
+          if (kind === 'slow worker, backups') backups.push(took.backups);
+        }
+      }
+      const spreads = Object.fromEntries(kinds.map((kind) => [kind, spread(seconds[kind])]));
+      const normal = spreads['no slow worker']!.median;
+      const ratios = Object.fromEntries(
+        kinds.slice(1).map((kind) => [`${kind} / no slow worker`, spreads[kind]!.median / normal]),
+      );
+      await report(stack, 'stragglers', spreads, ratios, { calls, users, rounds, workers: WORKERS, backups });
+    }),
+  ));
+
+/** Bills the whole log, as the first run that there is. */
+async function bill(stack: Stack, kind: Kind, slow: WorkerProcess): Promise<{ seconds: number; backups: number }> {
+  await forgetRuns(stack);
+  const slowed = kind === 'no slow worker' ? undefined : slowDown(slow);
+  try {
+    const { seconds, result } = await timedRun(stack, { backups: kind !== 'slow worker, no backups' });
+    expect(result.calls).toBe(String(calls));
+    return { seconds, backups: result.activities.backups };
+  } finally {
+    slowed?.stop();
+  }
+}
+
+function slowDown(worker: WorkerProcess): { stop(): void } {
+  let timer: NodeJS.Timeout;
+  const run = () => {
+    worker.kill('SIGCONT');
+    timer = setTimeout(stand, RUNS_MS);
+  };
+  const stand = () => {
+    worker.kill('SIGSTOP');
+    timer = setTimeout(run, STANDS_MS);
+  };
+  stand();
+  return {
+    stop() {
+      clearTimeout(timer);
+      worker.kill('SIGCONT');
+    },
+  };
+}
+
+/** The log stays. */
+async function forgetRuns(stack: Stack): Promise<void> {
+  const { rows } = await stack.pool.query<{ tables: string }>(
+    `select string_agg(format('meterfold.%I', tablename), ', ') as tables from pg_tables
+      where schemaname = 'meterfold' and tablename <> 'migrations'`,
+  );
+  await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
+}
