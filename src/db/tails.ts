@@ -4,7 +4,8 @@
  */
 import type { OpenCycle } from '../domain/reduce.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
-import type { Queryable } from './pool.js';
+import { copyOut } from './copy-out.js';
+import type { Pool } from './pool.js';
 import type { RowBuffer } from './row-buffer.js';
 
 export const tailsCopy = (schema: string) => `
@@ -35,47 +36,59 @@ export function appendTail(
   rows.text(user.bytes, user.userStart, user.userLength);
 }
 
-type TailRow = [
-  number: string,
-  nextCycle: string,
-  calls: number,
-  usage: string,
-  firstCallId: string,
-  firstCalledAt: string,
-];
+const NULL = -1;
 
 /**
- * The open cycles of those users after run `asOf`, in the order given; undefined for a user never seen.
- * The planner is asked for one index probe a user.
+ * The open cycles of those users after run `asOf`, in the order given; undefined for a user never seen. One index probe a user.
+ * By COPY, whose rows cost a fraction of a query's; it takes no parameters, so the users are quoted into its text.
  */
-export async function readTails(db: Queryable, users: string[], asOf: bigint): Promise<(OpenCycle | undefined)[]> {
-  const { rows } = await db.query<TailRow>({
-    name: 'read-tails',
-    rowMode: 'array',
-    text: `
-      select asked.number, tail.next_cycle, tail.calls, tail.usage, coalesce(tail.first_call_id, 0),
-             coalesce((extract(epoch from tail.first_called_at) * 1000000)::bigint - 946684800000000, 0)
-        from unnest($1::text[]) with ordinality as asked (user_id, number)
-       cross join lateral (
-             select * from meterfold.tails
-              where user_id = asked.user_id collate "C" and run_id <= $2
-              order by run_id desc
-              limit 1) tail`,
-    values: [users, asOf.toString()],
-  });
+export async function readTails(
+  pool: Pool,
+  users: readonly string[],
+  asOf: bigint,
+): Promise<(OpenCycle | undefined)[]> {
+  const client = await pool.connect();
   const tails = new Array<OpenCycle | undefined>(users.length);
-  for (const [number, nextCycle, calls, usage, firstCallId, firstCalledAt] of rows) {
-    const usageBits = BigInt(usage);
-    const firstBits = BigInt(firstCallId);
-    tails[Number(number) - 1] = {
-      nextCycle: Number(nextCycle),
-      calls,
-      usageHi: Number(usageBits >> 32n),
-      usageLo: Number(BigInt.asIntN(32, usageBits)),
-      firstCallIdHi: Number(firstBits >> 32n),
-      firstCallIdLo: Number(BigInt.asIntN(32, firstBits)),
-      firstCalledAt: Number(firstCalledAt),
-    };
+  const sql = `
+    copy (select asked.number, tail.next_cycle, tail.calls, tail.usage, tail.first_call_id, tail.first_called_at
+            from unnest(${client.escapeLiteral(arrayOf(users))}::text[]) with ordinality as asked (user_id, number)
+           cross join lateral (
+                 select * from meterfold.tails
+                  where user_id = asked.user_id collate "C" and run_id <= ${asOf}
+                  order by run_id desc
+                  limit 1) tail)
+      to stdout (format binary)`;
+  try {
+    await copyOut(client, sql, 6, (view, at) => {
+      tails[view.getInt32(at + 8) - 1] = openCycleAt(view, at + 12);
+    });
+    client.release();
+    return tails;
+  } catch (error) {
+    client.release(error as Error);
+    throw error;
   }
-  return tails;
+}
+
+/** Next cycle and usage as int32 length 8 and int64, calls as length 2 and int16 between them; then the first call, or nulls. */
+function openCycleAt(view: DataView, at: number): OpenCycle {
+  const open = {
+    nextCycle: view.getInt32(at + 4) * 4294967296 + view.getUint32(at + 8),
+    calls: view.getInt16(at + 16),
+    usageHi: view.getInt32(at + 22),
+    usageLo: view.getInt32(at + 26),
+    firstCallIdHi: 0,
+    firstCallIdLo: 0,
+    firstCalledAt: 0,
+  };
+  if (view.getInt32(at + 30) === NULL) return open;
+  open.firstCallIdHi = view.getInt32(at + 34);
+  open.firstCallIdLo = view.getInt32(at + 38);
+  open.firstCalledAt = view.getInt32(at + 46) * 4294967296 + view.getUint32(at + 50);
+  return open;
+}
+
+/** As the text of an array: each element in quotes, in which only quotes and backslashes mean anything. */
+function arrayOf(texts: readonly string[]): string {
+  return `{${texts.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }

@@ -87,7 +87,13 @@ function hands(stack: ChaosStack, name: string, random: Random): () => Promise<v
       partitions: random.whole(1, 3),
       shards: random.whole(1, 3),
     }));
-    await Promise.all(inputs.map((input) => startRun(stack, [input], `hand-${name}-${hand++}`)));
+    await Promise.all(
+      inputs.map((input) => {
+        const workflowId = `hand-${name}-${hand++}`;
+        stack.startedByHand(workflowId);
+        return startRun(stack, [input], workflowId);
+      }),
+    );
   };
 }
 

@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import pg from 'pg';
 import { scheduleOptions } from '../../src/cli/schedule.js';
 import { migrate } from '../../src/db/migrate.js';
@@ -42,6 +42,7 @@ export class ChaosStack implements Stack {
   #pool!: pg.Pool;
   #temporal!: Client;
   readonly #closers: (() => Promise<void>)[] = [];
+  readonly #startedByHand: string[] = [];
 
   private constructor(stateDir: string, temporalCli: string) {
     this.stateDir = stateDir;
@@ -192,6 +193,25 @@ export class ChaosStack implements Stack {
         `WorkflowType = 'billingRun' and ExecutionStatus = 'Running'`,
       );
       return running.count === 0;
+    });
+    // The list of workflows lags behind when much is going on.
+    for (const workflowId of this.#startedByHand.splice(0)) await this.#ended(workflowId);
+  }
+
+  /** A workflow that `rest` must wait for. */
+  startedByHand(workflowId: string): void {
+    this.#startedByHand.push(workflowId);
+  }
+
+  async #ended(workflowId: string): Promise<void> {
+    await eventually(`workflow ${workflowId} has ended`, async () => {
+      try {
+        return (await this.#temporal.workflow.getHandle(workflowId).describe()).status.name !== 'RUNNING';
+      } catch (error) {
+        // Its Temporal was lost.
+        if (error instanceof WorkflowNotFoundError) return true;
+        throw error;
+      }
     });
   }
 
