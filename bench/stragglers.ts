@@ -19,7 +19,7 @@ const STANDS_MS = 9 * RUNS_MS;
 const kinds = ['no slow worker', 'slow worker, backups', 'slow worker, no backups'] as const;
 type Kind = (typeof kinds)[number];
 
-test('backups shorten a run beside a slow worker', () =>
+test('a run beside a slow worker, with backups and without', () =>
   withServers((servers) =>
     withWorkers(servers, { count: WORKERS, role: 'activity' }, async (stack, workers) => {
       // Not among those that are slowed: no backup helps a workflow that is slow itself.
