@@ -3,9 +3,10 @@ import type { WorkerRole } from '../src/workers/worker.js';
 import type { BillingRunInput, PublishedResult } from '../src/workflows/messages.js';
 import { meterfold, startWorker, type WorkerProcess } from '../test/support/processes.js';
 import { published, startRun } from '../test/support/runs.js';
+import { say } from '../test/support/say.js';
 import { type RunningServers, startServers } from '../test/support/servers.js';
 import { freshStack, type Stack } from '../test/support/stack.js';
-import { say, secondsOf } from './report.js';
+import { secondsOf } from './report.js';
 
 /** Lends servers whose PostgreSQL is set up as that of `meterfold dev`, with fsync. */
 export async function withServers(work: (servers: RunningServers) => Promise<void>): Promise<void> {

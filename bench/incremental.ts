@@ -1,9 +1,10 @@
 /** Whether a run costs what its new calls cost: the same run with a long history behind it, and with none, in turn. */
 import { expect, test } from 'vitest';
 import { reset } from '../test/support/runs.js';
+import { say } from '../test/support/say.js';
 import type { Stack } from '../test/support/stack.js';
 import { fillHistory, generate, timedRun, timedVerify, withServers, withWorkers } from './billing.js';
-import { report, say, setting, spread } from './report.js';
+import { report, setting, spread } from './report.js';
 
 const historyCalls = setting('BENCH_HISTORY_CALLS', 10_000_000);
 const newCalls = setting('BENCH_NEW_CALLS', 100_000);

@@ -1,4 +1,4 @@
-/** What a bench tells: lines as it goes, then a table of figures, and the same as one line of JSON. */
+/** What a bench tells in the end: a table of figures, and the same as one line of JSON. */
 import { availableParallelism, totalmem } from 'node:os';
 import type { Stack } from '../test/support/stack.js';
 
@@ -7,10 +7,6 @@ export interface Spread {
   min: number;
   max: number;
   samples: number;
-}
-
-export function say(line: string): void {
-  process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
 }
 
 /** A whole number from the environment. */

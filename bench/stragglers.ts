@@ -4,9 +4,11 @@
  */
 import { expect, test } from 'vitest';
 import { startWorker, type WorkerProcess } from '../test/support/processes.js';
+import { forgetRuns } from '../test/support/runs.js';
+import { say } from '../test/support/say.js';
 import type { Stack } from '../test/support/stack.js';
 import { generate, timedRun, withServers, withWorkers } from './billing.js';
-import { report, say, setting, spread } from './report.js';
+import { report, setting, spread } from './report.js';
 
 const calls = setting('BENCH_CALLS', 4_000_000);
 const users = setting('BENCH_USERS', 40_000);
@@ -82,13 +84,4 @@ function slowDown(worker: WorkerProcess): { stop(): void } {
       worker.kill('SIGCONT');
     },
   };
-}
-
-/** The log stays. */
-async function forgetRuns(stack: Stack): Promise<void> {
-  const { rows } = await stack.pool.query<{ tables: string }>(
-    `select string_agg(format('meterfold.%I', tablename), ', ') as tables from pg_tables
-      where schemaname = 'meterfold' and tablename <> 'migrations'`,
-  );
-  await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
 }

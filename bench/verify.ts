@@ -1,7 +1,8 @@
 /** How long `meterfold verify --all` takes over a long history. */
 import { expect, test } from 'vitest';
+import { say } from '../test/support/say.js';
 import { fillHistory, timedVerify, withServers, withWorkers } from './billing.js';
-import { report, say, setting, spread } from './report.js';
+import { report, setting, spread } from './report.js';
 
 const historyCalls = setting('BENCH_HISTORY_CALLS', 10_000_000);
 const users = setting('BENCH_USERS', 10_000);

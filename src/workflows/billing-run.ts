@@ -253,11 +253,12 @@ class BillingRun {
     if (answer.status === 'already published') {
       // Answers of workers of an earlier version do not say which run it is.
       const { runId, figures } = answer as { runId?: string; figures: PublishedFigures };
-      if (this.#plan?.status === 'planned' && (runId ?? this.#plan.runId) === this.#plan.runId) {
-        return this.#result(this.#plan, figures);
+      const plan = this.#plan;
+      if (plan?.status !== 'planned') {
+        throw ApplicationFailure.nonRetryable(`the run is published, but its result was lost: ${reason}`, 'ResultLost');
       }
-      if (this.#plan?.status === 'planned') throw error;
-      throw ApplicationFailure.nonRetryable(`the run is published, but its result was lost: ${reason}`, 'ResultLost');
+      if (runId !== undefined && runId !== plan.runId) throw error;
+      return this.#result(plan, figures);
     }
     this.#progress.phase('cancelled');
     if (cancelled) throw new CancelledFailure(reason);

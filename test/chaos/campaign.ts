@@ -27,7 +27,11 @@ export function drawEpisodes(seed: string, cellsMin: number, cellsAnEpisode: num
   const random = new Random(seed).fork('cells');
   const cells: Cell[] = [];
   while (cells.length < cellsMin) cells.push(...random.shuffled(everyCell()));
-  const episodes = Math.ceil(cells.length / cellsAnEpisode);
+  return deal(cells, Math.ceil(cells.length / cellsAnEpisode));
+}
+
+/** Deals the cells out to so many episodes, one by one. */
+export function deal(cells: readonly Cell[], episodes: number): Cell[][] {
   return Array.from({ length: episodes }, (_, number) => cells.filter((_, at) => at % episodes === number));
 }
 

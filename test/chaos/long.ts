@@ -9,6 +9,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { say } from '../support/say.js';
 import { drawEpisodes, runCampaign } from './campaign.js';
 import { emptyCells, markdownOf, reportOf } from './report.js';
 
@@ -19,7 +20,6 @@ const parallel = Number(env.CHAOS_PARALLEL ?? 3);
 const CELLS_AN_EPISODE = 24;
 
 test(`${faults} observed faults with seed ${seed}: nothing lost, nothing billed twice`, async () => {
-  const say = (line: string) => void process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
   const campaign = { seed, episodes: drawEpisodes(seed, faults, CELLS_AN_EPISODE), parallel, say };
   const report = await reportOf(await runCampaign(campaign));
   const page = markdownOf(report, `CHAOS_SEED=${seed} CHAOS_FAULTS=${faults} CHAOS_PARALLEL=${parallel} npm run chaos`);

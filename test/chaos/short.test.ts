@@ -1,6 +1,6 @@
 /** The chaos suite, short: each fault once, the phases in turn, by fixed seeds. `npm run chaos` is the long one. */
 import { expect, test } from 'vitest';
-import { runCampaign } from './campaign.js';
+import { deal, runCampaign } from './campaign.js';
 import { FAULTS } from './faults.js';
 import { PHASES } from './phases.js';
 import { reportOf } from './report.js';
@@ -9,9 +9,13 @@ const LANES = 3;
 
 test('every fault, over all phases, loses nothing and doubles nothing', async () => {
   const cells = FAULTS.map((fault, number) => ({ fault, phase: PHASES[number % PHASES.length]! }));
-  const episodes = Array.from({ length: LANES }, (_, lane) => cells.filter((_, number) => number % LANES === lane));
   const said: string[] = [];
-  const campaign = { seed: 'short', episodes, parallel: LANES, say: (line: string) => void said.push(line) };
+  const campaign = {
+    seed: 'short',
+    episodes: deal(cells, LANES),
+    parallel: LANES,
+    say: (line: string) => void said.push(line),
+  };
   const report = await reportOf(await runCampaign(campaign)).catch((error: Error) => {
     throw new Error(`${said.join('\n')}\n${error.message}`, { cause: error });
   });

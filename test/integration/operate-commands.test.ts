@@ -1,9 +1,19 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
-import { startHeld } from '../support/phases.js';
+import { startHeld, startPaused } from '../support/phases.js';
 import { type CommandOptions, type CommandResult, meterfold, startWorker } from '../support/processes.js';
-import { activitiesOf, bill, expectExact, failureOf, published, reset, runRows, startRun } from '../support/runs.js';
+import {
+  activitiesOf,
+  bill,
+  expectExact,
+  failureOf,
+  published,
+  type RunHandle,
+  reset,
+  runRows,
+  startRun,
+} from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 describe.concurrent('a worker', { timeout: 120_000 }, () => {
@@ -15,16 +25,20 @@ describe.concurrent('a worker', { timeout: 120_000 }, () => {
     return own;
   }
 
+  /** Starts a run whose only worker is killed in the middle of map. */
+  async function startAbandoned(own: Stack): Promise<RunHandle> {
+    const worker = await startWorker(own);
+    const { run, held } = await startHeld(own, 'mapping');
+    worker.kill('SIGKILL');
+    await worker.ended;
+    await held.release();
+    return run;
+  }
+
   test('that is started again finds the paused run still paused', async (context) => {
     const own = await stackWithCalls(context);
     const first = await startWorker(own);
-    const { run, held } = await startHeld(own, 'mapping', () => startRun(own));
-    await run.executeUpdate('pause');
-    await held.release();
-    await eventually(
-      'map is done',
-      async () => (await run.query<{ phase: string }, []>('progress')).phase === 'reducing',
-    );
+    const run = await startPaused(own, 'mapping', 'reducing');
     expect(await first.stop()).toEqual({ code: 0, signal: null });
 
     await startWorker(own);
@@ -36,11 +50,7 @@ describe.concurrent('a worker', { timeout: 120_000 }, () => {
 
   test('that is not there, and a workflow that ends while `cancel` waits for it: it says so, and waits no longer', async (context) => {
     const own = await stackWithCalls(context);
-    const worker = await startWorker(own);
-    const { run, held } = await startHeld(own, 'mapping', () => startRun(own));
-    worker.kill('SIGKILL');
-    await worker.ended;
-    await held.release();
+    const run = await startAbandoned(own);
     const cancelling = meterfold(own, ['cancel', '1']);
     await eventually('the workflow is asked', async () => {
       const { events } = await run.fetchHistory();
@@ -57,11 +67,7 @@ describe.concurrent('a worker', { timeout: 120_000 }, () => {
 
   test('that is not there is missed by the commands, which say so; `cancel` does without', async (context) => {
     const own = await stackWithCalls(context);
-    const worker = await startWorker(own);
-    const { run, held } = await startHeld(own, 'mapping', () => startRun(own));
-    worker.kill('SIGKILL');
-    await worker.ended;
-    await held.release();
+    const run = await startAbandoned(own);
     const missed = 'meterfold: No worker has answered for run 1 in 15 s: start one by `meterfold worker`.\n';
     const commands = ['pause', 'retry', 'cancel'].map((command) => meterfold(own, [command, '1']));
     expect(await Promise.all(commands)).toEqual([

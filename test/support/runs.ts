@@ -117,9 +117,17 @@ export async function runRows(stack: Stack): Promise<RunRow[]> {
 /** Empties the log and forgets all runs; workers stay as they are. */
 export async function reset(stack: Stack): Promise<void> {
   await releaseHolds(stack);
+  await empty(stack, `schemaname = 'meterfold' or (schemaname, tablename) = ('public', 'api_logs')`);
+}
+
+/** Forgets all runs; the log stays, to be billed from its beginning. */
+export const forgetRuns = (stack: Stack): Promise<void> => empty(stack, `schemaname = 'meterfold'`);
+
+/** Empties tables; what has been migrated stays known. */
+async function empty(stack: Stack, which: string): Promise<void> {
   const { rows } = await stack.pool.query<{ tables: string }>(
     `select string_agg(format('%I.%I', schemaname, tablename), ', ') as tables from pg_tables
-      where schemaname = 'meterfold' and tablename <> 'migrations' or (schemaname, tablename) = ('public', 'api_logs')`,
+      where (${which}) and tablename <> 'migrations'`,
   );
   await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
 }
