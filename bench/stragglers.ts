@@ -32,17 +32,27 @@ test('a run beside a slow worker, with backups and without', () =>
         'slow worker, backups': [],
         'slow worker, no backups': [],
       };
-      const backups: number[] = [];
+      const backups: Record<Kind, number[]> = {
+        'no slow worker': [],
+        'slow worker, backups': [],
+        'slow worker, no backups': [],
+      };
+      // Activities that the slow worker has ended, where nobody helped it.
+      const bySlow: number[] = [];
       // The first round warms up.
       for (let round = 0; round <= rounds; round++) {
         // Each kind is first, second and last in turn, and each worker the slow one.
         for (const place of kinds.keys()) {
           const kind = kinds[(place + round) % kinds.length]!;
           const took = await bill(stack, kind, workers[round % WORKERS]!);
-          say(`round ${round}, ${kind}: ${took.seconds.toFixed(2)} s, ${took.backups} backups`);
+          say(
+            `round ${round}, ${kind}: ${took.seconds.toFixed(2)} s, ${took.backups} backups, ` +
+              `${took.bySlow} activities by ${kind === 'no slow worker' ? 'the next' : 'the'} slow worker`,
+          );
           if (round === 0) continue;
           seconds[kind].push(took.seconds);
-          if (kind === 'slow worker, backups') backups.push(took.backups);
+          backups[kind].push(took.backups);
+          if (kind === 'slow worker, no backups') bySlow.push(took.bySlow);
         }
       }
       const spreads = Object.fromEntries(kinds.map((kind) => [kind, spread(seconds[kind])]));
@@ -50,18 +60,25 @@ test('a run beside a slow worker, with backups and without', () =>
       const ratios = Object.fromEntries(
         kinds.slice(1).map((kind) => [`${kind} / no slow worker`, spreads[kind]!.median / normal]),
       );
-      await report(stack, 'stragglers', spreads, ratios, { calls, users, rounds, workers: WORKERS, backups });
+      await report(stack, 'stragglers', spreads, ratios, { calls, users, rounds, workers: WORKERS, backups, bySlow });
     }),
   ));
 
+interface Took {
+  seconds: number;
+  backups: number;
+  bySlow: number;
+}
+
 /** Bills the whole log, as the first run that there is. */
-async function bill(stack: Stack, kind: Kind, slow: WorkerProcess): Promise<{ seconds: number; backups: number }> {
+async function bill(stack: Stack, kind: Kind, slow: WorkerProcess): Promise<Took> {
   await forgetRuns(stack);
   const slowed = kind === 'no slow worker' ? undefined : slowDown(slow);
   try {
     const { seconds, result } = await timedRun(stack, { backups: kind !== 'slow worker, no backups' });
     expect(result.calls).toBe(String(calls));
-    return { seconds, backups: result.activities.backups };
+    const bySlow = result.workers.find(({ worker }) => worker === slow.name)?.activities ?? 0;
+    return { seconds, backups: result.activities.backups, bySlow };
   } finally {
     slowed?.stop();
   }

@@ -3,10 +3,9 @@
 import { type BadCall, BadCallError, readPartition } from '../db/log.js';
 import { storeQuarantine } from '../db/quarantine.js';
 import { storeSpill } from '../db/segments.js';
-import type { StoredOutcome } from '../db/tasks.js';
 import { PartitionMap } from '../domain/map.js';
 import type { MapOutcome } from '../domain/proof.js';
-import { type ActivityDependencies, runTask, type TaskInput } from './task.js';
+import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } from './task.js';
 
 /** Of one partition. A log that is full of bad calls has something wrong with it that nobody should bill past. */
 const QUARANTINED_MAX = 10_000;
@@ -15,7 +14,7 @@ export function createMap(dependencies: ActivityDependencies) {
   // Tables of a map are used again: at most one a slot is ever made.
   const idle: PartitionMap[] = [];
 
-  async function mapPartition(input: TaskInput): Promise<StoredOutcome<MapOutcome>> {
+  async function mapPartition(input: TaskInput): Promise<DoneTask<MapOutcome>> {
     return runTask<MapOutcome>(dependencies, 'map', input, async ({ client, task, run, schema, progress }) => {
       const runId = BigInt(input.runId);
       const map = idle.pop() ?? new PartitionMap(dependencies.settings.spillCalls);

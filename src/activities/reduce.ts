@@ -11,12 +11,11 @@ import { appendRecord, recordsCopy } from '../db/records.js';
 import { RowBuffer } from '../db/row-buffer.js';
 import { openPass, readSlices } from '../db/segments.js';
 import { appendTail, readTails, tailsCopy } from '../db/tails.js';
-import type { StoredOutcome } from '../db/tasks.js';
 import { cutPasses, type Pass } from '../domain/partitions.js';
 import type { ReduceOutcome } from '../domain/proof.js';
 import { CycleFold, type OpenCycle, SegmentMerge } from '../domain/reduce.js';
 import { SegmentCursor } from '../domain/segment.js';
-import { type ActivityDependencies, runTask, type TaskInput, type TaskProgress } from './task.js';
+import { type ActivityDependencies, type DoneTask, runTask, type TaskInput, type TaskProgress } from './task.js';
 
 const USERS_PER_LOOKUP = 4096;
 
@@ -27,7 +26,7 @@ export interface ReduceInput extends TaskInput {
 }
 
 export function createReduce(dependencies: ActivityDependencies) {
-  async function reduceShard(input: ReduceInput): Promise<StoredOutcome<ReduceOutcome>> {
+  async function reduceShard(input: ReduceInput): Promise<DoneTask<ReduceOutcome>> {
     return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, task, schema, progress }) => {
       const shard = { first: task.first_bucket, end: task.end_bucket };
       const slices = await readSlices(client, BigInt(input.runId), shard);

@@ -58,6 +58,11 @@ export interface TaskInput {
   backup?: boolean;
 }
 
+export interface DoneTask<Outcome> extends StoredOutcome<Outcome> {
+  /** How long this attempt worked; absent if it found the task done. */
+  ms?: number;
+}
+
 /** What a task's work has to do with. */
 export interface TaskWork<Outcome> {
   /** In the transaction that will hold the outcome. */
@@ -75,7 +80,7 @@ export async function runTask<Outcome>(
   kind: TaskKind,
   { runId: id, number, backup = false }: TaskInput,
   work: (work: TaskWork<Outcome>) => Promise<Outcome>,
-): Promise<StoredOutcome<Outcome>> {
+): Promise<DoneTask<Outcome>> {
   const { pool, log } = dependencies;
   const runId = BigInt(id);
   const key = { kind, number };
@@ -98,8 +103,9 @@ export async function runTask<Outcome>(
       }
       const stored = { outcome, ...doneBy() };
       await storeOutcome(client, runId, key, stored);
-      ownLog.info({ outcome, ms: Date.now() - startedAt }, 'done');
-      return stored;
+      const ms = Date.now() - startedAt;
+      ownLog.info({ outcome, ms }, 'done');
+      return { ...stored, ms };
     }),
   );
 }

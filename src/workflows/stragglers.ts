@@ -1,14 +1,18 @@
 /**
- * Backup attempts for tasks that straggle (Dean and Ghemawat, MapReduce, 2004, section 3.6): when the last few of a phase are all
- * that is under way, and none of them has ended for much longer than any gap before, each is begun a second time. The first
- * to end wins, the other is cancelled. What makes that safe stands in src/db/backups.ts.
+ * Backup attempts for tasks that straggle (Dean and Ghemawat, MapReduce, 2004, section 3.6): of the last few tasks of a phase, each
+ * that has been worked on for much longer than the others took is begun a second time. The first attempt to end wins, the other
+ * is cancelled. What makes that safe stands in src/db/backups.ts, what it is worth in docs/decisions/0004-backup-attempts.md.
  */
 import { CancellationScope, condition, sleep } from '@temporalio/workflow';
 
 /** Begins an attempt at a task, the first or its backup. */
 export type Attempt<Result> = (backup: boolean) => Promise<Result>;
+/** What an attempt tells of itself: how long it worked, if it did and did not find the task done. */
+interface Timed {
+  ms?: number;
+}
 /** Runs a task with whatever attempts it takes. */
-export type Race = <Result>(attempt: Attempt<Result>) => Promise<Result>;
+export type Race = <Result extends Timed>(attempt: Attempt<Result>) => Promise<Result>;
 
 export interface Phase {
   /** That will be run. */
@@ -19,9 +23,9 @@ export interface Phase {
 }
 
 /** Nothing is called a straggler before. */
-const PATIENCE_MS_MIN = 5000;
-/** How many times as long as the longest gap before. */
-const GAP_FACTOR = 3;
+const PATIENCE_MS_MIN = 1000;
+/** How many times as long as the median of the tasks that have ended. */
+const MEDIAN_FACTOR = 2;
 /** Of a phase's tasks, the part that may be begun twice. */
 const LAST_PART = 0.25;
 
@@ -38,9 +42,11 @@ export async function withBackups<T>(phase: Phase, work: (race: Race) => Promise
   }
 }
 
-/** Of the phase, in milliseconds: how long nothing must have ended until the rest is called stragglers. */
-export function patienceMs(longestGapMs: number): number {
-  return Math.max(PATIENCE_MS_MIN, GAP_FACTOR * longestGapMs);
+/** How long a task is worked on until it is called a straggler, by how long those that have ended were. */
+export function patienceMs(workedMs: readonly number[]): number {
+  const sorted = workedMs.toSorted((a, b) => a - b);
+  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  return Math.max(PATIENCE_MS_MIN, MEDIAN_FACTOR * median);
 }
 
 /** How many tasks may be left when backups begin. */
@@ -48,13 +54,21 @@ export function lastMax(tasks: number): number {
   return Math.max(1, Math.floor(tasks * LAST_PART));
 }
 
+/** A task under way without a backup. */
+interface Unbacked {
+  beginBackup: () => void;
+  /** A time by which somebody worked on it, if one is known. */
+  begunBy?: number;
+}
+
 class Stragglers {
   readonly #phase: Phase;
-  /** Of each task under way without a backup: how to begin one. */
-  readonly #unbacked = new Set<() => void>();
+  /** In the order in which they were scheduled. */
+  readonly #unbacked = new Set<Unbacked>();
   #left: number;
   #endedAt = Date.now();
-  #longestGapMs = 0;
+  /** Of each task that has ended. */
+  readonly #workedMs: number[] = [];
 
   constructor(phase: Phase) {
     this.#phase = phase;
@@ -62,19 +76,20 @@ class Stragglers {
   }
 
   /** Resolves with whichever attempt ends first. A backup that fails is no loss: the first attempt goes on. */
-  async race<Result>(attempt: Attempt<Result>): Promise<Result> {
+  async race<Result extends Timed>(attempt: Attempt<Result>): Promise<Result> {
     const scope = new CancellationScope();
-    let beginBackup: () => void = () => {};
+    const task: Unbacked = { beginBackup: () => {} };
+    this.#unbacked.add(task);
     try {
-      return await new Promise<Result>((resolve, reject) => {
-        beginBackup = () => void scope.run(() => attempt(true)).then(resolve, () => {});
-        this.#unbacked.add(beginBackup);
+      const result = await new Promise<Result>((resolve, reject) => {
+        task.beginBackup = () => void scope.run(() => attempt(true)).then(resolve, () => {});
         scope.run(() => attempt(false)).then(resolve, reject);
       });
+      if (result.ms !== undefined) this.#learn(task, result.ms);
+      return result;
     } finally {
       this.#left--;
-      this.#unbacked.delete(beginBackup);
-      this.#longestGapMs = Math.max(this.#longestGapMs, Date.now() - this.#endedAt);
+      this.#unbacked.delete(task);
       this.#endedAt = Date.now();
       scope.cancel();
     }
@@ -84,12 +99,31 @@ class Stragglers {
     const { tasks, gate } = this.#phase;
     // All that is left is under way.
     await condition(() => this.#left <= lastMax(tasks) && this.#left === this.#unbacked.size && this.#left > 0);
-    for (;;) {
-      const leftMs = this.#endedAt + patienceMs(this.#longestGapMs) - Date.now();
-      if (leftMs <= 0) break;
-      await sleep(leftMs);
+    while (this.#unbacked.size > 0) {
+      const waitMs = Math.min(...[...this.#unbacked].map((task) => this.#waitMs(task)));
+      if (waitMs > 0) await sleep(waitMs);
+      await gate();
+      for (const task of [...this.#unbacked]) {
+        if (this.#waitMs(task) > 0) continue;
+        this.#unbacked.delete(task);
+        task.beginBackup();
+      }
     }
-    await gate();
-    for (const beginBackup of [...this.#unbacked]) beginBackup();
+  }
+
+  /** Temporal hands tasks out in the order in which they were scheduled: those before this one were begun when it was. */
+  #learn(ended: Unbacked, workedMs: number): void {
+    this.#workedMs.push(workedMs);
+    if (!this.#unbacked.has(ended)) return;
+    const begunAt = Date.now() - workedMs;
+    for (const task of this.#unbacked) {
+      if (task === ended) break;
+      task.begunBy = Math.min(begunAt, task.begunBy ?? begunAt);
+    }
+  }
+
+  /** Until it is a straggler. When the last tasks are all that is left, each had been begun by the time another ended. */
+  #waitMs(task: Unbacked): number {
+    return (task.begunBy ?? this.#endedAt) + patienceMs(this.#workedMs) - Date.now();
   }
 }
