@@ -5,7 +5,7 @@ import { type Cell, type Ground, hit, type Observed } from './cell.js';
 import { Inflow } from './inflow.js';
 import { Random } from './random.js';
 import { ChaosStack } from './stack.js';
-import { addTallies, type Tally, tallyOf } from './tally.js';
+import { addTallies, type Tally, tallyOf } from '../support/tally.js';
 import { Workers } from './workers.js';
 
 const WORKERS = 3;

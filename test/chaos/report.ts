@@ -8,7 +8,7 @@ import { EFFECTS, type EffectKind } from './effects.js';
 import type { EpisodeResult } from './episode.js';
 import { FAULTS } from './faults.js';
 import { PHASES, type Phase } from './phases.js';
-import { addTallies, type Tally } from './tally.js';
+import { addTallies, type Tally } from '../support/tally.js';
 
 interface Recovery {
   medianMs: number;

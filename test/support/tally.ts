@@ -41,7 +41,7 @@ function add(sum: Record<string, number>, more: Record<string, number>): void {
   for (const [key, count] of Object.entries(more)) sum[key] = (sum[key] ?? 0) + count;
 }
 
-function tallyHistory(events: readonly Event[]): Tally {
+export function tallyHistory(events: readonly Event[]): Tally {
   const count = (has: (event: Event) => unknown) => events.filter((event) => has(event)).length;
   const scheduled = count((event) => event.activityTaskScheduledEventAttributes);
   const completed = count((event) => event.activityTaskCompletedEventAttributes);
