@@ -1,5 +1,6 @@
 /** What the tests ask of the cluster and do to it. They run inside its network; KUBECONFIG is set by whoever started them. */
 import { execFile } from 'node:child_process';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from '../support/eventually.js';
 
@@ -8,9 +9,11 @@ const OUTPUT_MAX = 64 * 2 ** 20;
 const POD_READY_MS = 120_000;
 
 const execute = promisify(execFile);
+/** Helm may come along with the cluster: then it lies beside the folder of its kubeconfig. */
+const PATH = [process.env.PATH, join(dirname(process.env.KUBECONFIG ?? ''), '..', 'bin')].join(delimiter);
 
 async function output(command: string, args: readonly string[]): Promise<string> {
-  const { stdout } = await execute(command, args, { maxBuffer: OUTPUT_MAX });
+  const { stdout } = await execute(command, args, { maxBuffer: OUTPUT_MAX, env: { ...process.env, PATH } });
   return stdout;
 }
 
