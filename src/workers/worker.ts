@@ -11,6 +11,7 @@ import { type Config, TASK_QUEUE } from '../config.js';
 import { openPool } from '../db/pool.js';
 import type { Logger } from '../log.js';
 import { bundlePath } from './bundle.js';
+import type { HealthServer } from './health.js';
 import { warmConnections, warmKernels } from './warm.js';
 
 export type WorkerRole = 'workflow' | 'activity' | 'all';
@@ -25,14 +26,14 @@ export interface WorkerOptions {
   config: Config;
   role: WorkerRole;
   log: Logger;
-  /** Called once the worker polls. */
-  onRunning?: () => void;
+  /** Told once the worker polls. */
+  health?: HealthServer | undefined;
   /** Aborted to stop: running activities get their grace, then go on elsewhere. */
   signal: AbortSignal;
 }
 
 /** Runs until the signal; resolves when drained. */
-export async function runWorker({ config, role, log, onRunning, signal }: WorkerOptions): Promise<void> {
+export async function runWorker({ config, role, log, health, signal }: WorkerOptions): Promise<void> {
   forwardLogs(log);
   if (role !== 'workflow') warmKernels(config.terms.callsPerCycle);
   const pool = await openPool(config.databaseUrl, {
@@ -69,7 +70,7 @@ export async function runWorker({ config, role, log, onRunning, signal }: Worker
     const running = worker.run();
     if (signal.aborted) stop();
     log.info({ role, slots: config.worker.slots, taskQueue: TASK_QUEUE, namespace, temporal: address }, 'worker polls');
-    onRunning?.();
+    health?.polls(worker, pool);
     await running;
     log.info('worker stopped');
   } finally {
