@@ -31,11 +31,19 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 
 {{- define "meterfold.databaseUrl" -}}
+{{- if .Values.try.postgres.enabled -}}
+postgres://meterfold:{{ .Values.try.postgres.password }}@{{ include "meterfold.name" . }}-postgres:5432/meterfold
+{{- else -}}
 {{ required "say where the log lies: database.url, or database.existingSecret" .Values.database.url }}
+{{- end }}
 {{- end }}
 
 {{- define "meterfold.temporalAddress" -}}
+{{- if .Values.try.temporal.enabled -}}
+{{ include "meterfold.name" . }}-temporal.{{ .Release.Namespace }}:7233
+{{- else -}}
 {{ required "say where Temporal is: temporal.address" .Values.temporal.address }}
+{{- end }}
 {{- end }}
 
 {{/* What every container of meterfold gets */}}
@@ -43,40 +51,44 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{/* Takes (list root secret): the Secret that holds the database's URL. */}}
 {{- define "meterfold.env" -}}
 {{- $root := index . 0 -}}
-{{- with $root.Values -}}
 - name: DATABASE_URL
   valueFrom:
-    secretKeyRef: { name: {{ index $ 1 }}, key: {{ .database.secretKey }} }
-- { name: TEMPORAL_ADDRESS, value: {{ include "meterfold.temporalAddress" $root | quote }} }
-- { name: TEMPORAL_NAMESPACE, value: {{ .temporal.namespace | quote }} }
-{{- if .temporal.apiKey.existingSecret }}
+    secretKeyRef: { name: {{ index . 1 }}, key: {{ $root.Values.database.secretKey }} }
+{{- range $name, $value := $root.Values.settings }}
+- { name: {{ $name }}, value: {{ $value | toString | quote }} }
+{{- end }}
+{{- with $root.Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* How Temporal is reached. */}}
+{{- define "meterfold.temporalEnv" -}}
+- { name: TEMPORAL_ADDRESS, value: {{ include "meterfold.temporalAddress" . | quote }} }
+- { name: TEMPORAL_NAMESPACE, value: {{ .Values.temporal.namespace | quote }} }
+{{- with .Values.temporal }}
+{{- if .apiKey.existingSecret }}
 - name: TEMPORAL_API_KEY
   valueFrom:
-    secretKeyRef: { name: {{ .temporal.apiKey.existingSecret }}, key: {{ .temporal.apiKey.secretKey }} }
+    secretKeyRef: { name: {{ .apiKey.existingSecret }}, key: {{ .apiKey.secretKey }} }
 {{- end }}
-{{- if .temporal.tls.enabled }}
+{{- if .tls.enabled }}
 - { name: TEMPORAL_TLS, value: "true" }
-{{- with .temporal.tls.serverName }}
+{{- with .tls.serverName }}
 - { name: TEMPORAL_TLS_SERVER_NAME, value: {{ . | quote }} }
 {{- end }}
-{{- if .temporal.tls.clientSecret }}
+{{- if .tls.clientSecret }}
 - { name: TEMPORAL_TLS_CLIENT_CERT_PATH, value: /etc/meterfold/temporal-client/tls.crt }
 - { name: TEMPORAL_TLS_CLIENT_KEY_PATH, value: /etc/meterfold/temporal-client/tls.key }
 {{- end }}
-{{- if .temporal.tls.caSecret }}
+{{- if .tls.caSecret }}
 - { name: TEMPORAL_TLS_SERVER_CA_CERT_PATH, value: /etc/meterfold/temporal-ca/ca.crt }
 {{- end }}
-{{- end }}
-{{- range $name, $value := .settings }}
-- { name: {{ $name }}, value: {{ $value | toString | quote }} }
-{{- end }}
-{{- with .extraEnv }}
-{{ toYaml . }}
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* A container of meterfold; takes (list root name command secret), and as a fifth more of its env, as YAML. */}}
+{{/* A container of meterfold; takes (list root name command secret env): the Secret that holds the database's URL, more of its env. */}}
 {{- define "meterfold.container" -}}
 {{- $root := index . 0 -}}
 name: {{ index . 1 }}
@@ -89,9 +101,7 @@ securityContext:
   capabilities: { drop: [ALL] }
 env:
   {{- include "meterfold.env" (list $root (index . 3)) | nindent 2 }}
-  {{- if gt (len .) 4 }}
   {{- index . 4 | nindent 2 }}
-  {{- end }}
 volumeMounts:
   - { name: tmp, mountPath: /tmp }
   {{- with $root.Values.temporal.tls }}

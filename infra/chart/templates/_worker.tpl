@@ -15,7 +15,7 @@ metadata:
     {{- end }}
   annotations:
     # A changed URL reaches the pods by a roll-out.
-    meterfold/database: {{ $root.Values.database.url | sha256sum | trunc 16 | quote }}
+    meterfold/database: {{ if not $root.Values.database.existingSecret }}{{ include "meterfold.databaseUrl" $root | sha256sum | trunc 16 | quote }}{{ else }}{{ $root.Values.database.existingSecret | quote }}{{ end }}
     {{- with $root.Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -36,7 +36,7 @@ spec:
   {{- end }}
   {{- if eq $root.Values.migrate.by "initContainer" }}
   initContainers:
-    - {{- include "meterfold.container" (list $root "migrate" (list "migrate") $secret) | nindent 6 }}
+    - {{- include "meterfold.container" (list $root "migrate" (list "migrate") $secret (include "meterfold.temporalEnv" $root)) | nindent 6 }}
       resources:
         {{- toYaml .resources | nindent 8 }}
   {{- end }}
@@ -65,9 +65,17 @@ spec:
         failureThreshold: 3
 {{- end }}
 
+{{/* Of a versioned worker, the Worker Controller says how Temporal is reached; but it knows no authority of ours. */}}
 {{- define "meterfold.workerEnv" -}}
-- { name: WORKER_SLOTS, value: {{ .slots | toString | quote }} }
-- { name: SHUTDOWN_GRACE_SECONDS, value: {{ .root.Values.shutdownGraceSeconds | toString | quote }} }
+{{- with .root.Values -}}
+- { name: WORKER_SLOTS, value: {{ $.slots | toString | quote }} }
+- { name: SHUTDOWN_GRACE_SECONDS, value: {{ .shutdownGraceSeconds | toString | quote }} }
 - { name: HEALTH_PORT, value: "8080" }
 - { name: METRICS_PORT, value: "9464" }
+{{- if not .versioning.enabled }}
+{{ include "meterfold.temporalEnv" $.root }}
+{{- else if and .temporal.tls.enabled .temporal.tls.caSecret }}
+- { name: TEMPORAL_TLS_SERVER_CA_CERT_PATH, value: /etc/meterfold/temporal-ca/ca.crt }
+{{- end }}
+{{- end }}
 {{- end }}
