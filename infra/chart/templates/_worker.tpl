@@ -1,0 +1,81 @@
+{{/*
+The template of a worker's pod; takes (dict root component role slots resources).
+
+A pod that is told to stop has shutdownGraceSeconds for its running activities, then 15 more to close its connections. Liveness is
+lenient: while a large partition is folded the event loop answers late, and killing the worker would only begin the partition anew.
+*/}}
+{{- define "meterfold.workerPod" -}}
+{{- $root := .root -}}
+{{- $secret := include "meterfold.databaseSecret" $root -}}
+metadata:
+  labels:
+    {{- include "meterfold.selector" (list $root .component) | nindent 4 }}
+    {{- with $root.Values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  annotations:
+    # A changed URL reaches the pods by a roll-out.
+    meterfold/database: {{ if not $root.Values.database.existingSecret }}{{ include "meterfold.databaseUrl" $root | sha256sum | trunc 16 | quote }}{{ else }}{{ $root.Values.database.existingSecret | quote }}{{ end }}
+    {{- with $root.Values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  {{- include "meterfold.pod" $root | nindent 2 }}
+  terminationGracePeriodSeconds: {{ add $root.Values.shutdownGraceSeconds 15 }}
+  {{- with $root.Values.spreadOver }}
+  topologySpreadConstraints:
+    {{- range . }}
+    - topologyKey: {{ . }}
+      maxSkew: 1
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "meterfold.selector" (list $root $.component) | nindent 10 }}
+      matchLabelKeys: [pod-template-hash]
+    {{- end }}
+  {{- end }}
+  {{- if eq $root.Values.migrate.by "initContainer" }}
+  initContainers:
+    - {{- include "meterfold.container" (list $root "migrate" (list "migrate") $secret (include "meterfold.temporalEnv" $root)) | nindent 6 }}
+      resources:
+        {{- toYaml .resources | nindent 8 }}
+  {{- end }}
+  containers:
+    - {{- include "meterfold.container" (list $root "worker" (list "worker" "--role" .role) $secret (include "meterfold.workerEnv" .)) | nindent 6 }}
+      resources:
+        {{- toYaml .resources | nindent 8 }}
+      ports:
+        - { name: health, containerPort: 8080 }
+        - { name: metrics, containerPort: 9464 }
+      # Until it polls: up to five minutes.
+      startupProbe:
+        httpGet: { path: /startupz, port: health }
+        periodSeconds: 2
+        timeoutSeconds: 2
+        failureThreshold: 150
+      livenessProbe:
+        httpGet: { path: /livez, port: health }
+        periodSeconds: 10
+        timeoutSeconds: 5
+        failureThreshold: 6
+      readinessProbe:
+        httpGet: { path: /readyz, port: health }
+        periodSeconds: 5
+        timeoutSeconds: 5
+        failureThreshold: 3
+{{- end }}
+
+{{/* Of a versioned worker, the Worker Controller says how Temporal is reached; but it knows no authority of ours. */}}
+{{- define "meterfold.workerEnv" -}}
+{{- with .root.Values -}}
+- { name: WORKER_SLOTS, value: {{ $.slots | toString | quote }} }
+- { name: SHUTDOWN_GRACE_SECONDS, value: {{ .shutdownGraceSeconds | toString | quote }} }
+- { name: HEALTH_PORT, value: "8080" }
+- { name: METRICS_PORT, value: "9464" }
+{{- if not .versioning.enabled }}
+{{ include "meterfold.temporalEnv" $.root }}
+{{- else if and .temporal.tls.enabled .temporal.tls.caSecret }}
+- { name: TEMPORAL_TLS_SERVER_CA_CERT_PATH, value: /etc/meterfold/temporal-ca/ca.crt }
+{{- end }}
+{{- end }}
+{{- end }}
