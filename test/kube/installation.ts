@@ -11,7 +11,7 @@ import { freshStack, type Stack } from '../support/stack.js';
 import { addressOf, helm, kubectl, NAMESPACE } from './kubectl.js';
 
 const RELEASE = 'meterfold';
-const CHART = process.env.CHART_TRY ?? join(repositoryDir, 'infra', 'chart');
+const CHART = join(repositoryDir, 'infra', 'chart');
 const VALUES = join(import.meta.dirname, 'values.yaml');
 
 /** Labels by which the pods of a role are picked. */

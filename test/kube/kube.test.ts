@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PublishedResult } from '../../src/workflows/messages.js';
-import { contents } from '../support/contents.js';
+import { billedContents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
 import { meterfold } from '../support/processes.js';
 import { expectExact, progressOf, published, type RunHandle, startRun } from '../support/runs.js';
@@ -94,11 +94,11 @@ test('(b) a node is cut off while its pods run on: when it is back, they change 
     await cluster('node2', 'cut');
     return `${lost.length} worker pods on it`;
   });
-  const before = await contents(stack, ['meterfold']);
+  const before = await billedContents(stack);
   await cluster('node2', 'heal');
   await nodeReady('node2', true);
   await delay(FROZEN_HALF_WAKES_MS);
-  expect(await contents(stack, ['meterfold'])).toEqual(before);
+  expect(await billedContents(stack)).toEqual(before);
   await verified();
 });
 
@@ -131,7 +131,7 @@ test.each(['postgres', 'temporal'])("(e) %s' pod is deleted in the middle of a r
 
 test('(c) a tenfold burst: KEDA brings more pods, and takes them away again', async () => {
   await takeBack();
-  await install(stack, { 'autoscaling.type': 'keda', 'autoscaling.maxReplicas': PODS_MAX });
+  await install(stack, { 'image.tag': 'test-next', 'autoscaling.type': 'keda', 'autoscaling.maxReplicas': PODS_MAX });
   await podsReady(ACTIVITY_PODS, 1);
   await command('generate', '--calls', String(BURST_CALLS - CALLS), '--users', String(USERS), '--seed', '2');
   const run = await startRun(stack, [{}]);
