@@ -41,6 +41,12 @@ export interface TemporalSettings {
   connection: NativeConnectionOptions;
 }
 
+/** Of a versioned worker, in Temporal's terms. */
+export interface WorkerVersion {
+  deploymentName: string;
+  buildId: string;
+}
+
 export interface Config {
   databaseUrl: string;
   temporal: TemporalSettings;
@@ -50,6 +56,8 @@ export interface Config {
   worker: WorkerSettings;
   /** Where a worker is watched from outside; absent: not at all. */
   ports: { health?: number; metrics?: number };
+  /** Absent: workers are unversioned. */
+  version?: WorkerVersion;
   logLevel: string;
 }
 
@@ -109,13 +117,17 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   );
   const parsed = environmentSchema.safeParse(set);
   const faults = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+  const { TEMPORAL_DEPLOYMENT_NAME: deploymentName, TEMPORAL_WORKER_BUILD_ID: buildId } = set;
+  if ((deploymentName === undefined) !== (buildId === undefined)) {
+    faults.push('TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID belong together: set both, or none');
+  }
   let temporal: TemporalSettings | undefined;
   try {
     temporal = loadTemporal(set as Record<string, string>);
   } catch (error) {
     faults.push(`Temporal's settings (TEMPORAL_*): ${(error as Error).message}`);
   }
-  if (!parsed.success || temporal === undefined) throw new SettingsError(settingsMessage(faults));
+  if (!parsed.success || temporal === undefined || faults.length > 0) throw new SettingsError(settingsMessage(faults));
 
   const env = parsed.data;
   const explicitTerms: Partial<BillingTerms> = {
@@ -146,6 +158,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       ...(env.HEALTH_PORT === undefined ? {} : { health: env.HEALTH_PORT }),
       ...(env.METRICS_PORT === undefined ? {} : { metrics: env.METRICS_PORT }),
     },
+    ...(deploymentName === undefined || buildId === undefined ? {} : { version: { deploymentName, buildId } }),
     logLevel: env.LOG_LEVEL,
   };
 }

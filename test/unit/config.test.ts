@@ -78,6 +78,12 @@ describe('settings', () => {
   });
 });
 
+test('a version of workers is its deployment and its build, or there is none', () => {
+  expect(loadConfig(env).version).toBeUndefined();
+  const { version } = loadConfig({ ...env, TEMPORAL_DEPLOYMENT_NAME: 'billing', TEMPORAL_WORKER_BUILD_ID: '7' });
+  expect(version).toEqual({ deploymentName: 'billing', buildId: '7' });
+});
+
 describe('a wrong setting is named with what it must be', () => {
   test.each([
     ['DATABASE_URL', 'mysql://db', 'must be a PostgreSQL URL'],
@@ -101,6 +107,12 @@ describe('a wrong setting is named with what it must be', () => {
   test('DATABASE_URL that is missing', () => {
     expect(faultsOf({ DATABASE_URL: '' })).toMatch(
       /^Wrong setting: DATABASE_URL is not set; give a PostgreSQL URL like postgres:/,
+    );
+  });
+
+  test.each(['TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'])('%s alone', (name) => {
+    expect(faultsOf({ [name]: 'x' })).toMatch(
+      /^Wrong setting: TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID belong/,
     );
   });
 
