@@ -58,6 +58,8 @@ export interface Config {
   ports: { health?: number; metrics?: number };
   /** Absent: workers are unversioned. */
   version?: WorkerVersion;
+  /** Whether workers send traces; where to is for OpenTelemetry to know. */
+  traces: boolean;
   logLevel: string;
 }
 
@@ -88,6 +90,8 @@ const currency = z.string().regex(/^[A-Z]{3}$/, 'must be a three-letter ISO 4217
 /** How the terms look wherever they come from: the environment or a workflow's input. */
 export const termsSchema = z.object({ callsPerCycle: z.int().min(1).max(1000), pricePerUnit: price, currency });
 
+const otlpProtocol = z.literal('http/protobuf', 'must be http/protobuf').optional();
+
 const environmentSchema = z.object({
   DATABASE_URL: z
     .string({ error: 'is not set; give a PostgreSQL URL like postgres://user:password@host:5432/database' })
@@ -105,6 +109,10 @@ const environmentSchema = z.object({
   REDUCE_PASS_BYTES: wholeNumber(1, 268_435_456).default(16_777_216),
   HEALTH_PORT: wholeNumber(1, 65535).optional(),
   METRICS_PORT: wholeNumber(1, 65535).optional(),
+  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').default('none'),
+  OTEL_EXPORTER_OTLP_PROTOCOL: otlpProtocol,
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: otlpProtocol,
+  OTEL_SDK_DISABLED: z.string().optional(),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'must be one of fatal, error, warn, info, debug, trace')
     .default('info'),
@@ -159,6 +167,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       ...(env.METRICS_PORT === undefined ? {} : { metrics: env.METRICS_PORT }),
     },
     ...(deploymentName === undefined || buildId === undefined ? {} : { version: { deploymentName, buildId } }),
+    traces: env.OTEL_TRACES_EXPORTER === 'otlp' && env.OTEL_SDK_DISABLED?.toLowerCase() !== 'true',
     logLevel: env.LOG_LEVEL,
   };
 }

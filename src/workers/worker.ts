@@ -19,6 +19,7 @@ import type { Logger } from '../log.js';
 import { bundlePath } from './bundle.js';
 import type { HealthServer } from './health.js';
 import { beginCounters, installRuntime, watchLag } from './metrics.js';
+import type { Tracing } from './tracing.js';
 import { warmConnections, warmKernels } from './warm.js';
 
 export type WorkerRole = 'workflow' | 'activity' | 'all';
@@ -35,12 +36,14 @@ export interface WorkerOptions {
   log: Logger;
   /** Told once the worker polls. */
   health?: HealthServer | undefined;
+  /** Absent: no traces. */
+  tracing?: Tracing | undefined;
   /** Aborted to stop: running activities get their grace, then go on elsewhere. */
   signal: AbortSignal;
 }
 
 /** Runs until the signal; resolves when drained. */
-export async function runWorker({ config, role, log, health, signal }: WorkerOptions): Promise<void> {
+export async function runWorker({ config, role, log, health, tracing, signal }: WorkerOptions): Promise<void> {
   installRuntime(runtimeOptions(log), config.ports.metrics);
   if (role !== 'workflow') warmKernels(config.terms.callsPerCycle);
   const pool = await openPool(config.databaseUrl, {
@@ -59,7 +62,7 @@ export async function runWorker({ config, role, log, health, signal }: WorkerOpt
       namespace,
       taskQueue: TASK_QUEUE,
       identity: WORKER_NAME,
-      ...(role === 'activity' ? {} : { workflowBundle: { codePath: bundlePath } }),
+      ...(role === 'activity' ? {} : { workflowBundle: { codePath: tracing?.bundlePath ?? bundlePath } }),
       ...(role === 'workflow' ? {} : { activities: createActivities(dependencies) }),
       maxConcurrentActivityTaskExecutions: config.worker.slots,
       maxEagerActivityReservationsPerWorkflowTask: EAGER_RESERVATIONS,
@@ -70,6 +73,7 @@ export async function runWorker({ config, role, log, health, signal }: WorkerOpt
       maxCachedWorkflows: WORKFLOWS_CACHED,
       shutdownGraceTime: config.worker.graceMs,
       ...versioning(config.version),
+      ...tracing?.options,
     });
     const stop = () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
