@@ -66,6 +66,7 @@ export interface Config {
 export const TASK_QUEUE = 'billing';
 export const WORKFLOW_TYPE = 'billingRun';
 
+const OTLP_PROTOCOL = 'http/protobuf';
 const DEFAULT_TERMS: BillingTerms = { callsPerCycle: 5, pricePerUnit: '0.0004', currency: 'USD' };
 
 const wholeNumber = (low: number, high: number) =>
@@ -90,8 +91,6 @@ const currency = z.string().regex(/^[A-Z]{3}$/, 'must be a three-letter ISO 4217
 /** How the terms look wherever they come from: the environment or a workflow's input. */
 export const termsSchema = z.object({ callsPerCycle: z.int().min(1).max(1000), pricePerUnit: price, currency });
 
-const otlpProtocol = z.literal('http/protobuf', 'must be http/protobuf').optional();
-
 const environmentSchema = z.object({
   DATABASE_URL: z
     .string({ error: 'is not set; give a PostgreSQL URL like postgres://user:password@host:5432/database' })
@@ -109,10 +108,7 @@ const environmentSchema = z.object({
   REDUCE_PASS_BYTES: wholeNumber(1, 268_435_456).default(16_777_216),
   HEALTH_PORT: wholeNumber(1, 65535).optional(),
   METRICS_PORT: wholeNumber(1, 65535).optional(),
-  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').default('none'),
-  OTEL_EXPORTER_OTLP_PROTOCOL: otlpProtocol,
-  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: otlpProtocol,
-  OTEL_SDK_DISABLED: z.string().optional(),
+  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').optional(),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'must be one of fatal, error, warn, info, debug, trace')
     .default('info'),
@@ -129,6 +125,9 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   if ((deploymentName === undefined) !== (buildId === undefined)) {
     faults.push('TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID belong together: set both, or none');
   }
+  const traces = set.OTEL_TRACES_EXPORTER === 'otlp' && set.OTEL_SDK_DISABLED?.toLowerCase() !== 'true';
+  const protocol = set.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? set.OTEL_EXPORTER_OTLP_PROTOCOL ?? OTLP_PROTOCOL;
+  if (traces && protocol !== OTLP_PROTOCOL) faults.push(`OTEL_EXPORTER_OTLP_PROTOCOL must be ${OTLP_PROTOCOL}`);
   let temporal: TemporalSettings | undefined;
   try {
     temporal = loadTemporal(set as Record<string, string>);
@@ -167,7 +166,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       ...(env.METRICS_PORT === undefined ? {} : { metrics: env.METRICS_PORT }),
     },
     ...(deploymentName === undefined || buildId === undefined ? {} : { version: { deploymentName, buildId } }),
-    traces: env.OTEL_TRACES_EXPORTER === 'otlp' && env.OTEL_SDK_DISABLED?.toLowerCase() !== 'true',
+    traces,
     logLevel: env.LOG_LEVEL,
   };
 }

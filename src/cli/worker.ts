@@ -50,7 +50,7 @@ async function work({ role, stopWithStdin }: WorkerFlags): Promise<void> {
     };
     const { health: healthPort } = config.ports;
     const health = healthPort === undefined ? undefined : await serveHealth(healthPort, stopping.signal);
-    const tracing = config.traces ? (await import('../workers/tracing.js')).startTracing(log) : undefined;
+    const tracing = await context.tracing();
     try {
       await context.database();
       const { workflowService } = await context.temporal();
@@ -64,7 +64,6 @@ async function work({ role, stopWithStdin }: WorkerFlags): Promise<void> {
     } finally {
       // An open standard input would keep the process alive.
       process.stdin.destroy();
-      await tracing?.close();
       await health?.close();
     }
   });

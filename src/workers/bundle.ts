@@ -10,14 +10,14 @@ import { bundleWorkflowCode } from '@temporalio/worker';
 export const bundlePath = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
 export const tracedBundlePath = fileURLToPath(new URL('../workflow-bundle-traced.js', import.meta.url));
 
+export const traceInterceptors = createRequire(import.meta.url).resolve(
+  '@temporalio/interceptors-opentelemetry/lib/workflow-interceptors',
+);
+
 /** Bundles the workflows beside the compiled code. */
 export async function buildBundles(): Promise<void> {
-  await build(tracedBundlePath, [traceInterceptors()]);
+  await build(tracedBundlePath, [traceInterceptors]);
   await build(bundlePath, []);
-}
-
-function traceInterceptors(): string {
-  return createRequire(import.meta.url).resolve('@temporalio/interceptors-opentelemetry/lib/workflow-interceptors');
 }
 
 async function build(path: string, workflowInterceptorModules: string[]): Promise<void> {

@@ -20,6 +20,7 @@ import {
   resourceFromAttributes,
 } from '@opentelemetry/resources';
 import { BatchSpanProcessor, NodeTracerProvider, type ReadableSpan } from '@opentelemetry/sdk-trace-node';
+import { OpenTelemetryWorkflowClientInterceptor } from '@temporalio/interceptors-opentelemetry/lib/client/index.js';
 import { OpenTelemetryActivityInboundInterceptor } from '@temporalio/interceptors-opentelemetry/lib/worker/index.js';
 import type {
   OpenTelemetrySinks,
@@ -35,6 +36,8 @@ export interface Tracing {
   /** What makes a worker trace. */
   options: Pick<WorkerOptions, 'interceptors' | 'sinks'>;
   bundlePath: string;
+  /** What makes a client begin a trace: what it starts, and not what it asks again and again. */
+  client: Pick<OpenTelemetryWorkflowClientInterceptor, 'start' | 'startWithDetails' | 'startUpdate'>;
   /** Sends what is still to be sent. */
   close(): Promise<void>;
 }
@@ -61,7 +64,13 @@ export function startTracing(log: Logger): Tracing {
       },
     },
   };
+  const client = new OpenTelemetryWorkflowClientInterceptor();
   return {
+    client: {
+      start: (input, next) => client.start(input, next),
+      startWithDetails: (input, next) => client.startWithDetails(input, next),
+      startUpdate: (input, next) => client.startUpdate(input, next),
+    },
     options: {
       interceptors: { activity: [(context) => ({ inbound: new OpenTelemetryActivityInboundInterceptor(context) })] },
       sinks,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Collector, type Span, startCollector } from '../support/collector.js';
 import * as logs from '../support/logs.js';
-import { startWorker } from '../support/processes.js';
+import { meterfold, startWorker } from '../support/processes.js';
 import { bill, expectExact } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
@@ -69,6 +69,20 @@ test('a run is one trace, from its workflow over its activities to SQL, without 
   for (const text of tails) expect(text).toContain("unnest('…'::text[])");
   const { rows } = await stack.pool.query<{ user_id: string }>('select distinct user_id from public.api_logs');
   for (const { user_id } of rows) expect(bodies.filter((body) => body.includes(user_id))).toEqual([]);
+});
+
+test('`meterfold run` begins the trace of its run', async () => {
+  const env = { ...collector.env, OTEL_TRACES_EXPORTER: 'otlp', OTEL_SERVICE_NAME: 'billing-cron' };
+  const worker = await startWorker(stack, { env });
+  expect(await meterfold(stack, ['run'], { env })).toMatchObject({ code: 0 });
+  await worker.stop();
+  const names = (parentSpanId: string) =>
+    collector.spans.filter((span) => span.parentSpanId === parentSpanId).map((span) => span.name);
+  expect(names('')).toEqual(['StartWorkflow:billingRun']);
+  const start = collector.spans.find((span) => span.name === 'StartWorkflow:billingRun')!;
+  expect(names(start.spanId)).toEqual(['RunWorkflow:billingRun']);
+  expect(new Set(collector.spans.map((span) => span.traceId)).size).toBe(1);
+  expect(collector.bodies.every((body) => body.includes('billing-cron'))).toBe(true);
 });
 
 test.each([{}, { OTEL_TRACES_EXPORTER: 'none' }, { OTEL_TRACES_EXPORTER: 'otlp', OTEL_SDK_DISABLED: 'true' }])(
