@@ -4,6 +4,7 @@ import { eventually } from '../support/eventually.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { metricsPort } from '../support/metrics.js';
+import { expressions, metricsIn } from '../support/monitoring.js';
 import { startHeld, startPaused } from '../support/phases.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill, failureOf, published, startRun } from '../support/runs.js';
@@ -96,6 +97,13 @@ test('a run that is cancelled counts as cancelled', async () => {
   await run.executeUpdate('cancel');
   expect(await run.result()).toMatchObject({ status: 'cancelled' });
   expect((await port.read()).value('meterfold_runs_total', { outcome: 'cancelled' })).toBe(1);
+});
+
+test('after all this, whatever the rules and the dashboard read is there', async () => {
+  const { names } = await port.read();
+  for (const { place, promql } of expressions) {
+    for (const metric of metricsIn(promql)) expect(names, place).toContain(metric);
+  }
 });
 
 test('the lag is looked up by indexes alone, and where the log has no received_at too', async () => {
