@@ -27,7 +27,9 @@ test('compose.yaml follows the specification', () => {
 });
 
 test('a field that the specification does not have is found', () => {
-  expect(faultsOf(text.replace('restart: on-failure', 'restarts: on-failure'))).toContain('must NOT have additional properties');
+  expect(faultsOf(text.replace('restart: on-failure', 'restarts: on-failure'))).toContain(
+    'must NOT have additional properties',
+  );
 });
 
 test('each service waits for services that are there', () => {
