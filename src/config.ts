@@ -48,6 +48,8 @@ export interface Config {
   /** What the environment itself says of a run; one that is started from here carries just this. */
   explicitInput: Partial<BillingTerms> & { badCalls?: BadCalls; backups?: boolean };
   worker: WorkerSettings;
+  /** Where a worker is watched from outside; absent: not at all. */
+  ports: { health?: number; metrics?: number };
   logLevel: string;
 }
 
@@ -93,6 +95,8 @@ const environmentSchema = z.object({
   BACKUP_ATTEMPTS: z.enum(['on', 'off'], 'must be on or off').optional(),
   SPILL_CALLS: wholeNumber(1, 2_000_000).default(250_000),
   REDUCE_PASS_BYTES: wholeNumber(1, 268_435_456).default(16_777_216),
+  HEALTH_PORT: wholeNumber(1, 65535).optional(),
+  METRICS_PORT: wholeNumber(1, 65535).optional(),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'must be one of fatal, error, warn, info, debug, trace')
     .default('info'),
@@ -137,6 +141,10 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       backups: env.BACKUP_ATTEMPTS !== 'off',
       spillCalls: env.SPILL_CALLS,
       passBytes: env.REDUCE_PASS_BYTES,
+    },
+    ports: {
+      ...(env.HEALTH_PORT === undefined ? {} : { health: env.HEALTH_PORT }),
+      ...(env.METRICS_PORT === undefined ? {} : { metrics: env.METRICS_PORT }),
     },
     logLevel: env.LOG_LEVEL,
   };

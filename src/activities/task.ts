@@ -15,6 +15,7 @@ import { BACKUP_SCHEMA, moveBackup, openBackup, takeTask } from '../db/backups.j
 import type { Client, Pool } from '../db/pool.js';
 import { fence, renewLease } from '../db/runs.js';
 import { lockTask, readTask, type StoredOutcome, storeOutcome, type TaskKind, type TaskRow } from '../db/tasks.js';
+import { METRICS } from '../domain/metrics.js';
 import type { BadCalls, BillingTerms } from '../domain/terms.js';
 import type { Logger } from '../log.js';
 import { toFailure } from './failures.js';
@@ -134,6 +135,7 @@ export async function withHeartbeat<T>(
   work: (progress: TaskProgress) => Promise<T>,
 ): Promise<T> {
   const context = Context.current();
+  if (context.info.attempt > 1) countRetry(context);
   const progress: TaskProgress = { calls: 0 };
   let renewedAt = 0;
   let renewing = false;
@@ -162,4 +164,9 @@ export async function withHeartbeat<T>(
   } finally {
     clearInterval(timer);
   }
+}
+
+function countRetry({ metricMeter }: Context): void {
+  const { name, help } = METRICS.retries;
+  metricMeter.createCounter(name, undefined, help).add(1);
 }

@@ -36,24 +36,34 @@ interface WorkerFlags {
 
 async function work({ role, stopWithStdin }: WorkerFlags): Promise<void> {
   await withContext(async (context) => {
-    await context.database();
-    const { workflowService } = await context.temporal();
-    // The SDK's worker would look for a namespace that is not there for ever, and say nothing.
-    await workflowService.describeNamespace({ namespace: context.config.temporal.namespace });
-    const [{ runWorker }, { createLogger }] = await Promise.all([import('../workers/worker.js'), import('../log.js')]);
-    const log = createLogger(context.config.logLevel);
+    const { config } = context;
+    const [{ createLogger }, { serveHealth }] = await Promise.all([
+      import('../log.js'),
+      import('../workers/health.js'),
+    ]);
+    const log = createLogger(config.logLevel);
     const stopping = new AbortController();
     const stop = (cause: string) => {
       if (stopping.signal.aborted) process.exit(1);
-      log.info({ cause, graceMs: context.config.worker.graceMs }, 'stopping');
+      log.info({ cause, graceMs: config.worker.graceMs }, 'stopping');
       stopping.abort();
     };
-    process.on('SIGTERM', stop).on('SIGINT', stop);
-    if (stopWithStdin === true)
-      process.stdin.resume().once('end', () => stopping.signal.aborted || stop('standard input closed'));
-    // An open standard input would keep the process alive.
-    await runWorker({ config: context.config, role, log, signal: stopping.signal }).finally(() =>
-      process.stdin.destroy(),
-    );
+    const { health: healthPort } = config.ports;
+    const health = healthPort === undefined ? undefined : await serveHealth(healthPort, stopping.signal);
+    try {
+      await context.database();
+      const { workflowService } = await context.temporal();
+      // The SDK's worker would look for a namespace that is not there for ever, and say nothing.
+      await workflowService.describeNamespace({ namespace: config.temporal.namespace });
+      const { runWorker } = await import('../workers/worker.js');
+      process.on('SIGTERM', stop).on('SIGINT', stop);
+      if (stopWithStdin === true)
+        process.stdin.resume().once('end', () => stopping.signal.aborted || stop('standard input closed'));
+      await runWorker({ config, role, log, health, signal: stopping.signal });
+    } finally {
+      // An open standard input would keep the process alive.
+      process.stdin.destroy();
+      await health?.close();
+    }
   });
 }

@@ -98,9 +98,12 @@ async function emptyProfile(stateDir: string): Promise<string> {
   return path;
 }
 
-/** Of the user's own Temporal settings and profiles nothing may come along: they could send the demo to production. */
+/**
+ * Of the user's own Temporal settings and profiles nothing may come along: they could send the demo to production. Nor may a port
+ * that only one of several workers could have.
+ */
 function environmentOf(databaseUrl: string, temporalAddress: string, workers: number): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|PG)/.test(name));
+  const kept = Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|PG|(HEALTH|METRICS)_PORT$)/.test(name));
   const unproxied = [process.env.no_proxy ?? process.env.NO_PROXY, '127.0.0.1'].filter(Boolean).join(',');
   return {
     WORKER_SLOTS: String(Math.max(1, Math.floor(availableParallelism() / workers))),

@@ -1,5 +1,5 @@
 /** A worker process: registers, tunes, runs, drains. */
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, type RuntimeOptions, Worker } from '@temporalio/worker';
 import { createDiscard } from '../activities/discard.js';
 import { createMap } from '../activities/map.js';
 import { createPlan } from '../activities/plan.js';
@@ -11,6 +11,8 @@ import { type Config, TASK_QUEUE } from '../config.js';
 import { openPool } from '../db/pool.js';
 import type { Logger } from '../log.js';
 import { bundlePath } from './bundle.js';
+import type { HealthServer } from './health.js';
+import { beginCounters, installRuntime, watchLag } from './metrics.js';
 import { warmConnections, warmKernels } from './warm.js';
 
 export type WorkerRole = 'workflow' | 'activity' | 'all';
@@ -25,15 +27,15 @@ export interface WorkerOptions {
   config: Config;
   role: WorkerRole;
   log: Logger;
-  /** Called once the worker polls. */
-  onRunning?: () => void;
+  /** Told once the worker polls. */
+  health?: HealthServer | undefined;
   /** Aborted to stop: running activities get their grace, then go on elsewhere. */
   signal: AbortSignal;
 }
 
 /** Runs until the signal; resolves when drained. */
-export async function runWorker({ config, role, log, onRunning, signal }: WorkerOptions): Promise<void> {
-  forwardLogs(log);
+export async function runWorker({ config, role, log, health, signal }: WorkerOptions): Promise<void> {
+  installRuntime(runtimeOptions(log), config.ports.metrics);
   if (role !== 'workflow') warmKernels(config.terms.callsPerCycle);
   const pool = await openPool(config.databaseUrl, {
     applicationName: `meterfold worker ${WORKER_NAME}`,
@@ -69,7 +71,11 @@ export async function runWorker({ config, role, log, onRunning, signal }: Worker
     const running = worker.run();
     if (signal.aborted) stop();
     log.info({ role, slots: config.worker.slots, taskQueue: TASK_QUEUE, namespace, temporal: address }, 'worker polls');
-    onRunning?.();
+    health?.polls(worker, pool);
+    if (config.ports.metrics !== undefined && role !== 'activity') {
+      beginCounters(namespace);
+      void watchLag(pool, log, signal);
+    }
     await running;
     log.info('worker stopped');
   } finally {
@@ -90,12 +96,12 @@ export function createActivities(dependencies: ActivityDependencies) {
 }
 
 /** Temporal's own lines go into our log; Core would print coloured ones to standard output. */
-function forwardLogs(log: Logger): void {
+function runtimeOptions(log: Logger): RuntimeOptions {
   const sdk = log.child({ part: 'temporal' });
   const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const;
-  Runtime.install({
+  return {
     shutdownSignals: [],
     logger: new DefaultLogger('INFO', ({ level, message, meta }) => sdk[levels[level]](meta ?? {}, message)),
     telemetryOptions: { logging: { forward: {}, filter: { core: 'WARN', other: 'WARN' } } },
-  });
+  };
 }

@@ -29,6 +29,7 @@ import { Control } from './control.js';
 import { fanOut } from './fan-out.js';
 import { checkInput } from './input.js';
 import { type BillingRunInput, type BillingRunResult, type PublishedResult, progressQuery } from './messages.js';
+import { countEnded, countProofFailure, countPublished } from './metrics.js';
 import { Progress } from './progress.js';
 import { RunStatistics } from './statistics.js';
 import { type Race, withBackups } from './stragglers.js';
@@ -70,7 +71,12 @@ export async function billingRun(input: BillingRunInput = {}): Promise<BillingRu
   const control = new Control(progress);
   try {
     checkInput(input);
-    return await new BillingRun(input, progress, control).run();
+    const result = await new BillingRun(input, progress, control).run();
+    countEnded(result.status);
+    return result;
+  } catch (error) {
+    countEnded(isCancellation(error) ? 'cancelled' : 'failed');
+    throw error;
   } finally {
     control.ended();
     await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
@@ -101,6 +107,7 @@ class BillingRun {
       } catch (error) {
         // Neither another try nor the discard must queue behind the siblings of an activity that has failed.
         this.#control.stop();
+        if (typeOf(error) === 'ProofError') countProofFailure();
         if (!(await this.#isToBeRetried(error))) return this.#giveUp(error);
       }
     }
@@ -201,6 +208,7 @@ class BillingRun {
         (done) => done,
       ),
     );
+    countPublished(published.figures, terms.currency);
     return published.figures;
   }
 

@@ -1,7 +1,8 @@
 import { setCurrentDetails, upsertMemo } from '@temporalio/workflow';
 import type { PlannedRun } from '../activities/plan.js';
 import type { PublishedFigures } from '../domain/proof.js';
-import type { BillingRunProgress } from './messages.js';
+import type { BillingRunProgress, Phase } from './messages.js';
+import { recordPhase } from './metrics.js';
 
 /** Where a run is: what the query answers, and what Temporal's UI shows. Nothing here needs registering with the server. */
 export class Progress {
@@ -15,6 +16,7 @@ export class Progress {
     callsReduced: '0',
     cyclesClosed: '0',
   };
+  #phaseSince = Date.now();
 
   planned(plan: PlannedRun): void {
     this.now.runId = plan.runId;
@@ -25,18 +27,18 @@ export class Progress {
   }
 
   skipped(message: string): void {
-    this.now.phase = 'skipped';
+    this.#enter('skipped');
     upsertMemo({ meterfoldRun: message });
     setCurrentDetails(message);
   }
 
   published({ calls, cycles, amount }: PublishedFigures, currency: string): void {
-    this.now.phase = 'published';
+    this.#enter('published');
     this.#show(`- published: ${calls} calls closed ${cycles} cycles, ${amount} ${currency}\n`);
   }
 
-  phase(phase: BillingRunProgress['phase']): void {
-    this.now.phase = phase;
+  phase(phase: Phase): void {
+    this.#enter(phase);
     delete this.now.failure;
     this.#show();
   }
@@ -47,7 +49,7 @@ export class Progress {
   }
 
   failed(reason: string): void {
-    this.now.phase = 'failed';
+    this.#enter('failed');
     this.now.failure = reason;
     this.#show(`- ${reason}\n- Update \`retry\` goes on where it stopped, \`cancel\` gives it up\n`);
   }
@@ -63,6 +65,13 @@ export class Progress {
     this.now.callsReduced = plus(this.now.callsReduced, calls);
     this.now.cyclesClosed = plus(this.now.cyclesClosed, cycles);
     this.#show();
+  }
+
+  #enter(phase: Phase): void {
+    if (phase === this.now.phase) return;
+    recordPhase(this.now.phase, (Date.now() - this.#phaseSince) / 1000);
+    this.now.phase = phase;
+    this.#phaseSince = Date.now();
   }
 
   #show(outcome = ''): void {

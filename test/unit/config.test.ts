@@ -89,6 +89,7 @@ describe('a wrong setting is named with what it must be', () => {
     ['CALLS_PER_CYCLE', '5.0', 'must be a whole number from 1 to 1000'],
     ['WORKER_SLOTS', 'many', 'must be a whole number from 1 to 64'],
     ['LEASE_SECONDS', '4', 'must be a whole number from 5 to 86400'],
+    ['HEALTH_PORT', '0', 'must be a whole number from 1 to 65535'],
     ['LOG_LEVEL', 'loud', 'must be one of fatal, error, warn, info, debug, trace'],
   ])('%s=%s', (name, value, fault) => {
     const said = faultsOf({ [name]: value });

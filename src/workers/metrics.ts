@@ -1,0 +1,69 @@
+/**
+ * A worker's metrics: Core serves its own and ours on one port. Workflows and activities count what happens; what lies in the
+ * database, how far billing is behind the log, is looked up now and then.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Runtime, type RuntimeOptions } from '@temporalio/worker';
+import { SettingsError, TASK_QUEUE, WORKFLOW_TYPE } from '../config.js';
+import { readLag } from '../db/lag.js';
+import type { Pool } from '../db/pool.js';
+import { BUCKETS_OF, METRICS, OUTCOMES } from '../domain/metrics.js';
+import type { Logger } from '../log.js';
+
+const LAG_PERIOD_MS = 15_000;
+
+/** Starts the SDK's runtime, with a port for metrics if there is to be one. Throws SettingsError if it can't be had. */
+export function installRuntime(options: RuntimeOptions, port: number | undefined): void {
+  if (port === undefined) {
+    Runtime.install(options);
+    return;
+  }
+  const prometheus = {
+    bindAddress: `0.0.0.0:${port}`,
+    countersTotalSuffix: true,
+    unitSuffix: true,
+    useSecondsForDurations: true,
+    histogramBucketOverrides: BUCKETS_OF,
+  };
+  const telemetryOptions = { ...options.telemetryOptions, metrics: { prometheus } };
+  try {
+    Runtime.install({ ...options, telemetryOptions });
+  } catch (cause) {
+    const { message } = cause as Error;
+    if (!message.includes('prometheus')) throw cause;
+    throw new SettingsError(`Wrong setting: METRICS_PORT can't be listened on: ${message}`, { cause });
+  }
+}
+
+/** Counters of a workflow begin at 0, or Prometheus would see no increase when the first one counts. */
+export function beginCounters(namespace: string): void {
+  // As the SDK tags what a workflow counts.
+  const meter = Runtime.instance().metricMeter.withTags({
+    namespace,
+    taskQueue: TASK_QUEUE,
+    workflowType: WORKFLOW_TYPE,
+  });
+  const begin = ({ name, help }: { name: string; help: string }) => meter.createCounter(name, undefined, help);
+  for (const outcome of OUTCOMES) begin(METRICS.runs).add(0, { outcome });
+  for (const metric of [METRICS.proofFailures, METRICS.callsBilled, METRICS.cyclesClosed]) begin(metric).add(0);
+}
+
+/** Looks up the lag until the signal. A database that is away leaves the last known figures. */
+export async function watchLag(pool: Pool, log: Logger, signal: AbortSignal): Promise<void> {
+  const meter = Runtime.instance().metricMeter;
+  const gauge = ({ name, help }: { name: string; help: string }) => meter.createGauge(name, 'float', undefined, help);
+  const calls = gauge(METRICS.lagCalls);
+  const seconds = gauge(METRICS.lagSeconds);
+  const lastPublished = gauge(METRICS.lastPublished);
+  while (!signal.aborted) {
+    try {
+      const lag = await readLag(pool);
+      calls.set(lag.calls);
+      seconds.set(lag.seconds);
+      if (lag.lastPublishedAt !== null) lastPublished.set(lag.lastPublishedAt);
+    } catch (error) {
+      log.debug({ error: (error as Error).message }, 'the lag could not be looked up');
+    }
+    await delay(LAG_PERIOD_MS, undefined, { signal, ref: false }).catch(() => {});
+  }
+}

@@ -1,0 +1,35 @@
+/** What a run's workflow counts. The SDK's meter is silent while a workflow is replayed, so that each event counts once. */
+import { metricMeter } from '@temporalio/workflow';
+import { METRICS, type Outcome } from '../domain/metrics.js';
+import type { PublishedFigures } from '../domain/proof.js';
+import type { Phase } from './messages.js';
+
+export function countEnded(outcome: Outcome): void {
+  count(METRICS.runs, 1, { outcome });
+}
+
+export function countProofFailure(): void {
+  count(METRICS.proofFailures, 1);
+}
+
+export function countPublished({ calls, cycles, amount }: PublishedFigures, currency: string): void {
+  count(METRICS.callsBilled, Number(calls));
+  count(METRICS.cyclesClosed, Number(cycles));
+  // Core's counters hold whole numbers only; the sum of a histogram holds any.
+  record(METRICS.runAmount, Number(amount), { currency });
+}
+
+export function recordPhase(phase: Phase, seconds: number): void {
+  record(METRICS.phaseSeconds, seconds, { phase });
+}
+
+type Tags = Record<string, string>;
+type Named = { name: string; help: string };
+
+function count({ name, help }: Named, by: number, tags?: Tags): void {
+  metricMeter.createCounter(name, undefined, help).add(by, tags);
+}
+
+function record({ name, help }: Named, value: number, tags: Tags): void {
+  metricMeter.createHistogram(name, 'float', undefined, help).record(value, tags);
+}

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { METRICS } from '../../src/domain/metrics.js';
+import { alerts, alertsSeenFiring, expressions, metricsIn } from '../support/monitoring.js';
+
+test('every expression of the rules and the dashboard is PromQL, and reads a metric', () => {
+  expect(expressions.length).toBeGreaterThan(15);
+  for (const { place, promql } of expressions) {
+    expect({ place, metrics: metricsIn(promql).length }).not.toEqual({ place, metrics: 0 });
+  }
+});
+
+test('what is no PromQL is found, and a metric by its name', () => {
+  expect(() => metricsIn('sum(rate(meterfold_runs_total[5m])')).toThrow('no PromQL');
+  expect(() => metricsIn('max(a) > > 1')).toThrow('no PromQL');
+  expect(metricsIn('time() - max by (pod) (a_b{c="d"}) > 3 * sum(rate(e[5m] offset 1h))')).toEqual(['a_b', 'e']);
+});
+
+test('every alert says how bad it is and what to do, and a test of promtool sees it fire', () => {
+  for (const { alert, labels, annotations } of alerts) {
+    expect({ alert, ...labels, ...annotations }).toEqual({
+      alert,
+      severity: expect.stringMatching(/^(critical|warning)$/),
+      summary: expect.any(String),
+      description: expect.stringContaining(' '),
+    });
+  }
+  expect([...new Set(alertsSeenFiring)].sort()).toEqual(alerts.map(({ alert }) => alert).sort());
+});
+
+test('all that meterfold counts is shown or watched', () => {
+  const read = expressions.flatMap(({ promql }) => metricsIn(promql));
+  for (const { name } of Object.values(METRICS)) {
+    expect({ name, read: read.some((metric) => metric.startsWith(name)) }).toEqual({ name, read: true });
+  }
+});
