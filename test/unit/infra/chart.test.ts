@@ -194,3 +194,11 @@ test('the password of a database is in Secrets only', () => {
   const others = objectsIn(manifests.plain!).filter(({ kind }) => kind !== 'Secret');
   expect(JSON.stringify(others)).not.toContain('user:password');
 });
+
+test('the rules and the dashboard are those of infra/monitoring', () => {
+  const file = (name: string) => readFileSync(join(repositoryDir, 'infra', 'monitoring', name), 'utf8');
+  const objects = objectsIn(manifests.ha!);
+  expect(objects.find(({ kind }) => kind === 'PrometheusRule')!.spec).toEqual(parse(file('alerts.yaml')));
+  const dashboard = objects.find(({ kind }) => kind === 'ConfigMap') as unknown as { data: Record<string, string> };
+  expect(JSON.parse(dashboard.data['meterfold.json']!)).toEqual(JSON.parse(file('dashboard.json')));
+});
