@@ -1,11 +1,11 @@
 /** One episode: a stack of its own, workers, a schedule, calls coming in all the while, and one fault after the other. */
 import { eventually } from '../support/eventually.js';
+import { addTallies, type Tally, tallyOf } from '../support/tally.js';
 import { type Bills, judgeBills } from './bills.js';
 import { type Cell, type Ground, hit, type Observed } from './cell.js';
 import { Inflow } from './inflow.js';
 import { Random } from './random.js';
 import { ChaosStack } from './stack.js';
-import { addTallies, type Tally, tallyOf } from './tally.js';
 import { Workers } from './workers.js';
 
 const WORKERS = 3;

@@ -2,13 +2,13 @@
 import { execFile } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import { promisify } from 'node:util';
+import { addTallies, type Tally } from '../support/tally.js';
 import type { CampaignResult } from './campaign.js';
 import type { Observed } from './cell.js';
 import { EFFECTS, type EffectKind } from './effects.js';
 import type { EpisodeResult } from './episode.js';
 import { FAULTS } from './faults.js';
 import { PHASES, type Phase } from './phases.js';
-import { addTallies, type Tally } from './tally.js';
 
 interface Recovery {
   medianMs: number;

@@ -3,7 +3,7 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 
 export interface Tally {
   workflows: { started: number; published: number; skipped: number; failed: number; ended: number; open: number };
-  /** Activities that workflows have asked for. */
+  /** Tasks: activities that workflows have asked for, a backup not counted beside the one that it backs up. */
   scheduled: number;
   completed: number;
   /** Tries of all of them. Temporal notes a try's number when it is over; an activity of which none was noted counts as one. */
@@ -41,21 +41,19 @@ function add(sum: Record<string, number>, more: Record<string, number>): void {
   for (const [key, count] of Object.entries(more)) sum[key] = (sum[key] ?? 0) + count;
 }
 
-function tallyHistory(events: readonly Event[]): Tally {
-  const count = (has: (event: Event) => unknown) => events.filter((event) => has(event)).length;
-  const scheduled = count((event) => event.activityTaskScheduledEventAttributes);
-  const completed = count((event) => event.activityTaskCompletedEventAttributes);
-  const failed = count((event) => event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes);
-  const cancelled = count((event) => event.activityTaskCanceledEventAttributes);
+export function tallyHistory(events: readonly Event[]): Tally {
+  const tasks = tasksOf(events);
+  const count = (ending: Ending | undefined) => tasks.filter((task) => task.ending === ending).length;
+  const activities = events.filter((event) => event.activityTaskScheduledEventAttributes).length;
   const started = events.flatMap(({ activityTaskStartedEventAttributes: attempt }) =>
     attempt ? [attempt.attempt ?? 1] : [],
   );
   const tally: Tally = {
     workflows: { started: 1, published: 0, skipped: 0, failed: 0, ended: 0, open: 0 },
-    scheduled,
-    completed,
-    tries: started.reduce((sum, tries) => sum + tries, 0) + scheduled - started.length,
-    notCompleted: { failed, cancelled, abandoned: scheduled - completed - failed - cancelled },
+    scheduled: tasks.length,
+    completed: count('completed'),
+    tries: started.reduce((sum, tries) => sum + tries, 0) + activities - started.length,
+    notCompleted: { failed: count('failed'), cancelled: count('cancelled'), abandoned: count(undefined) },
     failures: {},
   };
   const last = events.at(-1);
@@ -65,6 +63,47 @@ function tallyHistory(events: readonly Event[]): Tally {
     if (failure !== undefined) tally.failures[failure] = (tally.failures[failure] ?? 0) + 1;
   }
   return tally;
+}
+
+type Ending = 'completed' | 'failed' | 'cancelled';
+
+interface Task {
+  /** Undefined for one whose workflow ended before. */
+  ending?: Ending;
+}
+
+/** A backup is another activity for the same task, which is completed once either is. */
+function tasksOf(events: readonly Event[]): Task[] {
+  const tasks: Task[] = [];
+  const byName = new Map<string, Task>();
+  const byEvent = new Map<string, Task>();
+  for (const event of events) {
+    const activity = event.activityTaskScheduledEventAttributes;
+    if (activity) {
+      const input = JSON.parse(Buffer.from(activity.input?.payloads?.[0]?.data ?? '{}').toString('utf8')) as {
+        number?: number;
+        backup?: boolean;
+      };
+      const name = `${activity.activityType?.name} ${input.number}`;
+      let task = input.backup === true ? byName.get(name) : undefined;
+      if (task === undefined) {
+        task = {};
+        tasks.push(task);
+      }
+      byName.set(name, task);
+      byEvent.set(String(event.eventId), task);
+      continue;
+    }
+    const over = (ending: Ending, { scheduledEventId }: { scheduledEventId?: unknown }) => {
+      const task = byEvent.get(String(scheduledEventId))!;
+      if (task.ending !== 'completed') task.ending = ending;
+    };
+    if (event.activityTaskCompletedEventAttributes) over('completed', event.activityTaskCompletedEventAttributes);
+    const failed = event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes;
+    if (failed) over('failed', failed);
+    if (event.activityTaskCanceledEventAttributes) over('cancelled', event.activityTaskCanceledEventAttributes);
+  }
+  return tasks;
 }
 
 function endingOf(last: Event | undefined): Exclude<keyof Tally['workflows'], 'started'> {

@@ -1,0 +1,9 @@
+# PostgreSQL as the official image is used by the chart, made of the binaries that come along with the packages.
+FROM debian:bookworm-slim
+COPY --chmod=755 postgres-entrypoint.sh /usr/local/bin/entrypoint.sh
+COPY native /opt/postgres
+ENV PATH=/opt/postgres/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PGDATA=/var/lib/postgresql/data
+RUN useradd --uid 999 --no-create-home postgres
+USER 999:999
+EXPOSE 5432
+ENTRYPOINT ["entrypoint.sh"]

@@ -1,0 +1,92 @@
+/** meterfold on the cluster as its chart installs it, with PostgreSQL and Temporal as pods beside it. */
+import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Connection } from '@temporalio/client';
+import pg from 'pg';
+import { findTemporalCli } from '../../src/dev/temporal-cli.js';
+import { eventually } from '../support/eventually.js';
+import { repositoryDir } from '../support/repository.js';
+import { freshStack, type Stack } from '../support/stack.js';
+import { addressOf, helm, kubectl, NAMESPACE } from './kubectl.js';
+
+const RELEASE = 'meterfold';
+const CHART = join(repositoryDir, 'infra', 'chart');
+const VALUES = join(import.meta.dirname, 'values.yaml');
+
+/** Labels by which the pods of a role are picked. */
+export const WORKFLOW_PODS = `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component=workflow-worker`;
+export const ACTIVITY_PODS = `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component=activity-worker`;
+export const WORKER_PODS = `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component in (workflow-worker,activity-worker)`;
+
+/** Starts both servers with empty data, and lends a stack on them: their addresses do not change when their pods do. */
+export async function startServers(): Promise<Stack> {
+  await kubectl('delete', 'namespace', NAMESPACE, '--ignore-not-found', '--wait');
+  await kubectl('create', 'namespace', NAMESPACE);
+  const stateDir = await mkdtemp(join(tmpdir(), 'meterfold-kube-'));
+  await chmod(stateDir, 0o755);
+  for (const server of ['postgres', 'temporal']) {
+    await mkdir(join(stateDir, server));
+    // Each writes as a user of its own.
+    await chmod(join(stateDir, server), 0o777);
+  }
+  const manifest = join(stateDir, 'servers.yaml');
+  const servers = await readFile(join(import.meta.dirname, 'servers.yaml'), 'utf8');
+  await writeFile(manifest, servers.replaceAll('DATA', stateDir));
+  await kubectl('apply', '--filename', manifest);
+  await kubectl('rollout', 'status', 'deployment/postgres', 'deployment/temporal', '--timeout', '120s');
+  const postgresUrl = `postgres://meterfold:meterfold@${await addressOf('postgres')}:5432/meterfold`;
+  const temporalAddress = `${await addressOf('temporal')}:7233`;
+  await serversAnswer(postgresUrl, temporalAddress);
+  const temporalCli = await findTemporalCli(join(repositoryDir, '.meterfold', 'cache'));
+  const own = { postgresUrl, temporalAddress, temporalCli, stateDir, templateDatabase: '' };
+  return freshStack({ servers: own, temporalAddress, bare: true });
+}
+
+/** Waits until both servers answer, wherever their pods are. */
+export function serversAnswer(postgresUrl: string, temporalAddress: string): Promise<unknown> {
+  return eventually(
+    'PostgreSQL and Temporal answer',
+    async () => {
+      const client = new pg.Client({ connectionString: postgresUrl });
+      try {
+        await client.connect();
+        await client.query('select 1');
+        const connection = await Connection.connect({ address: temporalAddress, connectTimeout: 1000 });
+        await connection.workflowService.describeNamespace({ namespace: 'default' });
+        await connection.close();
+        return true;
+      } catch {
+        return false;
+      } finally {
+        await client.end().catch(() => {});
+      }
+    },
+    120_000,
+  );
+}
+
+/** Installs the chart, or changes what is installed; resolves when its pods are ready. `set` are values as `helm --set` takes them. */
+export async function install(
+  stack: Stack,
+  set: Record<string, string | number | boolean> = {},
+  wait = true,
+): Promise<void> {
+  const values = {
+    'database.url': stack.databaseUrl,
+    'temporal.address': stack.temporalAddress,
+    'temporal.namespace': stack.namespace,
+    ...set,
+  };
+  const settings = Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+  await helm(
+    'upgrade',
+    RELEASE,
+    CHART,
+    '--install',
+    '--values',
+    VALUES,
+    ...settings,
+    ...(wait ? ['--wait', '--timeout', '5m'] : []),
+  );
+}

@@ -1,0 +1,106 @@
+/** Writes docs/evaluation/kubernetes.md, its plot, and the figures as JSON. */
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { repositoryDir } from '../support/repository.js';
+import { plotBurst } from './plot.js';
+import type { Sample } from './samples.js';
+
+/** A run that nobody harms. */
+export interface Shared {
+  calls: number;
+  seconds: number;
+  shares: { pod: string; node: string; share: number }[];
+}
+
+/** A run that was harmed. */
+export interface Harmed {
+  what: string;
+  hit: string;
+  seconds: number;
+  scheduled: number;
+  completed: number;
+  tries: number;
+}
+
+export interface Burst {
+  calls: number;
+  startedAt: number;
+  drainedSeconds: number;
+  samples: Sample[];
+}
+
+interface Seen {
+  shared: Shared;
+  harmed: Harmed[];
+  burst: Burst;
+  podsMax: number;
+}
+
+const folder = join(repositoryDir, 'docs', 'evaluation');
+
+export async function writeReport(seen: Seen): Promise<void> {
+  const { burst } = seen;
+  await writeFile(join(folder, 'kubernetes.svg'), plotBurst(burst.samples, burst.startedAt));
+  await writeFile(join(folder, 'kubernetes.json'), `${JSON.stringify({ machine: machine(), ...seen }, null, 1)}\n`);
+  await writeFile(join(folder, 'kubernetes.md'), page(seen));
+}
+
+function machine(): string {
+  const memory = Math.round(totalmem() / 2 ** 30);
+  const version = execFileSync('kubectl', ['version', '--output', 'json'], { encoding: 'utf8' });
+  const { serverVersion } = JSON.parse(version) as { serverVersion: { gitVersion: string } };
+  return `${availableParallelism()} cores and ${memory} GiB for all of it, Kubernetes ${serverVersion.gitVersion} of two nodes`;
+}
+
+function page({ shared, harmed, burst, podsMax }: Seen): string {
+  const scheduled = sum(harmed, 'scheduled');
+  const completed = sum(harmed, 'completed');
+  return `# On Kubernetes
+
+Measured on ${new Date().toISOString().slice(0, 10)} by \`npm run test:kube\`, which also writes this page: ${machine()}, PostgreSQL and Temporal as pods of the first.
+Activity workers have one slot a pod. After each run all bills were compared with plain SQL over the log and by \`meterfold verify\`.
+
+## A pool shares a run
+
+${number(shared.calls)} calls, three activity pods on two nodes: ${shared.seconds.toFixed(1)} s.
+
+| pod | node | calls read |
+| --- | --- | ---: |
+${shared.shares.map(({ pod, node, share }) => `| ${pod} | ${node} | ${percent(share)} |`).join('\n')}
+
+## Pods, nodes and servers die
+
+The same calls again, each time with harm in the middle of the run. **${completed} of ${scheduled} tasks completed (${percent(completed / scheduled)})**, nothing lost, nothing billed twice.
+
+| what | hit | took | longer than unharmed | tasks completed / scheduled | tries |
+| --- | --- | ---: | ---: | ---: | ---: |
+${harmed
+  .map(
+    ({ what, hit, seconds, scheduled, completed, tries }) =>
+      `| ${what} | ${hit} | ${seconds.toFixed(1)} s | ${(seconds - shared.seconds).toFixed(1)} s | ${completed} / ${scheduled} | ${tries} |`,
+  )
+  .join('\n')}
+
+## A burst, and KEDA
+
+${number(burst.calls)} calls at once, ten times as many as before, from one activity pod to at most ${podsMax}: the first new pod was ready after ${after(burst, ({ ready }) => ready > 1)},
+the burst was billed after ${burst.drainedSeconds.toFixed(0)} s, and one pod was left ${after(burst, ({ at, pods }) => at > burst.startedAt + 1000 * burst.drainedSeconds && pods === 1)} after its start.
+At most ${Math.max(...burst.samples.map(({ ready }) => ready))} pods were ready at a time. They share two cores with PostgreSQL, so that more of them are not faster here.
+
+![Pods, backlog and calls a second during the burst](kubernetes.svg)
+`;
+}
+
+function sum(harmed: readonly Harmed[], key: 'scheduled' | 'completed'): number {
+  return harmed.reduce((total, run) => total + run[key], 0);
+}
+
+function after({ samples, startedAt }: Burst, holds: (sample: Sample) => boolean): string {
+  const sample = samples.find(holds);
+  return sample === undefined ? 'never' : `${((sample.at - startedAt) / 1000).toFixed(0)} s`;
+}
+
+const number = (value: number) => value.toLocaleString('en-US');
+const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
