@@ -202,3 +202,10 @@ test('the rules and the dashboard are those of infra/monitoring', () => {
   const dashboard = objects.find(({ kind }) => kind === 'ConfigMap') as unknown as { data: Record<string, string> };
   expect(JSON.parse(dashboard.data['meterfold.json']!)).toEqual(JSON.parse(file('dashboard.json')));
 });
+
+test('chart and image are of the same version as the package', () => {
+  const read = (...path: string[]) => readFileSync(join(repositoryDir, ...path), 'utf8');
+  const { version } = JSON.parse(read('package.json'));
+  expect(parse(read('infra', 'chart', 'Chart.yaml'))).toMatchObject({ version, appVersion: version });
+  expect(read('Dockerfile')).toContain(`ARG VERSION=${version}\n`);
+});
