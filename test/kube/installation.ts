@@ -15,7 +15,6 @@ const CHART = join(repositoryDir, 'infra', 'chart');
 const VALUES = join(import.meta.dirname, 'values.yaml');
 
 /** Labels by which the pods of a role are picked. */
-export const WORKFLOW_PODS = `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component=workflow-worker`;
 export const ACTIVITY_PODS = `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component=activity-worker`;
 export const WORKER_PODS = `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component in (workflow-worker,activity-worker)`;
 
