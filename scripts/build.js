@@ -7,8 +7,8 @@ if (!isUpToDate()) {
   rmSync('dist', { recursive: true, force: true });
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { stdio: 'inherit' });
   cpSync('src/db/migrations', 'dist/db/migrations', { recursive: true });
-  const { buildBundle } = await import('../dist/workers/bundle.js');
-  await buildBundle();
+  const { buildBundles } = await import('../dist/workers/bundle.js');
+  await buildBundles();
 }
 
 // Without the link, the first `npx meterfold` would pack and install the checkout into npm's cache, which takes ten seconds.

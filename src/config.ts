@@ -41,6 +41,12 @@ export interface TemporalSettings {
   connection: NativeConnectionOptions;
 }
 
+/** Of a versioned worker, in Temporal's terms. */
+export interface WorkerVersion {
+  deploymentName: string;
+  buildId: string;
+}
+
 export interface Config {
   databaseUrl: string;
   temporal: TemporalSettings;
@@ -50,12 +56,17 @@ export interface Config {
   worker: WorkerSettings;
   /** Where a worker is watched from outside; absent: not at all. */
   ports: { health?: number; metrics?: number };
+  /** Absent: workers are unversioned. */
+  version?: WorkerVersion;
+  /** Whether workers send traces; where to is for OpenTelemetry to know. */
+  traces: boolean;
   logLevel: string;
 }
 
 export const TASK_QUEUE = 'billing';
 export const WORKFLOW_TYPE = 'billingRun';
 
+const OTLP_PROTOCOL = 'http/protobuf';
 const DEFAULT_TERMS: BillingTerms = { callsPerCycle: 5, pricePerUnit: '0.0004', currency: 'USD' };
 
 const wholeNumber = (low: number, high: number) =>
@@ -97,6 +108,7 @@ const environmentSchema = z.object({
   REDUCE_PASS_BYTES: wholeNumber(1, 268_435_456).default(16_777_216),
   HEALTH_PORT: wholeNumber(1, 65535).optional(),
   METRICS_PORT: wholeNumber(1, 65535).optional(),
+  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').optional(),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'must be one of fatal, error, warn, info, debug, trace')
     .default('info'),
@@ -109,13 +121,20 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   );
   const parsed = environmentSchema.safeParse(set);
   const faults = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+  const { TEMPORAL_DEPLOYMENT_NAME: deploymentName, TEMPORAL_WORKER_BUILD_ID: buildId } = set;
+  if ((deploymentName === undefined) !== (buildId === undefined)) {
+    faults.push('TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID belong together: set both, or none');
+  }
+  const traces = set.OTEL_TRACES_EXPORTER === 'otlp' && set.OTEL_SDK_DISABLED?.toLowerCase() !== 'true';
+  const protocol = set.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? set.OTEL_EXPORTER_OTLP_PROTOCOL ?? OTLP_PROTOCOL;
+  if (traces && protocol !== OTLP_PROTOCOL) faults.push(`OTEL_EXPORTER_OTLP_PROTOCOL must be ${OTLP_PROTOCOL}`);
   let temporal: TemporalSettings | undefined;
   try {
     temporal = loadTemporal(set as Record<string, string>);
   } catch (error) {
     faults.push(`Temporal's settings (TEMPORAL_*): ${(error as Error).message}`);
   }
-  if (!parsed.success || temporal === undefined) throw new SettingsError(settingsMessage(faults));
+  if (!parsed.success || temporal === undefined || faults.length > 0) throw new SettingsError(settingsMessage(faults));
 
   const env = parsed.data;
   const explicitTerms: Partial<BillingTerms> = {
@@ -146,6 +165,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       ...(env.HEALTH_PORT === undefined ? {} : { health: env.HEALTH_PORT }),
       ...(env.METRICS_PORT === undefined ? {} : { metrics: env.METRICS_PORT }),
     },
+    ...(deploymentName === undefined || buildId === undefined ? {} : { version: { deploymentName, buildId } }),
+    traces,
     logLevel: env.LOG_LEVEL,
   };
 }

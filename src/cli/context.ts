@@ -5,6 +5,7 @@
 import type { Client } from '@temporalio/client';
 import type { Config } from '../config.js';
 import type { Pool } from '../db/pool.js';
+import type { Tracing } from '../workers/tracing.js';
 import { CommandError } from './problems.js';
 
 /** How long Temporal may take to answer when a command connects. */
@@ -17,6 +18,8 @@ export interface Context {
   /** The database with all its migrations; throws CommandError if it lacks one. */
   database(): Promise<Pool>;
   temporal(): Promise<Client>;
+  /** Undefined where traces are off. To be asked before the database, whose driver it watches. */
+  tracing(): Promise<Tracing | undefined>;
 }
 
 export async function withContext<T>(work: (context: Context) => Promise<T>): Promise<T> {
@@ -37,8 +40,18 @@ export async function withContext<T>(work: (context: Context) => Promise<T>): Pr
       await requireMigrations(pool);
       return pool;
     }),
+    tracing: once(async () => {
+      if (!config.traces) return undefined;
+      const [{ startTracing }, { createLogger }] = await Promise.all([
+        import('../workers/tracing.js'),
+        import('../log.js'),
+      ]);
+      const tracing = startTracing(createLogger(config.logLevel));
+      closers.push(() => tracing.close());
+      return tracing;
+    }),
     temporal: once(async () => {
-      const { client, close } = await connectTemporal(config);
+      const { client, close } = await connectTemporal(config, await context.tracing());
       closers.push(close);
       return client;
     }),
@@ -58,7 +71,10 @@ async function requireMigrations(pool: Pool) {
   throw new CommandError(`The database lacks ${names}: run \`meterfold migrate\`.`);
 }
 
-async function connectTemporal(config: Config): Promise<{ client: Client; close: () => Promise<void> }> {
+async function connectTemporal(
+  config: Config,
+  tracing: Tracing | undefined,
+): Promise<{ client: Client; close: () => Promise<void> }> {
   const { Client, Connection } = await import('@temporalio/client');
   const { address, tls, apiKey, metadata } = config.temporal.connection;
   const connection = Connection.lazy({
@@ -74,7 +90,9 @@ async function connectTemporal(config: Config): Promise<{ client: Client; close:
     await connection.close();
     throw temporalUnreachable(cause as Error, config);
   }
-  return { client: new Client({ connection, namespace: config.temporal.namespace }), close: () => connection.close() };
+  const interceptors = tracing === undefined ? {} : { interceptors: { workflow: [tracing.client] } };
+  const client = new Client({ connection, namespace: config.temporal.namespace, ...interceptors });
+  return { client, close: () => connection.close() };
 }
 
 /** The client's own error says neither where it tried nor that it was Temporal; a refusal (a wrong key) has more to say. */

@@ -1,21 +1,11 @@
 /** `meterfold doctor`: everything billing relies on, a line each, with the fix where something is wrong. */
-import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
-import type { TemporalSettings } from '../config.js';
 import type { Pool } from '../db/pool.js';
 import { type Context, withContext } from './context.js';
-import { counted, grouped, writeJson, writeLine } from './output.js';
-import { explain, placesOf } from './problems.js';
-
-/** What was found; `null` means that it could not be looked at, because of an earlier fault. */
-interface Check {
-  name: string;
-  ok: boolean | null;
-  /** Billing works as it is, but somebody should know. */
-  warning?: true;
-  found: string;
-  fix?: string;
-}
+import { bad, type Check, good, subject, unseen, warn } from './doctor-check.js';
+import { temporalChecks } from './doctor-temporal.js';
+import { counted, writeJson, writeLine } from './output.js';
+import { placesOf } from './problems.js';
 
 export function register(program: Command): void {
   program
@@ -50,25 +40,6 @@ async function examine(flags: { json?: boolean }) {
     const warned = warnings === 0 ? '' : `, ${counted(warnings, 'warning')}`;
     await writeLine(faults > 0 ? `\n${counted(faults, 'fault')}${warned}.` : `\nAll is well${warned}.`);
   });
-}
-
-const good = (name: string, found: string): Check => ({ name, ok: true, found });
-const bad = (name: string, found: string, fix?: string): Check => ({
-  name,
-  ok: false,
-  found,
-  ...(fix === undefined ? {} : { fix }),
-});
-const warn = (name: string, found: string, fix: string): Check => ({ name, ok: true, warning: true, found, fix });
-const unseen = (name: string): Check => ({ name, ok: null, found: 'not checked' });
-
-/** Runs the checks of one subject; an error of theirs is a fault found, not the end of the doctor. */
-async function subject(name: string, context: Context, look: () => Promise<Check[]>): Promise<Check[]> {
-  try {
-    return await look();
-  } catch (error) {
-    return [bad(name, explain(error, placesOf(process.env, context.config.temporal)))];
-  }
 }
 
 const logChecks = ['rights', 'migrations', 'log', 'log guard'];
@@ -151,54 +122,4 @@ async function logGuardChecks(pool: Pool): Promise<Check[]> {
   if (unguarded.length === 0) return [good('log guard', 'public.api_logs takes inserts only')];
   const found = `calls that may be billed can be changed, deleted or truncated in ${unguarded.join(', ')}`;
   return [warn('log guard', found, 'meterfold migrate --log-guard on')];
-}
-
-const workerChecks = ['workflow workers', 'activity workers'];
-
-async function temporalChecks(context: Context): Promise<Check[]> {
-  const settings = context.config.temporal;
-  const [reached] = await subject('Temporal', context, async () => {
-    await context.temporal();
-    return [good('Temporal', settings.address)];
-  });
-  if (!reached!.ok) return [reached!, ...['namespace', ...workerChecks].map(unseen)];
-  const client = await context.temporal();
-  return client.withDeadline(Date.now() + 10_000, async () => {
-    const namespace = await subject('namespace', context, () => namespaceChecks(client, settings));
-    if (namespace.some((check) => !check.ok)) return [reached!, ...namespace, ...workerChecks.map(unseen)];
-    const workers = await subject('workers', context, async () => [
-      await pollersCheck(client, settings, 'workflow'),
-      await pollersCheck(client, settings, 'activity'),
-    ]);
-    return [reached!, ...namespace, ...workers];
-  });
-}
-
-async function namespaceChecks(client: Client, { namespace }: TemporalSettings): Promise<Check[]> {
-  await client.workflowService.describeNamespace({ namespace });
-  return [good('namespace', namespace)];
-}
-
-/** A worker's poll lasts a minute, and the server remembers pollers for five: one not seen for longer than a poll is gone. */
-const pollMsMax = 75_000;
-
-async function pollersCheck(
-  client: Client,
-  { namespace }: TemporalSettings,
-  kind: 'workflow' | 'activity',
-): Promise<Check> {
-  const { TASK_QUEUE } = await import('../config.js');
-  const { pollers } = await client.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name: TASK_QUEUE },
-    taskQueueType: kind === 'workflow' ? 1 : 2,
-  });
-  const alive = (pollers ?? []).filter(({ lastAccessTime }) => {
-    const seenMs = Number(lastAccessTime?.seconds ?? 0) * 1000;
-    return Date.now() - seenMs < pollMsMax;
-  });
-  const name = `${kind} workers`;
-  const workers = new Set(alive.map((poller) => poller.identity));
-  if (workers.size > 0) return good(name, `${grouped(workers.size)} polling task queue "${TASK_QUEUE}"`);
-  return bad(name, `none polls task queue "${TASK_QUEUE}"`, 'meterfold worker');
 }

@@ -50,6 +50,7 @@ async function work({ role, stopWithStdin }: WorkerFlags): Promise<void> {
     };
     const { health: healthPort } = config.ports;
     const health = healthPort === undefined ? undefined : await serveHealth(healthPort, stopping.signal);
+    const tracing = await context.tracing();
     try {
       await context.database();
       const { workflowService } = await context.temporal();
@@ -59,7 +60,7 @@ async function work({ role, stopWithStdin }: WorkerFlags): Promise<void> {
       process.on('SIGTERM', stop).on('SIGINT', stop);
       if (stopWithStdin === true)
         process.stdin.resume().once('end', () => stopping.signal.aborted || stop('standard input closed'));
-      await runWorker({ config, role, log, health, signal: stopping.signal });
+      await runWorker({ config, role, log, health, tracing, signal: stopping.signal });
     } finally {
       // An open standard input would keep the process alive.
       process.stdin.destroy();

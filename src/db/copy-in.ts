@@ -24,8 +24,10 @@ export function copyIn(client: ClientBase, sql: string): Promise<CopyIn> {
 
 /** One COPY under way. End it by finish() or fail(); whatever went wrong is thrown by each call from then on. */
 export class CopyIn implements Submittable {
+  /** As pg's own queries have them, for who watches queries: the statement, and what is called at its end. */
+  readonly text: string;
+  callback: (error: Error | null) => void = () => {};
   readonly accepted: Promise<CopyIn>;
-  readonly #sql: string;
   readonly #done: Promise<number>;
   #accept: (copy: CopyIn) => void = () => {};
   #refuse: (error: Error) => void = () => {};
@@ -34,8 +36,8 @@ export class CopyIn implements Submittable {
   #connection: CopyConnection | undefined;
   #rows = 0;
 
-  constructor(sql: string) {
-    this.#sql = sql;
+  constructor(text: string) {
+    this.text = text;
     this.accepted = new Promise((resolve, reject) => {
       this.#accept = resolve;
       this.#refuse = reject;
@@ -81,7 +83,7 @@ export class CopyIn implements Submittable {
   /** Called by pg when the connection is this query's. */
   submit(connection: Connection): void {
     this.#connection = connection as CopyConnection;
-    connection.query(this.#sql);
+    connection.query(this.text);
   }
 
   handleCopyInResponse(): void {
@@ -94,9 +96,11 @@ export class CopyIn implements Submittable {
 
   handleReadyForQuery(): void {
     this.#resolve(this.#rows);
+    this.callback(null);
   }
 
   handleError(error: Error): void {
+    this.callback(error);
     this.#refuse(error);
     this.#reject(error);
   }

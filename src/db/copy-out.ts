@@ -30,42 +30,36 @@ const END_OF_ROWS = -1;
 /** Streams the rows of a COPY into `row`; resolves with their number. */
 export function copyOut(client: ClientBase, sql: string, columns: number, row: RowReader): Promise<number> {
   return new Promise((resolve, reject) => {
-    client.query(new CopyOut(sql, columns, row, resolve, reject));
+    client.query(new CopyOut(sql, columns, row, (error, rows = 0) => (error === null ? resolve(rows) : reject(error))));
   });
 }
 
 class CopyOut implements Submittable {
-  readonly #sql: string;
+  /** As pg's own queries have them, for who watches queries: the statement, and what is called once at its end. */
+  readonly text: string;
+  callback: (error: Error | null, rows?: number) => void;
   readonly #columns: number;
   readonly #row: RowReader;
-  readonly #resolve: (rows: number) => void;
-  readonly #reject: (error: Error) => void;
   #rows = 0;
+  #ended = false;
   #headerSeen = false;
   #failure: Error | undefined;
   #connection: Connection | undefined;
   #release: () => void = () => {};
   #handOn: (bytes: Buffer) => void = () => {};
 
-  constructor(
-    sql: string,
-    columns: number,
-    row: RowReader,
-    resolve: (rows: number) => void,
-    reject: (e: Error) => void,
-  ) {
-    this.#sql = sql;
+  constructor(text: string, columns: number, row: RowReader, callback: CopyOut['callback']) {
+    this.text = text;
     this.#columns = columns;
     this.#row = row;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.callback = callback;
   }
 
   /** Called by pg when the connection is this query's. */
   submit(connection: Connection): void {
     this.#connection = connection;
     this.#takeOver(connection.stream as Socket);
-    connection.query(this.#sql);
+    connection.query(this.text);
   }
 
   #takeOver(stream: Socket): void {
@@ -137,18 +131,24 @@ class CopyOut implements Submittable {
   #fail(error: Error): void {
     this.#failure = error;
     // Now: the end of the query may lie in the same read, and would be taken for its success.
-    this.#reject(error);
+    this.#end(error);
     (this.#connection!.stream as Socket).destroy(error);
   }
 
   handleError(error: Error): void {
-    this.#reject(this.#failure ?? error);
+    this.#end(this.#failure ?? error);
   }
 
   handleCommandComplete(): void {}
 
   handleReadyForQuery(): void {
-    this.#resolve(this.#rows);
+    this.#end(null);
+  }
+
+  #end(error: Error | null): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.callback(error, this.#rows);
   }
 
   handleRowDescription(): void {}

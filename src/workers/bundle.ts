@@ -1,19 +1,32 @@
-/** The workflow bundle: built ahead of time by `npm run build`, so that a worker starts without a compiler. */
+/**
+ * The workflow bundle: built ahead of time by `npm run build`, so that a worker starts without a compiler. A second one, with the
+ * interceptors of traces in it, is for workers that trace: the others' has nothing of them.
+ */
 import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
 
-const BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+export const bundlePath = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+export const tracedBundlePath = fileURLToPath(new URL('../workflow-bundle-traced.js', import.meta.url));
 
-export const bundlePath = BUNDLE;
+export const traceInterceptors = createRequire(import.meta.url).resolve(
+  '@temporalio/interceptors-opentelemetry/lib/workflow-interceptors',
+);
 
 /** Bundles the workflows beside the compiled code. */
-export async function buildBundle(): Promise<void> {
+export async function buildBundles(): Promise<void> {
+  await build(tracedBundlePath, [traceInterceptors]);
+  await build(bundlePath, []);
+}
+
+async function build(path: string, workflowInterceptorModules: string[]): Promise<void> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../workflows/index.js', import.meta.url)),
+    workflowInterceptorModules,
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn: console_, error: console_ },
   });
-  await writeFile(BUNDLE, code);
+  await writeFile(path, code);
 }
 
 function console_(message: string): void {
@@ -21,5 +34,5 @@ function console_(message: string): void {
 }
 
 export function readBundle(): Promise<string> {
-  return readFile(BUNDLE, 'utf8');
+  return readFile(bundlePath, 'utf8');
 }

@@ -1,5 +1,11 @@
 /** A worker process: registers, tunes, runs, drains. */
-import { DefaultLogger, NativeConnection, type RuntimeOptions, Worker } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  NativeConnection,
+  type RuntimeOptions,
+  type WorkerOptions as SdkWorkerOptions,
+  Worker,
+} from '@temporalio/worker';
 import { createDiscard } from '../activities/discard.js';
 import { createMap } from '../activities/map.js';
 import { createPlan } from '../activities/plan.js';
@@ -7,12 +13,13 @@ import { createPublish } from '../activities/publish.js';
 import { createRecount } from '../activities/recount.js';
 import { createReduce } from '../activities/reduce.js';
 import { type ActivityDependencies, WORKER_NAME } from '../activities/task.js';
-import { type Config, TASK_QUEUE } from '../config.js';
+import { type Config, TASK_QUEUE, type WorkerVersion } from '../config.js';
 import { openPool } from '../db/pool.js';
 import type { Logger } from '../log.js';
 import { bundlePath } from './bundle.js';
 import type { HealthServer } from './health.js';
 import { beginCounters, installRuntime, watchLag } from './metrics.js';
+import type { Tracing } from './tracing.js';
 import { warmConnections, warmKernels } from './warm.js';
 
 export type WorkerRole = 'workflow' | 'activity' | 'all';
@@ -29,12 +36,14 @@ export interface WorkerOptions {
   log: Logger;
   /** Told once the worker polls. */
   health?: HealthServer | undefined;
+  /** Absent: no traces. */
+  tracing?: Tracing | undefined;
   /** Aborted to stop: running activities get their grace, then go on elsewhere. */
   signal: AbortSignal;
 }
 
 /** Runs until the signal; resolves when drained. */
-export async function runWorker({ config, role, log, health, signal }: WorkerOptions): Promise<void> {
+export async function runWorker({ config, role, log, health, tracing, signal }: WorkerOptions): Promise<void> {
   installRuntime(runtimeOptions(log), config.ports.metrics);
   if (role !== 'workflow') warmKernels(config.terms.callsPerCycle);
   const pool = await openPool(config.databaseUrl, {
@@ -53,7 +62,7 @@ export async function runWorker({ config, role, log, health, signal }: WorkerOpt
       namespace,
       taskQueue: TASK_QUEUE,
       identity: WORKER_NAME,
-      ...(role === 'activity' ? {} : { workflowBundle: { codePath: bundlePath } }),
+      ...(role === 'activity' ? {} : { workflowBundle: { codePath: tracing?.bundlePath ?? bundlePath } }),
       ...(role === 'workflow' ? {} : { activities: createActivities(dependencies) }),
       maxConcurrentActivityTaskExecutions: config.worker.slots,
       maxEagerActivityReservationsPerWorkflowTask: EAGER_RESERVATIONS,
@@ -63,6 +72,8 @@ export async function runWorker({ config, role, log, health, signal }: WorkerOpt
       workflowThreadPoolSize: 1,
       maxCachedWorkflows: WORKFLOWS_CACHED,
       shutdownGraceTime: config.worker.graceMs,
+      ...versioning(config.version),
+      ...tracing?.options,
     });
     const stop = () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
@@ -70,7 +81,10 @@ export async function runWorker({ config, role, log, health, signal }: WorkerOpt
     signal.addEventListener('abort', stop, { once: true });
     const running = worker.run();
     if (signal.aborted) stop();
-    log.info({ role, slots: config.worker.slots, taskQueue: TASK_QUEUE, namespace, temporal: address }, 'worker polls');
+    log.info(
+      { role, slots: config.worker.slots, taskQueue: TASK_QUEUE, namespace, temporal: address, ...config.version },
+      'worker polls',
+    );
     health?.polls(worker, pool);
     if (config.ports.metrics !== undefined && role !== 'activity') {
       beginCounters(namespace);
@@ -82,6 +96,14 @@ export async function runWorker({ config, role, log, health, signal }: WorkerOpt
     await connection?.close();
     await pool.end();
   }
+}
+
+/** A run stays with the version that has begun it: another one might decide otherwise in the middle. */
+function versioning(version: WorkerVersion | undefined): Pick<SdkWorkerOptions, 'workerDeploymentOptions'> {
+  if (version === undefined) return {};
+  return {
+    workerDeploymentOptions: { version, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' },
+  };
 }
 
 export function createActivities(dependencies: ActivityDependencies) {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { traceInterceptors } from '../../src/workers/bundle.js';
 import { ALL, type History, historiesDir, readHistories, shapeOf } from './histories.js';
 import { bundleForReplay, faultsOf, type Replay, replayAll } from './replay.js';
 import { compareSteps, type Step, stepsOfHistory } from './steps.js';
@@ -45,6 +46,16 @@ describe('the workflow of today replays', () => {
     expect(tasks).not.toHaveLength(0);
     expect(tasks.filter((one) => !one.doNotEagerlyExecute)).toEqual([]);
   });
+});
+
+test('a worker that traces goes on with runs that were begun without: activities get a header, and nothing else differs', async () => {
+  const traced = await bundleForReplay(undefined, [traceInterceptors]);
+  const faults = [...(await replayAll(traced, histories))].flatMap(([name, replay]) =>
+    faultsOf(replay).map((fault) => `${name}: ${fault}`),
+  );
+  const header = /: header was {}, and is {"_tracer-data":{[^}]*}}$/;
+  expect(faults.length).toBeGreaterThan(names.length);
+  expect(faults.filter((fault) => !header.test(fault))).toEqual([]);
 });
 
 describe('the saved histories', () => {

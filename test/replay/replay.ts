@@ -42,11 +42,13 @@ export function faultsOf({ refusal, differences }: Replay): string[] {
 const captureModule = fileURLToPath(new URL('./capture.ts', import.meta.url));
 const silent = new DefaultLogger('ERROR', () => {});
 
-/** Bundles workflows from their source, with what captures their commands. */
+/** Bundles workflows from their source, with what captures their commands, and with other interceptors if there are to be any. */
 export function bundleForReplay(
   workflowsPath: string = join(repositoryDir, 'src', 'workflows', 'index.ts'),
+  interceptors: readonly string[] = [],
 ): Promise<WorkflowBundleWithSourceMap> {
-  return bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: [captureModule], logger: silent });
+  const workflowInterceptorModules = [...interceptors, captureModule];
+  return bundleWorkflowCode({ workflowsPath, workflowInterceptorModules, logger: silent });
 }
 
 let quiet = false;

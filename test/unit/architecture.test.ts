@@ -50,7 +50,7 @@ const rules: Record<string, Rule> = {
   },
   workers: {
     imports: ['workers', 'activities', 'db', 'domain', 'config.ts', 'log.ts'],
-    packages: ['@temporalio/worker'],
+    packages: ['@temporalio/worker', '@temporalio/interceptors-opentelemetry', '@opentelemetry/*'],
   },
   'config.ts': { imports: ['domain'], packages: ['zod', '@temporalio/*'] },
   'log.ts': { imports: [], packages: ['pino'] },

@@ -78,6 +78,12 @@ describe('settings', () => {
   });
 });
 
+test('a version of workers is its deployment and its build, or there is none', () => {
+  expect(loadConfig(env).version).toBeUndefined();
+  const { version } = loadConfig({ ...env, TEMPORAL_DEPLOYMENT_NAME: 'billing', TEMPORAL_WORKER_BUILD_ID: '7' });
+  expect(version).toEqual({ deploymentName: 'billing', buildId: '7' });
+});
+
 describe('a wrong setting is named with what it must be', () => {
   test.each([
     ['DATABASE_URL', 'mysql://db', 'must be a PostgreSQL URL'],
@@ -90,6 +96,7 @@ describe('a wrong setting is named with what it must be', () => {
     ['WORKER_SLOTS', 'many', 'must be a whole number from 1 to 64'],
     ['LEASE_SECONDS', '4', 'must be a whole number from 5 to 86400'],
     ['HEALTH_PORT', '0', 'must be a whole number from 1 to 65535'],
+    ['OTEL_TRACES_EXPORTER', 'zipkin', 'must be otlp or none'],
     ['LOG_LEVEL', 'loud', 'must be one of fatal, error, warn, info, debug, trace'],
   ])('%s=%s', (name, value, fault) => {
     const said = faultsOf({ [name]: value });
@@ -101,6 +108,20 @@ describe('a wrong setting is named with what it must be', () => {
   test('DATABASE_URL that is missing', () => {
     expect(faultsOf({ DATABASE_URL: '' })).toMatch(
       /^Wrong setting: DATABASE_URL is not set; give a PostgreSQL URL like postgres:/,
+    );
+  });
+
+  test.each(['TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'])('%s alone', (name) => {
+    expect(faultsOf({ [name]: 'x' })).toMatch(
+      /^Wrong setting: TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID belong/,
+    );
+  });
+
+  test('a protocol of traces that is not spoken, if there are to be traces', () => {
+    const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
+    expect(faultsOf(grpc)).toBe('nothing');
+    expect(faultsOf({ ...grpc, OTEL_TRACES_EXPORTER: 'otlp' })).toBe(
+      'Wrong setting: OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf',
     );
   });
 

@@ -1,0 +1,91 @@
+/** What `meterfold doctor` looks at in Temporal: the server, the namespace, the workers and their versions. */
+import type { Client } from '@temporalio/client';
+import type { TemporalSettings, WorkerVersion } from '../config.js';
+import type { Context } from './context.js';
+import { bad, type Check, good, subject, unseen } from './doctor-check.js';
+import { versionsCheck } from './doctor-versions.js';
+import { grouped } from './output.js';
+
+const workerChecks = ['workflow workers', 'activity workers', 'worker versions'];
+
+export async function temporalChecks(context: Context): Promise<Check[]> {
+  const settings = context.config.temporal;
+  const [reached] = await subject('Temporal', context, async () => {
+    await context.temporal();
+    return [good('Temporal', settings.address)];
+  });
+  if (!reached!.ok) return [reached!, ...['namespace', ...workerChecks].map(unseen)];
+  const client = await context.temporal();
+  return client.withDeadline(Date.now() + 10_000, async () => {
+    const namespace = await subject('namespace', context, () => namespaceChecks(client, settings));
+    if (namespace.some((check) => !check.ok)) return [reached!, ...namespace, ...workerChecks.map(unseen)];
+    const workers = await subject('workers', context, () => workersChecks(client, settings));
+    return [reached!, ...namespace, ...workers];
+  });
+}
+
+async function namespaceChecks(client: Client, { namespace }: TemporalSettings): Promise<Check[]> {
+  await client.workflowService.describeNamespace({ namespace });
+  return [good('namespace', namespace)];
+}
+
+/** A worker's poll lasts a minute, and the server remembers pollers for five: one not seen for longer than a poll is gone. */
+const pollMsMax = 75_000;
+
+type Kind = 'workflow' | 'activity';
+
+/** Who works on a kind of task. */
+interface Queue {
+  workers: Set<string>;
+  /** Of the workers that poll; undefined stands for those without one. */
+  versions: (WorkerVersion | undefined)[];
+  /** Whose workers get what is new; undefined: those without a version. */
+  current: WorkerVersion | undefined;
+}
+
+async function describeQueue(client: Client, { namespace }: TemporalSettings, kind: Kind): Promise<Queue> {
+  const { TASK_QUEUE } = await import('../config.js');
+  const { pollers, versioningInfo } = await client.workflowService.describeTaskQueue({
+    namespace,
+    taskQueue: { name: TASK_QUEUE },
+    taskQueueType: kind === 'workflow' ? 1 : 2,
+  });
+  const alive = (pollers ?? []).filter(({ lastAccessTime }) => {
+    const seenMs = Number(lastAccessTime?.seconds ?? 0) * 1000;
+    return Date.now() - seenMs < pollMsMax;
+  });
+  return {
+    workers: new Set(alive.map((poller) => poller.identity ?? '')),
+    versions: alive.map(({ deploymentOptions }) =>
+      deploymentOptions?.workerVersioningMode === VERSIONED ? versionOf(deploymentOptions) : undefined,
+    ),
+    current: versionOf(versioningInfo?.currentDeploymentVersion),
+  };
+}
+
+/** temporal.api.enums.v1.WorkerVersioningMode */
+const VERSIONED = 2;
+
+function versionOf(given: { deploymentName?: string | null; buildId?: string | null } | null | undefined) {
+  const { deploymentName, buildId } = given ?? {};
+  return deploymentName && buildId ? { deploymentName, buildId } : undefined;
+}
+
+async function pollersCheck({ workers }: Queue, kind: Kind): Promise<Check> {
+  const { TASK_QUEUE } = await import('../config.js');
+  const name = `${kind} workers`;
+  if (workers.size > 0) return good(name, `${grouped(workers.size)} polling task queue "${TASK_QUEUE}"`);
+  return bad(name, `none polls task queue "${TASK_QUEUE}"`, 'meterfold worker');
+}
+
+async function workersChecks(client: Client, settings: TemporalSettings): Promise<Check[]> {
+  const [workflow, activity] = await Promise.all([
+    describeQueue(client, settings, 'workflow'),
+    describeQueue(client, settings, 'activity'),
+  ]);
+  return [
+    await pollersCheck(workflow, 'workflow'),
+    await pollersCheck(activity, 'activity'),
+    versionsCheck(workflow.current, workflow.versions, activity.versions),
+  ];
+}
