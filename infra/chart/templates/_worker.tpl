@@ -14,6 +14,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
+    kubectl.kubernetes.io/default-container: worker
     # A changed URL reaches the pods by a roll-out.
     meterfold/database: {{ if not $root.Values.database.existingSecret }}{{ include "meterfold.databaseUrl" $root | sha256sum | trunc 16 | quote }}{{ else }}{{ $root.Values.database.existingSecret | quote }}{{ end }}
     {{- with $root.Values.podAnnotations }}
