@@ -2,12 +2,12 @@
 
 import { join } from 'node:path';
 import { findTemporalCli } from '../../src/dev/temporal.js';
+import { Random } from '../support/random.js';
 import { repositoryDir } from '../support/repository.js';
 import type { Cell } from './cell.js';
 import { type EpisodeResult, runEpisode } from './episode.js';
 import { FAULTS } from './faults.js';
 import { PHASES } from './phases.js';
-import { Random } from './random.js';
 
 export interface Campaign {
   seed: string;

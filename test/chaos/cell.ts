@@ -3,6 +3,7 @@
  * the run is published or gone without a trace, the next one bills the rest, and the bills are what the oracle says.
  */
 import { eventually } from '../support/eventually.js';
+import type { Random } from '../support/random.js';
 import { rowsOfRun, startRun } from '../support/runs.js';
 import { type Bills, judgeBills } from './bills.js';
 import { type Effect, effectsOn } from './effects.js';
@@ -10,7 +11,6 @@ import type { Fault } from './fault.js';
 import type { Inflow } from './inflow.js';
 import { NotReachedError } from './insist.js';
 import { type HeldRun, type HoldScene, holdAt, type Phase, POINTS, type Point } from './phases.js';
-import type { Random } from './random.js';
 import type { ChaosStack } from './stack.js';
 import type { Workers } from './workers.js';
 

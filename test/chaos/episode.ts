@@ -1,10 +1,10 @@
 /** One episode: a stack of its own, workers, a schedule, calls coming in all the while, and one fault after the other. */
 import { eventually } from '../support/eventually.js';
+import { Random } from '../support/random.js';
 import { addTallies, type Tally, tallyOf } from '../support/tally.js';
 import { type Bills, judgeBills } from './bills.js';
 import { type Cell, type Ground, hit, type Observed } from './cell.js';
 import { Inflow } from './inflow.js';
-import { Random } from './random.js';
 import { ChaosStack } from './stack.js';
 import { Workers } from './workers.js';
 

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import type { Random } from './random.js';
+import type { Random } from '../support/random.js';
 import type { ChaosStack } from './stack.js';
 
 const CALLS_MAX = 40;

@@ -15,10 +15,10 @@
  */
 import { eventually } from '../support/eventually.js';
 import type { WorkerProcess } from '../support/processes.js';
+import type { Random } from '../support/random.js';
 import { insist } from './insist.js';
 import { Lock, type RunStarter, SESSION_COLUMNS, type Session } from './lock.js';
 import type { Link } from './proxy.js';
-import type { Random } from './random.js';
 import type { ChaosStack } from './stack.js';
 import type { Workers } from './workers.js';
 

@@ -8,6 +8,7 @@ import type { BillingRunInput, PublishedResult } from '../../src/workflows/messa
 import { billedContents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
 import { meterfold } from '../support/processes.js';
+import { Random } from '../support/random.js';
 import { expectExact, progressOf, published, type RunHandle, startRun } from '../support/runs.js';
 import { say } from '../support/say.js';
 import type { Stack } from '../support/stack.js';
@@ -29,6 +30,8 @@ const RUN_MS = 10 * 60 * 1000;
 const KILLS_MAX = 6;
 const KILL_EVERY_MS = 500;
 const FROZEN_HALF_WAKES_MS = 20_000;
+
+const random = new Random('pods');
 
 let stack: Stack;
 let shared: Shared;
@@ -68,8 +71,7 @@ test('(b) pods are deleted at random, half of them without grace, and once all w
     let kills = 0;
     for (; kills < KILLS_MAX && (await progressOf(run)).phase !== 'reducing'; kills++) {
       const ready = (await podsOf(ACTIVITY_PODS)).filter(({ ready, ending }) => ready && !ending);
-      const victim = ready[Math.floor(Math.random() * ready.length)];
-      if (victim !== undefined) await deletePods([victim], { grace: kills % 2 === 0 });
+      if (ready.length > 0) await deletePods([random.pick(ready)], { grace: kills % 2 === 0 });
       await delay(KILL_EVERY_MS);
     }
     await stillBilling(run);
