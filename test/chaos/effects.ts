@@ -4,6 +4,7 @@
  */
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { eventually } from '../support/eventually.js';
+import { type HistoryEvent, taskInputOf } from '../support/tally.js';
 import type { HeldRun } from './phases.js';
 import type { ChaosStack } from './stack.js';
 
@@ -13,6 +14,7 @@ export const EFFECTS = [
   'error of the database',
   'other failed try',
   'takeover',
+  'backup',
   'stall',
 ] as const;
 export type EffectKind = (typeof EFFECTS)[number];
@@ -24,8 +26,7 @@ export interface Effect {
 
 const BROKEN = /terminat|ECONN|EPIPE|closed|starting up|shutting down|in recovery|socket|timeout expired/i;
 
-/** Second and later tries of the run's activities, each with what ended the one before. */
-async function retriesOf(stack: ChaosStack, { workflowId }: HeldRun): Promise<Effect[]> {
+async function historyOf(stack: ChaosStack, { workflowId }: HeldRun): Promise<HistoryEvent[]> {
   const workflow = stack.temporal.workflow.getHandle(workflowId);
   const history = await eventually('the workflow of the run that was hit has ended', async () => {
     try {
@@ -36,8 +37,12 @@ async function retriesOf(stack: ChaosStack, { workflowId }: HeldRun): Promise<Ef
       throw error;
     }
   });
-  const started = (history.events ?? []).map((event) => event.activityTaskStartedEventAttributes);
-  return started.flatMap((attempt): Effect[] => {
+  return history.events ?? [];
+}
+
+/** Second and later tries of the run's activities, each with what ended the one before. */
+function retriesIn(events: readonly HistoryEvent[]): Effect[] {
+  return events.flatMap(({ activityTaskStartedEventAttributes: attempt }): Effect[] => {
     if (attempt === undefined || attempt === null || (attempt.attempt ?? 1) < 2) return [];
     const failure = attempt.lastFailure;
     const message = failure?.message ?? '';
@@ -47,6 +52,19 @@ async function retriesOf(stack: ChaosStack, { workflowId }: HeldRun): Promise<Ef
     if (BROKEN.test(message)) return [{ kind: 'broken connection', detail }];
     if (type.startsWith('PostgreSQL ')) return [{ kind: 'error of the database', detail }];
     return [{ kind: 'other failed try', detail }];
+  });
+}
+
+/** Backups that were done before the activity that they backed up. */
+function backupsIn(events: readonly HistoryEvent[]): Effect[] {
+  const completed = new Set(
+    events.map(({ activityTaskCompletedEventAttributes: done }) => String(done?.scheduledEventId)),
+  );
+  return events.flatMap(({ eventId, activityTaskScheduledEventAttributes: activity }): Effect[] => {
+    if (!activity || !completed.has(String(eventId))) return [];
+    const { number, backup } = taskInputOf(activity);
+    if (backup !== true) return [];
+    return [{ kind: 'backup', detail: `of ${activity.activityType?.name} ${number}, done before the first attempt` }];
   });
 }
 
@@ -60,5 +78,6 @@ async function takeoverOf(stack: ChaosStack, { runId }: HeldRun): Promise<Effect
 
 /** All that shows once the run is settled. */
 export async function effectsOn(stack: ChaosStack, run: HeldRun): Promise<Effect[]> {
-  return [...(await takeoverOf(stack, run)), ...(await retriesOf(stack, run))];
+  const events = await historyOf(stack, run);
+  return [...(await takeoverOf(stack, run)), ...retriesIn(events), ...backupsIn(events)];
 }

@@ -14,7 +14,7 @@ export interface Tally {
   failures: Record<string, number>;
 }
 
-type Event = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>[number];
+export type HistoryEvent = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>[number];
 
 export async function tallyOf(temporal: Client): Promise<Tally> {
   const tallies: Tally[] = [];
@@ -41,7 +41,7 @@ function add(sum: Record<string, number>, more: Record<string, number>): void {
   for (const [key, count] of Object.entries(more)) sum[key] = (sum[key] ?? 0) + count;
 }
 
-export function tallyHistory(events: readonly Event[]): Tally {
+export function tallyHistory(events: readonly HistoryEvent[]): Tally {
   const tasks = tasksOf(events);
   const count = (ending: Ending | undefined) => tasks.filter((task) => task.ending === ending).length;
   const activities = events.filter((event) => event.activityTaskScheduledEventAttributes).length;
@@ -72,18 +72,23 @@ interface Task {
   ending?: Ending;
 }
 
+/** Which task an activity was scheduled for, of those that have numbers, and whether as a backup. */
+export function taskInputOf(activity: NonNullable<HistoryEvent['activityTaskScheduledEventAttributes']>): {
+  number?: number;
+  backup?: boolean;
+} {
+  return JSON.parse(Buffer.from(activity.input?.payloads?.[0]?.data ?? '{}').toString('utf8'));
+}
+
 /** A backup is another activity for the same task, which is completed once either is. */
-function tasksOf(events: readonly Event[]): Task[] {
+function tasksOf(events: readonly HistoryEvent[]): Task[] {
   const tasks: Task[] = [];
   const byName = new Map<string, Task>();
   const byEvent = new Map<string, Task>();
   for (const event of events) {
     const activity = event.activityTaskScheduledEventAttributes;
     if (activity) {
-      const input = JSON.parse(Buffer.from(activity.input?.payloads?.[0]?.data ?? '{}').toString('utf8')) as {
-        number?: number;
-        backup?: boolean;
-      };
+      const input = taskInputOf(activity);
       const name = `${activity.activityType?.name} ${input.number}`;
       let task = input.backup === true ? byName.get(name) : undefined;
       if (task === undefined) {
@@ -106,7 +111,7 @@ function tasksOf(events: readonly Event[]): Task[] {
   return tasks;
 }
 
-function endingOf(last: Event | undefined): Exclude<keyof Tally['workflows'], 'started'> {
+function endingOf(last: HistoryEvent | undefined): Exclude<keyof Tally['workflows'], 'started'> {
   const completed = last?.workflowExecutionCompletedEventAttributes;
   if (completed) {
     const answer = JSON.parse(Buffer.from(completed.result?.payloads?.[0]?.data ?? '{}').toString('utf8')) as {
@@ -120,7 +125,7 @@ function endingOf(last: Event | undefined): Exclude<keyof Tally['workflows'], 's
   return 'open';
 }
 
-function failureOf(event: Event): string | undefined {
+function failureOf(event: HistoryEvent): string | undefined {
   const { workflowExecutionFailedEventAttributes: workflow, activityTaskFailedEventAttributes: activity } = event;
   let failure = (workflow ?? activity ?? event.activityTaskTimedOutEventAttributes)?.failure;
   if (!failure) return undefined;
