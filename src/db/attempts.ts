@@ -4,6 +4,7 @@
  * transaction of its own, and ends those of earlier attempts of the same activity.
  */
 import type { Client, Pool, Queryable } from './pool.js';
+import { fence, RunGoneError } from './runs.js';
 import type { TaskKey } from './tasks.js';
 
 /** What an attempt works for: an activity, and the task of the run that it is about, if it is about one. */
@@ -90,8 +91,14 @@ async function register(
       select $1, $2, $3, $4, own.pid, own.backend_start
         from hurry, (select count(*) from earlier) ended, pg_stat_activity own
        where own.pid = pg_backend_pid()
+         and ($3::text is null or exists (select from meterfold.runs where run_id = $1 and state = 'active'))
       returning attempt_id, backend_pid`,
     values: [runId.toString(), activityId, task?.kind, task?.number],
   });
+  // One that wakes up late leaves no row behind, and is told what became of the run.
+  if (rows[0] === undefined) {
+    await fence(client, runId);
+    throw new RunGoneError(`run ${runId} was not active`);
+  }
   return { attemptId: rows[0].attempt_id, pid: rows[0].backend_pid };
 }

@@ -124,7 +124,7 @@ export async function sealRow(client: Client, runId: bigint): Promise<void> {
  */
 async function sweepRun(client: Client, runId: bigint): Promise<void> {
   for (const table of ['segments', 'leases', 'attempts']) {
-    // Of earlier runs too: an attempt of one that woke up late may have left its row.
+    // Of earlier runs too: an attempt that began just when its run ended may have left its row.
     await client.query(`delete from meterfold.${table} where run_id <= $1`, [runId.toString()]);
   }
   await client.query(

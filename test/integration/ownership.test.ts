@@ -198,6 +198,8 @@ describe('a discarded run whose workflow is reset', () => {
     const again = await resetWorkflow(stack, await startCancelled(), 1);
     expect(await failureOf(again)).toMatchObject({ type: 'RunGoneError', message: 'run 1 is discarded' });
     expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'discarded', reason: 'cancelled' }]);
+    // Not even a sign of the attempt that came too late.
+    expect(await rowsOfRun(stack, '1')).toEqual({});
     await expectExact(stack, await bill(stack));
     expect(await rowsOfRun(stack, '1')).toEqual({});
   });
