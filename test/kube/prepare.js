@@ -69,7 +69,7 @@ function asks(...args) {
 /** Starts what is not up, and brings the images there. */
 async function prepare() {
   if (asks('get', 'nodes') === '') cluster(['up']);
-  if (!asks('get', 'nodes').includes('node2 ')) cluster(['node2', 'up']);
+  if (!/^node2\s+Ready/m.test(asks('get', 'nodes'))) cluster(['node2', 'up']);
   cluster(['base']);
   if (asks('-n', 'keda', 'get', 'deploy', 'keda-operator') === '') cluster(['keda']);
   for (const tag of OURS) cluster(['image', tag, repository, join(repository, 'Dockerfile')]);
