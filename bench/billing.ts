@@ -6,7 +6,7 @@ import { published, startRun } from '../test/support/runs.js';
 import { say } from '../test/support/say.js';
 import { type RunningServers, startServers } from '../test/support/servers.js';
 import { freshStack, type Stack } from '../test/support/stack.js';
-import { secondsOf } from './report.js';
+import { secondsOf } from './figures.js';
 
 /** Lends servers whose PostgreSQL is set up as that of `meterfold dev`, with fsync. */
 export async function withServers(work: (servers: RunningServers) => Promise<void>): Promise<void> {

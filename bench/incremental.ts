@@ -7,7 +7,7 @@ import { reset } from '../test/support/runs.js';
 import { say } from '../test/support/say.js';
 import type { Stack } from '../test/support/stack.js';
 import { fillHistory, generate, timedRun, timedVerify, withServers, withWorkers } from './billing.js';
-import { report, setting, spread } from './report.js';
+import { report, setting, spread } from './figures.js';
 
 const historyCalls = setting('BENCH_HISTORY_CALLS', 10_000_000);
 const shortCalls = setting('BENCH_SHORT_CALLS', 1_000_000);

@@ -1,57 +1,78 @@
-/** What a bench tells in the end: a table of figures, and the same as one line of JSON. */
-import { availableParallelism, totalmem } from 'node:os';
-import type { Stack } from '../test/support/stack.js';
+/** What `npm run bench` has found out so far: one file of JSON that each bench adds its part to, and a page drawn from it. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Machine, Spread } from './figures.js';
+import { renderPage } from './page.js';
+import { plotRatios, plotTimes } from './plots.js';
+import type { Volume } from './volumes.js';
 
-export interface Spread {
-  median: number;
-  min: number;
-  max: number;
-  samples: number;
+const folder = process.env.BENCH_REPORT ?? fileURLToPath(new URL('report', import.meta.url));
+
+export interface MeasuredContender {
+  name: string;
+  title: string;
+  does: string;
+  seconds: Spread;
+  samples: number[];
+  /** Medians of what it tells of itself, in seconds. */
+  parts: Record<string, number>;
+  walBytes: number;
+  /** By part. */
+  peakBytes: Record<string, number>;
 }
 
-/** A whole number from the environment. */
-export function setting(name: string, otherwise: number): number {
-  const text = process.env[name];
-  if (text === undefined || text === '') return otherwise;
-  if (!/^\d+$/.test(text)) throw new Error(`${name} must be a whole number, not ${text}`);
-  return Number(text);
+export type ContenderFigures = MeasuredContender | { name: string; title: string; missing: string };
+
+export interface SizeReport {
+  calls: number;
+  users: number;
+  workers: number;
+  rounds: number;
+  /** What went through each phase of meterfold's run. */
+  volumes: Volume[];
+  contenders: ContenderFigures[];
 }
 
-export async function secondsOf(work: () => Promise<unknown>): Promise<number> {
-  const startedAt = performance.now();
-  await work();
-  return (performance.now() - startedAt) / 1000;
+/** One way to run meterfold, beside another over as many calls. */
+export interface ShapeReport {
+  name: string;
+  calls: number;
+  seconds: Spread;
+  parts: Record<string, number>;
 }
 
-export function spread(samples: readonly number[]): Spread {
-  const sorted = samples.toSorted((a, b) => a - b);
-  const half = sorted.length / 2;
-  const median = (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
-  return { median, min: sorted[0]!, max: sorted.at(-1)!, samples: sorted.length };
+export interface Report {
+  /** Of the bench that ran last. */
+  machine: Machine;
+  sizes: (SizeReport & { date: string })[];
+  shapes: ShapeReport[];
 }
 
-/** Seconds by what was measured, then the rest of the report; ratios are of medians. */
-export async function report(
-  stack: Stack,
-  bench: string,
-  seconds: Record<string, Spread>,
-  ratios: Record<string, number>,
-  about: Record<string, unknown>,
-): Promise<void> {
-  const { rows } = await stack.pool.query<{ server_version: string }>('show server_version');
-  const machine = {
-    cores: availableParallelism(),
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
-    postgres: rows[0]!.server_version,
-    date: new Date().toISOString().slice(0, 10),
-  };
-  const width = Math.max(...[...Object.keys(seconds), ...Object.keys(ratios)].map((name) => name.length));
-  const figures = Object.entries(seconds).map(
-    ([name, { median, min, max, samples }]) =>
-      `${name.padEnd(width)}  ${median.toFixed(3)} s  (${min.toFixed(3)} to ${max.toFixed(3)}, ${samples} samples)`,
-  );
-  const quotients = Object.entries(ratios).map(([name, ratio]) => `${name.padEnd(width)}  ${ratio.toFixed(2)} x`);
-  process.stdout.write(`\n${[`${bench}, medians:`, ...figures, ...quotients].join('\n')}\n\n`);
-  process.stdout.write(`${JSON.stringify({ bench, machine, ...about, seconds, ratios })}\n\n`);
+export async function addSize(machine: Machine, size: SizeReport): Promise<void> {
+  await change(machine, (report) => {
+    const others = report.sizes.filter(({ calls }) => calls !== size.calls);
+    report.sizes = [...others, { ...size, date: machine.date }].toSorted((a, b) => a.calls - b.calls);
+  });
+}
+
+export async function addShapes(machine: Machine, shapes: ShapeReport[]): Promise<void> {
+  await change(machine, (report) => {
+    report.shapes = shapes;
+  });
+}
+
+async function change(machine: Machine, by: (report: Report) => void): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, 'performance.json');
+  const found = await readFile(path, 'utf8').catch(() => undefined);
+  const report: Report = found === undefined ? { machine, sizes: [], shapes: [] } : JSON.parse(found);
+  report.machine = machine;
+  by(report);
+  const plots = { times: plotTimes(report.sizes), ratios: plotRatios(report.sizes) };
+  await writeFile(path, `${JSON.stringify(report, null, 2)}\n`);
+  await writeFile(join(folder, 'times.svg'), plots.times);
+  await writeFile(join(folder, 'ratios.svg'), plots.ratios);
+  await writeFile(join(folder, 'index.html'), renderPage(report, plots));
+  process.stdout.write(`\nThe report: ${join(folder, 'index.html')}\n`);
 }

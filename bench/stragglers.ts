@@ -8,7 +8,7 @@ import { forgetRuns } from '../test/support/runs.js';
 import { say } from '../test/support/say.js';
 import type { Stack } from '../test/support/stack.js';
 import { generate, timedRun, withServers, withWorkers } from './billing.js';
-import { report, setting, spread } from './report.js';
+import { report, setting, spread } from './figures.js';
 
 const calls = setting('BENCH_CALLS', 4_000_000);
 const users = setting('BENCH_USERS', 40_000);

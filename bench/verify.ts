@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { say } from '../test/support/say.js';
 import { fillHistory, timedVerify, withServers, withWorkers } from './billing.js';
-import { report, setting, spread } from './report.js';
+import { report, setting, spread } from './figures.js';
 
 const historyCalls = setting('BENCH_HISTORY_CALLS', 10_000_000);
 const users = setting('BENCH_USERS', 10_000);

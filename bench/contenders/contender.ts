@@ -1,0 +1,25 @@
+/** Who bills the same log side by side, and what each of them is measured by. */
+
+export interface Contender {
+  readonly name: string;
+  /** For tables and plots. */
+  readonly title: string;
+  /** What it reads, and what it leaves behind. */
+  readonly does: string;
+  /** Forgets what it has written, so that each of its jobs begins with nothing. */
+  clear(): Promise<void>;
+  /** One whole job, by the clock that is fairest to it. */
+  run(): Promise<Job>;
+  /** Its own processes, by the part that they play; PostgreSQL's are counted for everybody. */
+  processes(): Record<string, number[]>;
+  close?(): Promise<void>;
+}
+
+export interface Job {
+  seconds: number;
+  /** Whatever else it tells of itself, by name; medians of it are reported. */
+  parts?: Record<string, number>;
+}
+
+/** A contender, or why it can't take part here. */
+export type Entrant = Contender | { name: string; title: string; missing: string };

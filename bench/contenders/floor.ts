@@ -1,0 +1,123 @@
+/**
+ * The floor: the log copied out and the results copied in by COPY, two connections side by side, nothing computed between. By psql,
+ * which does next to nothing itself.
+ */
+import { spawn } from 'node:child_process';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Stack } from '../../test/support/stack.js';
+import { secondsOf } from '../figures.js';
+import type { Contender, Entrant } from './contender.js';
+
+const SESSIONS = [0, 1];
+
+/** What a floor reads of the log, and the tables that hold what it writes. */
+interface Layout {
+  name: string;
+  title: string;
+  does: string;
+  columns: string;
+  tables: { schema: string; table: string; order: string }[];
+}
+
+export const sqlLayout: Layout = {
+  name: 'floor',
+  title: 'the floor: COPY out, COPY in',
+  does: "copies out id, user_id, usage; copies in the statement's rows, with their primary key",
+  columns: 'id, user_id, usage',
+  tables: [{ schema: 'public', table: 'baseline_sql', order: 'user_id, cycle' }],
+};
+
+export const ownLayout: Layout = {
+  name: 'own floor',
+  title: 'the floor with our record layout',
+  does: "copies out id, user_id, usage, called_at; copies in meterfold's records and open cycles, with their keys",
+  columns: 'id, user_id, usage, called_at',
+  tables: [
+    { schema: 'meterfold', table: 'records', order: 'ctid' },
+    { schema: 'meterfold', table: 'tails', order: 'ctid' },
+  ],
+};
+
+/** Takes its rows from those that the contender with the same layout has left behind when it is first run. */
+export async function floor(stack: Stack, layout: Layout): Promise<Entrant> {
+  const { name, title, does } = layout;
+  if (!(await hasPsql())) return { name, title, missing: 'there is no psql on PATH' };
+  const folder = await mkdtemp(join(stack.home, 'floor-'));
+  const fileOf = (table: string, session: number) => join(folder, `${table}-${session}`);
+  const copyOf = (table: string) => `public.floor_${table}`;
+  const running = new Set<number>();
+
+  const psql = async (sql: string, { from, to }: { from?: string; to?: string } = {}) => {
+    const child = spawn('psql', ['-qAtX', '-v', 'ON_ERROR_STOP=1', stack.databaseUrl, '-c', sql], {
+      stdio: [from === undefined ? 'ignore' : 'pipe', to === undefined ? 'ignore' : 'pipe', 'inherit'],
+    });
+    running.add(child.pid!);
+    if (from !== undefined) createReadStream(from, { highWaterMark: 1 << 20 }).pipe(child.stdin!);
+    if (to !== undefined) child.stdout!.pipe(createWriteStream(to));
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    running.delete(child.pid!);
+    if (code !== 0) throw new Error(`psql ended with ${code}: ${sql}`);
+  };
+
+  const prepare = async () => {
+    for (const { schema, table, order } of layout.tables) {
+      for (const session of SESSIONS) {
+        const half = `hashtext(user_id) ${session === 0 ? '<' : '>='} 0`;
+        const select = `select * from ${schema}.${table} where ${half} order by ${order}`;
+        await psql(`copy (${select}) to stdout (format binary)`, { to: fileOf(table, session) });
+      }
+    }
+  };
+  const isPrepared = () =>
+    stat(fileOf(layout.tables.at(-1)!.table, 1)).then(
+      () => true,
+      () => false,
+    );
+
+  const job = async () => {
+    const [edges] = (
+      await stack.pool.query<{ middle: string }>('select (min(id) + max(id)) / 2 as middle from public.api_logs')
+    ).rows;
+    const half = (session: number) => `id ${session === 0 ? '<=' : '>'} ${edges!.middle}`;
+    await Promise.all(
+      SESSIONS.map((session) =>
+        psql(`copy (select ${layout.columns} from public.api_logs where ${half(session)}) to stdout (format binary)`),
+      ),
+    );
+    for (const { table } of layout.tables) {
+      await Promise.all(
+        SESSIONS.map((session) =>
+          psql(`copy ${copyOf(table)} from stdin (format binary)`, { from: fileOf(table, session) }),
+        ),
+      );
+    }
+  };
+
+  const contender: Contender = {
+    name,
+    title,
+    does,
+    async clear() {
+      if (!(await isPrepared())) await prepare();
+      for (const { schema, table } of layout.tables) {
+        await stack.pool.query(
+          `drop table if exists ${copyOf(table)}; create table ${copyOf(table)} (like ${schema}.${table} including all)`,
+        );
+      }
+    },
+    run: async () => ({ seconds: await secondsOf(job) }),
+    processes: () => ({ psql: [...running] }),
+    close: () => rm(folder, { recursive: true }),
+  };
+  return contender;
+}
+
+function hasPsql(): Promise<boolean> {
+  const child = spawn('psql', ['--version'], { stdio: 'ignore' });
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(false));
+    child.once('close', (code) => resolve(code === 0));
+  });
+}

@@ -1,0 +1,69 @@
+/** The job in PostgreSQL alone: as one statement, and as well as we could write it for two cores. */
+import { readFile } from 'node:fs/promises';
+import pg from 'pg';
+import type { Stack } from '../../test/support/stack.js';
+import { secondsOf } from '../figures.js';
+import type { Contender } from './contender.js';
+
+const TABLE = 'user_id text, cycle bigint, calls int, usage bigint, cost numeric';
+
+/** Its primary key is there from the start; settings are the server's. */
+export async function statement({ pool }: Stack): Promise<Contender> {
+  const sql = await readFile(new URL('statement.sql', import.meta.url), 'utf8');
+  return {
+    name: 'statement',
+    title: 'one SQL statement',
+    does: 'reads id, user_id, usage; writes one row a cycle (user, cycle, calls, usage, cost) with its primary key',
+    clear: () => recreate(pool, 'public.baseline_sql', `${TABLE}, primary key (user_id, cycle)`),
+    run: async () => ({ seconds: await secondsOf(() => pool.query(sql)) }),
+    processes: () => ({}),
+  };
+}
+
+const SESSIONS = 2;
+const WORK_MEM = '2GB';
+const TUNED_SESSION = `
+  set work_mem = '${WORK_MEM}';
+  set maintenance_work_mem = '2GB';
+  set max_parallel_workers_per_gather = 0;
+  set enable_indexscan = off`;
+
+/** What was tried before it was written so: docs/evaluation/performance.md. */
+export function tuned({ pool, databaseUrl }: Stack): Contender {
+  return {
+    name: 'tuned',
+    title: 'a tuned SQL job, two sessions',
+    does: 'as the statement, in two sessions by hash of the user, sorted in memory, with the primary key built after',
+    clear: () => recreate(pool, 'public.baseline_tuned', TABLE),
+    run: async () => {
+      const clients = Array.from({ length: SESSIONS }, () => new pg.Client({ connectionString: databaseUrl }));
+      try {
+        for (const client of clients) {
+          await client.connect();
+          await client.query(TUNED_SESSION);
+        }
+        const seconds = await secondsOf(async () => {
+          await Promise.all(clients.map((client, session) => client.query(tunedSql(session))));
+          await clients[0]!.query('alter table public.baseline_tuned add primary key (user_id, cycle)');
+        });
+        return { seconds };
+      } finally {
+        for (const client of clients) await client.end();
+      }
+    },
+    processes: () => ({}),
+  };
+}
+
+/** Users by hash, then by name: comparing two integers is much cheaper than comparing two long names that begin alike. */
+const tunedSql = (session: number) => `
+  insert into public.baseline_tuned
+  select user_id, cycle, count(*), sum(usage), sum(usage) * 0.0004
+    from (select hash, user_id, usage, (row_number() over (partition by hash, user_id order by id) - 1) / 5 as cycle
+            from (select hashtext(user_id) as hash, user_id, usage, id from public.api_logs) hashed
+           where hash & 1 = ${session}) call
+   group by hash, user_id, cycle`;
+
+async function recreate(pool: pg.Pool, table: string, columns: string): Promise<void> {
+  await pool.query(`drop table if exists ${table}; create table ${table} (${columns})`);
+}

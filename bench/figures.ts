@@ -1,0 +1,87 @@
+/** Figures of benches: settings, medians, and a table of them with the same as one line of JSON. */
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import type pg from 'pg';
+import type { Stack } from '../test/support/stack.js';
+import type { Job } from './contenders/contender.js';
+
+export interface Spread {
+  median: number;
+  min: number;
+  max: number;
+  samples: number;
+}
+
+/** A whole number from the environment. */
+export function setting(name: string, otherwise: number): number {
+  const text = process.env[name];
+  if (text === undefined || text === '') return otherwise;
+  if (!/^\d+$/.test(text)) throw new Error(`${name} must be a whole number, not ${text}`);
+  return Number(text);
+}
+
+/** Whole numbers from the environment, with commas between. */
+export function settings(name: string, otherwise: number[]): number[] {
+  const text = process.env[name];
+  if (text === undefined || text === '') return otherwise;
+  if (!/^\d+(,\d+)*$/.test(text)) throw new Error(`${name} must be whole numbers with commas between, not ${text}`);
+  return text.split(',').map(Number);
+}
+
+export async function secondsOf(work: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await work();
+  return (performance.now() - startedAt) / 1000;
+}
+
+export function spread(samples: readonly number[]): Spread {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const half = sorted.length / 2;
+  const median = (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
+  return { median, min: sorted[0]!, max: sorted.at(-1)!, samples: sorted.length };
+}
+
+/** The median of each part that jobs tell of. */
+export function medianParts(jobs: readonly Job[]): Record<string, number> {
+  const names = Object.keys(jobs[0]?.parts ?? {});
+  return Object.fromEntries(names.map((name) => [name, spread(jobs.map((job) => job.parts![name]!)).median]));
+}
+
+export interface Machine {
+  cores: number;
+  processor: string;
+  memoryGiB: number;
+  node: string;
+  postgres: string;
+  date: string;
+}
+
+export async function machineOf(pool: pg.Pool): Promise<Machine> {
+  const { rows } = await pool.query<{ server_version: string }>('show server_version');
+  return {
+    cores: availableParallelism(),
+    processor: cpus()[0]?.model ?? 'unknown',
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    postgres: rows[0]!.server_version,
+    date: new Date().toISOString().slice(0, 10),
+  };
+}
+
+/** Seconds by what was measured, then the rest of the report; ratios are of medians. */
+export async function report(
+  stack: Stack,
+  bench: string,
+  seconds: Record<string, Spread>,
+  ratios: Record<string, number>,
+  about: Record<string, unknown>,
+): Promise<void> {
+  const machine = await machineOf(stack.pool);
+  const width = Math.max(...[...Object.keys(seconds), ...Object.keys(ratios)].map((name) => name.length));
+  const figures = Object.entries(seconds).map(
+    ([name, { median, min, max, samples }]) =>
+      `${name.padEnd(width)}  ${median.toFixed(3)} s  (${min.toFixed(3)} to ${max.toFixed(3)}, ${samples} samples)`,
+  );
+  const quotients = Object.entries(ratios).map(([name, ratio]) => `${name.padEnd(width)}  ${ratio.toFixed(2)} x`);
+  process.stdout.write(`\n${[`${bench}, medians:`, ...figures, ...quotients].join('\n')}\n\n`);
+  process.stdout.write(`${JSON.stringify({ bench, machine, ...about, seconds, ratios })}\n\n`);
+}

@@ -1,0 +1,97 @@
+/** How much memory processes take while something runs, looked at often; from /proc, so on Linux only. */
+import { readdir, readFile } from 'node:fs/promises';
+
+const LOOK_MS = 20;
+const KIB = 1024;
+
+export interface MemoryOptions {
+  /** Of PostgreSQL's postmaster: its children are counted together, without the memory that they share. */
+  postmaster: number;
+  /** Other processes, by the part that they play; with their children, each tree for itself. */
+  processes: () => Record<string, number[]>;
+}
+
+/** The most that was seen, in bytes, by part; of several processes with one part the largest. */
+export type Peaks = Record<string, number>;
+
+export async function withPeaks<T>(
+  options: MemoryOptions,
+  work: () => Promise<T>,
+): Promise<{ result: T; peaks: Peaks }> {
+  const peaks: Peaks = {};
+  let over = false;
+  const watching = (async () => {
+    while (!over) {
+      await look(options, peaks);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  })();
+  try {
+    return { result: await work(), peaks };
+  } finally {
+    over = true;
+    await watching;
+  }
+}
+
+async function look({ postmaster, processes }: MemoryOptions, peaks: Peaks): Promise<void> {
+  const children = await childrenOf();
+  const seen = (part: string, bytes: number) => {
+    peaks[part] = Math.max(peaks[part] ?? 0, bytes);
+  };
+  seen("PostgreSQL's processes, without what they share", await sum(children.get(postmaster) ?? [], 'RssAnon'));
+  for (const [part, pids] of Object.entries(processes())) {
+    for (const pid of pids) seen(part, await sum(treeOf(pid, children), 'VmRSS'));
+  }
+}
+
+/** The largest that a process has ever been, by the kernel's own record; undefined where there is none. */
+export async function highWaterMark(pid: number): Promise<number | undefined> {
+  return field(await statusOf(pid), 'VmHWM');
+}
+
+async function sum(pids: readonly number[], name: string): Promise<number> {
+  let bytes = 0;
+  for (const pid of pids) bytes += field(await statusOf(pid), name) ?? 0;
+  return bytes;
+}
+
+/** A process's parent. */
+export async function parentOf(pid: number): Promise<number> {
+  return parentIn(await statOf(pid)) ?? 0;
+}
+
+async function childrenOf(): Promise<Map<number, number[]>> {
+  const children = new Map<number, number[]>();
+  for (const name of await readdir('/proc').catch(() => [])) {
+    if (!/^\d+$/.test(name)) continue;
+    const parent = parentIn(await statOf(Number(name)));
+    if (parent === undefined) continue;
+    const siblings = children.get(parent);
+    if (siblings === undefined) children.set(parent, [Number(name)]);
+    else siblings.push(Number(name));
+  }
+  return children;
+}
+
+function statOf(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+}
+
+function parentIn(stat: string): number | undefined {
+  const parent = /\) \S (\d+)/.exec(stat)?.[1];
+  return parent === undefined ? undefined : Number(parent);
+}
+
+function treeOf(pid: number, children: ReadonlyMap<number, number[]>): number[] {
+  return [pid, ...(children.get(pid) ?? []).flatMap((child) => treeOf(child, children))];
+}
+
+function statusOf(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+}
+
+function field(status: string, name: string): number | undefined {
+  const kib = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1];
+  return kib === undefined ? undefined : Number(kib) * KIB;
+}

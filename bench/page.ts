@@ -1,0 +1,115 @@
+/** The report as a page. */
+import { measuredOf } from './plots.js';
+import type { ContenderFigures, MeasuredContender, Report, SizeReport } from './report.js';
+
+const MIB = 2 ** 20;
+
+export function renderPage(report: Report, plots: { times: string; ratios: string }): string {
+  const { machine } = report;
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>meterfold: how fast, beside what</title>
+<style>
+  body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto; padding: 0 1rem; color: #222 }
+  table { border-collapse: collapse; margin: 1rem 0; width: 100% }
+  th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: right; vertical-align: top }
+  th:first-child, td:first-child { text-align: left }
+  svg { max-width: 100%; height: auto }
+  small { color: #666 }
+</style>
+<h1>How fast, beside what</h1>
+<p>${machine.cores} cores (${text(machine.processor)}), ${machine.memoryGiB} GiB; Node ${machine.node}, PostgreSQL ${machine.postgres}, ${machine.date}.
+   Medians of jobs that took turns in one run; read the ratios.</p>
+${plots.ratios}
+${plots.times}
+${report.sizes.map(sizeSection).join('\n')}
+${growthSection(report.sizes)}
+${shapesSection(report)}
+${FAIRNESS}
+</html>
+`;
+}
+
+function sizeSection(size: SizeReport & { date: string }): string {
+  const own = measuredOf(size, 'meterfold');
+  const measured = size.contenders.filter((each): each is MeasuredContender => !('missing' in each));
+  const rows = size.contenders.map((each) => contenderRow(each, own, size.calls));
+  const volumes = size.volumes.map(
+    ({ phase, rows: count, bytes }) =>
+      `<tr><td>${text(phase)}<td>${count.toLocaleString('en')}<td>${bytes === 0 ? '' : mib(bytes)}</tr>`,
+  );
+  const parts = Object.entries(own?.parts ?? {}).map(([name, seconds]) => `${text(name)} ${seconds.toFixed(3)} s`);
+  return `<h2>${size.calls.toLocaleString('en')} calls of ${size.users.toLocaleString('en')} users</h2>
+<table>
+<tr><th>${size.rounds} rounds, ${size.date}<th>median<th>least to most<th>× meterfold<th>calls/s<th>WAL<th>most memory</tr>
+${rows.join('\n')}
+</table>
+<p>meterfold, ${size.workers} workers, by Temporal’s times: ${parts.join(', ')}.</p>
+<table>
+<tr><th>What goes through it<th>rows<th>size</tr>
+${volumes.join('\n')}
+</table>
+<p><small>${measured.map(({ title, does }) => `${text(title)} ${text(does)}.`).join('<br>')}</small></p>`;
+}
+
+function contenderRow(figures: ContenderFigures, own: MeasuredContender | undefined, calls: number): string {
+  if ('missing' in figures)
+    return `<tr><td>${text(figures.title)}<td colspan="6">left out: ${text(figures.missing)}</tr>`;
+  const { title, seconds, walBytes, peakBytes } = figures;
+  const ratio = own === undefined ? '' : (seconds.median / own.seconds.median).toFixed(2);
+  const memory = Object.entries(peakBytes).map(([part, bytes]) => `${text(part)}: ${mib(bytes)}`);
+  return `<tr><td>${text(title)}<td>${seconds.median.toFixed(3)} s<td>${seconds.min.toFixed(3)} to ${seconds.max.toFixed(3)}
+<td>${ratio}<td>${Math.round(calls / seconds.median).toLocaleString('en')}<td>${mib(walBytes)}<td>${memory.join('<br>')}</tr>`;
+}
+
+function growthSection(sizes: readonly SizeReport[]): string {
+  const own = sizes.flatMap((size) => {
+    const found = measuredOf(size, 'meterfold');
+    return found === undefined ? [] : [{ calls: size.calls, found }];
+  });
+  const rows = own.map(({ calls, found }, number) => {
+    const before = own[number - 1];
+    const grown =
+      before === undefined
+        ? ''
+        : `× ${(found.seconds.median / before.found.seconds.median).toFixed(2)} for × ${calls / before.calls} calls`;
+    return `<tr><td>${calls.toLocaleString('en')}<td>${found.seconds.median.toFixed(2)} s<td>${grown}<td>${mib(found.peakBytes.worker ?? 0)}</tr>`;
+  });
+  return `<h2>How meterfold’s time grows</h2>
+<table><tr><th>calls<th>median<th>growth<th>most memory of a worker process</tr>${rows.join('\n')}</table>`;
+}
+
+function shapesSection({ shapes }: Report): string {
+  if (shapes.length === 0) return '';
+  const [first] = shapes;
+  const rows = shapes.map(
+    ({ name, calls, seconds }) =>
+      `<tr><td>${text(name)}<td>${calls.toLocaleString('en')}<td>${seconds.median.toFixed(3)} s<td>${seconds.min.toFixed(3)} to ${seconds.max.toFixed(3)}<td>${(seconds.median / first!.seconds.median).toFixed(2)}</tr>`,
+  );
+  return `<h2>Other shapes of work</h2>
+<table><tr><th><th>calls billed<th>median<th>least to most<th>× the first</tr>${rows.join('\n')}</table>`;
+}
+
+const FAIRNESS = `<h2>Is it fair?</h2>
+<ul>
+<li><b>Order.</b> All take turns; who is first changes with every round. One round before the first is not counted.
+<li><b>Cache.</b> Before each job everything is vacuumed and analyzed, so that the log lies in memory as the last reader left it, for all alike.
+<li><b>Checkpoint.</b> One is made before each job, outside the time. The first change of a page after it is logged in full, for all alike.
+<li><b>Durability.</b> PostgreSQL’s defaults: fsync, synchronous commit and full-page writes are on, no table is UNLOGGED. The time of SQL ends when its transaction is durable.
+<li><b>Columns.</b> The SQL jobs, PySpark and the plain floor read id, user and usage. meterfold and the floor with its layout read also when a call was made, one column more: a disadvantage to meterfold.
+<li><b>What is left behind.</b> SQL and the floor: one row a cycle with a primary key. PySpark: the same without a key. meterfold: packed rows of up to 96 cycles, with first and last call and their times, open cycles, and the proof; what people read is a view over it.
+   The floor with its layout shows what of the difference is due to packing.
+<li><b>What is not done.</b> Only meterfold keeps open cycles, proves what it has billed, and can be tried again at any point; the others bill from scratch.
+<li><b>Clocks.</b> meterfold: from the start of its workflow to its end by Temporal’s own times, so with all of Temporal, its workers already up. SQL: from sending the statement to its answer. PySpark: its own time, without its start-up. The floor: with the start of psql, about 20 ms each time.
+<li><b>Settings.</b> PostgreSQL as <code>meterfold dev</code> starts it, one server for all: shared_buffers 256MB, work_mem 32MB, maintenance_work_mem 256MB, max_wal_size 2GB, jit off. The tuned SQL job takes 2GB of work_mem in each of its two sessions. PySpark has local[2], 8 GB and eight partitions.
+<li><b>Versions.</b> Above, and in package.json; all of one machine, on one day.
+</ul>`;
+
+function mib(bytes: number): string {
+  return `${(bytes / MIB).toFixed(bytes < 10 * MIB ? 1 : 0)} MiB`;
+}
+
+function text(plain: string): string {
+  return plain.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+}
