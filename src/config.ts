@@ -49,6 +49,8 @@ export interface WorkerVersion {
 
 export interface Config {
   databaseUrl: string;
+  /** Of a streaming replica of it, from which map reads the log; absent: it reads the database itself. */
+  logReplicaUrl?: string;
   temporal: TemporalSettings;
   terms: BillingTerms;
   /** What the environment itself says of a run; one that is started from here carries just this. */
@@ -91,10 +93,19 @@ const currency = z.string().regex(/^[A-Z]{3}$/, 'must be a three-letter ISO 4217
 /** How the terms look wherever they come from: the environment or a workflow's input. */
 export const termsSchema = z.object({ callsPerCycle: z.int().min(1).max(1000), pricePerUnit: price, currency });
 
+const POSTGRES_URL = /^postgres(ql)?:\/\//;
+
 const environmentSchema = z.object({
   DATABASE_URL: z
     .string({ error: 'is not set; give a PostgreSQL URL like postgres://user:password@host:5432/database' })
-    .regex(/^postgres(ql)?:\/\//, 'must be a PostgreSQL URL like postgres://user:password@host:5432/database'),
+    .regex(POSTGRES_URL, 'must be a PostgreSQL URL like postgres://user:password@host:5432/database'),
+  LOG_REPLICA_URL: z
+    .string()
+    .regex(
+      POSTGRES_URL,
+      'must be the PostgreSQL URL of a streaming replica, like postgres://user:password@host:5432/database',
+    )
+    .optional(),
   PRICE_PER_UNIT: price.optional(),
   CURRENCY: currency.optional(),
   CALLS_PER_CYCLE: wholeNumber(1, 1000).optional(),
@@ -104,7 +115,7 @@ const environmentSchema = z.object({
   SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 3600).default(20),
   BAD_CALLS: z.enum(['stop', 'quarantine'], 'must be stop or quarantine').optional(),
   BACKUP_ATTEMPTS: z.enum(['on', 'off'], 'must be on or off').optional(),
-  SPILL_CALLS: wholeNumber(1, 2_000_000).default(250_000),
+  SPILL_CALLS: wholeNumber(1, 2_000_000).default(1_250_000),
   REDUCE_PASS_BYTES: wholeNumber(1, 268_435_456).default(16_777_216),
   HEALTH_PORT: wholeNumber(1, 65535).optional(),
   METRICS_PORT: wholeNumber(1, 65535).optional(),
@@ -144,6 +155,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   };
   return {
     databaseUrl: env.DATABASE_URL,
+    ...(env.LOG_REPLICA_URL === undefined ? {} : { logReplicaUrl: env.LOG_REPLICA_URL }),
     temporal,
     terms: { ...DEFAULT_TERMS, ...explicitTerms },
     explicitInput: {

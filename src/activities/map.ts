@@ -1,7 +1,9 @@
 /** Map: reads a partition of the log by COPY and stores its calls as segments, in spills of bounded memory. */
 
 import { type BadCall, BadCallError, readPartition } from '../db/log.js';
+import type { Client } from '../db/pool.js';
 import { storeQuarantine } from '../db/quarantine.js';
+import { readReplica, replicaTarget } from '../db/replica.js';
 import { storeSpill } from '../db/segments.js';
 import { PartitionMap } from '../domain/map.js';
 import type { MapOutcome } from '../domain/proof.js';
@@ -13,9 +15,10 @@ const QUARANTINED_MAX = 10_000;
 export function createMap(dependencies: ActivityDependencies) {
   // Tables of a map are used again: at most one a slot is ever made.
   const idle: PartitionMap[] = [];
+  const { logReplica } = dependencies;
 
   async function mapPartition(input: TaskInput): Promise<DoneTask<MapOutcome>> {
-    return runTask<MapOutcome>(dependencies, 'map', input, async ({ client, task, run, schema, progress }) => {
+    return runTask<MapOutcome>(dependencies, 'map', input, async ({ client, task, run, schema, progress, signal }) => {
       const runId = BigInt(input.runId);
       const map = idle.pop() ?? new PartitionMap(dependencies.settings.spillCalls);
       const aside: BadCall[] = [];
@@ -32,10 +35,14 @@ export function createMap(dependencies: ActivityDependencies) {
         let spills = 0;
         let segmentBytes = 0;
         map.reset(partition.first);
-        for await (const spill of readPartition(client, partition, { map, onBadCall, progress })) {
-          segmentBytes += spill.data.length;
-          await storeSpill(client, schema, { runId, partition: input.number, number: spills++ }, spill);
-        }
+        const store = async (reader: Client) => {
+          for await (const spill of readPartition(reader, partition, { map, onBadCall, progress })) {
+            segmentBytes += spill.data.length;
+            await storeSpill(client, schema, { runId, partition: input.number, number: spills++ }, spill);
+          }
+        };
+        if (logReplica === undefined) await store(client);
+        else await readReplica(logReplica, await replicaTarget(client, runId), signal, store);
         if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
         return {
           calls: String(map.calls),

@@ -23,6 +23,8 @@ import { toFailure } from './failures.js';
 /** What activities are made of; one a worker process. */
 export interface ActivityDependencies {
   pool: Pool;
+  /** Of a streaming replica of the database, where map reads the log; absent: it reads the database itself. */
+  logReplica?: Pool | undefined;
   settings: WorkerSettings;
   /** What a run bills by, where its input does not say. */
   terms: BillingTerms;
@@ -73,6 +75,8 @@ export interface TaskWork<Outcome> {
   /** Where it writes. */
   schema: string;
   progress: TaskProgress;
+  /** Aborted when the attempt is to end: its own connection is ended then. */
+  signal: AbortSignal;
 }
 
 /** Runs a task's work once, whatever is tried how often. */
@@ -96,7 +100,7 @@ export async function runTask<Outcome>(
       if (task.outcome !== null) return storedOutcome(task, task.outcome);
       if (backup) await openBackup(client, kind);
       const schema = backup ? BACKUP_SCHEMA : SCHEMA;
-      const outcome = await work({ client, task, run, schema, progress });
+      const outcome = await work({ client, task, run, schema, progress, signal: cancellationSignal });
       if (backup) {
         const now = await takeTask<Outcome>(pool, client, runId, key, ownPid);
         if (now.outcome !== null) return storedOutcome(now, now.outcome);

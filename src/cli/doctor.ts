@@ -54,7 +54,29 @@ async function databaseChecks(context: Context): Promise<Check[]> {
   const log = await subject('log', context, () => logFaultChecks(pool));
   const isMigrated = migrations.every((check) => check.ok);
   const guard = isMigrated ? await subject('log guard', context, () => logGuardChecks(pool)) : [unseen('log guard')];
-  return [...server, ...rights, ...migrations, ...log, ...guard];
+  const replica = await subject('log replica', context, () => replicaChecks(context, pool));
+  return [...server, ...rights, ...migrations, ...log, ...guard, ...replica];
+}
+
+/** Only where one is set. */
+async function replicaChecks({ config }: Context, primary: Pool): Promise<Check[]> {
+  if (config.logReplicaUrl === undefined) return [];
+  const [{ openPool }, { ReplicaUnfitError, replicaLagBytes }] = await Promise.all([
+    import('../db/pool.js'),
+    import('../db/replica.js'),
+  ]);
+  const replica = await openPool(config.logReplicaUrl, { applicationName: 'meterfold cli', connectionsMax: 1 });
+  try {
+    const behind = await replicaLagBytes(primary, replica);
+    return [good('log replica', `a streaming replica of the database, ${behind} bytes of WAL behind`)];
+  } catch (error) {
+    if (error instanceof ReplicaUnfitError) return [bad('log replica', error.message)];
+    return [
+      bad('log replica', `not reachable: ${(error as Error).message}`, 'start it, or mend or unset LOG_REPLICA_URL'),
+    ];
+  } finally {
+    await replica.end();
+  }
 }
 
 async function serverChecks(pool: Pool): Promise<Check[]> {

@@ -40,7 +40,7 @@ export async function storePlan(
 ): Promise<void> {
   await transaction(pool, async (client) => {
     const first = await client.query(
-      `update meterfold.runs set sealed_end = $2, held_up_by = $3
+      `update meterfold.runs set sealed_end = $2, held_up_by = $3, sealed_lsn = pg_current_wal_insert_lsn()
         where run_id = $1 and state = 'active' and sealed_end is null and xmin = $4::xid`,
       [
         runId.toString(),

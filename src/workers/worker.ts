@@ -15,6 +15,7 @@ import { createReduce } from '../activities/reduce.js';
 import { type ActivityDependencies, WORKER_NAME } from '../activities/task.js';
 import { type Config, TASK_QUEUE, type WorkerVersion } from '../config.js';
 import { openPool } from '../db/pool.js';
+import { workerApplicationName } from '../db/worker-processes.js';
 import type { Logger } from '../log.js';
 import { bundlePath } from './bundle.js';
 import type { HealthServer } from './health.js';
@@ -47,16 +48,32 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
   installRuntime(runtimeOptions(log), config.ports.metrics);
   if (role !== 'workflow') warmKernels(config.terms.callsPerCycle);
   const pool = await openPool(config.databaseUrl, {
-    applicationName: `meterfold worker ${WORKER_NAME}`,
+    // Only those count as workers that share the run's tasks (see db/worker-processes.ts).
+    applicationName: role === 'workflow' ? `meterfold workflows ${WORKER_NAME}` : workerApplicationName(WORKER_NAME),
     connectionsMax: config.worker.slots + SHARED_CONNECTIONS,
     keepsConnections: true,
   });
+  const logReplica =
+    config.logReplicaUrl === undefined || role === 'workflow'
+      ? undefined
+      : await openPool(config.logReplicaUrl, {
+          applicationName: workerApplicationName(WORKER_NAME),
+          connectionsMax: config.worker.slots,
+          keepsConnections: true,
+        });
   let connection: NativeConnection | undefined;
   try {
     if (role !== 'workflow') await warmConnections(pool, config.worker.slots);
     connection = await NativeConnection.connect(config.temporal.connection);
     const { address, namespace } = config.temporal;
-    const dependencies = { pool, settings: config.worker, terms: config.terms, temporal: { address, namespace }, log };
+    const dependencies = {
+      pool,
+      logReplica,
+      settings: config.worker,
+      terms: config.terms,
+      temporal: { address, namespace },
+      log,
+    };
     const worker = await Worker.create({
       connection,
       namespace,
@@ -94,6 +111,7 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
     log.info('worker stopped');
   } finally {
     await connection?.close();
+    await logReplica?.end();
     await pool.end();
   }
 }

@@ -1,0 +1,22 @@
+/** Which worker processes are there: each names itself to the database, by the connections that it keeps. */
+import { one, type Queryable } from './pool.js';
+
+/** PostgreSQL keeps 63 bytes of it; that workers are told apart does not hang on the rest. */
+export function workerApplicationName(worker: string): string {
+  return `${PREFIX}${worker}`;
+}
+
+const PREFIX = 'meterfold worker ';
+
+/** How many are connected, as far as the role may see it. A process is told by its name and where it connects from. */
+export async function countWorkers(db: Queryable): Promise<number> {
+  const { workers } = one(
+    await db.query<{ workers: number }>(
+      `select count(distinct (application_name, client_addr))::integer as workers
+         from pg_stat_activity
+        where datname = current_database() and starts_with(application_name, $1)`,
+      [PREFIX],
+    ),
+  );
+  return workers;
+}

@@ -1,0 +1,101 @@
+/** A streaming replica of the servers that tests share, made as an operator makes one: a base backup, then streaming. */
+import { execFile } from 'node:child_process';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { startPostgres } from '../../src/dev/postgres.js';
+import { openCluster, removeCluster } from '../../src/dev/postgres-cluster.js';
+import { eventually } from './eventually.js';
+import type { Servers } from './servers.js';
+import { urlOf } from './stack.js';
+
+export interface Replica {
+  /** The URL of a database on it. */
+  urlOf(database: string): string;
+  /** Stops replaying what arrives, as a replica does that a long query holds up; resolves once it has. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Streams from the servers, or, if it is not `streaming`, is another server's replica that has lost it. */
+export async function startReplica(servers: Servers, { streaming = true } = {}): Promise<Replica> {
+  const stateDir = await mkdtemp(join(servers.stateDir, 'replica-'));
+  const { data, user } = await openCluster(stateDir);
+  const own = (path: string) => (user === undefined ? Promise.resolve() : chown(path, user.uid, user.gid));
+  const write = async (name: string, text: string) => {
+    await writeFile(join(data, name), text);
+    await own(join(data, name));
+  };
+  if (streaming) {
+    await backUp(servers, data, write);
+    const { hostname: host, port, username, password } = new URL(servers.postgresUrl);
+    // It has the primary's roles, and so its password.
+    await writeFile(join(dirname(data), 'password'), password);
+    await write(
+      'postgresql.auto.conf',
+      `primary_conninfo = 'host=${host} port=${port} user=${username} password=${password} sslmode=disable'\n`,
+    );
+  }
+  await write('standby.signal', '');
+  const settings = {
+    hot_standby_feedback: 'on',
+    fsync: 'off',
+    max_connections: '200',
+    max_prepared_transactions: '16',
+  };
+  const server = await startPostgres({
+    stateDir,
+    database: streaming ? servers.templateDatabase : 'postgres',
+    settings,
+  });
+  const admin = new pg.Client({ connectionString: urlOf({ postgresUrl: server.url }, 'postgres') });
+  admin.on('error', () => {});
+  await admin.connect();
+  return {
+    urlOf: (database) => urlOf({ postgresUrl: server.url }, database),
+    async pause() {
+      await admin.query('select pg_wal_replay_pause()');
+      await eventually('the replica is paused', async () => {
+        const { rows } = await admin.query<{ state: string }>('select pg_get_wal_replay_pause_state() as state');
+        return rows[0]!.state === 'paused';
+      });
+    },
+    resume: async () => void (await admin.query('select pg_wal_replay_resume()')),
+    async stop() {
+      await admin.end().catch(() => {});
+      await server.stop('immediate');
+      await removeCluster(stateDir);
+      await rm(stateDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-LOWLEVEL-BASE-BACKUP */
+async function backUp(
+  servers: Servers,
+  to: string,
+  write: (name: string, text: string) => Promise<void>,
+): Promise<void> {
+  const client = new pg.Client({ connectionString: servers.postgresUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ data: string }>(`select current_setting('data_directory') as data`);
+    const from = rows[0]!.data;
+    await client.query(`select pg_backup_start('replica', fast => true)`);
+    // A file may go away while it is copied; replay makes up for it.
+    await promisify(execFile)('sh', [
+      '-c',
+      'rm -rf "$2"/* && { cp -a "$1"/. "$2"/ 2>/dev/null || true; }',
+      'sh',
+      from,
+      to,
+    ]);
+    await rm(join(to, 'postmaster.pid'), { force: true });
+    const stopped = await client.query<{ label: string }>('select labelfile as label from pg_backup_stop(false)');
+    await write('backup_label', stopped.rows[0]!.label);
+  } finally {
+    await client.end();
+  }
+}
