@@ -22,6 +22,7 @@ import {
 } from '../db/runs.js';
 import { sealRun } from '../db/seal.js';
 import { readPlan, storePlan } from '../db/tasks.js';
+import { countWorkers } from '../db/worker-processes.js';
 import { cutPartitions, cutShards, PARTITIONS_MAX, SHARDS_MAX, tasksFor } from '../domain/partitions.js';
 import type { PublishedFigures } from '../domain/proof.js';
 import type { BadCalls, BillingTerms } from '../domain/terms.js';
@@ -138,9 +139,10 @@ export function createPlan(dependencies: ActivityDependencies) {
     const range = { first: run.watermark + 1n, last: seal.sealedEnd };
     const extents = range.first > range.last ? [] : await findExtents(pool, range);
     const calls = extents.length === 0 ? 0 : await estimateCalls(pool, extents);
+    const slots = settings.slots * Math.max(1, await countWorkers(pool));
     const partitions =
-      extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? tasksFor(calls, PARTITIONS_MAX));
-    const shards = extents.length === 0 ? [] : cutShards(billing.shards ?? tasksFor(calls, SHARDS_MAX));
+      extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? tasksFor(calls, slots, PARTITIONS_MAX));
+    const shards = extents.length === 0 ? [] : cutShards(billing.shards ?? tasksFor(calls, slots, SHARDS_MAX));
     await storePlan(pool, run.runId, run.watermark, seal, partitions, shards);
   }
 

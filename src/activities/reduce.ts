@@ -84,18 +84,9 @@ class ShardReduction {
     const merge = new SegmentMerge(cursors);
     const severalPasses = !pass.lastOfBuckets || this.#leftOpen.size > 0;
     const copy = await copyIn(this.#client, recordsCopy(this.#schema));
-    for (let at = merge.nextUser(); at.length > 0; at = merge.nextUser()) {
-      if (carriedIn.needsLookup) await carriedIn.lookUp();
-      const user = at[0];
-      const known = severalPasses ? this.#leftOpen.get(nameOf(user)) : undefined;
-      const before = carriedIn.next();
-      if (known === undefined) this.#countIn(before);
-      this.#fold.beginUser(user, known?.open ?? before);
-      for (const cursor of at) this.#fold.take(cursor);
-      const open = this.#fold.endUser();
-      if (severalPasses) this.#keep(user, open);
-      else this.#closeUser(user, open);
+    while (this.#foldUsers(merge, carriedIn, severalPasses)) {
       this.#progress.calls = this.#fold.calls;
+      if (carriedIn.needsLookup) await carriedIn.lookUp();
       if (this.#records.ready) await this.#records.drain(copy);
     }
     await this.#records.finish(copy);
@@ -103,6 +94,26 @@ class ShardReduction {
     for (const left of this.#leftOpen.values()) this.#closeUser(left, left.open);
     this.#leftOpen = new Map();
     await this.#tails.finish(await copyIn(this.#client, tailsCopy(this.#schema)));
+  }
+
+  /** Folds users until there is something to wait for; false at the end. Not a part of fold(): V8 compiles no loop of an async function while it runs. */
+  #foldUsers(merge: SegmentMerge, carriedIn: CarriedIn, severalPasses: boolean): boolean {
+    const fold = this.#fold;
+    const records = this.#records;
+    while (!carriedIn.needsLookup && !records.ready) {
+      const at = merge.nextUser();
+      if (at.length === 0) return false;
+      const user = at[0];
+      const known = severalPasses ? this.#leftOpen.get(nameOf(user)) : undefined;
+      const before = carriedIn.next();
+      if (known === undefined) this.#countIn(before);
+      fold.beginUser(user, known?.open ?? before);
+      for (let i = 0; i < at.length; i++) fold.take(at[i]);
+      const open = fold.endUser();
+      if (severalPasses) this.#keep(user, open);
+      else this.#closeUser(user, open);
+    }
+    return true;
   }
 
   outcome(): ReduceOutcome {
@@ -146,6 +157,7 @@ class CarriedIn {
   readonly #previousRunId: bigint | undefined;
   readonly #scout: SegmentMerge | undefined;
   #block: (OpenCycle | undefined)[] = [];
+  #ended = false;
   #at = 0;
 
   constructor(pool: Pool, previousRunId: string | null, cursors: readonly SegmentCursor[]) {
@@ -155,8 +167,9 @@ class CarriedIn {
     this.#scout = new SegmentMerge(cursors.map((cursor) => new SegmentCursor(cursor.bytes, cursor.basePosition)));
   }
 
+  /** False, too, once the last block has been looked up: there is no user behind it. */
   get needsLookup(): boolean {
-    return this.#scout !== undefined && this.#at === this.#block.length;
+    return this.#scout !== undefined && !this.#ended && this.#at === this.#block.length;
   }
 
   /** Reads the tails of the next block of users, on a connection of its own: the run's own is in the middle of a COPY. */
@@ -164,7 +177,10 @@ class CarriedIn {
     const users: string[] = [];
     while (users.length < USERS_PER_LOOKUP) {
       const at = this.#scout!.nextUser();
-      if (at.length === 0) break;
+      if (at.length === 0) {
+        this.#ended = true;
+        break;
+      }
       users.push(nameOf(at[0]));
     }
     this.#block = await readTails(this.#pool, users, this.#previousRunId!);

@@ -6,23 +6,17 @@
  * Only reduce sees how many calls came before the partition, and makes the cycle number of the ordinal. The ordinal is not
  * written down: calls of a user lie in its segment in their order.
  *
- * Memory is bounded by `callsMax`: calls are taken in up to that many, then packed as one spill. Nothing is allocated per call; a
- * counting sort brings the calls into the order of users.
+ * Memory is bounded by `callsMax`: calls are taken in up to that many, then handed over as one spill. Nothing is allocated per call:
+ * it is packed behind its user's last one (packed-calls.ts), and a spill puts the users in order.
  */
 import { Digest } from './digest.js';
 import { ExactSum } from './exact-sum.js';
+import { Hash64 } from './hash.js';
 import { invariant } from './invariant.js';
-import {
-  BUCKETS,
-  bucketOf,
-  CALL_BYTES_MAX,
-  USER_BYTES_MAX,
-  USER_HEAD_BYTES_MAX,
-  writeBucketIndex,
-  writeVarint,
-  zigzag,
-} from './segment.js';
+import { COPY_SLACK_BYTES, PackedCalls } from './packed-calls.js';
+import { BUCKETS, bucketOf, USER_BYTES_MAX, USER_HEAD_BYTES_MAX, writeBucketIndex, writeVarint } from './segment.js';
 import { UserTable } from './user-table.js';
+import { WaitingCalls } from './waiting-calls.js';
 
 /** One memory-full of a partition, packed. `data` is only valid until the map is reset. */
 export interface Spill {
@@ -35,13 +29,8 @@ export class CallOrderError extends Error {
   override name = 'CallOrderError';
 }
 
-// A call's fields in the table of calls.
-const FIELDS = 3;
-const OFFSET = 0;
-const USAGE = 1;
-const CALLED_AT = 2;
-
 export const SPILL_CALLS_MAX = 2_000_000;
+
 export class PartitionMap {
   readonly callsMax: number;
   readonly digest = new Digest();
@@ -53,19 +42,16 @@ export class PartitionMap {
   #baseLo = 0;
   #lastOffset = -1;
   #spilled = 0;
-  readonly #rows: Float64Array;
-  readonly #rowUser: Int32Array;
-  readonly #order: Int32Array;
-  /** A user's value counts its calls. */
+  readonly #hash = new Hash64();
+  readonly #waiting = new WaitingCalls();
   readonly #users = new UserTable();
+  readonly #packed = new PackedCalls(this.#users);
   #out = Buffer.alloc(0);
+  #outView = new DataView(this.#out.buffer);
 
   constructor(callsMax: number) {
     invariant(callsMax >= 1 && callsMax <= SPILL_CALLS_MAX, `a spill holds 1 to ${SPILL_CALLS_MAX} calls`);
     this.callsMax = callsMax;
-    this.#rows = new Float64Array(callsMax * FIELDS);
-    this.#rowUser = new Int32Array(callsMax);
-    this.#order = new Int32Array(callsMax);
   }
 
   /** Begins a partition; its calls must lie within 2^52 positions from `basePosition` on. */
@@ -78,7 +64,7 @@ export class PartitionMap {
     this.calls = 0;
     this.digest.reset();
     this.usage.reset();
-    this.#users.clear();
+    this.#clear();
   }
 
   /** The log position of the call taken, or passed over, last. */
@@ -88,7 +74,12 @@ export class PartitionMap {
 
   /** True when the calls taken since the last spill must be spilled before the next one. */
   get full(): boolean {
-    return this.calls - this.#spilled === this.callsMax || this.#users.full;
+    const waiting = this.#waiting.calls + 1;
+    return (
+      this.calls - this.#spilled === this.callsMax ||
+      !this.#users.hasRoomFor(waiting) ||
+      !this.#packed.hasRoomFor(waiting)
+    );
   }
 
   /**
@@ -108,19 +99,14 @@ export class PartitionMap {
     const offset = this.#nextOffset(idHi, idLo);
     this.#lastOffset = offset;
     const usage = usageHi * 4294967296 + (usageLo >>> 0);
-    const users = this.#users;
-    const user = users.find(view, userStart, userLength);
-    users.increment(user);
-
-    const row = this.calls - this.#spilled;
-    this.#rowUser[row] = user;
-    this.#rows[row * FIELDS + OFFSET] = offset;
-    this.#rows[row * FIELDS + USAGE] = usage;
-    this.#rows[row * FIELDS + CALLED_AT] = calledAt;
+    this.#hash.bytes(view, userStart, userLength);
+    const { hi, lo } = this.#hash;
+    this.#waiting.push(view, userStart, userLength, hi, lo, offset, usage, calledAt);
 
     this.calls++;
     this.usage.add(usage);
-    this.digest.add(users.hashHi(user), users.hashLo(user), idHi, idLo, usageHi, usageLo);
+    this.digest.add(hi, lo, idHi, idLo, usageHi, usageLo);
+    if (this.#waiting.full) this.#waiting.settle(this.#users, this.#packed);
   }
 
   /** Passes over a call that is not taken. Throws CallOrderError if ids do not ascend. */
@@ -134,67 +120,48 @@ export class PartitionMap {
     throw new CallOrderError(`call ${this.#basePosition + BigInt(offset)} came after one with a larger id`);
   }
 
-  /** Packs the calls taken since the last spill, and makes room for more. */
+  /** Hands over the calls taken since the last spill, and makes room for more. */
   spill(): Spill {
-    const calls = this.calls - this.#spilled;
+    this.#waiting.settle(this.#users, this.#packed);
     const users = this.#users.sorted();
-    this.#orderCalls(users, calls);
-    const bytesMax = calls * CALL_BYTES_MAX + users.length * (USER_HEAD_BYTES_MAX - USER_BYTES_MAX) + this.#users.bytes;
-    if (this.#out.length < bytesMax) this.#out = Buffer.allocUnsafeSlow(bytesMax);
-
-    const out = this.#out;
+    const headsMax = users.length * (USER_HEAD_BYTES_MAX - USER_BYTES_MAX) + this.#users.bytesMax;
+    this.#makeRoom(headsMax + this.#packed.bytesMax + COPY_SLACK_BYTES);
     const starts = new Uint32Array(BUCKETS + 1);
     let bucket = 0;
     let at = 0;
-    let firstCall = 0;
     for (const user of users) {
       const ownBucket = bucketOf(this.#users.hashHi(user));
       while (bucket < ownBucket) starts[++bucket] = at;
-      // The counting sort has turned the count of calls into the end of the user's calls.
-      const endCall = this.#users.value(user);
-      at = this.#writeUser(out, at, user, firstCall, endCall);
-      firstCall = endCall;
+      at = this.#writeUser(user, at);
     }
     while (bucket < BUCKETS) starts[++bucket] = at;
 
-    const data = out.subarray(0, at);
+    const data = this.#out.subarray(0, at);
     const spill = { basePosition: this.#basePosition, data, bucketIndex: writeBucketIndex(data, starts) };
     this.#spilled = this.calls;
-    this.#users.clear();
+    this.#clear();
     return spill;
   }
 
-  /** Counting sort: rows in the order of users, each user's in the order of the log. */
-  #orderCalls(users: Int32Array, calls: number): void {
-    let next = 0;
-    for (const user of users) {
-      const own = this.#users.value(user);
-      this.#users.setValue(user, next);
-      next += own;
-    }
-    const rowUser = this.#rowUser;
-    for (let row = 0; row < calls; row++) this.#order[this.#users.increment(rowUser[row])] = row;
+  #clear(): void {
+    this.#waiting.clear();
+    this.#users.clear();
+    this.#packed.clear();
   }
 
-  #writeUser(out: Buffer, at: number, user: number, firstCall: number, endCall: number): number {
-    const bytes = this.#users.bytesOf(user);
-    at = writeVarint(out, at, bytes.length);
-    out.set(bytes, at);
-    at = writeVarint(out, at + bytes.length, endCall - firstCall);
-    const body = at + 4;
-    at = body;
-    const rows = this.#rows;
-    let offset = 0;
-    let calledAt = 0;
-    for (let call = firstCall; call < endCall; call++) {
-      const row = this.#order[call] * FIELDS;
-      at = writeVarint(out, at, rows[row + OFFSET] - offset);
-      at = writeVarint(out, at, rows[row + USAGE]);
-      at = writeVarint(out, at, zigzag(rows[row + CALLED_AT] - calledAt));
-      offset = rows[row + OFFSET];
-      calledAt = rows[row + CALLED_AT];
-    }
-    out.writeUInt32LE(at - body, body - 4);
-    return at;
+  #makeRoom(bytes: number): void {
+    if (this.#out.length >= bytes) return;
+    this.#out = Buffer.allocUnsafeSlow(bytes);
+    this.#outView = new DataView(this.#out.buffer);
+  }
+
+  #writeUser(user: number, at: number): number {
+    const out = this.#out;
+    const packed = this.#packed;
+    const length = this.#users.lengthOf(user);
+    at = this.#users.writeBytes(user, out, writeVarint(out, at, length));
+    at = writeVarint(out, at, packed.callsOf(user));
+    at = writeVarint(out, at, packed.bytesOf(user));
+    return packed.write(user, out, this.#outView, at);
   }
 }

@@ -11,15 +11,19 @@ export const SHARDS_MAX = 500;
 /** Most positions a partition may span, so that an offset in it is exact in a double. */
 export const SPAN_MAX = 2n ** 52n;
 
-const CALLS_PER_TASK = 500_000;
-/** Below this a second task costs more than it saves; up to eight tasks are made of it, to occupy a small pool. */
+/** A task costs Temporal and a worker some 20 ms, however small it is; a large one is the more to do again where it is lost. */
+const CALLS_PER_TASK = 1_250_000;
+/** Below this a second task costs more than it saves. */
 const CALLS_PER_TASK_MIN = 50_000;
-const SMALL_TASKS = 8;
 
-/** Number of map or reduce activities for that many calls. */
-export function tasksFor(calls: number, tasksMax: number): number {
-  const few = Math.min(SMALL_TASKS, Math.ceil(calls / CALLS_PER_TASK_MIN));
-  return Math.min(tasksMax, Math.max(1, few, Math.ceil(calls / CALLS_PER_TASK)));
+/**
+ * Number of map or reduce activities for that many calls: as few as may be, but something for each of the pool's slots, and as much
+ * for one as for another.
+ */
+export function tasksFor(calls: number, slots: number, tasksMax: number): number {
+  const few = Math.min(slots, Math.ceil(calls / CALLS_PER_TASK_MIN));
+  const many = Math.ceil(calls / CALLS_PER_TASK);
+  return Math.min(tasksMax, many > slots ? Math.ceil(many / slots) * slots : Math.max(1, few));
 }
 
 /** Log positions from first to last, both included. */

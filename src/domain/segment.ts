@@ -3,7 +3,7 @@
  *
  * A spill holds 4,096 buckets in order; a bucket holds its users in the order of (hash, bytes):
  *
- *   user := varint(length) bytes varint(calls) uint32(length of body) body
+ *   user := varint(length) bytes varint(calls) varint(length of body) body
  *   body := per call: varint(log position − the one before) varint(usage) varint(zigzag(called_at − the one before))
  *
  * Positions begin at the spill's base, times at PostgreSQL's epoch (microseconds since 2000-01-01). Every value is below
@@ -30,19 +30,20 @@ export function bucketOf(hashHi: number): number {
 
 /** Writes an integer in [0, 2^53); returns the position behind it. */
 export function writeVarint(out: Uint8Array, at: number, value: number): number {
-  let low = value;
+  // Below 2^28 all is done in 32-bit integers, which a double that holds one has to become first.
+  let low = value | 0;
   if (value >= LOW_BITS) {
     const high = Math.floor(value / LOW_BITS);
-    low = value - high * LOW_BITS;
-    out[at] = (low & 127) | 128;
-    out[at + 1] = ((low >>> 7) & 127) | 128;
-    out[at + 2] = ((low >>> 14) & 127) | 128;
-    out[at + 3] = ((low >>> 21) & 127) | 128;
+    low = (value - high * LOW_BITS) | 0;
+    out[at] = low | 128;
+    out[at + 1] = (low >>> 7) | 128;
+    out[at + 2] = (low >>> 14) | 128;
+    out[at + 3] = (low >>> 21) | 128;
     at += 4;
-    low = high;
+    low = high | 0;
   }
   while (low > 127) {
-    out[at++] = (low & 127) | 128;
+    out[at++] = low | 128;
     low >>>= 7;
   }
   out[at++] = low;
@@ -104,6 +105,9 @@ export class SegmentCursor {
   readonly #view: DataView;
   /** Log position from which the first call of each user counts. */
   readonly basePosition: bigint;
+  /** Its halves. */
+  readonly baseHi: number;
+  readonly baseLo: number;
   done = false;
   userStart = 0;
   userLength = 0;
@@ -118,6 +122,8 @@ export class SegmentCursor {
     this.reader = new VarintReader(bytes);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.basePosition = basePosition;
+    this.baseHi = Number(basePosition >> 32n);
+    this.baseLo = Number(basePosition & 0xffffffffn);
     this.nextUser();
   }
 
@@ -133,9 +139,8 @@ export class SegmentCursor {
     this.userStart = reader.at;
     reader.at += this.userLength;
     this.calls = reader.next();
-    this.bodyEnd = reader.at + 4;
-    if (this.bodyEnd <= this.bytes.length) this.bodyEnd += this.#view.getUint32(reader.at, true);
-    reader.at += 4;
+    const bodyBytes = reader.next();
+    this.bodyEnd = reader.at + bodyBytes;
     if (this.bodyEnd > this.bytes.length || this.userLength === 0) {
       throw new SegmentError('a segment ends in the middle of a user');
     }

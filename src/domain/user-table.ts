@@ -1,102 +1,108 @@
 /**
- * The users of a spill: found by an open hash table, kept in one Int32Array. Nothing is allocated per user; separate objects, or
+ * The users of a spill: found by an open hash table, kept in one arena of words. Nothing is allocated per user; separate objects, or
  * records of a fixed size, cost two to three times as much a call.
+ *
+ * What map keeps of a user lies in the user's own entry, so that a call finds all of it in one or two lines of the processor's cache.
  */
 import { endianness } from 'node:os';
-import { Hash64 } from './hash.js';
 import { invariant } from './invariant.js';
 import { USER_BYTES_MAX } from './segment.js';
 
-// An entry in the arena: a number that belongs to the user, its hash (two halves), its length in bytes, then the bytes, padded to words.
-const VALUE = 0;
-const HASH_HI = 1;
-const HASH_LO = 2;
-const LENGTH = 3;
-const BYTES = 4;
+/** Words of an entry that are its owner's to use, zero at first. */
+export const FIELD_WORDS = 10;
+// Then its hash (two halves), its length in bytes, the bytes, and padding: an entry begins at an even word, so that doubles can lie in it.
+const HASH_HI = FIELD_WORDS;
+const HASH_LO = FIELD_WORDS + 1;
+const LENGTH = FIELD_WORDS + 2;
+const BYTES = FIELD_WORDS + 3;
+const FIRST_ENTRY = 2;
 
-/** Words of entries that fill the table; keeps the place of an entry within 24 bits. */
+/** Words of entries that fill the table; keeps half the place of an entry, which is even, within 24 bits. */
 const ARENA_WORDS_MAX = 2 ** 22;
-const ENTRY_WORDS_MAX = BYTES + USER_BYTES_MAX / 4;
+const ENTRY_WORDS_MAX = BYTES + USER_BYTES_MAX / 4 + 1;
 /** More than there can be entries. */
 const INDEX_RANGE = 2 ** 21;
 
 export class UserTable {
+  /** The arena; a field of an entry lies at the entry's place plus its own. Valid until a user is added. */
+  words = new Int32Array(2 ** 16);
+  /** The same memory: a field that begins at an even word lies at half its place. */
+  doubles = new Float64Array(this.words.buffer);
   #size = 0;
-  #arena = new Int32Array(2 ** 16);
-  #bytes = new Uint8Array(this.#arena.buffer);
-  #end = 1;
-  /** A slot holds an entry's place and 8 bits of its hash; 0 is empty. */
+  #bytes = new Uint8Array(this.words.buffer);
+  #end = FIRST_ENTRY;
+  /** A slot holds half an entry's place and 8 bits of its hash; 0 is empty. */
   #slots = new Int32Array(2 ** 14);
-  readonly #hash = new Hash64();
 
   constructor() {
     invariant(endianness() === 'LE', 'users are compared as little-endian words');
   }
 
-  /** True when the table might not hold one more user. */
-  get full(): boolean {
-    return this.#end + ENTRY_WORDS_MAX > ARENA_WORDS_MAX;
+  /** True if the table holds so many users more, whoever they are. */
+  hasRoomFor(users: number): boolean {
+    return this.#end + users * ENTRY_WORDS_MAX <= ARENA_WORDS_MAX;
   }
 
-  /** Upper bound of the bytes of all users together. */
-  get bytes(): number {
+  /** No less than the bytes of all names together. */
+  get bytesMax(): number {
     return this.#end * 4;
   }
 
   clear(): void {
     this.#size = 0;
-    this.#end = 1;
+    this.#end = FIRST_ENTRY;
     this.#slots.fill(0);
   }
 
-  /** The entry of the user whose bytes lie in `view`, made with value 0 if it is new. */
-  find(view: DataView, start: number, length: number): number {
-    const hash = this.#hash;
-    hash.bytes(view, start, length);
+  /** What lies in the first slot of a hash: asked for before find() is, it is fetched beside others. */
+  slotOf(hashLo: number): number {
+    return this.#slots[hashLo & (this.#slots.length - 1)];
+  }
+
+  /** The entry that a slot leads to, which may be another user's. */
+  entryAt(slot: number): number {
+    return (slot >>> 8) * 2;
+  }
+
+  /** The entry of the user with this hash whose bytes lie in `view`, made if it is new. */
+  find(view: DataView, start: number, length: number, hashHi: number, hashLo: number): number {
     const mask = this.#slots.length - 1;
-    const tag = hash.lo >>> 24;
-    let slot = hash.lo & mask;
+    const tag = hashLo >>> 24;
+    let slot = hashLo & mask;
     for (;;) {
       const taken = this.#slots[slot];
-      if (taken === 0) return this.#insert(view, start, length, slot);
-      if ((taken & 255) === tag && this.#equals(taken >>> 8, view, start, length)) return taken >>> 8;
+      if (taken === 0) return this.#insert(view, start, length, hashHi, hashLo, slot);
+      if ((taken & 255) === tag) {
+        const entry = this.entryAt(taken);
+        if (this.#equals(entry, view, start, length)) return entry;
+      }
       slot = (slot + 1) & mask;
     }
   }
 
-  value(entry: number): number {
-    return this.#arena[entry + VALUE];
-  }
-
-  setValue(entry: number, value: number): void {
-    this.#arena[entry + VALUE] = value;
-  }
-
-  /** Adds one to the user's value; returns what it was. */
-  increment(entry: number): number {
-    return this.#arena[entry + VALUE]++;
-  }
-
   hashHi(entry: number): number {
-    return this.#arena[entry + HASH_HI];
+    return this.words[entry + HASH_HI];
   }
 
-  hashLo(entry: number): number {
-    return this.#arena[entry + HASH_LO];
+  /** How many bytes its name has. */
+  lengthOf(entry: number): number {
+    return this.words[entry + LENGTH];
   }
 
-  /** The user's bytes; valid until the table is cleared or grows. */
-  bytesOf(entry: number): Uint8Array {
+  /** Writes its name to `out` at `at`; returns the place behind it. */
+  writeBytes(entry: number, out: Uint8Array, at: number): number {
     const start = (entry + BYTES) * 4;
-    return this.#bytes.subarray(start, start + this.#arena[entry + LENGTH]);
+    const length = this.words[entry + LENGTH];
+    for (let i = 0; i < length; i++) out[at + i] = this.#bytes[start + i];
+    return at + length;
   }
 
   /** All entries in the order of (hash, bytes). Sorting doubles is native; equal hashes are rare and mended after it. */
   sorted(): Int32Array {
-    const arena = this.#arena;
+    const arena = this.words;
     const entries = new Int32Array(this.#size);
     const keys = new Float64Array(this.#size);
-    for (let entry = 1, i = 0; entry < this.#end; entry = this.#after(entry), i++) {
+    for (let entry = FIRST_ENTRY, i = 0; entry < this.#end; entry = this.#after(entry), i++) {
       entries[i] = entry;
       keys[i] = (arena[entry + HASH_HI] >>> 0) * INDEX_RANGE + i;
     }
@@ -115,12 +121,17 @@ export class UserTable {
 
   /** Order by bytes of two users with the same hash; 0 for those with different ones, which are in order already. */
   #compareEqualHashes(a: number, b: number): number {
-    if (this.#arena[a + HASH_HI] !== this.#arena[b + HASH_HI]) return 0;
-    return Buffer.compare(this.bytesOf(a), this.bytesOf(b));
+    if (this.words[a + HASH_HI] !== this.words[b + HASH_HI]) return 0;
+    return Buffer.compare(this.#bytesOf(a), this.#bytesOf(b));
+  }
+
+  #bytesOf(entry: number): Uint8Array {
+    const start = (entry + BYTES) * 4;
+    return this.#bytes.subarray(start, start + this.words[entry + LENGTH]);
   }
 
   #equals(entry: number, view: DataView, start: number, length: number): boolean {
-    const arena = this.#arena;
+    const arena = this.words;
     if (arena[entry + LENGTH] !== length) return false;
     const words = length >>> 2;
     const first = entry + BYTES;
@@ -134,43 +145,49 @@ export class UserTable {
     return true;
   }
 
-  #insert(view: DataView, start: number, length: number, slot: number): number {
-    const words = BYTES + ((length + 3) >>> 2);
+  #insert(view: DataView, start: number, length: number, hashHi: number, hashLo: number, slot: number): number {
     const entry = this.#end;
-    if (entry + words > this.#arena.length) this.#growArena();
-    const arena = this.#arena;
-    arena[entry + VALUE] = 0;
-    arena[entry + HASH_HI] = this.#hash.hi;
-    arena[entry + HASH_LO] = this.#hash.lo;
+    const words = entryWords(length);
+    if (entry + words > this.words.length) this.#growArena();
+    const arena = this.words;
+    arena.fill(0, entry, entry + FIELD_WORDS);
+    arena[entry + HASH_HI] = hashHi;
+    arena[entry + HASH_LO] = hashLo;
     arena[entry + LENGTH] = length;
     this.#bytes.set(new Uint8Array(view.buffer, view.byteOffset + start, length), (entry + BYTES) * 4);
     this.#end += words;
-    this.#slots[slot] = (entry << 8) | (this.#hash.lo >>> 24);
+    this.#slots[slot] = (entry << 7) | (hashLo >>> 24);
     this.#size++;
     if (this.#size * 2 > this.#slots.length) this.#growSlots();
     return entry;
   }
 
   #growArena(): void {
-    const grown = new Int32Array(this.#arena.length * 2);
-    grown.set(this.#arena);
-    this.#arena = grown;
+    const grown = new Int32Array(this.words.length * 2);
+    grown.set(this.words);
+    this.words = grown;
+    this.doubles = new Float64Array(grown.buffer);
     this.#bytes = new Uint8Array(grown.buffer);
   }
 
   #growSlots(): void {
     const slots = new Int32Array(this.#slots.length * 2);
     const mask = slots.length - 1;
-    for (let entry = 1; entry < this.#end; entry = this.#after(entry)) {
-      const lo = this.#arena[entry + HASH_LO];
+    for (let entry = FIRST_ENTRY; entry < this.#end; entry = this.#after(entry)) {
+      const lo = this.words[entry + HASH_LO];
       let slot = lo & mask;
       while (slots[slot] !== 0) slot = (slot + 1) & mask;
-      slots[slot] = (entry << 8) | (lo >>> 24);
+      slots[slot] = (entry << 7) | (lo >>> 24);
     }
     this.#slots = slots;
   }
 
   #after(entry: number): number {
-    return entry + BYTES + ((this.#arena[entry + LENGTH] + 3) >>> 2);
+    return entry + entryWords(this.words[entry + LENGTH]);
   }
+}
+
+function entryWords(length: number): number {
+  const words = BYTES + ((length + 3) >>> 2);
+  return words + (words & 1);
 }

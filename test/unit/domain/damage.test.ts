@@ -123,7 +123,7 @@ describe('a segment is refused', () => {
   });
 
   test('when it ends in the middle of a user', () => {
-    const user = [1, 0x61, 1, 3, 0, 0, 0, 1, 1, 0];
+    const user = [1, 0x61, 1, 3, 1, 1, 0];
     expect(new SegmentCursor(Uint8Array.from(user), 1n).calls).toBe(1);
     for (let bytes = 1; bytes < user.length; bytes++) {
       expect(() => new SegmentCursor(Uint8Array.from(user.slice(0, bytes)), 1n), `${bytes} bytes`).toThrow(
@@ -136,7 +136,7 @@ describe('a segment is refused', () => {
     { name: 'fewer', calls: 1 },
     { name: 'more', calls: 3 },
   ])('when a user has $name calls than its place holds', ({ calls }) => {
-    const twoCalls = [1, 0x61, calls, 6, 0, 0, 0, 1, 1, 0, 1, 1, 0];
+    const twoCalls = [1, 0x61, calls, 6, 1, 1, 0, 1, 1, 0];
     const cursor = new SegmentCursor(Uint8Array.from(twoCalls), 1n);
     const fold = new CycleFold(5, () => {});
     fold.beginUser(cursor);

@@ -15,34 +15,42 @@ import { BUCKETS } from '../../../src/domain/segment.js';
 
 describe('the number of tasks', () => {
   test.each([
-    [0, 1],
-    [1, 1],
-    [50_000, 1],
-    [50_001, 2],
-    [100_000, 2],
-    [399_999, 8],
-    [400_001, 8],
-    [1_000_000, 8],
-    [4_000_000, 8],
-    [4_000_001, 9],
-    [10_000_000, 20],
-    [250_000_000, 500],
-    [1_000_000_000, 500],
-    [10_000_000_000, 500],
-  ])('for %d calls is %d', (calls, tasks) => {
-    expect(tasksFor(calls, PARTITIONS_MAX)).toBe(tasks);
-    expect(tasksFor(calls, SHARDS_MAX)).toBe(tasks);
+    [0, 2, 1],
+    [1, 2, 1],
+    [50_000, 2, 1],
+    [50_001, 2, 2],
+    [100_000, 2, 2],
+    [100_000, 8, 2],
+    [399_999, 8, 8],
+    [399_999, 100, 8],
+    [1_000_000, 2, 2],
+    [1_000_000, 8, 8],
+    [2_500_000, 2, 2],
+    // Not three: one of the two would idle while the other does the last.
+    [2_500_001, 2, 4],
+    [10_000_000, 1, 8],
+    [10_000_000, 2, 8],
+    [10_000_000, 3, 9],
+    [10_000_000, 40, 40],
+    [500_000_000, 64, 448],
+    [1_000_000_000, 64, 500],
+    [10_000_000_000, 2, 500],
+  ])('for %d calls and %d slots is %d', (calls, slots, tasks) => {
+    expect(tasksFor(calls, slots, PARTITIONS_MAX)).toBe(tasks);
+    expect(tasksFor(calls, slots, SHARDS_MAX)).toBe(tasks);
   });
 
   test('is never more than asked for', () => {
-    expect(tasksFor(10_000_000, 3)).toBe(3);
-    expect(tasksFor(0, 1)).toBe(1);
+    expect(tasksFor(10_000_000, 4, 3)).toBe(3);
+    expect(tasksFor(0, 1, 1)).toBe(1);
   });
 
-  test('never falls as calls grow', () => {
+  test('never falls as calls grow, and is the same for each slot once there are more than slots', () => {
     fc.assert(
-      fc.property(fc.nat(2 ** 31 - 1), fc.nat(10_000_000), (calls, more) => {
-        expect(tasksFor(calls + more, 500)).toBeGreaterThanOrEqual(tasksFor(calls, 500));
+      fc.property(fc.nat(2 ** 31 - 1), fc.nat(10_000_000), fc.integer({ min: 1, max: 100 }), (calls, more, slots) => {
+        const tasks = tasksFor(calls, slots, 500);
+        expect(tasksFor(calls + more, slots, 500)).toBeGreaterThanOrEqual(tasks);
+        if (tasks > slots && tasks < 500) expect(tasks % slots).toBe(0);
       }),
     );
   });

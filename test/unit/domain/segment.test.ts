@@ -77,7 +77,7 @@ describe('through map, segments and reduce', () => {
     expectRoundTrip(oneUser, 1000, 5, 1n);
     expectRoundTrip(everyoneOnce, 1000, 1, 1n);
     const widest = mapLog([extreme(0, 'a')], 1, 1n).outcome.segmentBytes;
-    expect(widest).toBe(1 + 1 + 1 + 4 + CALL_BYTES_MAX);
+    expect(widest).toBe(1 + 1 + 1 + 1 + CALL_BYTES_MAX);
   });
 
   test('the billed usage of 999 calls of 10^15 each is exact', () => {
