@@ -7,6 +7,7 @@ import { say } from '../test/support/say.js';
 import { type RunningServers, startServers } from '../test/support/servers.js';
 import { freshStack, type Stack } from '../test/support/stack.js';
 import { secondsOf } from './figures.js';
+import { parentOf } from './proc.js';
 
 /** Lends servers whose PostgreSQL is set up as that of `meterfold dev`, with fsync. */
 export async function withServers(work: (servers: RunningServers) => Promise<void>): Promise<void> {
@@ -21,12 +22,19 @@ export async function withServers(work: (servers: RunningServers) => Promise<voi
 /** Lends a migrated database with workers of its own, one activity at a time each. */
 export async function withWorkers(
   servers: RunningServers,
-  { count, role }: { count: number; role: WorkerRole },
+  {
+    count,
+    role,
+    env = {},
+  }: { count: number; role: WorkerRole; env?: Record<string, string> | ((stack: Stack) => Record<string, string>) },
   work: (stack: Stack, workers: WorkerProcess[]) => Promise<void>,
 ): Promise<void> {
   const stack = await freshStack({ servers });
   try {
-    const starting = Array.from({ length: count }, () => startWorker(stack, { role, env: { WORKER_SLOTS: '1' } }));
+    const own = typeof env === 'function' ? env(stack) : env;
+    const starting = Array.from({ length: count }, () =>
+      startWorker(stack, { role, env: { WORKER_SLOTS: '1', ...own } }),
+    );
     await work(stack, await Promise.all(starting));
   } finally {
     await stack.close();
@@ -75,4 +83,10 @@ export async function timedVerify(stack: Stack): Promise<number> {
 async function command(stack: Stack, args: string[]): Promise<void> {
   const { code, stdout, stderr } = await meterfold(stack, args);
   if (code !== 0) throw new Error(`meterfold ${args.join(' ')}: exit code ${code}\n${stdout}${stderr}`);
+}
+
+/** The process that all of the server's are children of. */
+export async function postmasterOf({ pool }: Pick<Stack, 'pool'>): Promise<number> {
+  const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
+  return parentOf(rows[0]!.pid);
 }

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { say } from '../test/support/say.js';
 import type { RunningServers } from '../test/support/servers.js';
 import type { Stack } from '../test/support/stack.js';
-import { withServers, withWorkers } from './billing.js';
+import { postmasterOf, withServers, withWorkers } from './billing.js';
 import type { Contender, Entrant, Job } from './contenders/contender.js';
 import { floor, ownLayout, sqlLayout } from './contenders/floor.js';
 import { fillLog, settle } from './contenders/log.js';
@@ -14,7 +14,7 @@ import { meterfold } from './contenders/meterfold.js';
 import { spark } from './contenders/spark.js';
 import { statement, tuned } from './contenders/sql.js';
 import { machineOf, medianParts, setting, settings, spread } from './figures.js';
-import { highWaterMark, parentOf, withPeaks } from './memory.js';
+import { highWaterMark, withPeaks } from './proc.js';
 import { addSize, type ContenderFigures, type SizeReport } from './report.js';
 import { volumesOf } from './volumes.js';
 
@@ -115,9 +115,4 @@ async function makeReady(stack: Stack, contender: Contender): Promise<void> {
 async function walPosition({ pool }: Stack): Promise<bigint> {
   const { rows } = await pool.query<{ bytes: string }>(`select pg_current_wal_insert_lsn() - '0/0'::pg_lsn as bytes`);
   return BigInt(rows[0]!.bytes);
-}
-
-async function postmasterOf({ pool }: Stack): Promise<number> {
-  const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
-  return parentOf(rows[0]!.pid);
 }

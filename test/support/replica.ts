@@ -19,8 +19,17 @@ export interface Replica {
   stop(): Promise<void>;
 }
 
-/** Streams from the servers, or, if it is not `streaming`, is another server's replica that has lost it. */
-export async function startReplica(servers: Servers, { streaming = true } = {}): Promise<Replica> {
+export interface ReplicaOptions {
+  /** Otherwise it is another server's replica, which has lost that. */
+  streaming?: boolean;
+  /** With fsync; tests do without. */
+  durable?: boolean;
+}
+
+export async function startReplica(
+  servers: Servers,
+  { streaming = true, durable = false }: ReplicaOptions = {},
+): Promise<Replica> {
   const stateDir = await mkdtemp(join(servers.stateDir, 'replica-'));
   const { data, user } = await openCluster(stateDir);
   const own = (path: string) => (user === undefined ? Promise.resolve() : chown(path, user.uid, user.gid));
@@ -41,7 +50,7 @@ export async function startReplica(servers: Servers, { streaming = true } = {}):
   await write('standby.signal', '');
   const settings = {
     hot_standby_feedback: 'on',
-    fsync: 'off',
+    fsync: durable ? 'on' : 'off',
     max_connections: '200',
     max_prepared_transactions: '16',
   };

@@ -1,8 +1,10 @@
-/** How much memory processes take while something runs, looked at often; from /proc, so on Linux only. */
+/** What processes take: memory while something runs, looked at often, and processor time. From /proc, so on Linux only. */
 import { readdir, readFile } from 'node:fs/promises';
 
 const LOOK_MS = 20;
 const KIB = 1024;
+/** USER_HZ, the same on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
 
 export interface MemoryOptions {
   /** Of PostgreSQL's postmaster: its children are counted together, without the memory that they share. */
@@ -43,6 +45,24 @@ async function look({ postmaster, processes }: MemoryOptions, peaks: Peaks): Pro
   for (const [part, pids] of Object.entries(processes())) {
     for (const pid of pids) seen(part, await sum(treeOf(pid, children), 'VmRSS'));
   }
+}
+
+/** Seconds of processor time that a process and its children have taken, those that have ended among them. */
+export async function processorSeconds(pid: number): Promise<number> {
+  const children = (await childrenOf()).get(pid) ?? [];
+  let ticks = 0;
+  for (const each of [pid, ...children]) ticks += ticksIn(await statOf(each), each === pid);
+  return ticks / TICKS_PER_SECOND;
+}
+
+/** In its user and kernel time, and, of a parent, that of children it has waited for. */
+function ticksIn(stat: string, isParent: boolean): number {
+  const fields = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
+  const [user, kernel, childUser, childKernel] = fields.slice(11, 15);
+  return (user ?? 0) + (kernel ?? 0) + (isParent ? (childUser ?? 0) + (childKernel ?? 0) : 0);
 }
 
 /** The largest that a process has ever been, by the kernel's own record; undefined where there is none. */
