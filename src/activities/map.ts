@@ -37,7 +37,7 @@ export function createMap(dependencies: ActivityDependencies) {
         map.reset(partition.first);
         const store = async (reader: Client) => {
           for await (const spill of readPartition(reader, partition, { map, onBadCall, progress })) {
-            segmentBytes += spill.data.length;
+            segmentBytes += spill.bytes;
             await storeSpill(client, schema, { runId, partition: input.number, number: spills++ }, spill);
           }
         };

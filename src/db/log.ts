@@ -1,10 +1,11 @@
 /**
  * The log as meterfold reads it: the rows of a partition in order, where there are rows at all, and an independent count.
  */
-import type { PartitionMap, Spill } from '../domain/map.js';
+import type { PartitionMap } from '../domain/map.js';
 import { type Positions, totalWidth, width } from '../domain/partitions.js';
 import type { RecountOutcome } from '../domain/proof.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
+import type { Spill } from '../domain/spill.js';
 import { copyOut } from './copy-out.js';
 import { type Client, one, type Queryable } from './pool.js';
 
@@ -74,7 +75,10 @@ export async function* readPartition(
       onBadCall(badCall(view, at, fault));
     });
     const taken = map.calls - before;
-    if (taken > 0) yield map.spill();
+    if (taken > 0) {
+      yield map.spill();
+      map.clear();
+    }
     if (!overflowed && rows < limit) return;
     first = map.lastPosition + 1n;
     // Long user ids have filled the memory before the calls did: ask for no more than fitted.

@@ -1,19 +1,18 @@
 /** Segments: one row per spill of a partition, with an index by which a shard reads just its own buckets. */
-import type { Spill } from '../domain/map.js';
+
 import type { Buckets, Pass } from '../domain/partitions.js';
 import { BucketSlice, INDEX_ENTRY_BYTES, type SegmentCursor } from '../domain/segment.js';
+import type { Spill } from '../domain/spill.js';
 import { BINARY_HEADER, BINARY_TRAILER, copyIn } from './copy-in.js';
 import { copyOut } from './copy-out.js';
 import type { Client } from './pool.js';
 
 const segmentsCopy = (schema: string) => `
-  copy ${schema}.segments (run_id, partition, spill, base_position, bucket_index, data)
+  copy ${schema}.segments (run_id, partition, spill, base_position, data, bucket_index)
   from stdin (format binary)`;
 
-/** Of the data, in one message. */
-const CHUNK_BYTES = 1024 * 1024;
-/** Row of a COPY before its data: 6 columns; two int8, two int4, the bucket index, the length of the data. */
-const HEAD_BYTES = BINARY_HEADER.length + 2 + 2 * 12 + 2 * 8 + 4 + 4;
+/** Row of a COPY before its data: 6 columns; two int8, two int4, the length of the data. */
+const HEAD_BYTES = BINARY_HEADER.length + 2 + 2 * 12 + 2 * 8 + 4;
 
 /** Which spill it is. */
 export interface SpillKey {
@@ -22,29 +21,29 @@ export interface SpillKey {
   number: number;
 }
 
-/** Stores a spill, in the schema given. Its data goes to the socket from where it lies; a parameter of a query would be copied twice on its way. */
+/** Stores a spill, in the schema given. Its chunks go to the socket from where they lie; a parameter of a query would hold all of them. */
 export async function storeSpill(
   client: Client,
   schema: string,
   { runId, partition, number }: SpillKey,
   spill: Spill,
 ): Promise<void> {
-  const { basePosition, bucketIndex, data } = spill;
-  const head = Buffer.alloc(HEAD_BYTES + bucketIndex.length);
+  const head = Buffer.alloc(HEAD_BYTES);
   let at = BINARY_HEADER.copy(head);
   at = head.writeInt16BE(6, at);
   at = head.writeBigInt64BE(runId, head.writeInt32BE(8, at));
   at = head.writeInt32BE(partition, head.writeInt32BE(4, at));
   at = head.writeInt32BE(number, head.writeInt32BE(4, at));
-  at = head.writeBigInt64BE(basePosition, head.writeInt32BE(8, at));
-  at = head.writeInt32BE(bucketIndex.length, at);
-  at += bucketIndex.copy(head, at);
-  head.writeInt32BE(data.length, at);
+  at = head.writeBigInt64BE(spill.basePosition, head.writeInt32BE(8, at));
+  head.writeInt32BE(spill.bytes, at);
 
   const copy = await copyIn(client, segmentsCopy(schema));
   await copy.write(head);
-  for (let sent = 0; sent < data.length; sent += CHUNK_BYTES) await copy.write(data.subarray(sent, sent + CHUNK_BYTES));
-  await copy.write(BINARY_TRAILER);
+  for (let chunk = spill.nextChunk(); chunk !== undefined; chunk = spill.nextChunk()) await copy.write(chunk);
+  const bucketIndex = spill.bucketIndex();
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(bucketIndex.length);
+  await copy.write(Buffer.concat([length, bucketIndex, BINARY_TRAILER]));
   await copy.finish();
 }
 

@@ -13,17 +13,10 @@ import { Digest } from './digest.js';
 import { ExactSum } from './exact-sum.js';
 import { Hash64 } from './hash.js';
 import { invariant } from './invariant.js';
-import { COPY_SLACK_BYTES, PackedCalls } from './packed-calls.js';
-import { BUCKETS, bucketOf, USER_BYTES_MAX, USER_HEAD_BYTES_MAX, writeBucketIndex, writeVarint } from './segment.js';
+import { PackedCalls } from './packed-calls.js';
+import { ChunkBuffer, Spill } from './spill.js';
 import { UserTable } from './user-table.js';
 import { WaitingCalls } from './waiting-calls.js';
-
-/** One memory-full of a partition, packed. `data` is only valid until the map is reset. */
-export interface Spill {
-  readonly basePosition: bigint;
-  readonly data: Buffer;
-  readonly bucketIndex: Buffer;
-}
 
 export class CallOrderError extends Error {
   override name = 'CallOrderError';
@@ -46,8 +39,7 @@ export class PartitionMap {
   readonly #waiting = new WaitingCalls();
   readonly #users = new UserTable();
   readonly #packed = new PackedCalls(this.#users);
-  #out = Buffer.alloc(0);
-  #outView = new DataView(this.#out.buffer);
+  readonly #chunk = new ChunkBuffer();
 
   constructor(callsMax: number) {
     invariant(callsMax >= 1 && callsMax <= SPILL_CALLS_MAX, `a spill holds 1 to ${SPILL_CALLS_MAX} calls`);
@@ -60,11 +52,10 @@ export class PartitionMap {
     this.#baseHi = Number(basePosition >> 32n);
     this.#baseLo = Number(basePosition & 0xffffffffn);
     this.#lastOffset = -1;
-    this.#spilled = 0;
     this.calls = 0;
     this.digest.reset();
     this.usage.reset();
-    this.#clear();
+    this.clear();
   }
 
   /** The log position of the call taken, or passed over, last. */
@@ -120,48 +111,17 @@ export class PartitionMap {
     throw new CallOrderError(`call ${this.#basePosition + BigInt(offset)} came after one with a larger id`);
   }
 
-  /** Hands over the calls taken since the last spill, and makes room for more. */
+  /** The calls taken since the map was cleared; valid until it is again. */
   spill(): Spill {
     this.#waiting.settle(this.#users, this.#packed);
-    const users = this.#users.sorted();
-    const headsMax = users.length * (USER_HEAD_BYTES_MAX - USER_BYTES_MAX) + this.#users.bytesMax;
-    this.#makeRoom(headsMax + this.#packed.bytesMax + COPY_SLACK_BYTES);
-    const starts = new Uint32Array(BUCKETS + 1);
-    let bucket = 0;
-    let at = 0;
-    for (const user of users) {
-      const ownBucket = bucketOf(this.#users.hashHi(user));
-      while (bucket < ownBucket) starts[++bucket] = at;
-      at = this.#writeUser(user, at);
-    }
-    while (bucket < BUCKETS) starts[++bucket] = at;
-
-    const data = this.#out.subarray(0, at);
-    const spill = { basePosition: this.#basePosition, data, bucketIndex: writeBucketIndex(data, starts) };
-    this.#spilled = this.calls;
-    this.#clear();
-    return spill;
+    return new Spill(this.#basePosition, this.#users, this.#packed, this.#chunk);
   }
 
-  #clear(): void {
+  /** Forgets the calls that have been spilled, and makes room for more. */
+  clear(): void {
+    this.#spilled = this.calls;
     this.#waiting.clear();
     this.#users.clear();
     this.#packed.clear();
-  }
-
-  #makeRoom(bytes: number): void {
-    if (this.#out.length >= bytes) return;
-    this.#out = Buffer.allocUnsafeSlow(bytes);
-    this.#outView = new DataView(this.#out.buffer);
-  }
-
-  #writeUser(user: number, at: number): number {
-    const out = this.#out;
-    const packed = this.#packed;
-    const length = this.#users.lengthOf(user);
-    at = this.#users.writeBytes(user, out, writeVarint(out, at, length));
-    at = writeVarint(out, at, packed.callsOf(user));
-    at = writeVarint(out, at, packed.bytesOf(user));
-    return packed.write(user, out, this.#outView, at);
   }
 }

@@ -27,7 +27,9 @@ const END = 4;
 const HEAD_BYTES = 8;
 
 const FIRST_BLOCK_BYTES = 64;
-const BLOCK_BYTES_MAX = 1024;
+export const BLOCK_BYTES_MAX = 1024;
+/** Where a chain has ended. */
+export const NO_BLOCK = -1;
 const ARENA_BYTES_MIN = 2 ** 20;
 const ARENA_BYTES_MAX = 2 ** 26;
 /** Words are copied whole: so many bytes behind the last one may be read, and written. */
@@ -48,11 +50,6 @@ export class PackedCalls {
   /** True if there is room for so many calls more, whosever they are. */
   hasRoomFor(calls: number): boolean {
     return this.#end + calls * BLOCK_BYTES_MAX <= ARENA_BYTES_MAX;
-  }
-
-  /** No less than the bytes of all calls together. */
-  get bytesMax(): number {
-    return this.#end;
   }
 
   clear(): void {
@@ -90,14 +87,21 @@ export class PackedCalls {
     return words[user + BEFORE] + words[user + AT] - words[user + CURRENT] - HEAD_BYTES;
   }
 
-  /** Writes a user's calls to `out` at `at`, which has COPY_SLACK_BYTES to spare; returns the place behind them. */
-  write(user: number, out: Uint8Array, outView: DataView, at: number): number {
+  /** The first block of a user's calls. */
+  firstBlock(user: number): number {
+    return this.#users.words[user + FIRST];
+  }
+
+  /** The block after one, or NO_BLOCK. */
+  blockAfter(user: number, block: number): number {
+    return block === this.#users.words[user + CURRENT] ? NO_BLOCK : this.#view.getInt32(block + NEXT);
+  }
+
+  /** Writes a block's calls to `out` at `at`, which has COPY_SLACK_BYTES to spare; returns the place behind them. */
+  copyBlock(user: number, block: number, out: Uint8Array, outView: DataView, at: number): number {
     const { words } = this.#users;
-    const current = words[user + CURRENT];
-    for (let block = words[user + FIRST]; block !== current; block = this.#view.getInt32(block + NEXT)) {
-      at = this.#copy(block + HEAD_BYTES, this.#view.getInt32(block + END), out, outView, at);
-    }
-    return this.#copy(current + HEAD_BYTES, words[user + AT], out, outView, at);
+    const end = block === words[user + CURRENT] ? words[user + AT] : this.#view.getInt32(block + END);
+    return this.#copy(block + HEAD_BYTES, end, out, outView, at);
   }
 
   #copy(from: number, end: number, out: Uint8Array, outView: DataView, at: number): number {

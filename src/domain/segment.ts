@@ -50,6 +50,13 @@ export function writeVarint(out: Uint8Array, at: number, value: number): number 
   return at;
 }
 
+/** How many bytes writeVarint() takes. */
+export function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes++;
+  return bytes;
+}
+
 export function zigzag(value: number): number {
   return value >= 0 ? value * 2 : -value * 2 - 1;
 }
@@ -161,14 +168,12 @@ export function compareUsers(a: SegmentCursor, b: SegmentCursor): number {
   return a.userLength - b.userLength;
 }
 
-/** Closes the buckets of a spill: `starts` has the start of each bucket and, last, the end of the data. */
-export function writeBucketIndex(data: Buffer, starts: Uint32Array): Buffer {
+/** The index of a spill: `starts` has the start of each bucket and, last, the end of the data; `checksums` the CRC-32 of each. */
+export function writeBucketIndex(starts: Uint32Array, checksums: Uint32Array): Buffer {
   const index = Buffer.alloc((BUCKETS + 1) * INDEX_ENTRY_BYTES);
   for (let bucket = 0; bucket <= BUCKETS; bucket++) {
-    const start = starts[bucket];
-    const end = bucket < BUCKETS ? starts[bucket + 1] : start;
-    index.writeUInt32BE(start, bucket * INDEX_ENTRY_BYTES);
-    index.writeUInt32BE(end > start ? crc32(data.subarray(start, end)) : 0, bucket * INDEX_ENTRY_BYTES + 4);
+    index.writeUInt32BE(starts[bucket], bucket * INDEX_ENTRY_BYTES);
+    if (bucket < BUCKETS) index.writeUInt32BE(checksums[bucket], bucket * INDEX_ENTRY_BYTES + 4);
   }
   return index;
 }

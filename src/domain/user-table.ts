@@ -43,11 +43,6 @@ export class UserTable {
     return this.#end + users * ENTRY_WORDS_MAX <= ARENA_WORDS_MAX;
   }
 
-  /** No less than the bytes of all names together. */
-  get bytesMax(): number {
-    return this.#end * 4;
-  }
-
   clear(): void {
     this.#size = 0;
     this.#end = FIRST_ENTRY;

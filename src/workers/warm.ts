@@ -46,10 +46,12 @@ export function warmKernels(callsPerCycle: number): void {
       map.add(view, 0, length, 0, call + 1, 0, call % 1000, call * MICROS_BETWEEN_CALLS * round);
     }
     const spill = map.spill();
-    const slice = new BucketSlice(0, 0, spill.basePosition, 0, spill.bucketIndex);
+    const chunks: Buffer[] = [];
+    for (let chunk = spill.nextChunk(); chunk !== undefined; chunk = spill.nextChunk()) chunks.push(Buffer.from(chunk));
+    const slice = new BucketSlice(0, 0, spill.basePosition, 0, spill.bucketIndex());
     const rows = new RowBuffer();
     const fold = new CycleFold(callsPerCycle, (at, batch) => appendRecord(rows, 1, at, batch));
-    const merge = new SegmentMerge([slice.open(0, BUCKETS, spill.data)]);
+    const merge = new SegmentMerge([slice.open(0, BUCKETS, Buffer.concat(chunks))]);
     for (let at = merge.nextUser(); at.length > 0; at = merge.nextUser()) {
       fold.beginUser(at[0]);
       for (const cursor of at) fold.take(cursor);

@@ -21,6 +21,7 @@ import {
   startRun,
 } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
+import { takeSpill } from '../unit/domain/pipeline.js';
 
 let stack: Stack;
 
@@ -119,7 +120,7 @@ describe('between map and reduce', () => {
       const view = new DataView(user.buffer, user.byteOffset, user.length);
       map.add(view, 0, user.length, 0, Number(id), 0, Number(usage), Number(at));
     }
-    const { data, bucketIndex } = map.spill();
+    const { data, bucketIndex } = takeSpill(map);
     const repacked = await stack.pool.query(
       `update meterfold.segments set data = $1, bucket_index = $2
         where partition = 0 and spill = 0 and base_position = 1 and data <> $1 and length(bucket_index) = length($2::bytea)`,

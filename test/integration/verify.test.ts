@@ -104,6 +104,7 @@ function changed({ name, type }: { name: string; type: string }): string {
   if (type === 'jsonb') return `${name} = coalesce(${name}, '{}') || '{"damaged": true}'`;
   if (type === 'timestamptz') return `${name} = coalesce(${name}, now()) + interval '1 second'`;
   if (type === 'xid8') return `${name} = '7'`;
+  if (type === 'pg_lsn') return `${name} = coalesce(${name}, '0/0') + 1`;
   if (type === '_int8') return `${name}[1] = ${name}[1] + 1`;
   if (type === '_timestamptz') return `${name}[1] = ${name}[1] + interval '1 second'`;
   return `${name} = coalesce(${name}, 0) + 1`;

@@ -2,7 +2,7 @@
  * A billing run in memory: the domain's own map, segments, passes and reduce, joined as the activities join them, with a
  * list where they have a table. `reduceShard` is the loop of ShardReduction in src/activities/reduce.ts.
  */
-import type { PartitionMap, Spill } from '../../../src/domain/map.js';
+import type { PartitionMap } from '../../../src/domain/map.js';
 import { type Buckets, cutPasses, type Pass, type Positions } from '../../../src/domain/partitions.js';
 import type { MapOutcome, ReduceOutcome } from '../../../src/domain/proof.js';
 import { type CycleBatch, CycleFold, type OpenCycle, SegmentMerge } from '../../../src/domain/reduce.js';
@@ -10,7 +10,10 @@ import { BucketSlice, INDEX_ENTRY_BYTES, type SegmentCursor } from '../../../src
 import type { Bills, Call, Cycle, Open } from './oracle.js';
 
 /** A row of meterfold.segments. */
-export interface StoredSpill extends Spill {
+export interface StoredSpill {
+  basePosition: bigint;
+  data: Buffer;
+  bucketIndex: Buffer;
   partition: number;
   spill: number;
 }
@@ -31,6 +34,18 @@ export function whole(hi: number, lo: number): bigint {
   return BigInt.asIntN(64, (BigInt(hi) << 32n) | BigInt(lo >>> 0));
 }
 
+/** All of a spill, and room for the next. */
+export function takeSpill(map: PartitionMap): Pick<StoredSpill, 'basePosition' | 'data' | 'bucketIndex'> {
+  const spill = map.spill();
+  const chunks: Buffer[] = [];
+  // A chunk is the map's own memory, used anew for the next one.
+  for (let chunk = spill.nextChunk(); chunk !== undefined; chunk = spill.nextChunk()) chunks.push(Buffer.from(chunk));
+  const taken = { basePosition: spill.basePosition, data: Buffer.concat(chunks), bucketIndex: spill.bucketIndex() };
+  if (taken.data.length !== spill.bytes) throw new Error(`${spill.bytes} bytes were promised`);
+  map.clear();
+  return taken;
+}
+
 /** Maps the calls of a partition, spilling as readPartition in src/db/log.ts does. */
 export function mapPartition(
   map: PartitionMap,
@@ -40,9 +55,7 @@ export function mapPartition(
 ): { spills: StoredSpill[]; outcome: MapOutcome } {
   const spills: StoredSpill[] = [];
   const store = () => {
-    const { basePosition, data, bucketIndex } = map.spill();
-    // What map hands out is its own memory, used anew for the next spill.
-    spills.push({ partition: number, spill: spills.length, basePosition, data: Buffer.from(data), bucketIndex });
+    spills.push({ partition: number, spill: spills.length, ...takeSpill(map) });
   };
   map.reset(positions.first);
   let spilled = 0;

@@ -5,7 +5,7 @@ import { CallOrderError, PartitionMap, SPILL_CALLS_MAX } from '../../../src/doma
 import { BUCKETS, BucketSlice, CALL_BYTES_MAX, SegmentCursor, SegmentError } from '../../../src/domain/segment.js';
 import { anyLog, CALLED_AT_MAX, CALLED_AT_MIN, call, HEAVY_MS, heavy, USAGE_MAX, userOf } from './calls.js';
 import { billNaively, type Call, digestNaively, hashBytes, sumOfUsage } from './oracle.js';
-import { billsOf, feed, mapPartition, nameOf, reduceShard, type StoredSpill } from './pipeline.js';
+import { billsOf, feed, mapPartition, nameOf, reduceShard, type StoredSpill, takeSpill } from './pipeline.js';
 
 const ALL = { first: 0, end: BUCKETS };
 const NOTHING = new Map();
@@ -75,6 +75,9 @@ describe('through map, segments and reduce', () => {
     const oneUser = Array.from({ length: 1000 }, (_, i) => extreme(i, 'a'));
     const everyoneOnce = Array.from({ length: 1000 }, (_, i) => extreme(2 * i, `${i}`.padStart(256, 'x')));
     expectRoundTrip(oneUser, 1000, 5, 1n);
+    // More than fits into a chunk, several times.
+    const hotUser = Array.from({ length: 30_000 }, (_, i) => extreme(i, i % 10 === 0 ? `${i % 7}` : 'hot'));
+    expectRoundTrip(hotUser, 30_000, 1000, 1n);
     expectRoundTrip(everyoneOnce, 1000, 1, 1n);
     const widest = mapLog([extreme(0, 'a')], 1, 1n).outcome.segmentBytes;
     expect(widest).toBe(1 + 1 + 1 + 1 + CALL_BYTES_MAX);
@@ -91,7 +94,7 @@ describe('through map, segments and reduce', () => {
     const map = new PartitionMap(2 * USERS);
     map.reset(1n);
     for (let i = 0; i < 2 * USERS; i++) feed(map, call(i + 1, `user-${i % USERS}`, i % USERS));
-    const { basePosition, data, bucketIndex } = map.spill();
+    const { basePosition, data, bucketIndex } = takeSpill(map);
     const cursor = new BucketSlice(0, 0, basePosition, 0, bucketIndex).open(0, BUCKETS, data);
     const seen = new Map<string, number>();
     for (; !cursor.done; cursor.nextUser()) seen.set(nameOf(cursor), cursor.calls);
@@ -105,7 +108,7 @@ describe('through map, segments and reduce', () => {
     let spilledAt = 0;
     let users = 0;
     const spill = () => {
-      const { basePosition, data, bucketIndex } = map.spill();
+      const { basePosition, data, bucketIndex } = takeSpill(map);
       const cursor = new BucketSlice(0, 0, basePosition, 0, bucketIndex).open(0, BUCKETS, data);
       for (; !cursor.done; cursor.nextUser()) users++;
     };
@@ -209,7 +212,7 @@ describe('map', () => {
     feed(map, call(2n ** 60n + 2n ** 40n, 'alice'));
     expect(map.full).toBe(true);
     expect(map.lastPosition).toBe(2n ** 60n + 2n ** 40n);
-    map.spill();
+    takeSpill(map);
     expect(map.full).toBe(false);
   });
 
