@@ -79,10 +79,14 @@ class Stragglers {
   async race<Result extends Timed>(attempt: Attempt<Result>): Promise<Result> {
     const scope = new CancellationScope();
     const task: Unbacked = { beginBackup: () => {} };
+    let backedUp = false;
     this.#unbacked.add(task);
     try {
       const result = await new Promise<Result>((resolve, reject) => {
-        task.beginBackup = () => void scope.run(() => attempt(true)).then(resolve, () => {});
+        task.beginBackup = () => {
+          backedUp = true;
+          scope.run(() => attempt(true)).then(resolve, () => {});
+        };
         scope.run(() => attempt(false)).then(resolve, reject);
       });
       if (result.ms !== undefined) this.#learn(task, result.ms);
@@ -91,7 +95,8 @@ class Stragglers {
       this.#left--;
       this.#unbacked.delete(task);
       this.#endedAt = Date.now();
-      scope.cancel();
+      // Only then is there anything left to cancel; a cancellation is an error with a stack, which takes its time.
+      if (backedUp) scope.cancel();
     }
   }
 
