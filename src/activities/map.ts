@@ -30,13 +30,16 @@ export function createMap(dependencies: ActivityDependencies) {
         }
         aside.push(call);
       };
+      const onRestart = () => {
+        aside.length = 0;
+      };
       try {
         const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
         let spills = 0;
         let segmentBytes = 0;
         map.reset(partition.first);
         const store = async (reader: Client) => {
-          for await (const spill of readPartition(reader, partition, { map, onBadCall, progress })) {
+          for await (const spill of readPartition(reader, partition, { map, onBadCall, onRestart, progress })) {
             segmentBytes += spill.bytes;
             await storeSpill(client, schema, { runId, partition: input.number, number: spills++ }, spill);
           }

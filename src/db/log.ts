@@ -1,7 +1,7 @@
 /**
  * The log as meterfold reads it: the rows of a partition in order, where there are rows at all, and an independent count.
  */
-import type { PartitionMap } from '../domain/map.js';
+import { CallOrderError, type PartitionMap } from '../domain/map.js';
 import { type Positions, totalWidth, width } from '../domain/partitions.js';
 import type { RecountOutcome } from '../domain/proof.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
@@ -27,53 +27,81 @@ const USAGE_MAX = 1e15;
 const CALLED_AT_MIN = (Date.UTC(1970) - Date.UTC(2000)) * 1000;
 const CALLED_AT_END = (Date.UTC(2100) - Date.UTC(2000)) * 1000;
 
-/** The rows of a range come in the order of ids only by the index, and cheapest so; without statistics the planner might sort. */
-const PLAN_BY_INDEX = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort', 'jit'];
+/** Without statistics the planner might sort; a parallel plan would mix the rows. */
+const PLAN =
+  'set local enable_seqscan = off; set local enable_sort = off; set local jit = off; set local max_parallel_workers_per_gather = 0';
+/** In the order of ids, whatever that of the rows on disk: each row is looked up by the index. */
+const BY_INDEX = 'set local enable_indexscan = on; set local enable_bitmapscan = off';
+/** In the order of the rows on disk, page by page: a fifth less work for the server, where the log is larger than its cache. */
+const BY_PAGE =
+  'set local enable_indexscan = off; set local enable_indexonlyscan = off; set local enable_bitmapscan = on';
 
 /** Where the calls of a partition go. */
 export interface PartitionReader {
   map: PartitionMap;
   /** Takes a row that breaks what the log promises, or throws. */
   onBadCall: (call: BadCall) => void;
+  /** The partition is read anew from its beginning: what was taken so far does not count. */
+  onRestart: () => void;
   progress: { calls: number };
 }
 
 /**
  * Streams the calls of a partition into `map`, in the order of their ids, and yields a spill for every memory-full. A COPY can't
  * wait while its spill is stored on the same connection, so there is one COPY a spill.
+ *
+ * Where rows lie on disk in the order of their ids, as far as a sample shows, all of them are read page by page. Were one out of
+ * order after all, or were they too many for one spill, the partition is read anew by the index.
  */
 export async function* readPartition(
   client: Client,
   partition: Positions,
-  { map, onBadCall, progress }: PartitionReader,
+  { map, onBadCall, onRestart, progress }: PartitionReader,
 ): AsyncGenerator<Spill> {
-  await client.query(
-    `${PLAN_BY_INDEX.map((name) => `set local ${name} = off`).join('; ')}; set local max_parallel_workers_per_gather = 0`,
-  );
+  let overflowed = false;
+  let disordered = false;
+  let setAside = 0;
+  const take = (view: DataView, at: number) => {
+    overflowed ||= map.full;
+    if (overflowed || disordered) return;
+    const fault = takeCall(view, at, map);
+    progress.calls = map.calls;
+    if (fault === undefined) return;
+    setAside++;
+    map.pass(view.getInt32(at + 4), view.getInt32(at + 8));
+    onBadCall(badCall(view, at, fault));
+  };
+
+  await client.query(`${PLAN}; ${BY_INDEX}`);
+  if (await liesInOrder(client, partition)) {
+    await client.query(BY_PAGE);
+    await copyOut(client, copySql(partition), 4, (view, at) => {
+      try {
+        take(view, at);
+      } catch (error) {
+        if (!(error instanceof CallOrderError)) throw error;
+        disordered = true;
+      }
+    });
+    if (!overflowed && !disordered) {
+      if (map.calls > 0) yield map.spill();
+      map.clear();
+      return;
+    }
+    await client.query(BY_INDEX);
+    map.reset(partition.first);
+    onRestart();
+    disordered = false;
+  }
+
   let limit = map.callsMax;
   let first = partition.first;
   while (first <= partition.last) {
     const before = map.calls;
-    let setAside = 0;
-    let overflowed = false;
-    // COPY takes no parameters; a bigint can put nothing but digits into the text.
-    const sql = `
-      copy (select id, user_id, usage, called_at
-              from public.api_logs
-             where id >= ${BigInt(first)} and id <= ${BigInt(partition.last)}
-             order by id
-             limit ${limit})
-        to stdout (format binary)`;
-    const rows = await copyOut(client, sql, 4, (view, at) => {
-      overflowed ||= map.full;
-      if (overflowed) return;
-      const fault = takeCall(view, at, map);
-      progress.calls = map.calls;
-      if (fault === undefined) return;
-      setAside++;
-      map.pass(view.getInt32(at + 4), view.getInt32(at + 8));
-      onBadCall(badCall(view, at, fault));
-    });
+    setAside = 0;
+    overflowed = false;
+    const sql = copySql({ first, last: partition.last }, `order by id limit ${limit}`);
+    const rows = await copyOut(client, sql, 4, take);
     const taken = map.calls - before;
     if (taken > 0) {
       yield map.spill();
@@ -84,6 +112,46 @@ export async function* readPartition(
     // Long user ids have filled the memory before the calls did: ask for no more than fitted.
     if (overflowed) limit = taken + setAside;
   }
+}
+
+/** COPY takes no parameters; a bigint can put nothing but digits into the text. */
+function copySql({ first, last }: Positions, order = ''): string {
+  return `
+    copy (select id, user_id, usage, called_at
+            from public.api_logs
+           where id >= ${BigInt(first)} and id <= ${BigInt(last)} ${order})
+      to stdout (format binary)`;
+}
+
+const ORDER_SAMPLES = 8;
+const ORDER_SAMPLE_CALLS = 64;
+
+/** Whether calls lie on disk in the order of their ids, as far as a few stretches of them show. */
+async function liesInOrder(client: Client, { first, last }: Positions): Promise<boolean> {
+  const starts = Array.from(
+    { length: ORDER_SAMPLES },
+    (_, sample) => first + (width({ first, last }) * BigInt(sample)) / BigInt(ORDER_SAMPLES),
+  );
+  const ends = [...starts.slice(1).map((start) => start - 1n), last];
+  const { inOrder } = one(
+    await client.query<{ inOrder: boolean }>({
+      name: 'lies-in-order',
+      text: `
+        select coalesce(bool_and(relation <> relation_before or place > place_before), true) as "inOrder"
+          from (select sampled.relation, sampled.place,
+                       lag(sampled.relation) over log as relation_before, lag(sampled.place) over log as place_before
+                  from unnest($1::bigint[], $2::bigint[]) as stretch (first, last)
+                 cross join lateral (
+                       select id, tableoid as relation, ctid as place
+                         from public.api_logs
+                        where id >= stretch.first and id <= stretch.last
+                        order by id
+                        limit ${ORDER_SAMPLE_CALLS}) sampled
+                window log as (order by sampled.id)) neighbours`,
+      values: [starts.map(String), ends.map(String)],
+    }),
+  );
+  return inOrder;
 }
 
 /**
