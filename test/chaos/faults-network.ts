@@ -48,7 +48,8 @@ export const cutInCopy: Fault = {
 export const dropInCopy: Fault = {
   name: 'connection dropped in COPY',
   points: inCopy,
-  counts: ['broken connection'],
+  // A backup may be done before anybody notices.
+  counts: ['broken connection', 'backup'],
   async strike({ held, random }) {
     const injectedAt = new Date();
     held.link.swallow();

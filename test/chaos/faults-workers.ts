@@ -43,7 +43,7 @@ async function kill({ held }: FaultScene, victims: WorkerProcess[]): Promise<Str
  */
 export const freezeWorker: Fault = {
   name: 'one worker frozen',
-  counts: ['task time-out'],
+  counts: ['task time-out', 'backup'],
   async strike({ stack, held }) {
     const { worker } = held;
     const injectedAt = new Date();
