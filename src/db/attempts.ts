@@ -3,7 +3,7 @@
  * of PostgreSQL fires there; ending its server process frees them at once. So each attempt first stores its own, in a
  * transaction of its own, and ends those of earlier attempts of the same activity.
  */
-import type { Client, Pool, Queryable } from './pool.js';
+import { type Client, lend, type Pool, type Queryable } from './pool.js';
 import { fence, RunGoneError } from './runs.js';
 import type { TaskKey } from './tasks.js';
 
@@ -24,20 +24,11 @@ export async function attempt<T>(
   signal: AbortSignal,
   work: (client: Client, backendPid: number) => Promise<T>,
 ): Promise<T> {
-  signal.throwIfAborted();
-  const client = await pool.connect();
-  let released = false;
-  const release = (broken?: Error) => {
-    if (!released) client.release(broken);
-    released = true;
-  };
   let pid: number | undefined;
-  const stop = () => {
-    release(new Error('aborted'));
+  const endBackend = () => {
     if (pid !== undefined) pool.query('select pg_terminate_backend($1)', [pid]).catch(() => {});
   };
-  signal.addEventListener('abort', stop, { once: true });
-  try {
+  return lend(pool, { signal, onAbort: endBackend }, async (client) => {
     const own = await register(client, of);
     pid = own.pid;
     await client.query('begin');
@@ -48,14 +39,8 @@ export async function attempt<T>(
       values: [own.attemptId],
     });
     await client.query('commit');
-    release();
     return result;
-  } catch (error) {
-    release(error as Error);
-    throw signal.aborted ? signal.reason : error;
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+  });
 }
 
 /** Ends the server process of each attempt `where`, unless another process has its pid by now. */

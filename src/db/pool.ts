@@ -96,6 +96,42 @@ export async function transaction<T>(pool: Pool, work: (client: Client) => Promi
   }
 }
 
+export interface Loan {
+  /** If it aborts, the connection is closed at once, and what is under way on it fails. */
+  signal: AbortSignal;
+  onAbort?: () => void;
+}
+
+/** Lends a connection. One on which anything went wrong is not used again. */
+export async function lend<T>(
+  pool: Pool,
+  { signal, onAbort = () => {} }: Loan,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  const client = await pool.connect();
+  let released = false;
+  const release = (broken?: Error) => {
+    if (!released) client.release(broken);
+    released = true;
+  };
+  const stop = () => {
+    release(new Error('aborted'));
+    onAbort();
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const result = await work(client);
+    release();
+    return result;
+  } catch (error) {
+    release(error as Error);
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
 /** The only row of a result that has exactly one. */
 export function one<Row extends pg.QueryResultRow>(result: pg.QueryResult<Row>): Row {
   const row = result.rows[0];

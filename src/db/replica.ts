@@ -7,8 +7,7 @@
  *
  * Nothing is believed of the replica that the primary does not confirm: recount counts and sums the range on the primary.
  */
-import type { Client, Pool, Queryable } from './pool.js';
-import { one } from './pool.js';
+import { type Client, lend, one, type Pool, type Queryable } from './pool.js';
 
 /** What LOG_REPLICA_URL names can't stand for the log. */
 export class ReplicaUnfitError extends Error {
@@ -52,29 +51,14 @@ export async function readReplica<T>(
   signal: AbortSignal,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  signal.throwIfAborted();
-  const client = await replica.connect();
-  let released = false;
-  const release = (broken?: Error) => {
-    if (!released) client.release(broken);
-    released = true;
-  };
-  // Closing the connection is all it takes: nothing that it reads is locked.
-  const stop = () => release(new Error('aborted'));
-  signal.addEventListener('abort', stop, { once: true });
-  try {
+  // If it aborts, to close the connection is all it takes: nothing that it reads is locked.
+  return lend(replica, { signal }, async (client) => {
     await catchUp(client, target, signal);
     await client.query('begin read only');
     const result = await work(client);
     await client.query('commit');
-    release();
     return result;
-  } catch (error) {
-    release(error as Error);
-    throw signal.aborted ? signal.reason : error;
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+  });
 }
 
 async function catchUp(client: Client, { systemIdentifier, lsn }: ReplicaTarget, signal: AbortSignal): Promise<void> {
