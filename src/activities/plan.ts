@@ -11,6 +11,7 @@ import { estimateCalls, findExtents } from '../db/log.js';
 import { readPublished } from '../db/published.js';
 import { AlreadyPublishedError, discardRun } from '../db/run-endings.js';
 import {
+  type NewRun,
   type Owner,
   openRun,
   type Run,
@@ -25,7 +26,7 @@ import { readPlan, storePlan } from '../db/tasks.js';
 import { countWorkers } from '../db/worker-processes.js';
 import { cutPartitions, cutShards, PARTITIONS_MAX, SHARDS_MAX, tasksFor } from '../domain/partitions.js';
 import type { PublishedFigures } from '../domain/proof.js';
-import type { BadCalls, BillingTerms } from '../domain/terms.js';
+import type { BillingTerms } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
 import type { BillingRunInput } from '../workflows/messages.js';
 import { askOwner } from './owner.js';
@@ -61,6 +62,9 @@ export interface SkippedRun extends DoneBy {
   message: string;
 }
 
+/** Half of the heartbeat's time-out. */
+const OVERTAKEN_MS_MIN = 5000;
+
 export function createPlan(dependencies: ActivityDependencies) {
   const { pool, settings, temporal, log } = dependencies;
 
@@ -73,8 +77,9 @@ export function createPlan(dependencies: ActivityDependencies) {
       firstExecutionRunId: input.firstExecutionRunId,
     };
     const badCalls = input.billing.badCalls ?? settings.badCalls;
+    const checkWanted = wantedUntilItFreezes(owner);
     return withHeartbeat(undefined, async () => {
-      const run = await openOrTakeOver(owner, terms, badCalls);
+      const run = await openOrTakeOver({ owner, executionRunId: executionRunId(), terms, badCalls }, checkWanted);
       if ('status' in run) return run;
       if (run.sealedEnd === undefined) await sealAndCut(run, input.billing);
       return describePlan(run, input.billing.backups ?? settings.backups);
@@ -90,11 +95,26 @@ export function createPlan(dependencies: ActivityDependencies) {
     throw new RunGoneError(`run ${own.runId} of this workflow was ${own.state}: ${own.reason}`);
   }
 
-  async function openOrTakeOver(owner: Owner, terms: BillingTerms, badCalls: BadCalls): Promise<Run | SkippedRun> {
+  /**
+   * An attempt that was frozen, or is very slow, may go on when its workflow has ended without it: it must not open a run of
+   * which nobody knows. One that has been at work for a shorter time than a heartbeat may take is not overtaken yet.
+   */
+  function wantedUntilItFreezes(owner: Owner): () => Promise<void> {
+    const { cancellationSignal } = Context.current();
+    const startedAt = Date.now();
+    return async () => {
+      cancellationSignal.throwIfAborted();
+      if (Date.now() - startedAt < OVERTAKEN_MS_MIN || (await askOwner(owner, temporal)) !== 'closed') return;
+      throw new RunGoneError(`workflow ${owner.workflowId} has ended: nobody waits for this plan any more`);
+    };
+  }
+
+  async function openOrTakeOver(newRun: NewRun, checkWanted: () => Promise<void>): Promise<Run | SkippedRun> {
+    const { owner } = newRun;
     for (;;) {
       const own = await readOwn(owner);
       if (own !== undefined) return own;
-      const opened = await openRun(pool, owner, executionRunId(), terms, badCalls);
+      const opened = await openRun(pool, newRun, checkWanted);
       if (opened !== undefined) return opened;
       const active = await readActiveRun(pool);
       // It ended just now, or another attempt of this plan has opened it.

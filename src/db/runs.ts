@@ -150,21 +150,30 @@ export async function checkFrozenTerms(db: Queryable, terms: Pick<BillingTerms, 
 /** "openrun" in ASCII. */
 const OPENING_LOCK = '31367303361885550';
 
+/** What is known of a run before it is opened. */
+export interface NewRun {
+  owner: Owner;
+  /** The execution of the workflow that opens it. */
+  executionRunId: string;
+  terms: BillingTerms;
+  badCalls: BadCalls;
+}
+
 /**
  * Opens a run at the watermark; undefined if another one is active, or this execution has opened one before. The row goes in
  * first and is completed by a second statement: once it is in, no other run can be published or reverted, so what that
- * statement reads is the end of the chain.
+ * statement reads is the end of the chain. `checkWanted` is asked last of all, with the lock on opening held, and throws if nobody
+ * waits for the run any more.
  */
 export async function openRun(
   pool: Pool,
-  owner: Owner,
-  executionRunId: string,
-  terms: BillingTerms,
-  badCalls: BadCalls,
+  { owner, executionRunId, terms, badCalls }: NewRun,
+  checkWanted: () => Promise<void>,
 ): Promise<Run | undefined> {
   return transaction(pool, async (client) => {
     // One after the other, and only where no run is active: a start that opens none uses up no number.
     await client.query(`select pg_advisory_xact_lock(${OPENING_LOCK})`);
+    await checkWanted();
     const inserted = await client.query<{ run_id: string }>(
       `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
                                    execution_run_id, bad_calls, watermark, calls_per_cycle, price_per_unit, currency)

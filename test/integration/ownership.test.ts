@@ -1,8 +1,9 @@
 /** Whatever becomes of a run's workflow, and in whichever phase: every call is billed once, and the next run goes on without help. */
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
 import type { BillingRunResult, PublishedResult } from '../../src/workflows/messages.js';
 import { eventually } from '../support/eventually.js';
-import { holdMap } from '../support/holds.js';
+import { hold, holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { type HeldPhase, phases, startHeld } from '../support/phases.js';
 import { meterfold, startWorker, type WorkerProcess } from '../support/processes.js';
@@ -24,6 +25,8 @@ import { freshStack, type Stack } from '../support/stack.js';
 
 /** For longer than any test holds a writer. */
 const SEAL_WAIT_SECONDS = '600';
+/** As src/db/runs.ts has it. */
+const OPENING_LOCK = '31367303361885550';
 
 let stack: Stack;
 let worker: WorkerProcess;
@@ -70,6 +73,14 @@ async function expectGoesOn(of: Stack): Promise<void> {
   const result = await bill(of);
   await expectExact(of, result);
   expect(result.calls).toBe('502');
+}
+
+/** A stack of its own, for tests that mostly wait. */
+async function stackWithCalls({ onTestFinished }: TestContext): Promise<{ own: Stack; ownWorker: WorkerProcess }> {
+  const own = await freshStack();
+  onTestFinished(() => own.close());
+  await logs.skewed(own.pool, { calls: 1003 });
+  return { own, ownWorker: await startWorker(own, { env: { SEAL_WAIT_SECONDS } }) };
 }
 
 describe.each(phases)('while it is %s, the workflow of a run is', (phase) => {
@@ -138,7 +149,7 @@ describe.concurrent.each(phases)('while it is %s, the workflow of a run is', (ph
   const TIMEOUT_MS = 120_000;
 
   test('timed out: the next one takes over and bills everything', { timeout: TIMEOUT_MS }, async (context) => {
-    const own = await stackWithCalls(context);
+    const { own } = await stackWithCalls(context);
     const start = () => startRun(own, [{}], 'runs for too long', { workflowExecutionTimeout: '15s' });
     const { run, held } = await startHeld(own, phase, start);
     await eventually('it is timed out', async () => (await statusOf(run)) === 'TIMED_OUT');
@@ -146,15 +157,28 @@ describe.concurrent.each(phases)('while it is %s, the workflow of a run is', (ph
     await expectNextBills(own, phase, run, await startRun(own));
     await expectGoesOn(own);
   });
+});
 
-  /** Each test has a stack of its own: they mostly wait. */
-  async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
-    const own = await freshStack();
-    onTestFinished(() => own.close());
-    await logs.skewed(own.pool, { calls: 1003 });
-    await startWorker(own, { env: { SEAL_WAIT_SECONDS } });
-    return own;
-  }
+describe.concurrent('a plan that has not opened its run when its workflow ends', () => {
+  const TIMEOUT_MS = 60_000;
+  /** For longer than a plan may be at work without asking Temporal. */
+  const AWAY_MS = 6000;
+
+  test.for(['frozen', 'slow'])('was %s: it opens none', { timeout: TIMEOUT_MS }, async (what, context) => {
+    const { own, ownWorker } = await stackWithCalls(context);
+    const held = await hold(own, `select pg_advisory_xact_lock(${OPENING_LOCK})`);
+    const run = await startRun(own);
+    await held.waiting();
+    if (what === 'frozen') ownWorker.kill('SIGSTOP');
+    await run.terminate();
+    await setTimeout(AWAY_MS);
+    await held.release();
+    ownWorker.kill('SIGCONT');
+    expect(await ownWorker.stop()).toEqual({ code: 0, signal: null });
+    expect(await runRows(own)).toEqual([]);
+    await startWorker(own);
+    await expectExact(own, await bill(own));
+  });
 });
 
 describe('a published run whose workflow is reset', () => {
