@@ -162,7 +162,9 @@ export function createPlan(dependencies: ActivityDependencies) {
     const slots = settings.slots * Math.max(1, await countWorkers(pool));
     const partitions =
       extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? tasksFor(calls, slots, PARTITIONS_MAX));
-    const shards = extents.length === 0 ? [] : cutShards(billing.shards ?? tasksFor(calls, slots, SHARDS_MAX));
+    // Beside the shards calls are counted again, which takes about as long as a shard: all slots have something to do.
+    const shards =
+      extents.length === 0 ? [] : cutShards(billing.shards ?? Math.max(1, tasksFor(calls, slots, SHARDS_MAX + 1) - 1));
     await storePlan(pool, run.runId, run.watermark, seal, partitions, shards);
   }
 

@@ -84,7 +84,7 @@ export async function* readPartition(
       }
     });
     if (!overflowed && !disordered) {
-      if (map.calls > 0) yield map.spill();
+      yield* map.spills();
       map.clear();
       return;
     }
@@ -104,7 +104,7 @@ export async function* readPartition(
     const rows = await copyOut(client, sql, 4, take);
     const taken = map.calls - before;
     if (taken > 0) {
-      yield map.spill();
+      yield* map.spills();
       map.clear();
     }
     if (!overflowed && rows < limit) return;
@@ -168,9 +168,13 @@ export function takeCall(view: DataView, at: number, map: PartitionMap): string 
     return 'usage must be a number from 0 to 10^15';
   }
   if (view.getInt32(usageAt + 12) !== 8) return 'called_at must not be null';
-  const calledAt = view.getInt32(usageAt + 16) * 4294967296 + view.getUint32(usageAt + 20);
+  const calledAtHi = view.getInt32(usageAt + 16);
+  const calledAtLo = view.getInt32(usageAt + 20);
+  const calledAt = calledAtHi * 4294967296 + (calledAtLo >>> 0);
   if (calledAt < CALLED_AT_MIN || calledAt >= CALLED_AT_END) return 'called_at must lie in 1970 to 2099';
-  map.add(view, at + 16, userLength, view.getInt32(at + 4), view.getInt32(at + 8), usageHi, usageLo, calledAt);
+  const idHi = view.getInt32(at + 4);
+  const idLo = view.getInt32(at + 8);
+  map.add(view, at + 16, userLength, idHi, idLo, usageHi, usageLo, calledAtHi, calledAtLo);
   return undefined;
 }
 

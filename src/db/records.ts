@@ -1,6 +1,7 @@
 /** Billing records: written packed, up to 96 cycles of a user a row. What people read is the view public.billing_records. */
+import type { BucketUsers } from '../domain/bucket-users.js';
 import { type CycleBatch, RECORD_CYCLES_MAX } from '../domain/reduce.js';
-import { type SegmentCursor, USER_BYTES_MAX } from '../domain/segment.js';
+import { USER_BYTES_MAX } from '../domain/segment.js';
 import type { RowBuffer } from './row-buffer.js';
 
 export const recordsCopy = (schema: string) => `
@@ -10,11 +11,17 @@ export const recordsCopy = (schema: string) => `
 const COLUMNS = 8;
 const ROW_BYTES_MAX = 2 + 12 + 12 + 4 + USER_BYTES_MAX + 5 * (24 + 12 * RECORD_CYCLES_MAX);
 
-export function appendRecord(rows: RowBuffer, runId: number, user: SegmentCursor, batch: CycleBatch): void {
+export function appendRecord(
+  rows: RowBuffer,
+  runId: number,
+  users: BucketUsers,
+  user: number,
+  batch: CycleBatch,
+): void {
   rows.beginRow(COLUMNS, ROW_BYTES_MAX);
   rows.int8FromNumber(runId);
   rows.int8FromNumber(batch.firstCycle);
-  rows.text(user.bytes, user.userStart, user.userLength);
+  rows.text(users.bytes, users.startOf(user), users.lengthOf(user));
   rows.int8Array(batch.usages, batch.cycles);
   rows.int8Array(batch.firstCallIds, batch.cycles);
   rows.int8Array(batch.lastCallIds, batch.cycles);

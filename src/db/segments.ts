@@ -1,7 +1,7 @@
 /** Segments: one row per spill of a partition, with an index by which a shard reads just its own buckets. */
 
 import type { Buckets, Pass } from '../domain/partitions.js';
-import { BucketSlice, INDEX_ENTRY_BYTES, type SegmentCursor } from '../domain/segment.js';
+import { BucketSlice, INDEX_ENTRY_BYTES, type Segment } from '../domain/segment.js';
 import type { Spill } from '../domain/spill.js';
 import { BINARY_HEADER, BINARY_TRAILER, copyIn } from './copy-in.js';
 import { copyOut } from './copy-out.js';
@@ -39,8 +39,8 @@ export async function storeSpill(
 
   const copy = await copyIn(client, segmentsCopy(schema));
   await copy.write(head);
-  for (let chunk = spill.nextChunk(); chunk !== undefined; chunk = spill.nextChunk()) await copy.write(chunk);
-  const bucketIndex = spill.bucketIndex();
+  for (const chunk of spill.chunks) await copy.write(chunk);
+  const { bucketIndex } = spill;
   const length = Buffer.alloc(4);
   length.writeInt32BE(bucketIndex.length);
   await copy.write(Buffer.concat([length, bucketIndex, BINARY_TRAILER]));
@@ -67,13 +67,13 @@ export async function readSlices(client: Client, runId: bigint, shard: Buckets):
   return slices;
 }
 
-/** Reads the segments of a pass and checks them; cursors in the order of the log. Throws SegmentError. */
-export async function openPass(client: Client, runId: bigint, pass: Pass): Promise<SegmentCursor[]> {
+/** Reads the segments of a pass and checks them; they come in the order of the log. Throws SegmentError. */
+export async function openPass(client: Client, runId: bigint, pass: Pass): Promise<Segment[]> {
   const { first, end } = pass.buckets;
   const wanted = pass.slices.map(
     (slice) => `(${slice.partition}, ${slice.spill}, ${slice.start(first) + 1}, ${slice.bytes(first, end)})`,
   );
-  const cursors: SegmentCursor[] = [];
+  const segments: Segment[] = [];
   const sql = `
     copy (select substring(segment.data from wanted.start for wanted.bytes)
             from (values ${wanted.join(', ')}) as wanted (partition, spill, start, bytes)
@@ -82,12 +82,12 @@ export async function openPass(client: Client, runId: bigint, pass: Pass): Promi
            order by wanted.partition, wanted.spill)
       to stdout (format binary)`;
   await copyOut(client, sql, 1, (view, at) => {
-    cursors.push(pass.slices[cursors.length].open(first, end, bytesAt(view, at)));
+    segments.push(pass.slices[segments.length].open(first, end, bytesAt(view, at)));
   });
-  if (cursors.length !== pass.slices.length) {
-    throw new Error(`run ${runId}: ${cursors.length} segments where ${pass.slices.length} were planned`);
+  if (segments.length !== pass.slices.length) {
+    throw new Error(`run ${runId}: ${segments.length} segments where ${pass.slices.length} were planned`);
   }
-  return cursors;
+  return segments;
 }
 
 /** A copy of the bytea field at `at`; the view's own memory is used anew by the next read. */

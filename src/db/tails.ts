@@ -2,6 +2,7 @@
  * Tails: what each user's open cycle was after a run. Append-only; a run reads, by index, and writes only the users it touched,
  * so that its cost does not grow with the history.
  */
+import type { BucketUsers } from '../domain/bucket-users.js';
 import type { OpenCycle } from '../domain/reduce.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
 import { copyOut } from './copy-out.js';
@@ -18,7 +19,8 @@ const ROW_BYTES_MAX = 2 + 5 * 12 + 6 + 4 + USER_BYTES_MAX;
 export function appendTail(
   rows: RowBuffer,
   runId: number,
-  user: { bytes: Uint8Array; userStart: number; userLength: number },
+  users: BucketUsers,
+  user: number,
   open: Readonly<OpenCycle>,
 ): void {
   rows.beginRow(COLUMNS, ROW_BYTES_MAX);
@@ -33,7 +35,7 @@ export function appendTail(
     rows.int8FromNumber(open.firstCalledAt);
   }
   rows.int2(open.calls);
-  rows.text(user.bytes, user.userStart, user.userLength);
+  rows.text(users.bytes, users.startOf(user), users.lengthOf(user));
 }
 
 const NULL = -1;

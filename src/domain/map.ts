@@ -6,23 +6,26 @@
  * Only reduce sees how many calls came before the partition, and makes the cycle number of the ordinal. The ordinal is not
  * written down: calls of a user lie in its segment in their order.
  *
- * Memory is bounded by `callsMax`: calls are taken in up to that many, then handed over as one spill. Nothing is allocated per call:
- * it is packed behind its user's last one (packed-calls.ts), and a spill puts the users in order.
+ * Memory is bounded: calls are taken in by bucket (bucket-calls.ts) and packed, one spill after the other, whenever that memory is full
+ * (spill.ts). After `callsMax` calls all spills are to be taken away. Nothing is allocated per call.
  */
+import { BucketCalls } from './bucket-calls.js';
 import { Digest } from './digest.js';
 import { ExactSum } from './exact-sum.js';
 import { Hash64 } from './hash.js';
 import { invariant } from './invariant.js';
-import { PackedCalls } from './packed-calls.js';
-import { ChunkBuffer, Spill } from './spill.js';
-import { UserTable } from './user-table.js';
-import { WaitingCalls } from './waiting-calls.js';
+import { bucketOf } from './segment.js';
+import { type Spill, SpillPacker } from './spill.js';
 
 export class CallOrderError extends Error {
   override name = 'CallOrderError';
 }
 
 export const SPILL_CALLS_MAX = 2_000_000;
+/** Of calls that are not packed yet: more than a million, with names of usual length. */
+const ARENA_BYTES = 2 ** 25;
+/** Of packed calls: more than there are, unless most calls have a user of their own with a long name. */
+const PACKED_BYTES_MAX = 24 * 2 ** 20;
 
 export class PartitionMap {
   readonly callsMax: number;
@@ -34,16 +37,17 @@ export class PartitionMap {
   #baseHi = 0;
   #baseLo = 0;
   #lastOffset = -1;
-  #spilled = 0;
+  /** Calls whose spills have been taken away. */
+  #cleared = 0;
+  #spills: Spill[] = [];
   readonly #hash = new Hash64();
-  readonly #waiting = new WaitingCalls();
-  readonly #users = new UserTable();
-  readonly #packed = new PackedCalls(this.#users);
-  readonly #chunk = new ChunkBuffer();
+  readonly #bucketCalls: BucketCalls;
+  readonly #packer = new SpillPacker();
 
-  constructor(callsMax: number) {
+  constructor(callsMax: number, arenaBytes = ARENA_BYTES) {
     invariant(callsMax >= 1 && callsMax <= SPILL_CALLS_MAX, `a spill holds 1 to ${SPILL_CALLS_MAX} calls`);
     this.callsMax = callsMax;
+    this.#bucketCalls = new BucketCalls(arenaBytes);
   }
 
   /** Begins a partition; its calls must lie within 2^52 positions from `basePosition` on. */
@@ -63,19 +67,14 @@ export class PartitionMap {
     return this.#basePosition + BigInt(this.#lastOffset);
   }
 
-  /** True when the calls taken since the last spill must be spilled before the next one. */
+  /** True when spills must be taken away before the next call. */
   get full(): boolean {
-    const waiting = this.#waiting.calls + 1;
-    return (
-      this.calls - this.#spilled === this.callsMax ||
-      !this.#users.hasRoomFor(waiting) ||
-      !this.#packed.hasRoomFor(waiting)
-    );
+    return this.calls - this.#cleared === this.callsMax || this.#packer.bytes >= PACKED_BYTES_MAX;
   }
 
   /**
-   * Takes one call. The user's bytes lie in `view`; id and usage come as the halves of their 64 bits, calledAt in
-   * microseconds since 2000. Throws CallOrderError if ids do not ascend.
+   * Takes one call. The user's bytes lie in `view`; id, usage and calledAt, in microseconds since 2000, come as the halves of their
+   * 64 bits: V8 allocates a number that is not a small integer wherever it is handed on. Throws CallOrderError if ids do not ascend.
    */
   add(
     view: DataView,
@@ -85,19 +84,21 @@ export class PartitionMap {
     idLo: number,
     usageHi: number,
     usageLo: number,
-    calledAt: number,
+    calledAtHi: number,
+    calledAtLo: number,
   ): void {
     const offset = this.#nextOffset(idHi, idLo);
     this.#lastOffset = offset;
     const usage = usageHi * 4294967296 + (usageLo >>> 0);
     this.#hash.bytes(view, userStart, userLength);
     const { hi, lo } = this.#hash;
-    this.#waiting.push(view, userStart, userLength, hi, lo, offset, usage, calledAt);
+    const calls = this.#bucketCalls;
+    if (!calls.hasRoom) this.#pack();
+    calls.append(bucketOf(hi), lo, view, userStart, userLength, offset, usage, calledAtHi, calledAtLo);
 
     this.calls++;
     this.usage.add(usage);
     this.digest.add(hi, lo, idHi, idLo, usageHi, usageLo);
-    if (this.#waiting.full) this.#waiting.settle(this.#users, this.#packed);
   }
 
   /** Passes over a call that is not taken. Throws CallOrderError if ids do not ascend. */
@@ -111,17 +112,22 @@ export class PartitionMap {
     throw new CallOrderError(`call ${this.#basePosition + BigInt(offset)} came after one with a larger id`);
   }
 
-  /** The calls taken since the map was cleared; valid until it is again. */
-  spill(): Spill {
-    this.#waiting.settle(this.#users, this.#packed);
-    return new Spill(this.#basePosition, this.#users, this.#packed, this.#chunk);
+  /** The calls taken since the map was cleared, in their order; valid until it is again. */
+  spills(): readonly Spill[] {
+    if (this.#bucketCalls.calls > 0) this.#pack();
+    return this.#spills;
   }
 
   /** Forgets the calls that have been spilled, and makes room for more. */
   clear(): void {
-    this.#spilled = this.calls;
-    this.#waiting.clear();
-    this.#users.clear();
-    this.#packed.clear();
+    this.#cleared = this.calls;
+    this.#spills = [];
+    this.#packer.reset();
+    this.#bucketCalls.clear();
+  }
+
+  #pack(): void {
+    this.#spills.push(this.#packer.pack(this.#basePosition, this.#bucketCalls));
+    this.#bucketCalls.clear();
   }
 }

@@ -4,12 +4,15 @@
  *   reduce(user, calls carried in, calls in order) → cycles closed, calls carried out
  *
  * Every `callsPerCycle` calls of a user close a cycle; what is left over is the user's open cycle, carried to the next run.
- * Segments are merged by (hash, bytes) of the user; within a user by partition and spill, which is the order of the log.
+ * A bucket is folded at a time, user by user (portion.ts).
  */
+import type { BucketUsers } from './bucket-users.js';
 import { Digest } from './digest.js';
 import { CARRY, ExactSum } from './exact-sum.js';
+import { Hash64 } from './hash.js';
 import { invariant } from './invariant.js';
-import { compareUsers, type SegmentCursor, SegmentError, unzigzag } from './segment.js';
+import { Portion } from './portion.js';
+import type { Segment } from './segment.js';
 
 /** Cycles of one packed billing record: five arrays of it and a user of usual length are just under half a page. */
 export const RECORD_CYCLES_MAX = 96;
@@ -50,29 +53,44 @@ export interface CycleBatch {
 const CARRY_HI = CARRY / 4294967296;
 
 /** Takes closed cycles; must copy what it keeps, and must not wait. */
-export type CycleSink = (user: SegmentCursor, batch: CycleBatch) => void;
+export type CycleSink = (users: BucketUsers, user: number, batch: CycleBatch) => void;
 
-// Where an open cycle has what; its usage is USAGE_CARRIES × 2^52 + USAGE_REST.
+/** What users carry in, asked for in the order in which they come. */
+export interface CarriedIn {
+  next(): Readonly<OpenCycle> | undefined;
+}
+
+// An open cycle, in doubles; its usage is USAGE_CARRIES × 2^52 + USAGE_REST.
 const CALLS = 0;
 const USAGE_REST = 1;
 const USAGE_CARRIES = 2;
 const FIRST_ID_HI = 3;
 const FIRST_ID_LO = 4;
 const FIRST_CALLED_AT = 5;
+const NEXT_CYCLE = 6;
+/** The high half of its user's hash. */
+const HASH_HI = 7;
+const FIELDS = 8;
 
-export class CycleFold {
+const USERS_MIN = 256;
+
+export class BucketFold {
   readonly digest = new Digest();
   readonly usage = new ExactSum();
   readonly billedUsage = new ExactSum();
   calls = 0;
   cyclesClosed = 0;
+  /** Of the bucket, so far. */
+  readonly users: BucketUsers;
 
   readonly #callsPerCycle: number;
   readonly #sink: CycleSink;
-  #user: SegmentCursor | undefined;
-
-  /** The open cycle of the current user, as doubles; fields that are whole numbers first, and others later, V8 reads slowly. */
-  readonly #open = new Float64Array(6);
+  readonly #hash = new Hash64();
+  readonly #portion = new Portion();
+  #carriedIn: CarriedIn | undefined;
+  #open = new Float64Array(USERS_MIN * FIELDS);
+  /** Of how many users there is an open cycle. */
+  #begun = 0;
 
   /** Closed cycles of the current user that the sink has not seen yet. */
   readonly #closed: CycleBatch = {
@@ -84,189 +102,154 @@ export class CycleFold {
     firstCalledAts: new Float64Array(RECORD_CYCLES_MAX),
     lastCalledAts: new Float64Array(RECORD_CYCLES_MAX),
   };
-  readonly #carriedOut: OpenCycle = { ...NOTHING_CARRIED_IN };
 
   constructor(callsPerCycle: number, sink: CycleSink) {
     this.#callsPerCycle = callsPerCycle;
     this.#sink = sink;
+    this.users = this.#portion.users;
   }
 
-  /** Begins the user at which the cursor stands, with what was carried in. */
-  beginUser(user: SegmentCursor, carriedIn: Readonly<OpenCycle> = NOTHING_CARRIED_IN): void {
-    invariant(carriedIn.calls < this.#callsPerCycle, 'an open cycle has fewer calls than a closed one');
-    this.#user = user;
-    this.#closed.firstCycle = carriedIn.nextCycle;
+  /** Forgets the users of the bucket before. */
+  clear(): void {
+    this.users.clear();
+    this.#begun = 0;
+  }
+
+  /**
+   * Begins to fold what these segments, in the order of the log, have of a bucket. Users that it has already go on from where they
+   * are; `carriedIn` is asked once for each new one.
+   */
+  begin(segments: readonly Segment[], bucket: number, carriedIn?: CarriedIn): void {
+    this.#portion.begin(segments, bucket);
+    this.#carriedIn = carriedIn;
+  }
+
+  /** Folds some of the calls that are left; false once there are none. */
+  foldNext(): boolean {
+    const calls = this.#portion.read();
+    const { ends, users } = this.#portion;
+    for (; this.#begun < users.count; this.#begun++) {
+      this.#beginUser(this.#begun, this.#carriedIn?.next() ?? NOTHING_CARRIED_IN);
+    }
+    if (calls === 0) return false;
+    for (let user = 0, from = 0; user < users.count; user++) {
+      const end = ends[user];
+      if (end > from) this.#foldUser(user, from, end);
+      from = end;
+    }
+    this.calls += calls;
+    return true;
+  }
+
+  /** What a user has left open. */
+  leftOpen(user: number): OpenCycle {
     const open = this.#open;
-    open[CALLS] = carriedIn.calls;
-    open[USAGE_CARRIES] = Math.floor(carriedIn.usageHi / CARRY_HI);
-    open[USAGE_REST] = (carriedIn.usageHi % CARRY_HI) * 4294967296 + (carriedIn.usageLo >>> 0);
-    open[FIRST_ID_HI] = carriedIn.firstCallIdHi;
-    open[FIRST_ID_LO] = carriedIn.firstCallIdLo;
-    open[FIRST_CALLED_AT] = carriedIn.firstCalledAt;
+    const at = user * FIELDS;
+    const usageRest = open[at + USAGE_REST];
+    const over = Math.floor(usageRest / 4294967296);
+    return {
+      nextCycle: open[at + NEXT_CYCLE],
+      calls: open[at + CALLS],
+      usageHi: open[at + USAGE_CARRIES] * CARRY_HI + over,
+      usageLo: (usageRest - over * 4294967296) | 0,
+      firstCallIdHi: open[at + FIRST_ID_HI],
+      firstCallIdLo: open[at + FIRST_ID_LO],
+      firstCalledAt: open[at + FIRST_CALLED_AT],
+    };
   }
 
-  /** Folds the calls of the cursor's current user, which must be the one begun. */
-  take(cursor: SegmentCursor): void {
-    const { reader, baseHi, hashHi, hashLo } = cursor;
+  #beginUser(user: number, carriedIn: Readonly<OpenCycle>): void {
+    invariant(carriedIn.calls < this.#callsPerCycle, 'an open cycle has fewer calls than a closed one');
+    if ((user + 1) * FIELDS > this.#open.length) this.#growOpen();
+    const open = this.#open;
+    const at = user * FIELDS;
+    open[at + CALLS] = carriedIn.calls;
+    open[at + USAGE_CARRIES] = Math.floor(carriedIn.usageHi / CARRY_HI);
+    open[at + USAGE_REST] = (carriedIn.usageHi % CARRY_HI) * 4294967296 + (carriedIn.usageLo >>> 0);
+    open[at + FIRST_ID_HI] = carriedIn.firstCallIdHi;
+    open[at + FIRST_ID_LO] = carriedIn.firstCallIdLo;
+    open[at + FIRST_CALLED_AT] = carriedIn.firstCalledAt;
+    open[at + NEXT_CYCLE] = carriedIn.nextCycle;
+    const { users } = this;
+    this.#hash.bytes(users.view, users.startOf(user), users.lengthOf(user));
+    open[at + HASH_HI] = this.#hash.hi;
+  }
+
+  #foldUser(user: number, from: number, end: number): void {
     const { digest, usage: usageSum } = this;
     const callsPerCycle = this.#callsPerCycle;
+    const { order, usage: usageOf, idHi: idHiOf, idLo: idLoOf, calledAt } = this.#portion;
     const open = this.#open;
-    let openCalls = open[CALLS];
-    let usageRest = open[USAGE_REST];
-    let offset = cursor.baseLo;
-    let calledAt = 0;
-    for (let left = cursor.calls; left > 0; left--) {
-      offset += reader.next();
-      const usage = reader.next();
-      calledAt += unzigzag(reader.next());
-
-      let idHi = baseHi;
-      let idLo = offset;
-      if (offset >= 4294967296) {
-        const over = Math.floor(offset / 4294967296);
-        idHi += over;
-        idLo = offset - over * 4294967296;
-      }
-      idLo |= 0;
+    const at = user * FIELDS;
+    const hashHi = open[at + HASH_HI];
+    const hashLo = this.users.hashLo(user);
+    this.#closed.firstCycle = open[at + NEXT_CYCLE];
+    let openCalls = open[at + CALLS];
+    let usageRest = open[at + USAGE_REST];
+    for (let i = from; i < end; i++) {
+      const call = order[i];
+      const usage = usageOf[call];
+      const idHi = idHiOf[call];
+      const idLo = idLoOf[call];
       const usageHi = usage < 4294967296 ? 0 : Math.floor(usage / 4294967296);
       digest.add(hashHi, hashLo, idHi, idLo, usageHi, (usage - usageHi * 4294967296) | 0);
       usageSum.add(usage);
 
       if (openCalls === 0) {
-        open[FIRST_ID_HI] = idHi;
-        open[FIRST_ID_LO] = idLo;
-        open[FIRST_CALLED_AT] = calledAt;
+        open[at + FIRST_ID_HI] = idHi;
+        open[at + FIRST_ID_LO] = idLo;
+        open[at + FIRST_CALLED_AT] = calledAt[call];
       }
       usageRest += usage;
       if (usageRest >= CARRY) {
         usageRest -= CARRY;
-        open[USAGE_CARRIES]++;
+        open[at + USAGE_CARRIES]++;
       }
       if (++openCalls === callsPerCycle) {
-        this.#closeCycle(usageRest, idHi, idLo, calledAt);
+        this.#closeCycle(user, usageRest, call);
         openCalls = 0;
         usageRest = 0;
       }
     }
-    open[CALLS] = openCalls;
-    open[USAGE_REST] = usageRest;
-    this.calls += cursor.calls;
-    if (reader.at !== cursor.bodyEnd)
-      throw new SegmentError('the calls of a user do not fill its place in the segment');
+    open[at + CALLS] = openCalls;
+    open[at + USAGE_REST] = usageRest;
+    this.#flush(user);
+    open[at + NEXT_CYCLE] = this.#closed.firstCycle;
   }
 
-  /** Ends the user: hands over its last closed cycles. What is left open is valid until the next user ends. */
-  endUser(): Readonly<OpenCycle> {
-    this.#flush();
+  #closeCycle(user: number, usageRest: number, lastCall: number): void {
+    const { idHi, idLo, calledAt } = this.#portion;
     const open = this.#open;
-    const out = this.#carriedOut;
-    const usageRest = open[USAGE_REST];
-    const over = Math.floor(usageRest / 4294967296);
-    out.nextCycle = this.#closed.firstCycle;
-    out.calls = open[CALLS];
-    out.usageHi = open[USAGE_CARRIES] * CARRY_HI + over;
-    out.usageLo = (usageRest - over * 4294967296) | 0;
-    out.firstCallIdHi = open[FIRST_ID_HI];
-    out.firstCallIdLo = open[FIRST_ID_LO];
-    out.firstCalledAt = open[FIRST_CALLED_AT];
-    return out;
-  }
-
-  #closeCycle(usageRest: number, lastIdHi: number, lastIdLo: number, lastCalledAt: number): void {
-    const open = this.#open;
+    const at = user * FIELDS;
     const closed = this.#closed;
     const cycle = closed.cycles++;
     const over = Math.floor(usageRest / 4294967296);
-    closed.usages[2 * cycle] = open[USAGE_CARRIES] * CARRY_HI + over;
+    closed.usages[2 * cycle] = open[at + USAGE_CARRIES] * CARRY_HI + over;
     closed.usages[2 * cycle + 1] = usageRest - over * 4294967296;
-    closed.firstCallIds[2 * cycle] = open[FIRST_ID_HI];
-    closed.firstCallIds[2 * cycle + 1] = open[FIRST_ID_LO];
-    closed.lastCallIds[2 * cycle] = lastIdHi;
-    closed.lastCallIds[2 * cycle + 1] = lastIdLo;
-    closed.firstCalledAts[cycle] = open[FIRST_CALLED_AT];
-    closed.lastCalledAts[cycle] = lastCalledAt;
+    closed.firstCallIds[2 * cycle] = open[at + FIRST_ID_HI];
+    closed.firstCallIds[2 * cycle + 1] = open[at + FIRST_ID_LO];
+    closed.lastCallIds[2 * cycle] = idHi[lastCall];
+    closed.lastCallIds[2 * cycle + 1] = idLo[lastCall];
+    closed.firstCalledAts[cycle] = open[at + FIRST_CALLED_AT];
+    closed.lastCalledAts[cycle] = calledAt[lastCall];
 
     this.cyclesClosed++;
     this.billedUsage.add(usageRest);
-    for (; open[USAGE_CARRIES] > 0; open[USAGE_CARRIES]--) this.billedUsage.carry();
-    if (closed.cycles === RECORD_CYCLES_MAX) this.#flush();
+    for (; open[at + USAGE_CARRIES] > 0; open[at + USAGE_CARRIES]--) this.billedUsage.carry();
+    if (closed.cycles === RECORD_CYCLES_MAX) this.#flush(user);
   }
 
-  #flush(): void {
+  #flush(user: number): void {
     const closed = this.#closed;
     if (closed.cycles === 0) return;
-    this.#sink(this.#user!, closed);
+    this.#sink(this.users, user, closed);
     closed.firstCycle += closed.cycles;
     closed.cycles = 0;
   }
-}
 
-/**
- * Merges segments: yields each user once, in the order of (hash, bytes), with the cursors that stand at it, in the order in
- * which they were given. A binary heap of cursors, so that thousands of segments cost log2 of it a user.
- */
-export class SegmentMerge {
-  readonly #heap: SegmentCursor[] = [];
-  readonly #rank = new Map<SegmentCursor, number>();
-  readonly #group: SegmentCursor[] = [];
-
-  constructor(cursors: readonly SegmentCursor[]) {
-    for (const cursor of cursors) {
-      this.#rank.set(cursor, this.#rank.size);
-      if (!cursor.done) this.#push(cursor);
-    }
-  }
-
-  /** The cursors at the next user, or an empty list at the end. They may be read until the next call, which moves them on. */
-  nextUser(): readonly SegmentCursor[] {
-    for (const cursor of this.#group) {
-      cursor.nextUser();
-      if (!cursor.done) this.#push(cursor);
-    }
-    this.#group.length = 0;
-    let cursor = this.#pop();
-    while (cursor !== undefined) {
-      this.#group.push(cursor);
-      const next = this.#heap[0];
-      if (next === undefined || compareUsers(next, cursor) !== 0) break;
-      cursor = this.#pop();
-    }
-    return this.#group;
-  }
-
-  #before(a: SegmentCursor, b: SegmentCursor): boolean {
-    const order = compareUsers(a, b);
-    return order === 0 ? this.#rank.get(a)! < this.#rank.get(b)! : order < 0;
-  }
-
-  #push(cursor: SegmentCursor): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(cursor);
-    while (at > 0) {
-      const parent = (at - 1) >>> 1;
-      if (!this.#before(cursor, heap[parent])) break;
-      heap[at] = heap[parent];
-      at = parent;
-    }
-    heap[at] = cursor;
-  }
-
-  #pop(): SegmentCursor | undefined {
-    const heap = this.#heap;
-    const top = heap[0];
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return top;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && this.#before(heap[child + 1], heap[child])) child++;
-      if (!this.#before(heap[child], last)) break;
-      heap[at] = heap[child];
-      at = child;
-    }
-    heap[at] = last;
-    return top;
+  #growOpen(): void {
+    const open = new Float64Array(2 * this.#open.length);
+    open.set(this.#open);
+    this.#open = open;
   }
 }

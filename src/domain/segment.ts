@@ -1,15 +1,19 @@
 /**
  * The codec of segments, the packed form in which map hands calls to reduce.
  *
- * A spill holds 4,096 buckets in order; a bucket holds its users in the order of (hash, bytes):
+ * A spill holds 4,096 buckets in order; a bucket that has calls:
  *
- *   user := varint(length) bytes varint(calls) varint(length of body) body
- *   body := per call: varint(log position − the one before) varint(usage) varint(zigzag(called_at − the one before))
+ *   bucket := varint(users) user* varint(calls) call*
+ *   user   := varint(length) bytes
+ *   call   := varint(number of the user within the bucket) body
+ *   body   := varint(log position − the one before) varint(usage) varint(zigzag(called_at − the one before))
  *
- * Positions begin at the spill's base, times at PostgreSQL's epoch (microseconds since 2000-01-01). Every value is below
- * 2^53: a partition spans fewer positions, the log's checks bound usages and times. Varints are LEB128.
+ * Users are numbered as they come, calls lie in the order of the log. Positions begin at the spill's base, times at PostgreSQL's epoch
+ * (microseconds since 2000-01-01). Every value is below 2^53: a partition spans fewer positions, the log's checks bound usages and
+ * times. Varints are LEB128.
  */
 import { crc32 } from 'node:zlib';
+import type { BucketUsers } from './bucket-users.js';
 import { Hash64 } from './hash.js';
 import { invariant } from './invariant.js';
 
@@ -17,9 +21,13 @@ export const BUCKETS = 4096;
 /** Bytes of one entry of a bucket index: start of the bucket in the data, CRC-32 of its bytes; big-endian. */
 export const INDEX_ENTRY_BYTES = 8;
 export const USER_BYTES_MAX = 256;
-/** Most bytes that a call takes in a segment, and a user's head. */
-export const CALL_BYTES_MAX = 24;
-export const USER_HEAD_BYTES_MAX = 2 + USER_BYTES_MAX + 4 + 4;
+/** Of an integer below 2^53. */
+export const VARINT_BYTES_MAX = 8;
+export const CALL_BODY_BYTES_MAX = 3 * VARINT_BYTES_MAX;
+export const CALL_BYTES_MAX = VARINT_BYTES_MAX + CALL_BODY_BYTES_MAX;
+/** Fewest bytes that a call, or a user, takes. */
+const CALL_BYTES_MIN = 4;
+const USER_BYTES_MIN = 2;
 
 const LOW_BITS = 2 ** 28;
 
@@ -50,20 +58,14 @@ export function writeVarint(out: Uint8Array, at: number, value: number): number 
   return at;
 }
 
-/** How many bytes writeVarint() takes. */
-export function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes++;
-  return bytes;
-}
-
 export function zigzag(value: number): number {
   return value >= 0 ? value * 2 : -value * 2 - 1;
 }
 
-export function unzigzag(value: number): number {
-  const half = Math.floor(value / 2);
-  return half * 2 === value ? half : -half - 1;
+/** The value of which zigzag() has these 28 bits, and those above them. */
+export function unzigzag(low: number, high: number): number {
+  const half = high * (LOW_BITS / 2) + (low >>> 1);
+  return (low & 1) === 0 ? half : -half - 1;
 }
 
 /** Thrown when stored segments are not what map wrote. */
@@ -75,25 +77,36 @@ export class SegmentError extends Error {
 export class VarintReader {
   at = 0;
   readonly bytes: Uint8Array;
+  high = 0;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
   }
 
   next(): number {
+    const low = this.nextLow();
+    return this.high === 0 ? low : low + this.high * LOW_BITS;
+  }
+
+  /**
+   * The low 28 bits of the next one; `high` is what lies above them. A function that V8 does not inline allocates what it returns,
+   * unless that is a small integer.
+   */
+  nextLow(): number {
     const bytes = this.bytes;
+    this.high = 0;
     let byte = bytes[this.at++];
     if (byte < 128) return byte;
-    let value = byte & 127;
+    let low = byte & 127;
     byte = bytes[this.at++];
-    value |= (byte & 127) << 7;
-    if (byte < 128) return value;
+    low |= (byte & 127) << 7;
+    if (byte < 128) return low;
     byte = bytes[this.at++];
-    value |= (byte & 127) << 14;
-    if (byte < 128) return value;
+    low |= (byte & 127) << 14;
+    if (byte < 128) return low;
     byte = bytes[this.at++];
-    value |= (byte & 127) << 21;
-    if (byte < 128) return value;
+    low |= (byte & 127) << 21;
+    if (byte < 128) return low;
     let high = 0;
     let shift = 0;
     do {
@@ -101,71 +114,85 @@ export class VarintReader {
       high |= (byte & 127) << shift;
       shift += 7;
     } while (byte > 127 && shift < 28);
-    return value + high * LOW_BITS;
+    this.high = high;
+    return low;
   }
 }
 
-/** One segment, read user by user in the order of (hash, bytes). The current user's calls are its body. */
-export class SegmentCursor {
-  readonly bytes: Uint8Array;
+/** Which of all users of a bucket the users of one segment are. */
+export class UserNumbers {
+  of = new Int32Array(256);
+  count = 0;
+
+  reset(count: number): void {
+    this.count = count;
+    if (count > this.of.length) this.of = new Int32Array(2 * count);
+  }
+}
+
+/** What one spill has for a range of buckets, in memory and read bucket by bucket. */
+export class Segment {
   readonly reader: VarintReader;
-  readonly #view: DataView;
-  /** Log position from which the first call of each user counts. */
-  readonly basePosition: bigint;
-  /** Its halves. */
+  readonly view: DataView;
+  /** Halves of the log position from which the first call of each bucket counts. */
   readonly baseHi: number;
   readonly baseLo: number;
-  done = false;
-  userStart = 0;
-  userLength = 0;
-  hashHi = 0;
-  hashLo = 0;
-  calls = 0;
-  bodyEnd = 0;
+  readonly #slice: BucketSlice;
+  readonly #origin: number;
+  /** Where the current bucket ends. */
+  #end = 0;
   readonly #hash = new Hash64();
 
-  constructor(bytes: Uint8Array, basePosition: bigint) {
-    this.bytes = bytes;
-    this.reader = new VarintReader(bytes);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.basePosition = basePosition;
-    this.baseHi = Number(basePosition >> 32n);
-    this.baseLo = Number(basePosition & 0xffffffffn);
-    this.nextUser();
+  constructor(slice: BucketSlice, firstBucket: number, data: Uint8Array) {
+    this.#slice = slice;
+    this.#origin = slice.start(firstBucket);
+    this.reader = new VarintReader(data);
+    this.view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    this.baseHi = Number(slice.basePosition >> 32n);
+    this.baseLo = Number(slice.basePosition & 0xffffffffn);
   }
 
-  /** Moves to the next user, skipping what is unread of the current one. */
-  nextUser(): void {
-    const reader = this.reader;
-    reader.at = this.bodyEnd;
-    if (reader.at >= this.bytes.length) {
-      this.done = true;
-      return;
-    }
-    this.userLength = reader.next();
-    this.userStart = reader.at;
-    reader.at += this.userLength;
-    this.calls = reader.next();
-    const bodyBytes = reader.next();
-    this.bodyEnd = reader.at + bodyBytes;
-    if (this.bodyEnd > this.bytes.length || this.userLength === 0) {
-      throw new SegmentError('a segment ends in the middle of a user');
-    }
-    this.#hash.bytes(this.#view, this.userStart, this.userLength);
-    this.hashHi = this.#hash.hi;
-    this.hashLo = this.#hash.lo;
+  /** Goes to a bucket; false if there is nothing in it. */
+  seek(bucket: number): boolean {
+    this.reader.at = this.#slice.start(bucket) - this.#origin;
+    this.#end = this.#slice.start(bucket + 1) - this.#origin;
+    return this.reader.at < this.#end;
   }
-}
 
-/** Order of two users by (hash, bytes); 0 only for the same user. */
-export function compareUsers(a: SegmentCursor, b: SegmentCursor): number {
-  if (a.hashHi !== b.hashHi) return a.hashHi >>> 0 < b.hashHi >>> 0 ? -1 : 1;
-  const length = Math.min(a.userLength, b.userLength);
-  for (let i = 0; i < length; i++) {
-    const difference = a.bytes[a.userStart + i] - b.bytes[b.userStart + i];
-    if (difference !== 0) return difference;
+  /** Adds the bucket's users, which come first, to `users`; `numbers` says which they are there. */
+  readUsers(users: BucketUsers, numbers: UserNumbers): void {
+    const { reader, view } = this;
+    const count = this.#readCount(USER_BYTES_MIN);
+    numbers.reset(count);
+    for (let user = 0; user < count; user++) {
+      const length = reader.next();
+      if (length < 1 || reader.at + length > this.#end) throw this.malformed();
+      this.#hash.bytes(view, reader.at, length);
+      numbers.of[user] = users.find(view, reader.at, length, this.#hash.lo);
+      reader.at += length;
+    }
   }
-  return a.userLength - b.userLength;
+
+  /** The number of calls, which come next. */
+  readCalls(): number {
+    return this.#readCount(CALL_BYTES_MIN);
+  }
+
+  /** Throws SegmentError unless the bucket has been read to its end, and no further. */
+  checkEnd(): void {
+    if (this.reader.at !== this.#end) throw this.malformed();
+  }
+
+  #readCount(bytesMin: number): number {
+    const count = this.reader.next();
+    if (!(count * bytesMin <= this.#end - this.reader.at)) throw this.malformed();
+    return count;
+  }
+
+  /** What it throws when it is not what map wrote, in spite of its checksums. */
+  malformed(): SegmentError {
+    return new SegmentError(`${this.#slice.place}: users and calls do not fill their bucket`);
+  }
 }
 
 /** The index of a spill: `starts` has the start of each bucket and, last, the end of the data; `checksums` the CRC-32 of each. */
@@ -201,17 +228,18 @@ export class BucketSlice {
 
   bytes(firstBucket: number, endBucket: number): number {
     const bytes = this.start(endBucket) - this.start(firstBucket);
-    if (bytes < 0) throw new SegmentError(`${this.#place()}: its bucket index does not ascend`);
+    if (bytes < 0) throw new SegmentError(`${this.place}: its bucket index does not ascend`);
     return bytes;
   }
 
-  #place(): string {
+  /** As errors name it. */
+  get place(): string {
     return `segment of partition ${this.partition}, spill ${this.spill}`;
   }
 
   /** Opens the data of a range of buckets, as read; throws SegmentError if it is not what map wrote. */
-  open(firstBucket: number, endBucket: number, data: Buffer): SegmentCursor {
-    const place = this.#place();
+  open(firstBucket: number, endBucket: number, data: Buffer): Segment {
+    const { place } = this;
     if (data.length !== this.bytes(firstBucket, endBucket)) {
       throw new SegmentError(`${place}: ${data.length} bytes where ${this.bytes(firstBucket, endBucket)} were written`);
     }
@@ -225,6 +253,6 @@ export class BucketSlice {
         throw new SegmentError(`${place}, bucket ${bucket}: the checksum differs from the one map stored`);
       }
     }
-    return new SegmentCursor(data, this.basePosition);
+    return new Segment(this, firstBucket, data);
   }
 }

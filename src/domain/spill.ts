@@ -1,98 +1,128 @@
 /**
- * One memory-full of a partition on its way out: users in the order of (hash, bytes), each with its calls, put together a chunk at a
- * time, so that a spill is never in memory twice. The format is segment.ts's.
+ * Packs the calls of a spill: bucket by bucket, each user's name once, then the calls with their users' numbers. A bucket has few
+ * users, so that they are found in no time. The format is segment.ts's.
  */
 import { crc32 } from 'node:zlib';
-import { invariant } from './invariant.js';
-import { BLOCK_BYTES_MAX, COPY_SLACK_BYTES, NO_BLOCK, type PackedCalls } from './packed-calls.js';
-import { BUCKETS, bucketOf, USER_HEAD_BYTES_MAX, varintBytes, writeBucketIndex, writeVarint } from './segment.js';
-import type { UserTable } from './user-table.js';
+import { BODY_LENGTH, type BucketCalls, CALL_HEAD_BYTES, NAME_LENGTH, NO_BLOCK } from './bucket-calls.js';
+import { BucketUsers } from './bucket-users.js';
+import { BUCKETS, CALL_BYTES_MAX, USER_BYTES_MAX, VARINT_BYTES_MAX, writeBucketIndex, writeVarint } from './segment.js';
 
-const CHUNK_BYTES = 256 * 1024;
-
-/** Memory for chunks, to be used again. */
-export class ChunkBuffer {
-  readonly bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES + USER_HEAD_BYTES_MAX + BLOCK_BYTES_MAX + COPY_SLACK_BYTES);
-  readonly view = new DataView(this.bytes.buffer);
+/** Packed calls of a partition, a row of meterfold.segments. */
+export interface Spill {
+  readonly basePosition: bigint;
+  readonly bytes: number;
+  /** The data, in pieces. */
+  readonly chunks: readonly Buffer[];
+  /** Where each bucket begins, and its checksum. */
+  readonly bucketIndex: Buffer;
 }
 
-export class Spill {
-  readonly basePosition: bigint;
-  /** Of all chunks together. */
-  readonly bytes: number;
-  readonly #users: UserTable;
-  readonly #packed: PackedCalls;
-  readonly #buffer: ChunkBuffer;
-  readonly #sorted: Int32Array;
-  /** The next of the sorted users, and what is left of the current one's calls. */
-  #next = 0;
-  #user = 0;
-  #block = NO_BLOCK;
-  #written = 0;
+const CHUNK_BYTES = 256 * 1024;
+const WORD_SLACK_BYTES = 3;
+const USER_BYTES = VARINT_BYTES_MAX + USER_BYTES_MAX;
+
+export class SpillPacker {
+  /** Of all chunks that are out. */
+  bytes = 0;
+  readonly #users = new BucketUsers();
   readonly #starts = new Uint32Array(BUCKETS + 1);
   readonly #checksums = new Uint32Array(BUCKETS);
-  #bucket = 0;
+  /** The bucket that is being packed, and its calls alone: users come first, and are known last. */
+  #bucket: Buffer = Buffer.allocUnsafeSlow(4096);
+  #calls: Buffer = Buffer.allocUnsafeSlow(4096);
+  readonly #out: Buffer[] = [];
+  readonly #free: Buffer[] = [];
 
-  constructor(basePosition: bigint, users: UserTable, packed: PackedCalls, buffer: ChunkBuffer) {
-    this.basePosition = basePosition;
-    this.#users = users;
-    this.#packed = packed;
-    this.#buffer = buffer;
-    this.#sorted = users.sorted();
-    this.bytes = this.#sorted.reduce((sum, user) => sum + this.#bytesOf(user), 0);
+  /** Takes back the memory of all spills. */
+  reset(): void {
+    this.#free.push(...this.#out);
+    this.#out.length = 0;
+    this.bytes = 0;
   }
 
-  /** The next part of the data, valid until the one after it is asked for; undefined at the end. */
-  nextChunk(): Buffer | undefined {
-    const { bytes, view } = this.#buffer;
-    const packed = this.#packed;
-    let at = 0;
-    /** From where on the current bucket is not in its checksum yet. */
-    let unsummed = 0;
-    while (at < CHUNK_BYTES) {
-      if (this.#block === NO_BLOCK) {
-        if (this.#next === this.#sorted.length) break;
-        this.#user = this.#sorted[this.#next++];
-        const bucket = bucketOf(this.#users.hashHi(this.#user));
-        if (bucket !== this.#bucket) {
-          this.#sum(unsummed, at);
-          unsummed = at;
-          while (this.#bucket < bucket) this.#starts[++this.#bucket] = this.#written + at;
+  pack(basePosition: bigint, calls: BucketCalls): Spill {
+    const begun = this.#out.length;
+    let bytes = 0;
+    /** Of the last chunk. */
+    let filled = CHUNK_BYTES;
+    const put = (part: Buffer) => {
+      bytes += part.length;
+      for (let from = 0; from < part.length; ) {
+        if (filled === CHUNK_BYTES) {
+          this.#out.push(this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES));
+          filled = 0;
         }
-        at = this.#writeHead(bytes, at);
-        this.#block = packed.firstBlock(this.#user);
+        const copied = part.copy(this.#out.at(-1)!, filled, from);
+        filled += copied;
+        from += copied;
       }
-      at = packed.copyBlock(this.#user, this.#block, bytes, view, at);
-      this.#block = packed.blockAfter(this.#user, this.#block);
+    };
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      this.#starts[bucket] = bytes;
+      this.#checksums[bucket] = 0;
+      if (calls.callsOf(bucket) === 0) continue;
+      const packed = this.#packBucket(calls, bucket);
+      this.#checksums[bucket] = crc32(packed);
+      put(packed);
     }
-    this.#sum(unsummed, at);
-    this.#written += at;
-    return at === 0 ? undefined : bytes.subarray(0, at);
+    this.#starts[BUCKETS] = bytes;
+    this.bytes += bytes;
+    const chunks = this.#out.slice(begun);
+    if (chunks.length > 0) chunks.push(chunks.pop()!.subarray(0, filled));
+    return { basePosition, bytes, chunks, bucketIndex: writeBucketIndex(this.#starts, this.#checksums) };
   }
 
-  /** Where each bucket begins, and its checksum; known once all chunks have been taken. */
-  bucketIndex(): Buffer {
-    invariant(this.#written === this.bytes, 'all chunks of a spill have been taken');
-    this.#starts.fill(this.#written, this.#bucket + 1);
-    return writeBucketIndex(this.#starts, this.#checksums);
+  #packBucket(calls: BucketCalls, bucket: number): Buffer {
+    const callsEnd = this.#packCalls(calls, bucket);
+    const usersEnd = this.#packUsers(calls.callsOf(bucket), callsEnd);
+    this.#calls.copy(this.#bucket, usersEnd, 0, callsEnd);
+    return this.#bucket.subarray(0, usersEnd + callsEnd);
   }
 
-  #sum(from: number, end: number): void {
-    if (from === end) return;
-    const part = this.#buffer.bytes.subarray(from, end);
-    this.#checksums[this.#bucket] = crc32(part, this.#checksums[this.#bucket]);
+  /** The calls of a bucket, by which its users become known; returns where they end. */
+  #packCalls(calls: BucketCalls, bucket: number): number {
+    this.#calls = withRoom(this.#calls, calls.callsOf(bucket) * CALL_BYTES_MAX + WORD_SLACK_BYTES);
+    const out = this.#calls;
+    const outView = new DataView(out.buffer);
+    const users = this.#users;
+    const { bytes, view } = calls;
+    let at = 0;
+    users.clear();
+    for (let block = calls.firstBlock(bucket); block !== NO_BLOCK; block = calls.blockAfter(bucket, block)) {
+      const end = calls.endOf(bucket, block);
+      for (let call = calls.startOf(block); call < end; ) {
+        const name = call + CALL_HEAD_BYTES;
+        const length = bytes[call + NAME_LENGTH] + 1;
+        const body = name + length;
+        const bodyEnd = body + bytes[call + BODY_LENGTH];
+        at = writeVarint(out, at, users.find(view, name, length, view.getInt32(call)));
+        // Whole words: what is too much is written over, or behind the last call.
+        for (let byte = body; byte < bodyEnd; byte += 4) outView.setInt32(at + byte - body, view.getInt32(byte));
+        at += bodyEnd - body;
+        call = bodyEnd;
+      }
+    }
+    return at;
   }
 
-  #bytesOf(user: number): number {
-    const length = this.#users.lengthOf(user);
-    const body = this.#packed.bytesOf(user);
-    return varintBytes(length) + length + varintBytes(this.#packed.callsOf(user)) + varintBytes(body) + body;
+  /** The users that are known, and the number of calls, with room for so many bytes more; returns where they end. */
+  #packUsers(calls: number, room: number): number {
+    const users = this.#users;
+    this.#bucket = withRoom(this.#bucket, 2 * VARINT_BYTES_MAX + users.count * USER_BYTES + room);
+    const out = this.#bucket;
+    let at = writeVarint(out, 0, users.count);
+    for (let user = 0; user < users.count; user++) {
+      const length = users.lengthOf(user);
+      at = writeVarint(out, at, length);
+      const { bytes } = users;
+      const start = users.startOf(user);
+      for (let byte = 0; byte < length; byte++) out[at + byte] = bytes[start + byte];
+      at += length;
+    }
+    return writeVarint(out, at, calls);
   }
+}
 
-  #writeHead(out: Buffer, at: number): number {
-    const user = this.#user;
-    at = this.#users.writeBytes(user, out, writeVarint(out, at, this.#users.lengthOf(user)));
-    at = writeVarint(out, at, this.#packed.callsOf(user));
-    return writeVarint(out, at, this.#packed.bytesOf(user));
-  }
+function withRoom(buffer: Buffer, bytes: number): Buffer {
+  return buffer.length >= bytes ? buffer : Buffer.allocUnsafeSlow(Math.max(bytes, 2 * buffer.length));
 }

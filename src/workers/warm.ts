@@ -9,7 +9,7 @@ import type { Pool } from '../db/pool.js';
 import { appendRecord } from '../db/records.js';
 import { RowBuffer } from '../db/row-buffer.js';
 import { PartitionMap } from '../domain/map.js';
-import { CycleFold, SegmentMerge } from '../domain/reduce.js';
+import { BucketFold } from '../domain/reduce.js';
 import { BUCKETS, BucketSlice } from '../domain/segment.js';
 
 const ROUNDS = 6;
@@ -35,6 +35,9 @@ export async function warmConnections(pool: Pool, slots: number): Promise<void> 
   }
 }
 
+/** V8 forgets what it has compiled for a class once none of its objects is left: some of each are kept. */
+const kept: unknown[] = [];
+
 export function warmKernels(callsPerCycle: number): void {
   const map = new PartitionMap(CALLS);
   const user = Buffer.alloc(32);
@@ -43,19 +46,20 @@ export function warmKernels(callsPerCycle: number): void {
     map.reset(1n);
     for (let call = 0; call < CALLS; call++) {
       const length = user.write(`user-${(call * 7919 + round) % USERS}`);
-      map.add(view, 0, length, 0, call + 1, 0, call % 1000, call * MICROS_BETWEEN_CALLS * round);
+      map.add(view, 0, length, 0, call + 1, 0, call % 1000, round, call * MICROS_BETWEEN_CALLS);
     }
-    const spill = map.spill();
-    const chunks: Buffer[] = [];
-    for (let chunk = spill.nextChunk(); chunk !== undefined; chunk = spill.nextChunk()) chunks.push(Buffer.from(chunk));
-    const slice = new BucketSlice(0, 0, spill.basePosition, 0, spill.bucketIndex());
     const rows = new RowBuffer();
-    const fold = new CycleFold(callsPerCycle, (at, batch) => appendRecord(rows, 1, at, batch));
-    const merge = new SegmentMerge([slice.open(0, BUCKETS, Buffer.concat(chunks))]);
-    for (let at = merge.nextUser(); at.length > 0; at = merge.nextUser()) {
-      fold.beginUser(at[0]);
-      for (const cursor of at) fold.take(cursor);
-      fold.endUser();
+    const fold = new BucketFold(callsPerCycle, (users, at, batch) => appendRecord(rows, 1, users, at, batch));
+    const segments = map
+      .spills()
+      .map(({ basePosition, chunks, bucketIndex }) =>
+        new BucketSlice(0, 0, basePosition, 0, bucketIndex).open(0, BUCKETS, Buffer.concat(chunks)),
+      );
+    kept.splice(0, kept.length, map, fold, rows, segments);
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      fold.clear();
+      fold.begin(segments, bucket);
+      while (fold.foldNext());
     }
   }
 }

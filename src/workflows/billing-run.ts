@@ -126,7 +126,7 @@ class BillingRun {
     this.#progress.planned(plan);
     if (plan.published !== undefined) return this.#result(plan, plan.published);
     await this.#map(plan);
-    await Promise.all([this.#reduce(plan), this.#recount(plan)]);
+    await Promise.all([this.#recount(plan), this.#reduce(plan)]);
     return this.#result(plan, await this.#publish(plan));
   }
 

@@ -187,7 +187,8 @@ export class ChaosStack implements Stack {
 
   /** Lets no more runs be started, and waits until the last workflow has ended. */
   async rest(): Promise<void> {
-    await this.#temporal.schedule.getHandle(SCHEDULE_ID).pause();
+    const schedule = this.#temporal.schedule.getHandle(SCHEDULE_ID);
+    await schedule.pause();
     await eventually('all workflows have ended', async () => {
       const running = await this.#temporal.workflow.count(
         `WorkflowType = 'billingRun' and ExecutionStatus = 'Running'`,
@@ -195,7 +196,9 @@ export class ChaosStack implements Stack {
       return running.count === 0;
     });
     // The list of workflows lags behind when much is going on.
-    for (const workflowId of this.#startedByHand.splice(0)) await this.#ended(workflowId);
+    const { info } = await schedule.describe();
+    const scheduled = info.recentActions.map(({ action }) => action.workflow.workflowId);
+    for (const workflowId of [...scheduled, ...this.#startedByHand.splice(0)]) await this.#ended(workflowId);
   }
 
   /** A workflow that `rest` must wait for. */

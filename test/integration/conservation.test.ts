@@ -21,7 +21,7 @@ import {
   startRun,
 } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
-import { takeSpill } from '../unit/domain/pipeline.js';
+import { halves, takeSpill } from '../unit/domain/pipeline.js';
 
 let stack: Stack;
 
@@ -118,7 +118,7 @@ describe('between map and reduce', () => {
     map.reset(1n);
     for (const { id, user, usage, at } of calls) {
       const view = new DataView(user.buffer, user.byteOffset, user.length);
-      map.add(view, 0, user.length, 0, Number(id), 0, Number(usage), Number(at));
+      map.add(view, 0, user.length, 0, Number(id), 0, Number(usage), ...halves(BigInt(at)));
     }
     const { data, bucketIndex } = takeSpill(map);
     const repacked = await stack.pool.query(

@@ -71,14 +71,14 @@ export const VARIANTS: Variant[] = [
     edit: replace('#fanOut(shards,', '#fanOut([...shards, ...shards.slice(0, 1)],'),
     fails: schedules('reduceShard'),
     byReplayer: true,
-    says: 'was activity 10 recount, and is activity 10 reduceShard',
+    says: 'was activity 11 publishRun, and is activity 11 reduceShard',
   },
   {
     name: 'one activity fewer: no recount',
     edit: replace('if (to === after) return;', 'return;'),
     fails: schedules('recount'),
     byReplayer: true,
-    says: 'was activity 10 recount, and is ',
+    says: 'was activity 6 recount, and is activity 6 reduceShard',
   },
   {
     name: 'one activity fewer: nothing is discarded',
@@ -88,14 +88,14 @@ export const VARIANTS: Variant[] = [
     says: 'discardRun',
   },
   {
-    name: 'stages swapped: reduce before map',
+    name: 'stages swapped: recount and reduce before map',
     edit: replace(
-      'await this.#map(plan); await Promise.all([this.#reduce(plan), this.#recount(plan)]);',
-      'await Promise.all([this.#reduce(plan), this.#recount(plan)]); await this.#map(plan);',
+      'await this.#map(plan); await Promise.all([this.#recount(plan), this.#reduce(plan)]);',
+      'await Promise.all([this.#recount(plan), this.#reduce(plan)]); await this.#map(plan);',
     ),
     fails: asksForFour,
     byReplayer: true,
-    says: 'was activity 2 mapPartition, and is activity 2 reduceShard',
+    says: 'was activity 2 mapPartition, and is activity 2 recount',
   },
   {
     name: 'fewer activities in flight',

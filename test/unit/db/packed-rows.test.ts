@@ -4,17 +4,19 @@ import { BINARY_HEADER } from '../../../src/db/copy-in.js';
 import { appendRecord, recordsCopy } from '../../../src/db/records.js';
 import { RowBuffer } from '../../../src/db/row-buffer.js';
 import { appendTail, tailsCopy } from '../../../src/db/tails.js';
+import { BucketUsers } from '../../../src/domain/bucket-users.js';
 import { PartitionMap } from '../../../src/domain/map.js';
-import { CycleFold, type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
-import { SegmentCursor } from '../../../src/domain/segment.js';
+import { BucketFold, type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
+import { BUCKETS } from '../../../src/domain/segment.js';
 import { call } from '../domain/calls.js';
 import type { Call } from '../domain/oracle.js';
 import { billNaively } from '../domain/oracle.js';
-import { halves, mapPartition } from '../domain/pipeline.js';
+import { halves, mapPartition, sliceOf } from '../domain/pipeline.js';
 import { type Field, int2, int8, int8s, rowsOf, text } from './copy-decoder.js';
 
 const CHUNK_BYTES = 256 * 1024;
 const CALLS_PER_CYCLE = 2;
+const ALL = { first: 0, end: BUCKETS };
 
 function columnsOf(sql: string): string[] {
   return /\(([^)]+)\)/
@@ -34,11 +36,13 @@ function named(sql: string, rows: Field[][]): Record<string, Field>[] {
 
 async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBuffer()) {
   const { spills } = mapPartition(new PartitionMap(calls.length), 0, { first: 1n, last: calls.at(-1)!.id }, calls);
-  const cursor = new SegmentCursor(spills[0]!.data, 1n);
-  const fold = new CycleFold(CALLS_PER_CYCLE, (user, batch) => appendRecord(rows, runId, user, batch));
-  fold.beginUser(cursor);
-  fold.take(cursor);
-  fold.endUser();
+  const segments = spills.map((spill) => sliceOf(spill, ALL).open(ALL.first, ALL.end, spill.data));
+  const fold = new BucketFold(CALLS_PER_CYCLE, (users, user, batch) => appendRecord(rows, runId, users, user, batch));
+  for (let bucket = ALL.first; bucket < ALL.end; bucket++) {
+    fold.clear();
+    fold.begin(segments, bucket);
+    while (fold.foldNext());
+  }
   return named(recordsCopy('meterfold'), await rowsOf(rows));
 }
 
@@ -92,7 +96,14 @@ describe('a billing record', () => {
 });
 
 describe('a tail', () => {
-  const user = { bytes: Buffer.from('..alice..'), userStart: 2, userLength: 5 };
+  /** Behind another one. */
+  function usersWith(name: string): BucketUsers {
+    const users = new BucketUsers();
+    for (const [hash, user] of ['zed', name].entries()) {
+      users.find(new DataView(new TextEncoder().encode(user).buffer), 0, user.length, hash);
+    }
+    return users;
+  }
 
   function openCycle(calls: number, usage: bigint, firstId: bigint, firstCalledAt: number): OpenCycle {
     const [usageHi, usageLo] = halves(usage);
@@ -102,7 +113,7 @@ describe('a tail', () => {
 
   async function tailOf(open: OpenCycle) {
     const rows = new RowBuffer();
-    appendTail(rows, 7, user, open);
+    appendTail(rows, 7, usersWith('alice'), 1, open);
     return named(tailsCopy('meterfold'), await rowsOf(rows))[0]!;
   }
 
@@ -125,9 +136,9 @@ describe('a tail', () => {
   });
 
   test('of the longest user is not cut, however little room is left in the chunk', async () => {
-    const longest = { bytes: new Uint8Array(256).fill(0x78), userStart: 0, userLength: 256 };
+    const longest = usersWith('x'.repeat(256));
     const append = async (rows: RowBuffer) => {
-      appendTail(rows, 7, longest, openCycle(1, 1n, 1n, 0));
+      appendTail(rows, 7, longest, 1, openCycle(1, 1n, 1n, 0));
       return named(tailsCopy('meterfold'), await rowsOf(rows));
     };
     const [alone] = await append(new RowBuffer());

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PartitionMap } from '../../../src/domain/map.js';
 import { proveRun } from '../../../src/domain/proof.js';
-import { CycleFold } from '../../../src/domain/reduce.js';
-import { BUCKETS, BucketSlice, INDEX_ENTRY_BYTES, SegmentCursor, SegmentError } from '../../../src/domain/segment.js';
+import { BucketFold } from '../../../src/domain/reduce.js';
+import { BUCKETS, BucketSlice, INDEX_ENTRY_BYTES, Segment, SegmentError } from '../../../src/domain/segment.js';
 import { anyLog, call, HEAVY_MS, heavy } from './calls.js';
 import { type Call, sumOfUsage } from './oracle.js';
 import { billsOf, mapPartition, reduceShard, type StoredSpill } from './pipeline.js';
@@ -26,7 +26,7 @@ function flip(bytes: Buffer, place: number, bit: number): Buffer {
   return damaged;
 }
 
-function open({ partition, spill, basePosition, bucketIndex, data }: StoredSpill): SegmentCursor {
+function open({ partition, spill, basePosition, bucketIndex, data }: StoredSpill): Segment {
   return new BucketSlice(partition, spill, basePosition, 0, bucketIndex).open(0, BUCKETS, data);
 }
 
@@ -121,31 +121,59 @@ describe('a segment is refused', () => {
     const [one, other] = mapped(log, 3).spills;
     expect(() => open({ ...one!, data: other!.data })).toThrow(SegmentError);
   });
+});
 
-  test('when it ends in the middle of a user', () => {
-    const user = [1, 0x61, 1, 3, 1, 1, 0];
-    expect(new SegmentCursor(Uint8Array.from(user), 1n).calls).toBe(1);
-    for (let bytes = 1; bytes < user.length; bytes++) {
-      expect(() => new SegmentCursor(Uint8Array.from(user.slice(0, bytes)), 1n), `${bytes} bytes`).toThrow(
-        SegmentError,
-      );
+describe('a bucket is refused', () => {
+  /** Folds bytes that are a bucket's, whatever its checksum says. */
+  function fold(bytes: readonly number[]): BucketFold {
+    const index = Buffer.alloc(2 * INDEX_ENTRY_BYTES);
+    index.writeUInt32BE(bytes.length, INDEX_ENTRY_BYTES);
+    const fold = new BucketFold(5, () => {});
+    // Other bytes behind it, which must not be taken for its own.
+    const data = Buffer.from([...bytes, 1, 1, 1, 1, 1, 1, 1, 1]);
+    fold.begin([new Segment(new BucketSlice(4, 0, 1n, 0, index), 0, data)], 0);
+    while (fold.foldNext());
+    return fold;
+  }
+  const malformed = new SegmentError('segment of partition 4, spill 0: users and calls do not fill their bucket');
+  // Two users, a and bc; three calls.
+  const names = [2, 1, 0x61, 2, 0x62, 0x63];
+  const calls = [3, 0, 1, 7, 0, 1, 1, 7, 0, 0, 1, 7, 0];
+
+  test('unless it is well-formed', () => {
+    expect(fold([...names, ...calls])).toMatchObject({ calls: 3, users: { count: 2 } });
+  });
+
+  test('when it ends anywhere before its end, or goes on', () => {
+    const whole = [...names, ...calls];
+    for (let bytes = 1; bytes < whole.length; bytes++) {
+      expect(() => fold(whole.slice(0, bytes)), `${bytes} bytes`).toThrow(malformed);
     }
+    expect(() => fold([...whole, 0])).toThrow(malformed);
   });
 
   test.each([
-    { name: 'fewer', calls: 1 },
-    { name: 'more', calls: 3 },
-  ])('when a user has $name calls than its place holds', ({ calls }) => {
-    const twoCalls = [1, 0x61, calls, 6, 1, 1, 0, 1, 1, 0];
-    const cursor = new SegmentCursor(Uint8Array.from(twoCalls), 1n);
-    const fold = new CycleFold(5, () => {});
-    fold.beginUser(cursor);
-    expect(() => fold.take(cursor)).toThrow(
-      new SegmentError('the calls of a user do not fill its place in the segment'),
-    );
+    { name: 'fewer calls than its place holds', bytes: [...names, 2, ...calls.slice(1)] },
+    { name: 'more calls than its place holds', bytes: [...names, 4, ...calls.slice(1)] },
+    { name: 'very many calls', bytes: [...names, 255, 255, 255, 127, ...calls.slice(1)] },
+    { name: 'very many users', bytes: [255, 255, 255, 127, ...names.slice(1), ...calls] },
+    { name: 'a user without a name', bytes: [2, 1, 0x61, 0, ...calls] },
+    { name: 'a name longer than it is', bytes: [2, 1, 0x61, 100, 0x62, 0x63, ...calls] },
+    { name: 'a call of a user that it does not have', bytes: [...names, 3, 0, 1, 7, 0, 2, 1, 7, 0, 0, 1, 7, 0] },
+  ])('when it has $name', ({ bytes }) => {
+    expect(() => fold(bytes)).toThrow(malformed);
   });
 
-  test('when a user has no name', () => {
-    expect(() => new SegmentCursor(Uint8Array.from([0, 1, 3, 0, 0, 0, 1, 1, 0]), 1n)).toThrow(SegmentError);
+  test('or any other bytes, or read to their end and never beyond', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 200, size: 'max' }), (bytes) => {
+        try {
+          expect(fold([...bytes]).calls).toBeLessThan(bytes.length);
+        } catch (error) {
+          expect(error).toEqual(malformed);
+        }
+      }),
+      { numRuns: 1000 },
+    );
   });
 });

@@ -2,11 +2,12 @@
  * A billing run in memory: the domain's own map, segments, passes and reduce, joined as the activities join them, with a
  * list where they have a table. `reduceShard` is the loop of ShardReduction in src/activities/reduce.ts.
  */
+import type { BucketUsers } from '../../../src/domain/bucket-users.js';
 import type { PartitionMap } from '../../../src/domain/map.js';
 import { type Buckets, cutPasses, type Pass, type Positions } from '../../../src/domain/partitions.js';
 import type { MapOutcome, ReduceOutcome } from '../../../src/domain/proof.js';
-import { type CycleBatch, CycleFold, type OpenCycle, SegmentMerge } from '../../../src/domain/reduce.js';
-import { BucketSlice, INDEX_ENTRY_BYTES, type SegmentCursor } from '../../../src/domain/segment.js';
+import { BucketFold, type CycleBatch, type OpenCycle } from '../../../src/domain/reduce.js';
+import { BucketSlice, INDEX_ENTRY_BYTES, type Segment } from '../../../src/domain/segment.js';
 import type { Bills, Call, Cycle, Open } from './oracle.js';
 
 /** A row of meterfold.segments. */
@@ -23,7 +24,7 @@ export function feed(map: PartitionMap, { id, user, usage, calledAt }: Call): vo
   // An odd place in the buffer, other bytes around it, and a view that does not begin where its memory does.
   const bytes = Buffer.concat([Buffer.alloc(7, 0xee), Buffer.from(user, 'latin1'), Buffer.alloc(5, 0xee)]);
   const view = new DataView(bytes.buffer, bytes.byteOffset + 2, bytes.length - 2);
-  map.add(view, 5, user.length, ...halves(id), ...halves(usage), Number(calledAt));
+  map.add(view, 5, user.length, ...halves(id), ...halves(usage), ...halves(calledAt));
 }
 
 export function halves(value: bigint): [hi: number, lo: number] {
@@ -34,16 +35,24 @@ export function whole(hi: number, lo: number): bigint {
   return BigInt.asIntN(64, (BigInt(hi) << 32n) | BigInt(lo >>> 0));
 }
 
-/** All of a spill, and room for the next. */
-export function takeSpill(map: PartitionMap): Pick<StoredSpill, 'basePosition' | 'data' | 'bucketIndex'> {
-  const spill = map.spill();
-  const chunks: Buffer[] = [];
-  // A chunk is the map's own memory, used anew for the next one.
-  for (let chunk = spill.nextChunk(); chunk !== undefined; chunk = spill.nextChunk()) chunks.push(Buffer.from(chunk));
-  const taken = { basePosition: spill.basePosition, data: Buffer.concat(chunks), bucketIndex: spill.bucketIndex() };
-  if (taken.data.length !== spill.bytes) throw new Error(`${spill.bytes} bytes were promised`);
+type TakenSpill = Pick<StoredSpill, 'basePosition' | 'data' | 'bucketIndex'>;
+
+/** All spills of a map, and room for more. */
+export function takeSpills(map: PartitionMap): TakenSpill[] {
+  const taken = map.spills().map(({ basePosition, bytes, chunks, bucketIndex }) => {
+    const data = Buffer.concat(chunks);
+    if (data.length !== bytes) throw new Error(`${bytes} bytes were promised`);
+    return { basePosition, data, bucketIndex };
+  });
   map.clear();
   return taken;
+}
+
+/** Of a map that needs no more than one. */
+export function takeSpill(map: PartitionMap): TakenSpill {
+  const [spill, ...others] = takeSpills(map);
+  if (others.length > 0) throw new Error('there is more than one spill');
+  return spill!;
 }
 
 /** Maps the calls of a partition, spilling as readPartition in src/db/log.ts does. */
@@ -55,18 +64,14 @@ export function mapPartition(
 ): { spills: StoredSpill[]; outcome: MapOutcome } {
   const spills: StoredSpill[] = [];
   const store = () => {
-    spills.push({ partition: number, spill: spills.length, ...takeSpill(map) });
+    for (const spill of takeSpills(map)) spills.push({ partition: number, spill: spills.length, ...spill });
   };
   map.reset(positions.first);
-  let spilled = 0;
   for (const call of calls) {
-    if (map.full) {
-      store();
-      spilled = map.calls;
-    }
+    if (map.full) store();
     feed(map, call);
   }
-  if (map.calls > spilled) store();
+  store();
   const outcome = {
     calls: String(map.calls),
     usage: String(map.usage.toBigInt()),
@@ -88,7 +93,7 @@ export function sliceOf(
   return new BucketSlice(partition, spill, basePosition, first, Buffer.from(entries));
 }
 
-export function openPass(spills: readonly StoredSpill[], { slices, buckets: { first, end } }: Pass): SegmentCursor[] {
+export function openPass(spills: readonly StoredSpill[], { slices, buckets: { first, end } }: Pass): Segment[] {
   return slices.map((slice) => {
     const stored = spills.find(({ partition, spill }) => partition === slice.partition && spill === slice.spill)!;
     const data = Buffer.from(stored.data.subarray(slice.start(first), slice.start(first) + slice.bytes(first, end)));
@@ -115,27 +120,36 @@ export function reduceShard(spills: readonly StoredSpill[], shard: Buckets, opti
   const passes = cutPasses(slices, shard, options.bytesMax);
   const cycles: Cycle[] = [];
   const open = new Map<string, OpenCycle>();
-  const fold = new CycleFold(options.callsPerCycle, (user, batch) => cycles.push(...cyclesOf(user, batch)));
-  let leftOpen = new Map<string, OpenCycle>();
   let carriedInCalls = 0;
   let carriedInUsage = 0n;
+  const fold = new BucketFold(options.callsPerCycle, (users, user, batch) =>
+    cycles.push(...cyclesOf(users, user, batch)),
+  );
+  const { users } = fold;
+  // Asked once for each user, in the order in which the bucket has them.
+  let asked = 0;
+  const carriedIn = {
+    next() {
+      const before = options.carriedIn.get(nameOf(users, asked++));
+      carriedInCalls += before?.calls ?? 0;
+      carriedInUsage += before === undefined ? 0n : whole(before.usageHi, before.usageLo);
+      return before;
+    },
+  };
+  let goesOn = false;
   for (const pass of passes) {
-    const merge = new SegmentMerge(openPass(spills, pass));
-    for (let at = merge.nextUser(); at.length > 0; at = merge.nextUser()) {
-      const user = nameOf(at[0]!);
-      const known = leftOpen.get(user);
-      const before = options.carriedIn.get(user);
-      if (known === undefined && before !== undefined) {
-        carriedInCalls += before.calls;
-        carriedInUsage += whole(before.usageHi, before.usageLo);
+    const segments = openPass(spills, pass);
+    for (let bucket = pass.buckets.first; bucket < pass.buckets.end; bucket++) {
+      if (!goesOn) {
+        fold.clear();
+        asked = 0;
       }
-      fold.beginUser(at[0]!, known ?? before);
-      for (const cursor of at) fold.take(cursor);
-      leftOpen.set(user, { ...fold.endUser() });
+      fold.begin(segments, bucket, carriedIn);
+      while (fold.foldNext());
+      if (!pass.lastOfBuckets) continue;
+      for (let user = 0; user < users.count; user++) open.set(nameOf(users, user), fold.leftOpen(user));
     }
-    if (!pass.lastOfBuckets) continue;
-    for (const [user, left] of leftOpen) open.set(user, left);
-    leftOpen = new Map();
+    goesOn = !pass.lastOfBuckets;
   }
   const left = [...open.values()];
   const outcome = {
@@ -153,15 +167,16 @@ export function reduceShard(spills: readonly StoredSpill[], shard: Buckets, opti
   return { cycles, open, passes, outcome };
 }
 
-export function nameOf(user: SegmentCursor): string {
-  return Buffer.from(user.bytes.subarray(user.userStart, user.userStart + user.userLength)).toString('latin1');
+/** A name's bytes, one character each. */
+export function nameOf(users: BucketUsers, user: number): string {
+  return Buffer.from(users.nameOf(user)).toString('latin1');
 }
 
 /** The cycles of a batch, in the oracle's terms. */
-export function cyclesOf(user: SegmentCursor, batch: CycleBatch): Cycle[] {
+export function cyclesOf(users: BucketUsers, user: number, batch: CycleBatch): Cycle[] {
   const at = (pairs: Int32Array, cycle: number) => whole(pairs[2 * cycle]!, pairs[2 * cycle + 1]!);
   return Array.from({ length: batch.cycles }, (_, cycle) => ({
-    user: nameOf(user),
+    user: nameOf(users, user),
     number: batch.firstCycle + cycle,
     usage: at(batch.usages, cycle),
     firstId: at(batch.firstCallIds, cycle),

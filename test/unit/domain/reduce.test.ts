@@ -1,16 +1,24 @@
 import { describe, expect, test } from 'vitest';
+import { BucketCalls } from '../../../src/domain/bucket-calls.js';
 import { PartitionMap } from '../../../src/domain/map.js';
-import { CycleFold, type OpenCycle, RECORD_CYCLES_MAX, SegmentMerge } from '../../../src/domain/reduce.js';
-import { SegmentCursor } from '../../../src/domain/segment.js';
+import { PORTION_CALLS_MAX } from '../../../src/domain/portion.js';
+import { BucketFold, type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
+import { BUCKETS, BucketSlice, type Segment } from '../../../src/domain/segment.js';
+import { SpillPacker } from '../../../src/domain/spill.js';
 import { call, USAGE_MAX } from './calls.js';
-import type { Call, Cycle } from './oracle.js';
-import { cyclesOf, halves, mapPartition, nameOf, whole } from './pipeline.js';
+import { billNaively, type Call, type Cycle, digestNaively, hashBytes } from './oracle.js';
+import { billsOf, cyclesOf, halves, mapPartition, nameOf, sliceOf, whole } from './pipeline.js';
+
+const ALL = { first: 0, end: BUCKETS };
 
 /** A segment of these calls, all in one. */
-function segment(calls: readonly Call[], first = calls[0]!.id): SegmentCursor {
-  const { data } = mapPartition(new PartitionMap(calls.length), 0, { first, last: calls.at(-1)!.id }, calls).spills[0]!;
-  return new SegmentCursor(data, first);
+function segment(calls: readonly Call[], first = calls[0]!.id): Segment {
+  const map = new PartitionMap(calls.length, 2 ** 26);
+  const { spills } = mapPartition(map, 0, { first, last: calls.at(-1)!.id }, calls);
+  return sliceOf(spills[0]!, ALL).open(ALL.first, ALL.end, spills[0]!.data);
 }
+
+const bucketOf = (user: string) => Number(BigInt.asUintN(64, hashBytes(Buffer.from(user, 'latin1'))) >> 52n);
 
 function carried(open: {
   nextCycle: number;
@@ -25,19 +33,27 @@ function carried(open: {
   return { nextCycle, calls, usageHi, usageLo, firstCallIdHi, firstCallIdLo, firstCalledAt };
 }
 
-/** Folds the calls of one user. */
-function foldUser(calls: readonly Call[], callsPerCycle: number, carriedIn?: OpenCycle) {
+/** Folds what the segments have of a user's bucket. */
+function foldBucket(segments: readonly Segment[], user: string, callsPerCycle: number, carriedIn: OpenCycle[] = []) {
   const cycles: Cycle[] = [];
   const batches: number[] = [];
-  const fold = new CycleFold(callsPerCycle, (user, batch) => {
+  const fold = new BucketFold(callsPerCycle, (users, own, batch) => {
     batches.push(batch.cycles);
-    cycles.push(...cyclesOf(user, batch));
+    cycles.push(...cyclesOf(users, own, batch));
   });
-  const cursor = segment(calls);
-  fold.beginUser(cursor, carriedIn);
-  fold.take(cursor);
-  const open = { ...fold.endUser() };
-  return { fold, cycles, batches, open };
+  const left = carriedIn.values();
+  fold.begin(segments, bucketOf(user), { next: () => left.next().value });
+  while (fold.foldNext());
+  const names = Array.from({ length: fold.users.count }, (_, own) => nameOf(fold.users, own));
+  const open = new Map(names.map((name, own) => [name, fold.leftOpen(own)]));
+  return { fold, cycles, batches, names, open };
+}
+
+/** Folds the calls of one user. */
+function foldUser(calls: readonly Call[], callsPerCycle: number, carriedIn?: OpenCycle) {
+  const { user } = calls[0]!;
+  const folded = foldBucket([segment(calls)], user, callsPerCycle, carriedIn && [carriedIn]);
+  return { ...folded, open: folded.open.get(user)! };
 }
 
 const carriedIn = carried({ nextCycle: 7, calls: 3, usage: 100n, firstId: 2n ** 61n + 9n, firstCalledAt: -5 });
@@ -84,9 +100,7 @@ describe('what a user carries in', () => {
   });
 
   test.each([5, 6])('of %d calls, where five close a cycle, is refused', (calls) => {
-    const fold = new CycleFold(5, () => {});
-    const cursor = segment([call(1, 'alice')]);
-    expect(() => fold.beginUser(cursor, { ...carriedIn, calls })).toThrow(
+    expect(() => foldUser([call(1, 'alice')], 5, { ...carriedIn, calls })).toThrow(
       'an open cycle has fewer calls than a closed one',
     );
   });
@@ -107,73 +121,78 @@ describe('cycles of one user', () => {
     expect(open.nextCycle).toBe(calls.length + 1);
   });
 
-  test('end with the user: the next one begins at cycle 1 with nothing open', () => {
-    const cursor = segment([1, 2, 3, 4, 5, 6].map((id) => call(id, id % 2 === 0 ? 'alice' : 'bob', 10)));
-    const cycles: Cycle[] = [];
-    const fold = new CycleFold(2, (user, batch) => cycles.push(...cyclesOf(user, batch)));
-    const open: [string, number, number][] = [];
-    for (; !cursor.done; cursor.nextUser()) {
-      fold.beginUser(cursor);
-      fold.take(cursor);
-      const left = fold.endUser();
-      open.push([nameOf(cursor), left.nextCycle, left.calls]);
-    }
-    expect(cycles.map(({ user, number }) => [user, number]).sort()).toEqual([
-      ['alice', 1],
-      ['bob', 1],
-    ]);
-    expect(open.sort()).toEqual([
-      ['alice', 2, 1],
-      ['bob', 2, 1],
-    ]);
+  test('are numbered on from portion to portion', () => {
+    const calls = Array.from({ length: PORTION_CALLS_MAX + 7 }, (_, i) => call(i + 1, 'alice', i % 10));
+    const { cycles, batches, open } = foldUser(calls, 5);
+    const fives = calls.flatMap((_, i) => (i % 5 === 4 ? [calls.slice(i - 4, i + 1)] : []));
+    expect(cycles).toEqual(
+      fives.map((own, i) => ({
+        user: 'alice',
+        number: i + 1,
+        usage: own.reduce((sum, { usage }) => sum + usage, 0n),
+        firstId: own[0]!.id,
+        lastId: own[4]!.id,
+        firstCalledAt: own[0]!.calledAt,
+        lastCalledAt: own[4]!.calledAt,
+      })),
+    );
+    expect(batches.reduce((sum, own) => sum + own, 0)).toBe(fives.length);
+    expect([open.nextCycle, open.calls]).toEqual([fives.length + 1, calls.length % 5]);
   });
 });
 
-describe('the merge', () => {
-  test('yields each user once, with its segments in the order in which they were given', () => {
-    const users = ['alice', 'bob', 'carol', 'dave', 'erin'];
-    // Segment n lacks the n-th user.
-    const cursors = users.map((absent, number) => {
-      const others = users.filter((user) => user !== absent);
-      return segment(
-        others.map((user, i) => call(100 * number + i, user)),
-        BigInt(100 * number),
-      );
-    });
-    const merge = new SegmentMerge(cursors);
-    const seen: [string, number[]][] = [];
-    for (let at = merge.nextUser(); at.length > 0; at = merge.nextUser()) {
-      expect(new Set(at.map(nameOf)).size).toBe(1);
-      seen.push([nameOf(at[0]!), at.map((cursor) => cursors.indexOf(cursor))]);
-    }
-    expect(seen.map(([user]) => user).sort()).toEqual(users);
-    for (const [user, numbers] of seen) {
-      expect(numbers).toEqual([0, 1, 2, 3, 4].filter((number) => users[number] !== user));
-    }
+describe('users of one bucket', () => {
+  // All in bucket 2.
+  const [anna, bert, carl] = ['user-05177003', 'user-08535982', 'user-09057084'] as const;
+
+  test('are told apart, each beginning with cycle 1', () => {
+    const log = [1, 2, 3, 4, 5, 6, 7].map((id) => call(id, [anna, bert, carl][id % 3]!, 10 ** id));
+    const { cycles, open } = foldBucket([segment(log)], anna, 2);
+    expect(billsOf(cycles, open)).toEqual(billNaively(log, 2));
   });
 
-  test('of hundreds of segments gives every call to its user', () => {
-    const log = Array.from({ length: 900 }, (_, i) => call(i + 1, `user-${(i * i) % 37}`));
-    const cursors = Array.from({ length: 300 }, (_, i) => segment(log.slice(3 * i, 3 * i + 3)));
-    const merge = new SegmentMerge(cursors);
-    const calls = new Map<string, number>();
-    for (let at = merge.nextUser(); at.length > 0; at = merge.nextUser()) {
-      const user = nameOf(at[0]!);
-      expect(calls.has(user)).toBe(false);
-      calls.set(
-        user,
-        at.reduce((sum, cursor) => sum + cursor.calls, 0),
-      );
-      const places = at.map((cursor) => cursors.indexOf(cursor));
-      expect(places).toEqual(places.toSorted((one, other) => one - other));
-    }
-    const expected = new Map<string, number>();
-    for (const { user } of log) expected.set(user, (expected.get(user) ?? 0) + 1);
-    expect(calls).toEqual(expected);
+  test('are known again in each segment, whatever their numbers there', () => {
+    const log = [bert, anna, anna, bert, carl, bert, anna, carl, bert].map((user, i) => call(i + 1, user, 10 ** i));
+    const segments = [0, 2, 4, 6, 8].map((from) => segment(log.slice(from, from + 2)));
+    const { cycles, open, names, fold } = foldBucket(segments, anna, 2);
+    expect(names).toEqual([bert, anna, carl]);
+    expect(billsOf(cycles, open)).toEqual(billNaively(log, 2));
+    expect(fold.digest.toString()).toBe(digestNaively(log));
   });
 
-  test('of no segments, or of empty ones, has no user', () => {
-    expect(new SegmentMerge([]).nextUser()).toEqual([]);
-    expect(new SegmentMerge([new SegmentCursor(new Uint8Array(0), 1n)]).nextUser()).toEqual([]);
+  test('carry in what is theirs, asked for in the order in which they come', () => {
+    const log = [bert, anna, bert].map((user, i) => call(i + 1, user, 1));
+    const from = (nextCycle: number) => carried({ nextCycle, calls: 1, usage: 0n, firstId: 0n, firstCalledAt: 0 });
+    const { cycles } = foldBucket([segment(log.slice(0, 1)), segment(log.slice(1))], anna, 2, [from(10), from(20)]);
+    expect(cycles.map(({ user, number }) => [user, number])).toEqual([
+      [bert, 10],
+      [anna, 20],
+    ]);
+  });
+
+  test('of hundreds of segments get every call of theirs', () => {
+    const log = Array.from({ length: 900 }, (_, i) => call(i + 1, [anna, bert, carl, 'dora'][(i * i) % 4]!, i));
+    const segments = Array.from({ length: 300 }, (_, i) => segment(log.slice(3 * i, 3 * i + 3)));
+    const { cycles, open } = foldBucket(segments, anna, 5);
+    const own = log.filter(({ user }) => user !== 'dora');
+    expect(billsOf(cycles, open)).toEqual(billNaively(own, 5));
+  });
+
+  test('are none where there are no segments, or none has the bucket', () => {
+    expect(foldBucket([], anna, 5).names).toEqual([]);
+    expect(foldBucket([segment([call(1, 'dora')])], anna, 5).names).toEqual([]);
+  });
+
+  test('may be thousands', () => {
+    const log = Array.from({ length: 9000 }, (_, i) => call(i + 1, `${(i * 7919) % 3000}`, i));
+    const calls = new BucketCalls(2 ** 22);
+    for (const { id, user, usage, calledAt } of log) {
+      const view = new DataView(new TextEncoder().encode(user).buffer);
+      calls.append(bucketOf(anna), Number(user), view, 0, user.length, Number(id), Number(usage), ...halves(calledAt));
+    }
+    const { chunks, bucketIndex } = new SpillPacker().pack(0n, calls);
+    const slice = new BucketSlice(0, 0, 0n, 0, bucketIndex);
+    const { cycles, open } = foldBucket([slice.open(0, BUCKETS, Buffer.concat(chunks))], anna, 2);
+    expect(billsOf(cycles, open)).toEqual(billNaively(log, 2));
   });
 });

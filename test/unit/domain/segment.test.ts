@@ -2,19 +2,23 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CallOrderError, PartitionMap, SPILL_CALLS_MAX } from '../../../src/domain/map.js';
-import { BUCKETS, BucketSlice, CALL_BYTES_MAX, SegmentCursor, SegmentError } from '../../../src/domain/segment.js';
+import { BUCKETS, CALL_BODY_BYTES_MAX } from '../../../src/domain/segment.js';
 import { anyLog, CALLED_AT_MAX, CALLED_AT_MIN, call, HEAVY_MS, heavy, USAGE_MAX, userOf } from './calls.js';
+import { decode } from './decoder.js';
 import { billNaively, type Call, digestNaively, hashBytes, sumOfUsage } from './oracle.js';
-import { billsOf, feed, mapPartition, nameOf, reduceShard, type StoredSpill, takeSpill } from './pipeline.js';
+import { billsOf, feed, mapPartition, reduceShard, type StoredSpill, takeSpill, takeSpills } from './pipeline.js';
 
 const ALL = { first: 0, end: BUCKETS };
 const NOTHING = new Map();
+
+/** Has room for calls of few buckets at a time. */
+const ARENA_BYTES = 4096;
 
 const maps = new Map<number, PartitionMap>();
 
 /** Maps are used again and again, as a worker does. */
 function mapOf(callsMax: number): PartitionMap {
-  const map = maps.get(callsMax) ?? new PartitionMap(callsMax);
+  const map = maps.get(callsMax) ?? new PartitionMap(callsMax, callsMax === 1000 ? ARENA_BYTES : undefined);
   maps.set(callsMax, map);
   return map;
 }
@@ -80,7 +84,7 @@ describe('through map, segments and reduce', () => {
     expectRoundTrip(hotUser, 30_000, 1000, 1n);
     expectRoundTrip(everyoneOnce, 1000, 1, 1n);
     const widest = mapLog([extreme(0, 'a')], 1, 1n).outcome.segmentBytes;
-    expect(widest).toBe(1 + 1 + 1 + 1 + CALL_BYTES_MAX);
+    expect(widest).toBe(1 + 1 + 1 + 1 + 1 + CALL_BODY_BYTES_MAX);
   });
 
   test('the billed usage of 999 calls of 10^15 each is exact', () => {
@@ -94,88 +98,57 @@ describe('through map, segments and reduce', () => {
     const map = new PartitionMap(2 * USERS);
     map.reset(1n);
     for (let i = 0; i < 2 * USERS; i++) feed(map, call(i + 1, `user-${i % USERS}`, i % USERS));
-    const { basePosition, data, bucketIndex } = takeSpill(map);
-    const cursor = new BucketSlice(0, 0, basePosition, 0, bucketIndex).open(0, BUCKETS, data);
-    const seen = new Map<string, number>();
-    for (; !cursor.done; cursor.nextUser()) seen.set(nameOf(cursor), cursor.calls);
-    expect(seen.size).toBe(USERS);
-    expect([...seen.values()].every((calls) => calls === 2)).toBe(true);
+    const buckets = decode(takeSpill(map));
+    expect(new Set(buckets.flatMap(({ users }) => users)).size).toBe(USERS);
+    expect(buckets.flatMap(({ users }) => users)).toHaveLength(USERS);
+    expect(buckets.flatMap(({ calls }) => calls)).toHaveLength(2 * USERS);
   });
 
-  test('long user ids fill a spill before its calls do, and none is lost', () => {
-    const CALLS = 70_000;
+  test('calls that fill the memory before they are spilled are packed in between, and none is lost', () => {
+    const log = Array.from({ length: 900 }, (_, i) => call(i + 1, `${i % 300}`.padStart(i % 257 || 1, 'x'), i));
+    const { spills } = mapLog(log, 1000);
+    expect(spills.length).toBeGreaterThan(20);
+    expectRoundTrip(log, 1000, 2);
+  });
+
+  test('long user ids fill a spill before its calls do, and none is lost', { timeout: HEAVY_MS }, () => {
+    const CALLS = 150_000;
     const map = new PartitionMap(CALLS);
     let spilledAt = 0;
-    let users = 0;
-    const spill = () => {
-      const { basePosition, data, bucketIndex } = takeSpill(map);
-      const cursor = new BucketSlice(0, 0, basePosition, 0, bucketIndex).open(0, BUCKETS, data);
-      for (; !cursor.done; cursor.nextUser()) users++;
+    const users: string[] = [];
+    const take = () => {
+      for (const spill of takeSpills(map)) for (const bucket of decode(spill)) users.push(...bucket.users);
     };
     map.reset(1n);
     for (let i = 0; i < CALLS; i++) {
       if (map.full) {
         spilledAt = map.calls;
-        spill();
+        take();
       }
       feed(map, call(i + 1, `${i}`.padStart(256, 'x')));
     }
-    spill();
-    expect(spilledAt).toBeGreaterThan(50_000);
+    take();
+    expect(spilledAt).toBeGreaterThan(100_000);
     expect(spilledAt).toBeLessThan(CALLS);
-    expect(users).toBe(CALLS);
+    expect(users).toHaveLength(CALLS);
+    expect(new Set(users).size).toBe(CALLS);
   });
 });
 
 describe('a segment', () => {
-  test('holds users in the order of the high half of the hash, then of their bytes, each once', () => {
-    const log = Array.from({ length: 3000 }, (_, i) => call(i + 1, `user-${(i * 7919) % 1000}`));
-    const spill = mapLog(log, 3000).spills[0]!;
-    const cursor = new SegmentCursor(spill.data, spill.basePosition);
-    const hashes: bigint[] = [];
-    for (; !cursor.done; cursor.nextUser())
-      hashes.push(BigInt.asUintN(64, hashBytes(Buffer.from(nameOf(cursor), 'latin1'))) >> 32n);
-    expect(hashes).toHaveLength(1000);
-    expect(hashes).toEqual(hashes.toSorted((one, other) => (one < other ? -1 : 1)));
-  });
+  const log = Array.from({ length: 3000 }, (_, i) => call(i + 1, `user-${(i * 7919) % 1000}`, i));
+  const buckets = decode(mapLog(log, 3000).spills[0]!);
 
-  test('has each user in the bucket of its hash', () => {
-    const log = Array.from({ length: 500 }, (_, i) => call(i + 1, `user-${i}`));
-    const { data, bucketIndex, basePosition } = mapLog(log, 500).spills[0]!;
-    const slice = new BucketSlice(0, 0, basePosition, 0, bucketIndex);
-    for (const { user } of log) {
-      const bucket = Number(BigInt.asUintN(64, hashBytes(Buffer.from(user, 'latin1'))) >> 52n);
-      const cursor = slice.open(bucket, bucket + 1, data.subarray(slice.start(bucket), slice.start(bucket + 1)));
-      const names: string[] = [];
-      for (; !cursor.done; cursor.nextUser()) names.push(nameOf(cursor));
-      expect(names).toContain(user);
+  test('has each call once, in the bucket of its user, in the order of the log', () => {
+    for (const { bucket, calls } of buckets) {
+      const own = log.filter(({ user }) => Number(BigInt.asUintN(64, hashBytes(Buffer.from(user))) >> 52n) === bucket);
+      expect(calls).toEqual(own);
     }
+    expect(buckets.reduce((sum, { calls }) => sum + calls.length, 0)).toBe(log.length);
   });
 
-  test('lets a reader skip the calls of a user', () => {
-    const log = [1, 2, 3, 4, 5, 6].map((id) => call(id, `user-${id % 3}`));
-    const cursor = new SegmentCursor(mapLog(log, 10).spills[0]!.data, 1n);
-    cursor.reader.next();
-    cursor.nextUser();
-    expect(cursor.calls).toBe(2);
-    cursor.nextUser();
-    expect(cursor.calls).toBe(2);
-    cursor.nextUser();
-    expect(cursor.done).toBe(true);
-  });
-
-  test('of any other bytes is read to its end or refused, and never beyond', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200, size: 'max' }), (bytes) => {
-        try {
-          const cursor = new SegmentCursor(bytes, 1n);
-          for (; !cursor.done; cursor.nextUser()) expect(cursor.bodyEnd).toBeLessThanOrEqual(bytes.length);
-        } catch (error) {
-          expect(error).toBeInstanceOf(SegmentError);
-        }
-      }),
-      { numRuns: 1000 },
-    );
+  test('has each user of a bucket once, in the order in which they come', () => {
+    for (const { users, calls } of buckets) expect(users).toEqual([...new Set(calls.map(({ user }) => user))]);
   });
 });
 

@@ -66,7 +66,8 @@ test('zigzag keeps any difference of two times that the log may hold, in what a 
   fc.assert(
     fc.property(anyDifference, (difference) => {
       // A zero of either sign is the same time.
-      expect(unzigzag(zigzag(difference)) + 0).toBe(difference + 0);
+      const reader = new VarintReader(written(zigzag(difference)));
+      expect(unzigzag(reader.nextLow(), reader.high) + 0).toBe(difference + 0);
       expect(zigzag(difference)).toBeGreaterThanOrEqual(0);
       expect(zigzag(difference)).toBeLessThanOrEqual(VALUE_MAX);
       expect(new VarintReader(written(zigzag(difference))).next()).toBe(zigzag(difference) + 0);
