@@ -96,15 +96,15 @@ export function createPlan(dependencies: ActivityDependencies) {
   }
 
   /**
-   * An attempt that was frozen, or is very slow, may go on when its workflow has ended without it: it must not open a run of
-   * which nobody knows. One that has been at work for a shorter time than a heartbeat may take is not overtaken yet.
+   * An attempt that was frozen, before it began or after, may go on when its workflow has ended without it: it must not open a run
+   * of which nobody knows. One that was asked for less than half a heartbeat's time-out ago is not overtaken yet.
    */
   function wantedUntilItFreezes(owner: Owner): () => Promise<void> {
-    const { cancellationSignal } = Context.current();
-    const startedAt = Date.now();
+    const { cancellationSignal, info } = Context.current();
+    const askedAt = Math.min(Date.now(), info.currentAttemptScheduledTimestampMs);
     return async () => {
       cancellationSignal.throwIfAborted();
-      if (Date.now() - startedAt < OVERTAKEN_MS_MIN || (await askOwner(owner, temporal)) !== 'closed') return;
+      if (Date.now() - askedAt < OVERTAKEN_MS_MIN || (await askOwner(owner, temporal)) !== 'closed') return;
       throw new RunGoneError(`workflow ${owner.workflowId} has ended: nobody waits for this plan any more`);
     };
   }

@@ -35,7 +35,9 @@ export const NO_BLOCK = -1;
 export const NAME_LENGTH = 4;
 export const BODY_LENGTH = 5;
 export const CALL_HEAD_BYTES = 6;
-const CALL_BYTES_MAX = CALL_HEAD_BYTES + USER_BYTES_MAX + CALL_BODY_BYTES_MAX;
+/** How far before a block's end its limit lies: what a call takes beside the name. */
+const LIMIT_BYTES = CALL_HEAD_BYTES + CALL_BODY_BYTES_MAX;
+invariant(BLOCK_HEAD_BYTES + LIMIT_BYTES + USER_BYTES_MAX < BLOCK_BYTES_MAX, 'a block has room for any call');
 
 export class BucketCalls {
   readonly bytes: Uint8Array;
@@ -135,7 +137,7 @@ export class BucketCalls {
     const words = this.#words;
     const current = words[own + CURRENT];
     const isFirst = words[own + CALLS] === 0;
-    const room = BLOCK_HEAD_BYTES + CALL_HEAD_BYTES + userLength + CALL_BODY_BYTES_MAX + 1;
+    const room = BLOCK_HEAD_BYTES + userLength + LIMIT_BYTES + 1;
     const doubled = isFirst ? BLOCK_BYTES_MIN : 2 * (words[own + LIMIT] + LIMIT_BYTES - current);
     const bytes = Math.max(room, Math.min(BLOCK_BYTES_MAX, doubled));
     const next = this.#end;
@@ -150,7 +152,3 @@ export class BucketCalls {
     words[own + LIMIT] = next + bytes - LIMIT_BYTES;
   }
 }
-
-/** How far before a block's end its limit lies. */
-const LIMIT_BYTES = CALL_HEAD_BYTES + CALL_BODY_BYTES_MAX;
-invariant(BLOCK_HEAD_BYTES + CALL_BYTES_MAX < BLOCK_BYTES_MAX, 'a block has room for any call');

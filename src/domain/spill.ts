@@ -19,7 +19,8 @@ export interface Spill {
 
 const CHUNK_BYTES = 256 * 1024;
 const WORD_SLACK_BYTES = 3;
-const USER_BYTES = VARINT_BYTES_MAX + USER_BYTES_MAX;
+/** Most bytes that a user takes. */
+const PACKED_USER_BYTES_MAX = VARINT_BYTES_MAX + USER_BYTES_MAX;
 
 export class SpillPacker {
   /** Of all chunks that are out. */
@@ -108,7 +109,7 @@ export class SpillPacker {
   /** The users that are known, and the number of calls, with room for so many bytes more; returns where they end. */
   #packUsers(calls: number, room: number): number {
     const users = this.#users;
-    this.#bucket = withRoom(this.#bucket, 2 * VARINT_BYTES_MAX + users.count * USER_BYTES + room);
+    this.#bucket = withRoom(this.#bucket, 2 * VARINT_BYTES_MAX + users.count * PACKED_USER_BYTES_MAX + room);
     const out = this.#bucket;
     let at = writeVarint(out, 0, users.count);
     for (let user = 0; user < users.count; user++) {

@@ -64,7 +64,7 @@ export const dropInCopy: Fault = {
 export const delayInCopy: Fault = {
   name: 'connection delayed in COPY',
   points: inCopy,
-  counts: ['stall'],
+  counts: ['stall', 'backup'],
   async strike({ stack, held, random }) {
     const injectedAt = new Date();
     held.link.hold();

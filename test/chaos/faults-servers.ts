@@ -50,7 +50,7 @@ export const loseTemporal: Fault = {
 /** The workers go on with what they have, and can't report it. */
 export const severTemporal: Fault = {
   name: 'workers cut off from Temporal',
-  counts: ['task time-out'],
+  counts: ['task time-out', 'backup'],
   async strike({ stack, held, random }) {
     const injectedAt = new Date();
     stack.workersTemporal.swallowAll();

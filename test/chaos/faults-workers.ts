@@ -5,7 +5,7 @@ import type { WorkerProcess } from '../support/processes.js';
 import type { Fault, FaultScene, Struck } from './fault.js';
 import { isStopped } from './workers.js';
 
-const counts = ['task time-out', 'broken connection', 'other failed try'] as const;
+const counts = ['task time-out', 'broken connection', 'other failed try', 'backup'] as const;
 
 export const killOne: Fault = {
   name: 'one worker killed',

@@ -75,11 +75,16 @@ async function expectGoesOn(of: Stack): Promise<void> {
   expect(result.calls).toBe('502');
 }
 
-/** A stack of its own, for tests that mostly wait. */
-async function stackWithCalls({ onTestFinished }: TestContext): Promise<{ own: Stack; ownWorker: WorkerProcess }> {
+/** For tests that mostly wait. */
+async function stackOfItsOwn({ onTestFinished }: TestContext): Promise<Stack> {
   const own = await freshStack();
   onTestFinished(() => own.close());
   await logs.skewed(own.pool, { calls: 1003 });
+  return own;
+}
+
+async function stackWithCalls(context: TestContext): Promise<{ own: Stack; ownWorker: WorkerProcess }> {
+  const own = await stackOfItsOwn(context);
   return { own, ownWorker: await startWorker(own, { env: { SEAL_WAIT_SECONDS } }) };
 }
 
@@ -173,12 +178,32 @@ describe.concurrent('a plan that has not opened its run when its workflow ends',
     await run.terminate();
     await setTimeout(AWAY_MS);
     await held.release();
-    ownWorker.kill('SIGCONT');
-    expect(await ownWorker.stop()).toEqual({ code: 0, signal: null });
+    await expectOpensNone(own, ownWorker);
+  });
+
+  test('was not begun by a frozen worker: it opens none', { timeout: TIMEOUT_MS }, async (context) => {
+    const own = await stackOfItsOwn(context);
+    await startWorker(own, { role: 'workflow' });
+    const frozen = await startWorker(own, { role: 'activity' });
+    frozen.kill('SIGSTOP');
+    const run = await startRun(own);
+    await eventually('the plan lies in a poll of the frozen worker', async () => {
+      const [plan] = (await run.describe()).raw.pendingActivities ?? [];
+      return plan?.lastStartedTime != null;
+    });
+    await run.terminate();
+    await setTimeout(AWAY_MS);
+    await expectOpensNone(own, frozen);
+  });
+
+  /** Neither when it goes on, nor while its worker drains; and the next run bills everything. */
+  async function expectOpensNone(own: Stack, worker: WorkerProcess): Promise<void> {
+    worker.kill('SIGCONT');
+    expect(await worker.stop()).toEqual({ code: 0, signal: null });
     expect(await runRows(own)).toEqual([]);
     await startWorker(own);
     await expectExact(own, await bill(own));
-  });
+  }
 });
 
 describe('a published run whose workflow is reset', () => {
