@@ -77,7 +77,7 @@ export function createPlan(dependencies: ActivityDependencies) {
       firstExecutionRunId: input.firstExecutionRunId,
     };
     const badCalls = input.billing.badCalls ?? settings.badCalls;
-    const checkWanted = wantedUntilItFreezes(owner);
+    const checkWanted = makeCheckWanted(owner);
     return withHeartbeat(undefined, async () => {
       const run = await openOrTakeOver({ owner, executionRunId: executionRunId(), terms, badCalls }, checkWanted);
       if ('status' in run) return run;
@@ -99,7 +99,7 @@ export function createPlan(dependencies: ActivityDependencies) {
    * An attempt that was frozen, before it began or after, may go on when its workflow has ended without it: it must not open a run
    * of which nobody knows. One that was asked for less than half a heartbeat's time-out ago is not overtaken yet.
    */
-  function wantedUntilItFreezes(owner: Owner): () => Promise<void> {
+  function makeCheckWanted(owner: Owner): () => Promise<void> {
     const { cancellationSignal, info } = Context.current();
     const askedAt = Math.min(Date.now(), info.currentAttemptScheduledTimestampMs);
     return async () => {

@@ -27,7 +27,7 @@ const BLOCK_HEAD_BYTES = 8;
 const BLOCK_BYTES_MIN = 256;
 const BLOCK_BYTES_MAX = 2048;
 /** Calls are read in whole words: so many bytes behind the last one may be. */
-const WORD_SLACK_BYTES = 3;
+export const WORD_SLACK_BYTES = 3;
 /** Where a chain has ended. */
 export const NO_BLOCK = -1;
 

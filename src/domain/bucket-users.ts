@@ -2,6 +2,8 @@
  * The users of one bucket, numbered in the order in which they come: a table so small that it lies in the processor's nearest cache,
  * whatever the number of users in the log. Two users are the same if their bytes are; a hash only finds them.
  */
+import { grown } from './grown.js';
+
 const USERS_MIN = 256;
 const NAME_BYTES_MIN = 4096;
 const NONE = -1;
@@ -77,17 +79,15 @@ export class BucketUsers {
   }
 
   #growNames(bytes: number): void {
-    const grown = new Uint8Array(Math.max(2 * this.bytes.length, bytes));
-    grown.set(this.bytes);
-    this.bytes = grown;
-    this.view = new DataView(grown.buffer);
+    this.bytes = grown(new Uint8Array(Math.max(2 * this.bytes.length, bytes)), this.bytes);
+    this.view = new DataView(this.bytes.buffer);
   }
 
   #growUsers(): void {
     const users = 2 * this.count;
-    this.#starts = grown(this.#starts, users + 1);
-    this.#hashLo = grown(this.#hashLo, users);
-    this.#slotOf = grown(this.#slotOf, users);
+    this.#starts = grown(new Int32Array(users + 1), this.#starts);
+    this.#hashLo = grown(new Int32Array(users), this.#hashLo);
+    this.#slotOf = grown(new Int32Array(users), this.#slotOf);
     this.#slots = new Int32Array(4 * users).fill(NONE);
     const mask = this.#slots.length - 1;
     for (let user = 0; user < this.count; user++) {
@@ -97,10 +97,4 @@ export class BucketUsers {
       this.#slotOf[user] = slot;
     }
   }
-}
-
-function grown(array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(length);
-  larger.set(array);
-  return larger;
 }

@@ -3,6 +3,7 @@
  * a counting sort, which keeps the order of a user's calls.
  */
 import { BucketUsers } from './bucket-users.js';
+import { grown } from './grown.js';
 import { type Segment, UserNumbers, unzigzag } from './segment.js';
 
 const USERS_MIN = 256;
@@ -120,10 +121,6 @@ export class Portion {
 
   #grow(calls: number): void {
     const capacity = Math.max(calls, Math.min(2 * this.order.length, PORTION_CALLS_MAX));
-    const grown = <Column extends Int32Array | Float64Array>(larger: Column, column: Column) => {
-      larger.set(column);
-      return larger;
-    };
     this.#userOf = grown(new Int32Array(capacity), this.#userOf);
     this.idHi = grown(new Int32Array(capacity), this.idHi);
     this.idLo = grown(new Int32Array(capacity), this.idLo);

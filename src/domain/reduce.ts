@@ -9,6 +9,7 @@
 import type { BucketUsers } from './bucket-users.js';
 import { Digest } from './digest.js';
 import { CARRY, ExactSum } from './exact-sum.js';
+import { grown } from './grown.js';
 import { Hash64 } from './hash.js';
 import { invariant } from './invariant.js';
 import { Portion } from './portion.js';
@@ -160,7 +161,9 @@ export class BucketFold {
 
   #beginUser(user: number, carriedIn: Readonly<OpenCycle>): void {
     invariant(carriedIn.calls < this.#callsPerCycle, 'an open cycle has fewer calls than a closed one');
-    if ((user + 1) * FIELDS > this.#open.length) this.#growOpen();
+    if ((user + 1) * FIELDS > this.#open.length) {
+      this.#open = grown(new Float64Array(2 * this.#open.length), this.#open);
+    }
     const open = this.#open;
     const at = user * FIELDS;
     open[at + CALLS] = carriedIn.calls;
@@ -245,11 +248,5 @@ export class BucketFold {
     this.#sink(this.users, user, closed);
     closed.firstCycle += closed.cycles;
     closed.cycles = 0;
-  }
-
-  #growOpen(): void {
-    const open = new Float64Array(2 * this.#open.length);
-    open.set(this.#open);
-    this.#open = open;
   }
 }

@@ -3,7 +3,14 @@
  * users, so that they are found in no time. The format is segment.ts's.
  */
 import { crc32 } from 'node:zlib';
-import { BODY_LENGTH, type BucketCalls, CALL_HEAD_BYTES, NAME_LENGTH, NO_BLOCK } from './bucket-calls.js';
+import {
+  BODY_LENGTH,
+  type BucketCalls,
+  CALL_HEAD_BYTES,
+  NAME_LENGTH,
+  NO_BLOCK,
+  WORD_SLACK_BYTES,
+} from './bucket-calls.js';
 import { BucketUsers } from './bucket-users.js';
 import { BUCKETS, CALL_BYTES_MAX, USER_BYTES_MAX, VARINT_BYTES_MAX, writeBucketIndex, writeVarint } from './segment.js';
 
@@ -18,7 +25,6 @@ export interface Spill {
 }
 
 const CHUNK_BYTES = 256 * 1024;
-const WORD_SLACK_BYTES = 3;
 /** Most bytes that a user takes. */
 const PACKED_USER_BYTES_MAX = VARINT_BYTES_MAX + USER_BYTES_MAX;
 

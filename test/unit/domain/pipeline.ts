@@ -2,6 +2,7 @@
  * A billing run in memory: the domain's own map, segments, passes and reduce, joined as the activities join them, with a
  * list where they have a table. `reduceShard` is the loop of ShardReduction in src/activities/reduce.ts.
  */
+import type { BucketCalls } from '../../../src/domain/bucket-calls.js';
 import type { BucketUsers } from '../../../src/domain/bucket-users.js';
 import type { PartitionMap } from '../../../src/domain/map.js';
 import { type Buckets, cutPasses, type Pass, type Positions } from '../../../src/domain/partitions.js';
@@ -25,6 +26,13 @@ export function feed(map: PartitionMap, { id, user, usage, calledAt }: Call): vo
   const bytes = Buffer.concat([Buffer.alloc(7, 0xee), Buffer.from(user, 'latin1'), Buffer.alloc(5, 0xee)]);
   const view = new DataView(bytes.buffer, bytes.byteOffset + 2, bytes.length - 2);
   map.add(view, 5, user.length, ...halves(id), ...halves(usage), ...halves(calledAt));
+}
+
+/** Appends a call to a bucket, as that of a user with this hash. */
+export function append(calls: BucketCalls, bucket: number, hashLo: number, { id, user, usage, calledAt }: Call): void {
+  const bytes = Buffer.from(user, 'latin1');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  calls.append(bucket, hashLo, view, 0, bytes.length, Number(id), Number(usage), ...halves(calledAt));
 }
 
 export function halves(value: bigint): [hi: number, lo: number] {

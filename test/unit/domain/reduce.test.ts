@@ -7,7 +7,7 @@ import { BUCKETS, BucketSlice, type Segment } from '../../../src/domain/segment.
 import { SpillPacker } from '../../../src/domain/spill.js';
 import { call, USAGE_MAX } from './calls.js';
 import { billNaively, type Call, type Cycle, digestNaively, hashBytes } from './oracle.js';
-import { billsOf, cyclesOf, halves, mapPartition, nameOf, sliceOf, whole } from './pipeline.js';
+import { append, billsOf, cyclesOf, halves, mapPartition, nameOf, sliceOf, whole } from './pipeline.js';
 
 const ALL = { first: 0, end: BUCKETS };
 
@@ -186,10 +186,7 @@ describe('users of one bucket', () => {
   test('may be thousands', () => {
     const log = Array.from({ length: 9000 }, (_, i) => call(i + 1, `${(i * 7919) % 3000}`, i));
     const calls = new BucketCalls(2 ** 22);
-    for (const { id, user, usage, calledAt } of log) {
-      const view = new DataView(new TextEncoder().encode(user).buffer);
-      calls.append(bucketOf(anna), Number(user), view, 0, user.length, Number(id), Number(usage), ...halves(calledAt));
-    }
+    for (const own of log) append(calls, bucketOf(anna), Number(own.user), own);
     const { chunks, bucketIndex } = new SpillPacker().pack(0n, calls);
     const slice = new BucketSlice(0, 0, 0n, 0, bucketIndex);
     const { cycles, open } = foldBucket([slice.open(0, BUCKETS, Buffer.concat(chunks))], anna, 2);

@@ -6,7 +6,7 @@ import { SpillPacker } from '../../../src/domain/spill.js';
 import { anyLog } from './calls.js';
 import { decode } from './decoder.js';
 import type { Call } from './oracle.js';
-import { halves } from './pipeline.js';
+import { append } from './pipeline.js';
 
 const BASE = 1n;
 const ARENA_BYTES = 2 ** 22;
@@ -18,12 +18,9 @@ function pack(log: readonly Call[], bucketOf: (user: string) => number, hashOf: 
   const { calls, packer } = used;
   packer.reset();
   calls.clear();
-  for (const { id, user, usage, calledAt } of log) {
-    const bytes = Buffer.from(user, 'latin1');
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (const own of log) {
     expect(calls.hasRoom).toBe(true);
-    const offset = Number(id - BASE);
-    calls.append(bucketOf(user), hashOf(user), view, 0, bytes.length, offset, Number(usage), ...halves(calledAt));
+    append(calls, bucketOf(own.user), hashOf(own.user), { ...own, id: own.id - BASE });
   }
   expect(calls.calls).toBe(log.length);
   const { chunks, bucketIndex, basePosition, bytes } = packer.pack(BASE, calls);
