@@ -52,17 +52,39 @@ export interface Machine {
   memoryGiB: number;
   node: string;
   postgres: string;
+  /** What its server says of itself, by name. */
+  postgresSettings: Record<string, string>;
   date: string;
 }
 
+const SETTINGS_SHOWN = [
+  'server_version',
+  'shared_buffers',
+  'work_mem',
+  'maintenance_work_mem',
+  'max_wal_size',
+  'jit',
+  'fsync',
+  'synchronous_commit',
+  'full_page_writes',
+  'wal_level',
+  'data_checksums',
+  'io_method',
+];
+
 export async function machineOf(pool: pg.Pool): Promise<Machine> {
-  const { rows } = await pool.query<{ server_version: string }>('show server_version');
+  const { rows } = await pool.query<{ name: string; value: string }>(
+    'select name, current_setting(name) as value from unnest($1::text[]) as name',
+    [SETTINGS_SHOWN],
+  );
+  const { server_version, ...postgresSettings } = Object.fromEntries(rows.map(({ name, value }) => [name, value]));
   return {
     cores: availableParallelism(),
     processor: cpus()[0]?.model ?? 'unknown',
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     node: process.version,
-    postgres: rows[0]!.server_version,
+    postgres: server_version!,
+    postgresSettings,
     date: new Date().toISOString().slice(0, 10),
   };
 }

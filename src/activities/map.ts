@@ -4,6 +4,7 @@ import { type BadCall, BadCallError, readPartition } from '../db/log.js';
 import type { Client } from '../db/pool.js';
 import { storeQuarantine } from '../db/quarantine.js';
 import { readReplica, replicaTarget } from '../db/replica.js';
+import { RowBuffer } from '../db/row-buffer.js';
 import { storeSpill } from '../db/segments.js';
 import { PartitionMap } from '../domain/map.js';
 import type { MapOutcome } from '../domain/proof.js';
@@ -13,14 +14,18 @@ import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } fro
 const QUARANTINED_MAX = 10_000;
 
 export function createMap(dependencies: ActivityDependencies) {
-  // Tables of a map are used again: at most one a slot is ever made.
-  const idle: PartitionMap[] = [];
+  // Memory is used again: of each at most one a slot is ever made.
+  const idle: { map: PartitionMap; rows: RowBuffer }[] = [];
   const { logReplica } = dependencies;
 
   async function mapPartition(input: TaskInput): Promise<DoneTask<MapOutcome>> {
     return runTask<MapOutcome>(dependencies, 'map', input, async ({ client, task, run, schema, progress, signal }) => {
       const runId = BigInt(input.runId);
-      const map = idle.pop() ?? new PartitionMap(dependencies.settings.spillCalls);
+      const memory = idle.pop() ?? {
+        map: new PartitionMap(dependencies.settings.spillCalls),
+        rows: new RowBuffer(),
+      };
+      const { map, rows } = memory;
       const aside: BadCall[] = [];
       const onBadCall = (call: BadCall) => {
         const named = `call ${call.id} in public.api_logs: ${call.reason}`;
@@ -33,32 +38,30 @@ export function createMap(dependencies: ActivityDependencies) {
       const onRestart = () => {
         aside.length = 0;
       };
-      try {
-        const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
-        let spills = 0;
-        let segmentBytes = 0;
-        map.reset(partition.first);
-        const store = async (reader: Client) => {
-          for await (const spill of readPartition(reader, partition, { map, onBadCall, onRestart, progress })) {
-            segmentBytes += spill.bytes;
-            await storeSpill(client, schema, { runId, partition: input.number, number: spills++ }, spill);
-          }
-        };
-        if (logReplica === undefined) await store(client);
-        else await readReplica(logReplica, await replicaTarget(client, runId), signal, store);
-        if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
-        return {
-          calls: String(map.calls),
-          usage: String(map.usage.toBigInt()),
-          digest: map.digest.toString(),
-          quarantinedCalls: String(aside.length),
-          quarantinedUsage: String(aside.reduce((sum, { usage }) => sum + (usage ?? 0n), 0n)),
-          spills,
-          segmentBytes,
-        };
-      } finally {
-        idle.push(map);
-      }
+      const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
+      let spills = 0;
+      let segmentBytes = 0;
+      map.reset(partition.first);
+      const store = async (reader: Client) => {
+        for await (const spill of readPartition(reader, partition, { map, onBadCall, onRestart, progress })) {
+          segmentBytes += spill.bytes;
+          await storeSpill(client, schema, rows, { runId, partition: input.number, number: spills++ }, spill);
+        }
+      };
+      if (logReplica === undefined) await store(client);
+      else await readReplica(logReplica, await replicaTarget(client, runId), signal, store);
+      if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
+      // Not after a failure: a socket may still be at a row.
+      idle.push(memory);
+      return {
+        calls: String(map.calls),
+        usage: String(map.usage.toBigInt()),
+        digest: map.digest.toString(),
+        quarantinedCalls: String(aside.length),
+        quarantinedUsage: String(aside.reduce((sum, { usage }) => sum + (usage ?? 0n), 0n)),
+        spills,
+        segmentBytes,
+      };
     });
   }
 

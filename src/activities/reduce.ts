@@ -9,7 +9,7 @@ import { copyIn } from '../db/copy-in.js';
 import type { Client, Pool } from '../db/pool.js';
 import { appendRecord, recordsCopy } from '../db/records.js';
 import { RowBuffer } from '../db/row-buffer.js';
-import { openPass, readSlices } from '../db/segments.js';
+import { PassReader, readSlices } from '../db/segments.js';
 import { appendTail, readTails, tailsCopy } from '../db/tails.js';
 import { BucketUsers } from '../domain/bucket-users.js';
 import { type Buckets, cutPasses, type Pass } from '../domain/partitions.js';
@@ -26,13 +26,26 @@ export interface ReduceInput extends TaskInput {
   previousRunId: string | null;
 }
 
+/** What a reduce works in. */
+class ReduceMemory {
+  readonly passes = new PassReader();
+  readonly records = new RowBuffer();
+  readonly tails = new RowBuffer();
+}
+
 export function createReduce(dependencies: ActivityDependencies) {
+  // Used again: at most one a slot is ever made.
+  const idle: ReduceMemory[] = [];
+
   async function reduceShard(input: ReduceInput): Promise<DoneTask<ReduceOutcome>> {
     return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, task, schema, progress }) => {
       const shard = { first: task.first_bucket, end: task.end_bucket };
       const slices = await readSlices(client, BigInt(input.runId), shard);
-      const reduction = new ShardReduction(client, dependencies.pool, schema, input, progress);
+      const memory = idle.pop() ?? new ReduceMemory();
+      const reduction = new ShardReduction(memory, client, dependencies.pool, schema, input, progress);
       for (const pass of cutPasses(slices, shard, dependencies.settings.passBytes)) await reduction.fold(pass);
+      // Not after a failure: a socket may still be at a row.
+      idle.push(memory);
       return reduction.outcome();
     });
   }
@@ -46,8 +59,9 @@ class ShardReduction {
   readonly #input: ReduceInput;
   readonly #progress: TaskProgress;
   readonly #runId: number;
-  readonly #records = new RowBuffer();
-  readonly #tails = new RowBuffer();
+  readonly #passes: PassReader;
+  readonly #records: RowBuffer;
+  readonly #tails: RowBuffer;
   readonly #fold: BucketFold;
   /** Undefined without an earlier run: there is nothing to look up. */
   readonly #carriedIn: CarriedIn | undefined;
@@ -60,7 +74,17 @@ class ShardReduction {
   #carriedOutCalls = 0;
   #carriedOutUsage = 0n;
 
-  constructor(client: Client, pool: Pool, schema: string, input: ReduceInput, progress: TaskProgress) {
+  constructor(
+    { passes, records, tails }: ReduceMemory,
+    client: Client,
+    pool: Pool,
+    schema: string,
+    input: ReduceInput,
+    progress: TaskProgress,
+  ) {
+    this.#passes = passes;
+    this.#records = records;
+    this.#tails = tails;
     this.#client = client;
     this.#schema = schema;
     this.#input = input;
@@ -74,7 +98,7 @@ class ShardReduction {
 
   /** Folds one pass: all its records go out by one COPY, then all its tails by another. */
   async fold(pass: Pass): Promise<void> {
-    this.#segments = await openPass(this.#client, BigInt(this.#input.runId), pass);
+    this.#segments = await this.#passes.open(this.#client, BigInt(this.#input.runId), pass);
     this.#bucket = pass.buckets.first;
     this.#carriedIn?.begin(this.#segments, pass.buckets, this.#goesOn);
     const copy = await copyIn(this.#client, recordsCopy(this.#schema));

@@ -12,7 +12,7 @@ import { lockTask, type TaskKey, type TaskKind, type TaskRow } from './tasks.js'
 export const BACKUP_SCHEMA = 'pg_temp';
 
 const TABLES: Readonly<Record<TaskKind, readonly string[]>> = {
-  map: ['segments', 'quarantine'],
+  map: ['spills', 'segments', 'quarantine'],
   reduce: ['records', 'tails'],
   recount: [],
 };

@@ -40,14 +40,15 @@ const recordColumns = `
   packed.user_id as "userId", packed.first_cycle + cycle.ordinality - 1 as "cycleNumber",
   run.calls_per_cycle as calls, cycle.usage, trim_scale(cycle.usage * run.price_per_unit) as amount, run.currency,
   cycle.first_call_id as "firstCallId", cycle.last_call_id as "lastCallId",
-  cycle.first_called_at::text as "firstCalledAt", cycle.last_called_at::text as "lastCalledAt", packed.run_id as "runId"`;
+  to_timestamp(cycle.first_called_micros / float8 '1e6')::text as "firstCalledAt",
+  to_timestamp(cycle.last_called_micros / float8 '1e6')::text as "lastCalledAt", packed.run_id as "runId"`;
 
 const recordTables = `
   meterfold.records packed
   join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
  cross join lateral unnest(packed.usages, packed.first_call_ids, packed.last_call_ids,
-                           packed.first_called_ats, packed.last_called_ats)
-       with ordinality as cycle (usage, first_call_id, last_call_id, first_called_at, last_called_at, ordinality)`;
+                           packed.first_called_micros, packed.last_called_micros)
+       with ordinality as cycle (usage, first_call_id, last_call_id, first_called_micros, last_called_micros, ordinality)`;
 
 /** Reads a user's statement, all at one moment; `use` takes it while it streams. */
 export function readStatement<T>(pool: Pool, userId: string, use: (statement: Statement) => Promise<T>): Promise<T> {

@@ -5,7 +5,7 @@ import { USER_BYTES_MAX } from '../domain/segment.js';
 import type { RowBuffer } from './row-buffer.js';
 
 export const recordsCopy = (schema: string) => `
-  copy ${schema}.records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_ats, last_called_ats)
+  copy ${schema}.records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros, last_called_micros)
   from stdin (format binary)`;
 
 const COLUMNS = 8;
@@ -25,6 +25,6 @@ export function appendRecord(
   rows.int8Array(batch.usages, batch.cycles);
   rows.int8Array(batch.firstCallIds, batch.cycles);
   rows.int8Array(batch.lastCallIds, batch.cycles);
-  rows.timestamptzArray(batch.firstCalledAts, batch.cycles);
-  rows.timestamptzArray(batch.lastCalledAts, batch.cycles);
+  rows.unixMicrosArray(batch.firstCalledAts, batch.cycles);
+  rows.unixMicrosArray(batch.lastCalledAts, batch.cycles);
 }

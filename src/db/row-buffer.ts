@@ -8,7 +8,8 @@ const CHUNK_BYTES = 256 * 1024;
 const PENDING_MAX = 4;
 
 const INT8_OID = 20;
-const TIMESTAMPTZ_OID = 1184;
+/** From 1970, where Unix times begin, to 2000, where PostgreSQL's do. */
+const UNIX_MICROS_AT_2000 = Date.UTC(2000) * 1000;
 
 export class RowBuffer {
   #bytes: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -60,6 +61,12 @@ export class RowBuffer {
     this.#at += 6;
   }
 
+  int4(value: number): void {
+    this.#view.setInt32(this.#at, 4);
+    this.#view.setInt32(this.#at + 4, value);
+    this.#at += 8;
+  }
+
   int8(hi: number, lo: number): void {
     this.#view.setInt32(this.#at, 8);
     this.#view.setInt32(this.#at + 4, hi);
@@ -85,9 +92,15 @@ export class RowBuffer {
     this.#at += length;
   }
 
+  bytea(bytes: Buffer): void {
+    this.#view.setInt32(this.#at, bytes.length);
+    bytes.copy(this.#bytes, this.#at + 4);
+    this.#at += 4 + bytes.length;
+  }
+
   /** bigint[] of pairs of halves. */
   int8Array(pairs: Int32Array, count: number): void {
-    this.#arrayHead(INT8_OID, count);
+    this.#arrayHead(count);
     const view = this.#view;
     let at = this.#at;
     for (let i = 0; i < count; i++) {
@@ -99,19 +112,19 @@ export class RowBuffer {
     this.#at = at;
   }
 
-  /** timestamptz[] of microseconds since 2000. */
-  timestamptzArray(micros: Float64Array, count: number): void {
-    this.#arrayHead(TIMESTAMPTZ_OID, count);
-    for (let i = 0; i < count; i++) this.int8FromNumber(micros[i]);
+  /** bigint[] of microseconds since 1970; they are given since 2000. */
+  unixMicrosArray(micros: Float64Array, count: number): void {
+    this.#arrayHead(count);
+    for (let i = 0; i < count; i++) this.int8FromNumber(micros[i] + UNIX_MICROS_AT_2000);
   }
 
-  /** One dimension, no nulls, lower bound 1. */
-  #arrayHead(elementOid: number, count: number): void {
+  /** Of a bigint[]: one dimension, no nulls, lower bound 1. */
+  #arrayHead(count: number): void {
     const view = this.#view;
     view.setInt32(this.#at, 20 + 12 * count);
     view.setInt32(this.#at + 4, 1);
     view.setInt32(this.#at + 8, 0);
-    view.setInt32(this.#at + 12, elementOid);
+    view.setInt32(this.#at + 12, INT8_OID);
     view.setInt32(this.#at + 16, count);
     view.setInt32(this.#at + 20, 1);
     this.#at += 24;

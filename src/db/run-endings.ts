@@ -106,7 +106,7 @@ export async function discardRun(pool: Pool, runId: bigint, reason: string, sign
 
 /** All that a run has written, but for its own row. */
 export async function deleteRowsOf(client: Client, runId: bigint): Promise<void> {
-  for (const table of ['records', 'tails', 'segments', 'quarantine', 'tasks', 'attempts', 'leases']) {
+  for (const table of ['records', 'tails', 'spills', 'segments', 'quarantine', 'tasks', 'attempts', 'leases']) {
     await client.query(`delete from meterfold.${table} where run_id = $1`, [runId.toString()]);
   }
 }
@@ -123,7 +123,7 @@ export async function sealRow(client: Client, runId: bigint): Promise<void> {
  * Those that this run itself superseded stay until the next one, so that it could still be taken back.
  */
 async function sweepRun(client: Client, runId: bigint): Promise<void> {
-  for (const table of ['segments', 'leases', 'attempts']) {
+  for (const table of ['spills', 'segments', 'leases', 'attempts']) {
     // Of earlier runs too: an attempt that began just when its run ended may have left its row.
     await client.query(`delete from meterfold.${table} where run_id <= $1`, [runId.toString()]);
   }

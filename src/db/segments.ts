@@ -1,18 +1,18 @@
-/** Segments: one row per spill of a partition, with an index by which a shard reads just its own buckets. */
+/** Segments: the pages of each spill of a partition, and the spill's index, by which a shard reads just its own buckets. */
 
 import type { Buckets, Pass } from '../domain/partitions.js';
-import { BucketSlice, INDEX_ENTRY_BYTES, type Segment } from '../domain/segment.js';
+import { BucketSlice, INDEX_ENTRY_BYTES, PAGE_BYTES, type Segment } from '../domain/segment.js';
 import type { Spill } from '../domain/spill.js';
-import { BINARY_HEADER, BINARY_TRAILER, copyIn } from './copy-in.js';
+import { copyIn } from './copy-in.js';
 import { copyOut } from './copy-out.js';
 import type { Client } from './pool.js';
+import type { RowBuffer } from './row-buffer.js';
 
 const segmentsCopy = (schema: string) => `
-  copy ${schema}.segments (run_id, partition, spill, base_position, data, bucket_index)
-  from stdin (format binary)`;
+  copy ${schema}.segments (run_id, partition, spill, page, data) from stdin (format binary)`;
 
-/** Row of a COPY before its data: 6 columns; two int8, two int4, the length of the data. */
-const HEAD_BYTES = BINARY_HEADER.length + 2 + 2 * 12 + 2 * 8 + 4;
+const COLUMNS = 5;
+const ROW_BYTES_MAX = 2 + 12 + 3 * 8 + 4 + PAGE_BYTES;
 
 /** Which spill it is. */
 export interface SpillKey {
@@ -21,30 +21,33 @@ export interface SpillKey {
   number: number;
 }
 
-/** Stores a spill, in the schema given. Its chunks go to the socket from where they lie; a parameter of a query would hold all of them. */
+/** Stores a spill, in the schema given; `rows` is where its rows are made. */
 export async function storeSpill(
   client: Client,
   schema: string,
+  rows: RowBuffer,
   { runId, partition, number }: SpillKey,
   spill: Spill,
 ): Promise<void> {
-  const head = Buffer.alloc(HEAD_BYTES);
-  let at = BINARY_HEADER.copy(head);
-  at = head.writeInt16BE(6, at);
-  at = head.writeBigInt64BE(runId, head.writeInt32BE(8, at));
-  at = head.writeInt32BE(partition, head.writeInt32BE(4, at));
-  at = head.writeInt32BE(number, head.writeInt32BE(4, at));
-  at = head.writeBigInt64BE(spill.basePosition, head.writeInt32BE(8, at));
-  head.writeInt32BE(spill.bytes, at);
-
   const copy = await copyIn(client, segmentsCopy(schema));
-  await copy.write(head);
-  for (const chunk of spill.chunks) await copy.write(chunk);
-  const { bucketIndex } = spill;
-  const length = Buffer.alloc(4);
-  length.writeInt32BE(bucketIndex.length);
-  await copy.write(Buffer.concat([length, bucketIndex, BINARY_TRAILER]));
-  await copy.finish();
+  let page = 0;
+  for (const chunk of spill.chunks) {
+    for (let at = 0; at < chunk.length; at += PAGE_BYTES) {
+      rows.beginRow(COLUMNS, ROW_BYTES_MAX);
+      rows.int8FromNumber(Number(runId));
+      rows.int4(partition);
+      rows.int4(number);
+      rows.int4(page++);
+      rows.bytea(chunk.subarray(at, at + PAGE_BYTES));
+    }
+    await rows.drain(copy);
+  }
+  await rows.finish(copy);
+  await client.query({
+    name: `store-spill-in-${schema}`,
+    text: `insert into ${schema}.spills (run_id, partition, spill, base_position, bucket_index) values ($1, $2, $3, $4, $5)`,
+    values: [runId.toString(), partition, number, spill.basePosition.toString(), spill.bucketIndex],
+  });
 }
 
 /** What each spill of the run has for a shard, in the order of the log. */
@@ -54,12 +57,12 @@ export async function readSlices(client: Client, runId: bigint, shard: Buckets):
   const slices: BucketSlice[] = [];
   const sql = `
     copy (select partition, spill, base_position, substring(bucket_index from ${offset} for ${length})
-            from meterfold.segments
+            from meterfold.spills
            where run_id = ${runId}
            order by partition, spill)
       to stdout (format binary)`;
   await copyOut(client, sql, 4, (view, at) => {
-    const entries = bytesAt(view, at + 28);
+    const entries = Buffer.from(bytesAt(view, at + 28));
     slices.push(
       new BucketSlice(view.getInt32(at + 4), view.getInt32(at + 12), view.getBigInt64(at + 20), shard.first, entries),
     );
@@ -67,30 +70,62 @@ export async function readSlices(client: Client, runId: bigint, shard: Buckets):
   return slices;
 }
 
-/** Reads the segments of a pass and checks them; they come in the order of the log. Throws SegmentError. */
-export async function openPass(client: Client, runId: bigint, pass: Pass): Promise<Segment[]> {
-  const { first, end } = pass.buckets;
-  const wanted = pass.slices.map(
-    (slice) => `(${slice.partition}, ${slice.spill}, ${slice.start(first) + 1}, ${slice.bytes(first, end)})`,
-  );
-  const segments: Segment[] = [];
-  const sql = `
-    copy (select substring(segment.data from wanted.start for wanted.bytes)
-            from (values ${wanted.join(', ')}) as wanted (partition, spill, start, bytes)
-            join meterfold.segments segment
-              on segment.run_id = ${runId} and segment.partition = wanted.partition and segment.spill = wanted.spill
-           order by wanted.partition, wanted.spill)
-      to stdout (format binary)`;
-  await copyOut(client, sql, 1, (view, at) => {
-    segments.push(pass.slices[segments.length].open(first, end, bytesAt(view, at)));
-  });
-  if (segments.length !== pass.slices.length) {
-    throw new Error(`run ${runId}: ${segments.length} segments where ${pass.slices.length} were planned`);
+/** Reads the segments of one pass after the other, into memory that is used again. */
+export class PassReader {
+  #bytes = Buffer.alloc(0);
+
+  /**
+   * Reads the segments of a pass and checks them; they come in the order of the log, and are valid until the next pass is read. Throws
+   * SegmentError.
+   */
+  async open(client: Client, runId: bigint, { slices, buckets: { first, end } }: Pass): Promise<Segment[]> {
+    // Where each begins in memory, and how much of it has come.
+    const places: number[] = [];
+    const read = slices.map(() => 0);
+    let bytes = 0;
+    for (const slice of slices) {
+      places.push(bytes);
+      bytes += slice.bytes(first, end);
+    }
+    if (bytes > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(bytes);
+
+    const wanted = slices.map((slice, number) => {
+      const start = slice.start(first);
+      const lastByte = start + slice.bytes(first, end) - 1;
+      return `(${number}, ${slice.partition}, ${slice.spill}, ${pageOf(start)}, ${pageOf(lastByte)})`;
+    });
+    // Each stretch of pages by the index, whatever the planner may know of a table that was filled just now.
+    await client.query(
+      'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off',
+    );
+    const sql = `
+      copy (select wanted.number, stored.page, stored.data
+              from (values ${wanted.join(', ')}) as wanted (number, partition, spill, first_page, last_page)
+              join meterfold.segments stored
+                on stored.run_id = ${runId} and stored.partition = wanted.partition and stored.spill = wanted.spill
+               and stored.page between wanted.first_page and wanted.last_page)
+        to stdout (format binary)`;
+    await copyOut(client, sql, 3, (view, at) => {
+      const number = view.getInt32(at + 4);
+      const slice = slices[number];
+      const page = bytesAt(view, at + 16);
+      // Where the page begins in the slice: before it, or in the middle.
+      const pageAt = view.getInt32(at + 12) * PAGE_BYTES - slice.start(first);
+      const own = page.subarray(Math.max(0, -pageAt), slice.bytes(first, end) - pageAt);
+      this.#bytes.set(own, places[number] + Math.max(0, pageAt));
+      read[number] += own.length;
+    });
+    return slices.map((slice, number) =>
+      slice.open(first, end, this.#bytes.subarray(places[number], places[number] + read[number])),
+    );
   }
-  return segments;
 }
 
-/** A copy of the bytea field at `at`; the view's own memory is used anew by the next read. */
-function bytesAt(view: DataView, at: number): Buffer {
-  return Buffer.from(new Uint8Array(view.buffer, view.byteOffset + at + 4, view.getInt32(at)));
+function pageOf(byte: number): number {
+  return Math.floor(byte / PAGE_BYTES);
+}
+
+/** The bytea field at `at`, in the view's own memory, which is used anew by the next read. */
+function bytesAt(view: DataView, at: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + at + 4, view.getInt32(at));
 }

@@ -89,6 +89,9 @@ export class SlicesCheck {
   }
 }
 
+/** A time as records have it. A double has room for a microsecond until 2106. */
+const micros = (time: string) => `(date_part('epoch', ${time}) * 1000000)::bigint`;
+
 /**
  * $1 mask and $2 value of the slice, $3 watermark, $4 calls a cycle, $5 first log positions and $6 ids of the runs, $7 where the
  * newest run begins, $8 whether the tails that it has superseded must be there, $9 limit; for one run: $10 its id, ($11, $12] its range.
@@ -124,7 +127,7 @@ const sliceSql = (oneRun: boolean) => `
       from numbered
      group by hash, user_id, ordinal / $4
   ), closed as (
-    select user_id, number, usage, first_id, last_id, first_at, last_at,
+    select user_id, number, usage, first_id, last_id, ${micros('first_at')} as first_micros, ${micros('last_at')} as last_micros,
            ($6::bigint[])[width_bucket(last_id, $5::bigint[])] as run_id
       from cycle
      where calls = $4
@@ -150,8 +153,8 @@ const sliceSql = (oneRun: boolean) => `
       from meterfold.records packed
       join published using (run_id)
      cross join lateral unnest(packed.usages, packed.first_call_ids, packed.last_call_ids,
-                               packed.first_called_ats, packed.last_called_ats)
-           with ordinality as own (usage, first_id, last_id, first_at, last_at, ordinality)
+                               packed.first_called_micros, packed.last_called_micros)
+           with ordinality as own (usage, first_id, last_id, first_micros, last_micros, ordinality)
      where hashtextextended(packed.user_id, 0) & $1::bigint = $2 ${oneRun ? 'and packed.run_id = $10' : ''}
   ), tail_found as (
     select stored.*
@@ -175,14 +178,14 @@ const sliceSql = (oneRun: boolean) => `
              from (values ('usages', expected.usage::text, found.usage::text),
                           ('first_call_ids', expected.first_id::text, found.first_id::text),
                           ('last_call_ids', expected.last_id::text, found.last_id::text),
-                          ('first_called_ats', expected.first_at::text, found.first_at::text),
-                          ('last_called_ats', expected.last_at::text, found.last_at::text),
+                          ('first_called_micros', expected.first_micros::text, found.first_micros::text),
+                          ('last_called_micros', expected.last_micros::text, found.last_micros::text),
                           ('run_id', expected.run_id::text, found.run_id::text)
                   ) as differing ("column", expected, found)
             where found.run_id is not null and expected.run_id is not null and differing.expected is distinct from differing.found
            ) item
-     where (expected.run_id, expected.usage, expected.first_id, expected.last_id, expected.first_at, expected.last_at)
-           is distinct from (found.run_id, found.usage, found.first_id, found.last_id, found.first_at, found.last_at)
+     where (expected.run_id, expected.usage, expected.first_id, expected.last_id, expected.first_micros, expected.last_micros)
+           is distinct from (found.run_id, found.usage, found.first_id, found.last_id, found.first_micros, found.last_micros)
      order by user_id, number
      limit $9
   ), tail_difference as (

@@ -70,6 +70,7 @@ export async function checkLeftovers(client: Client, { runId, differencesMax }: 
          rowsOf('tails', `'published', 'active'`),
          rowsOf('quarantine', `'published', 'active'`),
          rowsOf('tasks', `'published', 'active'`),
+         rowsOf('spills', `'active'`),
          rowsOf('segments', `'active'`),
          rowsOf('leases', `'active'`),
        ].join('\n       union all')}

@@ -20,6 +20,8 @@ import { invariant } from './invariant.js';
 export const BUCKETS = 4096;
 /** Bytes of one entry of a bucket index: start of the bucket in the data, CRC-32 of its bytes; big-endian. */
 export const INDEX_ENTRY_BYTES = 8;
+/** A spill is stored in pieces of so many bytes, each of which fills a page of PostgreSQL's together with its row's head. */
+export const PAGE_BYTES = 8064;
 export const USER_BYTES_MAX = 256;
 /** Of an integer below 2^53. */
 export const VARINT_BYTES_MAX = 8;

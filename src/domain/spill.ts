@@ -12,19 +12,27 @@ import {
   WORD_SLACK_BYTES,
 } from './bucket-calls.js';
 import { BucketUsers } from './bucket-users.js';
-import { BUCKETS, CALL_BYTES_MAX, USER_BYTES_MAX, VARINT_BYTES_MAX, writeBucketIndex, writeVarint } from './segment.js';
+import {
+  BUCKETS,
+  CALL_BYTES_MAX,
+  PAGE_BYTES,
+  USER_BYTES_MAX,
+  VARINT_BYTES_MAX,
+  writeBucketIndex,
+  writeVarint,
+} from './segment.js';
 
-/** Packed calls of a partition, a row of meterfold.segments. */
+/** Packed calls of a partition. */
 export interface Spill {
   readonly basePosition: bigint;
   readonly bytes: number;
-  /** The data, in pieces. */
+  /** The data, in pieces; all but the last hold whole pages. */
   readonly chunks: readonly Buffer[];
   /** Where each bucket begins, and its checksum. */
   readonly bucketIndex: Buffer;
 }
 
-const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 32 * PAGE_BYTES;
 /** Most bytes that a user takes. */
 const PACKED_USER_BYTES_MAX = VARINT_BYTES_MAX + USER_BYTES_MAX;
 

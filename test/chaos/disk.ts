@@ -9,6 +9,7 @@
 import { execFile } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { PAGE_BYTES } from '../../src/domain/segment.js';
 import { eventually } from '../support/eventually.js';
 import type { FaultScene, Struck } from './fault.js';
 import type { ChaosStack } from './stack.js';
@@ -95,19 +96,15 @@ async function grow(
   lock: { writeForNothing(sql: string): Promise<void> },
   table: string,
 ): Promise<void> {
-  const file =
-    table === 'meterfold.records'
-      ? `'${table}'`
-      : `(select reltoastrelid from pg_class where oid = '${table}'::regclass)`;
-  const [row] = await stack.ask<{ bytes: string }>(`select pg_relation_size(${file}::regclass) as bytes`);
+  const [row] = await stack.ask<{ bytes: string }>(`select pg_relation_size('${table}'::regclass) as bytes`);
   if (Number(row!.bytes) > TABLE_BYTES) return;
   const rows =
     table === 'meterfold.records'
       ? `insert into meterfold.records
-         select -1, n, 'nobody', many, many, many, times, times
+         select -1, n, 'nobody', many, many, many, many, many
            from generate_series(1, ${TABLE_BYTES / 4000}) as n,
-                (select array_agg(n::bigint) as many, array_agg(now()) as times from generate_series(1, 96) as n) arrays`
+                (select array_agg(n::bigint) as many from generate_series(1, 96) as n) arrays`
       : `insert into meterfold.segments
-         select -1, n, 0, 1, '', convert_to(repeat('x', 1000000), 'UTF8') from generate_series(1, ${TABLE_BYTES / 1e6}) as n`;
+         select -1, n, 0, 0, convert_to(repeat('x', ${PAGE_BYTES}), 'UTF8') from generate_series(1, ${Math.ceil(TABLE_BYTES / PAGE_BYTES)}) as n`;
   await lock.writeForNothing(`set local session_replication_role = replica; ${rows}`);
 }

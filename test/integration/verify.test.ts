@@ -154,7 +154,8 @@ test.each([
     'calls of two users swapped',
     `update public.api_logs set user_id = (select user_id from public.api_logs where id = 337) where id = 333`,
   ],
-  ['segments left of a published run', `insert into meterfold.segments values (2, 0, 0, 1, '', '')`],
+  ['segments left of a published run', `insert into meterfold.segments values (2, 0, 0, 0, '')`],
+  ['spills left of a published run', `insert into meterfold.spills values (2, 0, 0, 1, '')`],
   ['records of a reverted run', 'update meterfold.records set run_id = 3 where run_id = 4'],
 ])('%s: found', async (_title, damage) => {
   expect(await differencesAfter(damage)).not.toEqual([]);

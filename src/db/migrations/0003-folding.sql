@@ -1,20 +1,30 @@
 -- What a run writes while it folds calls into cycles. Every row carries its run; rows of a run that is not
 -- published do not exist for any reader.
 
--- Segments: what map hands to reduce. A spill is one memory-full of a partition: the segments of all hash buckets,
--- in bucket order. bucket_index has 4,097 entries of 8 bytes, (start in data, CRC-32 of the bucket): a shard of any range
--- of buckets reads its slices with substring(), for which data must lie uncompressed.
-create table meterfold.segments (
+-- Spills: a spill is one memory-full of a partition, the segments of all hash buckets in bucket order. bucket_index has 4,097 entries
+-- of 8 bytes, (start in the spill, CRC-32 of the bucket): a shard reads those of its buckets with substring(), for which the index
+-- must lie uncompressed, and then their segments.
+create table meterfold.spills (
   run_id        bigint not null references meterfold.runs,
   partition     integer not null,
   spill         integer not null,
   base_position bigint not null,
   bucket_index  bytea not null,
-  data          bytea not null,
   primary key (run_id, partition, spill)
 );
-alter table meterfold.segments alter column data set storage external;
-alter table meterfold.segments alter column bucket_index set storage external;
+alter table meterfold.spills alter column bucket_index set storage external;
+
+-- Segments: what map hands to reduce, cut into pieces of 8,064 bytes, of which each fills a page: half the work of one large value
+-- that PostgreSQL cuts into pieces of 2 KB itself.
+create table meterfold.segments (
+  run_id    bigint not null,
+  partition integer not null,
+  spill     integer not null,
+  page      integer not null,
+  data      bytea not null check (octet_length(data) <= 8064),
+  primary key (run_id, partition, spill, page)
+);
+alter table meterfold.segments alter column data set storage plain;
 
 -- Tails: a user's open cycle after a run that saw calls of that user. Append-only; the newest published one counts.
 create table meterfold.tails (
@@ -32,24 +42,25 @@ create table meterfold.tails (
 create index tails_of_run on meterfold.tails using brin (run_id) with (pages_per_range = 32);
 
 -- Billing records, packed: up to 96 consecutive cycles of one user that one run closed. Five arrays of one length;
--- two full rows fill a page. The amount is usage × the run's price, computed in the view.
+-- two full rows fill a page. Times are microseconds since 1970: to take in a timestamptz, PostgreSQL takes it apart into a date, which
+-- is a fifth of what storing a record costs. The amount is usage × the run's price, computed in the view.
 create table meterfold.records (
-  run_id           bigint not null,
-  first_cycle      bigint not null check (first_cycle >= 1),
-  user_id          text collate "C" not null,
-  usages           bigint[] not null,
-  first_call_ids   bigint[] not null,
-  last_call_ids    bigint[] not null,
-  first_called_ats timestamptz[] not null,
-  last_called_ats  timestamptz[] not null,
+  run_id              bigint not null,
+  first_cycle         bigint not null check (first_cycle >= 1),
+  user_id             text collate "C" not null,
+  usages              bigint[] not null,
+  first_call_ids      bigint[] not null,
+  last_call_ids       bigint[] not null,
+  first_called_micros bigint[] not null,
+  last_called_micros  bigint[] not null,
   primary key (user_id, first_cycle)
 );
 alter table meterfold.records
   alter column usages set storage plain,
   alter column first_call_ids set storage plain,
   alter column last_call_ids set storage plain,
-  alter column first_called_ats set storage plain,
-  alter column last_called_ats set storage plain;
+  alter column first_called_micros set storage plain,
+  alter column last_called_micros set storage plain;
 
 create index records_of_run on meterfold.records using brin (run_id) with (pages_per_range = 32);
 
@@ -62,14 +73,14 @@ select packed.user_id,
        run.currency,
        cycle.first_call_id,
        cycle.last_call_id,
-       cycle.first_called_at,
-       cycle.last_called_at,
+       to_timestamp(cycle.first_called_micros / float8 '1e6') as first_called_at,
+       to_timestamp(cycle.last_called_micros / float8 '1e6') as last_called_at,
        packed.run_id
   from meterfold.records packed
   join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
  cross join lateral unnest(packed.usages, packed.first_call_ids, packed.last_call_ids,
-                           packed.first_called_ats, packed.last_called_ats)
-       with ordinality as cycle (usage, first_call_id, last_call_id, first_called_at, last_called_at, ordinality);
+                           packed.first_called_micros, packed.last_called_micros)
+       with ordinality as cycle (usage, first_call_id, last_call_id, first_called_micros, last_called_micros, ordinality);
 
 comment on view public.billing_records is 'One row per closed billing cycle of a published run.';
 

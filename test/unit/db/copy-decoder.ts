@@ -28,6 +28,8 @@ export class Sink {
 
 export type Field = Buffer | null;
 
+const INT8_OID = 20;
+
 /** All that the buffer sends, as rows of fields; throws where it is not one whole COPY. */
 export async function rowsOf(rows: RowBuffer, sink = new Sink()): Promise<Field[][]> {
   await rows.finish(sink.copy);
@@ -68,11 +70,11 @@ export function text(field: Field): string {
   return field!.toString('latin1');
 }
 
-/** An array of 64-bit elements of that type. */
-export function int8s(field: Field, elementOid: number): bigint[] {
+/** A bigint[]. */
+export function int8s(field: Field): bigint[] {
   const head = Array.from({ length: 5 }, (_, i) => field!.readInt32BE(4 * i));
   const [dimensions, nulls, oid, count, lowerBound] = head;
-  if (dimensions !== 1 || nulls !== 0 || oid !== elementOid || lowerBound !== 1) throw new Error(`array head ${head}`);
+  if (dimensions !== 1 || nulls !== 0 || oid !== INT8_OID || lowerBound !== 1) throw new Error(`array head ${head}`);
   const elements = Array.from({ length: count! }, (_, i) => {
     if (field!.readInt32BE(20 + 12 * i) !== 8) throw new Error(`element ${i} is not of 8 bytes`);
     return field!.readBigInt64BE(24 + 12 * i);

@@ -6,8 +6,6 @@ import { decodeCopy, int2, int8, int8s, rowsOf, Sink, text } from './copy-decode
 
 const INT8_MIN = -(2n ** 63n);
 const INT8_MAX = 2n ** 63n - 1n;
-const INT8_OID = 20;
-const TIMESTAMPTZ_OID = 1184;
 const int8Values = fc.oneof(
   fc.bigInt({ min: INT8_MIN, max: INT8_MAX }),
   fc.constantFrom(0n, -1n, 1n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 32n, -(2n ** 32n), 2n ** 53n + 1n, INT8_MIN, INT8_MAX),
@@ -69,7 +67,7 @@ describe('a field is read back from the binary COPY', () => {
         const rows = new RowBuffer();
         rows.beginRow(1, 30 + 12 * values.length);
         rows.int8Array(pairs, values.length);
-        expect(int8s((await rowsOf(rows))[0]![0]!, INT8_OID)).toEqual(values);
+        expect(int8s((await rowsOf(rows))[0]![0]!)).toEqual(values);
       }),
     );
   });
@@ -78,8 +76,9 @@ describe('a field is read back from the binary COPY', () => {
     const micros = [0, -1, 1, -946_684_800_000_000, 3_155_759_999_999_999];
     const rows = new RowBuffer();
     rows.beginRow(1, 200);
-    rows.timestamptzArray(Float64Array.from([...micros, 99]), micros.length);
-    expect(int8s((await rowsOf(rows))[0]![0]!, TIMESTAMPTZ_OID)).toEqual(micros.map(BigInt));
+    rows.unixMicrosArray(Float64Array.from([...micros, 99]), micros.length);
+    const since1970 = micros.map((since2000) => BigInt(since2000) + 946_684_800_000_000n);
+    expect(int8s((await rowsOf(rows))[0]![0]!)).toEqual(since1970);
   });
 });
 

@@ -11,7 +11,7 @@ import { BucketFold, type CycleBatch, type OpenCycle } from '../../../src/domain
 import { BucketSlice, INDEX_ENTRY_BYTES, type Segment } from '../../../src/domain/segment.js';
 import type { Bills, Call, Cycle, Open } from './oracle.js';
 
-/** A row of meterfold.segments. */
+/** A row of meterfold.spills, and its segments in one piece. */
 export interface StoredSpill {
   basePosition: bigint;
   data: Buffer;
