@@ -92,7 +92,9 @@ function shapesSection({ shapes }: Report): string {
 <table><tr><th><th>calls billed<th>median<th>least to most<th>× the first</tr>${rows.join('\n')}</table>`;
 }
 
-const fairness = ({ postgresSettings }: Machine) => `<h2>Is it fair?</h2>
+function fairness({ postgresSettings }: Machine): string {
+  const settings = Object.entries(postgresSettings).map(([name, value]) => `${name} ${text(value)}`);
+  return `<h2>Is it fair?</h2>
 <ul>
 <li><b>Order.</b> All take turns; who is first changes with every round. One round before the first is not counted.
 <li><b>Cache.</b> Before each job everything is vacuumed and analyzed, so that the log lies in memory as the last reader left it, for all alike.
@@ -103,11 +105,10 @@ const fairness = ({ postgresSettings }: Machine) => `<h2>Is it fair?</h2>
    The floor with its layout shows what of the difference is due to packing.
 <li><b>What is not done.</b> Only meterfold keeps open cycles, proves what it has billed, and can be tried again at any point; the others bill from scratch.
 <li><b>Clocks.</b> meterfold: from the start of its workflow to its end by Temporal’s own times, so with all of Temporal, its workers already up. SQL: from sending the statement to its answer. PySpark: its own time, without its start-up. The floor: with the start of psql, about 20 ms each time.
-<li><b>Settings.</b> One PostgreSQL for all, with a quarter of the machine’s memory for its cache, as its manual advises: ${Object.entries(postgresSettings)
-  .map(([name, value]) => `${name} ${text(value)}`)
-  .join(', ')}. The tuned SQL job takes 2GB of work_mem in each of its two sessions. PySpark has local[2], 8 GB and eight partitions.
+<li><b>Settings.</b> One PostgreSQL for all, with a quarter of the machine’s memory for its cache, as its manual advises: ${settings.join(', ')}. The tuned SQL job takes 2GB of work_mem in each of its two sessions. PySpark has local[2], 8 GB and eight partitions.
 <li><b>Versions.</b> Above, and in package.json; all of one machine, on one day.
 </ul>`;
+}
 
 function mib(bytes: number): string {
   return `${(bytes / MIB).toFixed(bytes < 10 * MIB ? 1 : 0)} MiB`;

@@ -9,7 +9,7 @@ const HEIGHT = 420;
 export function plotTimes(sizes: readonly SizeReport[]): string {
   return draw({
     title: { text: 'Seconds to bill so many calls (less is better)', left: 'center', textStyle: { fontSize: 14 } },
-    legend: { bottom: 0 },
+    legend: { bottom: 0, itemGap: 24 },
     grid: { left: 70, right: 40, top: 50, bottom: 110 },
     xAxis: { type: 'log', name: 'calls', nameLocation: 'middle', nameGap: 28, min: 50_000 },
     yAxis: { type: 'log', name: 'seconds' },
@@ -29,7 +29,7 @@ export function plotRatios(sizes: readonly SizeReport[]): string {
   const compared = sizes.filter((size) => size.contenders.length > 1);
   return draw({
     title: { text: 'Time of each as a multiple of meterfold’s', left: 'center', textStyle: { fontSize: 14 } },
-    legend: { bottom: 0 },
+    legend: { bottom: 0, itemGap: 24 },
     grid: { left: 70, right: 40, top: 50, bottom: 100 },
     xAxis: { type: 'category', data: compared.map(({ calls }) => `${calls.toLocaleString('en')} calls`) },
     yAxis: { type: 'value', name: '× meterfold' },
