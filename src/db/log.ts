@@ -6,7 +6,8 @@ import { type Positions, totalWidth, width } from '../domain/partitions.js';
 import type { RecountOutcome } from '../domain/proof.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
 import type { Spill } from '../domain/spill.js';
-import { copyOut } from './copy-out.js';
+import { copyOut, type RowReader } from './copy-out.js';
+import { findStretch, type Stretch } from './log-stretch.js';
 import { type Client, one, type Queryable } from './pool.js';
 
 /** A row that breaks what the log promises. */
@@ -27,14 +28,10 @@ const USAGE_MAX = 1e15;
 const CALLED_AT_MIN = (Date.UTC(1970) - Date.UTC(2000)) * 1000;
 const CALLED_AT_END = (Date.UTC(2100) - Date.UTC(2000)) * 1000;
 
-/** Without statistics the planner might sort; a parallel plan would mix the rows. */
+/** Without statistics the planner might sort; a parallel plan would mix the rows. By the index, or by the pages of a stretch. */
 const PLAN =
-  'set local enable_seqscan = off; set local enable_sort = off; set local jit = off; set local max_parallel_workers_per_gather = 0';
-/** In the order of ids, whatever that of the rows on disk: each row is looked up by the index. */
-const BY_INDEX = 'set local enable_indexscan = on; set local enable_bitmapscan = off';
-/** In the order of the rows on disk, page by page: a fifth less work for the server, where the log is larger than its cache. */
-const BY_PAGE =
-  'set local enable_indexscan = off; set local enable_indexonlyscan = off; set local enable_bitmapscan = on';
+  'set local enable_seqscan = off; set local enable_bitmapscan = off; set local enable_sort = off; set local jit = off; ' +
+  'set local max_parallel_workers_per_gather = 0';
 
 /** Where the calls of a partition go. */
 export interface PartitionReader {
@@ -50,8 +47,8 @@ export interface PartitionReader {
  * Streams the calls of a partition into `map`, in the order of their ids, and yields a spill for every memory-full. A COPY can't
  * wait while its spill is stored on the same connection, so there is one COPY a spill.
  *
- * Where rows lie on disk in the order of their ids, as far as a sample shows, all of them are read page by page. Were one out of
- * order after all, or were they too many for one spill, the partition is read anew by the index.
+ * Where rows lie on disk in the order of their ids, as far as a sample shows, their pages are read as they are. Were one out of
+ * order after all, or elsewhere, or were they too many for one spill, the partition is read anew by the index.
  */
 export async function* readPartition(
   client: Client,
@@ -59,11 +56,10 @@ export async function* readPartition(
   { map, onBadCall, onRestart, progress }: PartitionReader,
 ): AsyncGenerator<Spill> {
   let overflowed = false;
-  let disordered = false;
   let setAside = 0;
   const take = (view: DataView, at: number) => {
     overflowed ||= map.full;
-    if (overflowed || disordered) return;
+    if (overflowed) return;
     const fault = takeCall(view, at, map);
     progress.calls = map.calls;
     if (fault === undefined) return;
@@ -72,26 +68,17 @@ export async function* readPartition(
     onBadCall(badCall(view, at, fault));
   };
 
-  await client.query(`${PLAN}; ${BY_INDEX}`);
-  if (await liesInOrder(client, partition)) {
-    await client.query(BY_PAGE);
-    await copyOut(client, copySql(partition), 4, (view, at) => {
-      try {
-        take(view, at);
-      } catch (error) {
-        if (!(error instanceof CallOrderError)) throw error;
-        disordered = true;
-      }
-    });
-    if (!overflowed && !disordered) {
+  await client.query(PLAN);
+  const stretch = await findStretch(client, partition);
+  if (stretch !== undefined) {
+    const all = await readStretch(client, stretch, partition, take);
+    if (all && !overflowed) {
       yield* map.spills();
       map.clear();
       return;
     }
-    await client.query(BY_INDEX);
     map.reset(partition.first);
     onRestart();
-    disordered = false;
   }
 
   let limit = map.callsMax;
@@ -100,8 +87,7 @@ export async function* readPartition(
     const before = map.calls;
     setAside = 0;
     overflowed = false;
-    const sql = copySql({ first, last: partition.last }, `order by id limit ${limit}`);
-    const rows = await copyOut(client, sql, 4, take);
+    const rows = await copyOut(client, byIndexSql({ first, last: partition.last }, limit), COLUMNS, take);
     const taken = map.calls - before;
     if (taken > 0) {
       yield* map.spills();
@@ -114,44 +100,63 @@ export async function* readPartition(
   }
 }
 
-/** COPY takes no parameters; a bigint can put nothing but digits into the text. */
-function copySql({ first, last }: Positions, order = ''): string {
+const COLUMNS = 4;
+
+/** COPY takes no parameters; a bigint, or a number, can put nothing but digits into the text. */
+function byIndexSql({ first, last }: Positions, limit: number): string {
   return `
     copy (select id, user_id, usage, called_at
             from public.api_logs
-           where id >= ${BigInt(first)} and id <= ${BigInt(last)} ${order})
+           where id >= ${BigInt(first)} and id <= ${BigInt(last)}
+           order by id
+           limit ${Number(limit)})
       to stdout (format binary)`;
 }
 
-const ORDER_SAMPLES = 8;
-const ORDER_SAMPLE_CALLS = 64;
+/**
+ * Reads the calls of a partition that lie in a stretch, in the order of their rows; false if those are not all of them, or not in the
+ * order of the log. Calls of others are passed over here: the server would take longer to compare their ids than to send those of a page.
+ */
+async function readStretch(
+  client: Client,
+  { table, firstPage, lastPage }: Stretch,
+  partition: Positions,
+  take: RowReader,
+): Promise<boolean> {
+  const firstHi = Number(partition.first >> 32n);
+  const firstLo = Number(partition.first & 0xffffffffn);
+  const end = Number(width(partition));
+  let calls = 0;
+  let disordered = false;
+  const sql = `
+    copy (select id, user_id, usage, called_at
+            from only ${table}
+           where ctid >= '(${firstPage},0)' and ctid < '(${lastPage + 1},0)')
+      to stdout (format binary)`;
+  await copyOut(client, sql, COLUMNS, (view, at) => {
+    const offset = (view.getInt32(at + 4) - firstHi) * 4294967296 + (view.getUint32(at + 8) - firstLo);
+    if (offset < 0 || offset >= end || disordered) return;
+    calls++;
+    try {
+      take(view, at);
+    } catch (error) {
+      if (!(error instanceof CallOrderError)) throw error;
+      disordered = true;
+    }
+  });
+  if (disordered) return false;
+  // Without gaps in the ids there can't be more; with gaps, the index tells.
+  return calls === end || calls === (await countCalls(client, partition));
+}
 
-/** Whether calls lie on disk in the order of their ids, as far as a few stretches of them show. */
-async function liesInOrder(client: Client, { first, last }: Positions): Promise<boolean> {
-  const starts = Array.from(
-    { length: ORDER_SAMPLES },
-    (_, sample) => first + (width({ first, last }) * BigInt(sample)) / BigInt(ORDER_SAMPLES),
+async function countCalls(client: Client, { first, last }: Positions): Promise<number> {
+  const { calls } = one(
+    await client.query<{ calls: string }>('select count(*) as calls from public.api_logs where id >= $1 and id <= $2', [
+      first.toString(),
+      last.toString(),
+    ]),
   );
-  const ends = [...starts.slice(1).map((start) => start - 1n), last];
-  const { inOrder } = one(
-    await client.query<{ inOrder: boolean }>({
-      name: 'lies-in-order',
-      text: `
-        select coalesce(bool_and(relation <> relation_before or place > place_before), true) as "inOrder"
-          from (select sampled.relation, sampled.place,
-                       lag(sampled.relation) over log as relation_before, lag(sampled.place) over log as place_before
-                  from unnest($1::bigint[], $2::bigint[]) as stretch (first, last)
-                 cross join lateral (
-                       select id, tableoid as relation, ctid as place
-                         from public.api_logs
-                        where id >= stretch.first and id <= stretch.last
-                        order by id
-                        limit ${ORDER_SAMPLE_CALLS}) sampled
-                window log as (order by sampled.id)) neighbours`,
-      values: [starts.map(String), ends.map(String)],
-    }),
-  );
-  return inOrder;
+  return Number(calls);
 }
 
 /**

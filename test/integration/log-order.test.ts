@@ -1,8 +1,8 @@
 /**
- * Where calls lie on disk is not where they stand in the log. Map reads page by page where it is, as far as a sample shows, and by the
- * index where it is not, or turns out not to be.
+ * Where calls lie on disk is not where they stand in the log. Map reads their pages as they are where it is, as far as a sample shows, and
+ * by the index where it is not, or turns out not to be.
  */
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../support/eventually.js';
 import { startWorker } from '../support/processes.js';
 import { bill, expectExact, reset } from '../support/runs.js';
@@ -41,6 +41,8 @@ test.each([
   // 1,700 is between two of the stretches that are looked at.
   ['in order but for one, which the sample does not see', 'case when n = 1700 then 3999.5 else n end'],
   ['in order but for the first, which comes last', 'case when n = 1 then 5000 else n end'],
+  ['in order but for one that lies before all others, unseen by the sample', 'case when n = 1700 then 0 else n end'],
+  ['in order but for one that lies behind all others, unseen by the sample', 'case when n = 1700 then 5000 else n end'],
 ])('calls that lie %s', async (_how, order) => {
   await insertCalls(order);
   const result = await bill(stack, { partitions: 1 });
@@ -48,7 +50,7 @@ test.each([
   expect(result.quarantined).toMatchObject({ calls: '8' });
 });
 
-test('only those that lie in order are read page by page', { timeout: 60_000 }, async () => {
+test('only those that lie in order are read without the index', { timeout: 60_000 }, async () => {
   const stack = await freshStack();
   onTestFinished(() => stack.close());
   await startWorker(stack);
@@ -74,4 +76,46 @@ test('only those that lie in order are read page by page', { timeout: 60_000 }, 
 test('calls of several partitions of which one lies in order', async () => {
   await insertCalls('case when n between 1000 and 2000 then 3000 - n else n end');
   await expectExact(stack, await bill(stack, { partitions: 4, shards: 2 }));
+});
+
+test('gaps in the ids, of which the sample sees none', async () => {
+  await insertCalls('n');
+  await stack.pool.query('delete from public.api_logs where id in (700, 1701, 1702)');
+  await expectExact(stack, await bill(stack, { partitions: 2 }));
+});
+
+test('calls in between that belong to a later run', async () => {
+  await insertCalls('n');
+  // Room in the middle, and calls of larger ids that are put there.
+  await stack.pool.query('delete from public.api_logs where id between 1600 and 1700');
+  await stack.pool.query('vacuum public.api_logs');
+  const { range } = await bill(stack, { partitions: 1 });
+  expect(range.to).toBe(String(CALLS));
+  await stack.pool.query(
+    `insert into public.api_logs (user_id, usage, called_at) select 'late-' || n % 3, n, now() from generate_series(1, 60) as n`,
+  );
+  const { rows } = await stack.pool.query<{ between: boolean }>(
+    `select bool_or(ctid < (select ctid from public.api_logs where id = 3000)) as between from public.api_logs where id > ${CALLS}`,
+  );
+  expect(rows[0]!.between).toBe(true);
+  await expectExact(stack, await bill(stack, { partitions: 1 }));
+});
+
+describe('a log in partitions', () => {
+  test.each([
+    ['of which each is read by itself', 4],
+    ['of which two are read at once', 1],
+  ])('%s', async (_how, partitions) => {
+    const stack = await freshStack();
+    onTestFinished(() => stack.close());
+    await stack.pool.query(`
+      alter table public.api_logs rename to plain;
+      create table public.api_logs (like public.plain including all) partition by range (id);
+      create table public."low ""calls" partition of public.api_logs for values from (0) to (2001);
+      create table public.high partition of public.api_logs for values from (2001) to (100000);
+      drop table public.plain`);
+    await startWorker(stack, { env: { BAD_CALLS: 'quarantine' } });
+    await insertCalls('n', stack);
+    await expectExact(stack, await bill(stack, { partitions }));
+  });
 });
