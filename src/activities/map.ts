@@ -4,27 +4,21 @@ import { type BadCall, BadCallError, readPartition } from '../db/log.js';
 import type { Client } from '../db/pool.js';
 import { storeQuarantine } from '../db/quarantine.js';
 import { readReplica, replicaTarget } from '../db/replica.js';
-import { RowBuffer } from '../db/row-buffer.js';
 import { storeSpill } from '../db/segments.js';
-import { PartitionMap } from '../domain/map.js';
 import type { MapOutcome } from '../domain/proof.js';
+import type { TaskMemories } from './memory.js';
 import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } from './task.js';
 
 /** Of one partition. A log that is full of bad calls has something wrong with it that nobody should bill past. */
 const QUARANTINED_MAX = 10_000;
 
-export function createMap(dependencies: ActivityDependencies) {
-  // Memory is used again: of each at most one a slot is ever made.
-  const idle: { map: PartitionMap; rows: RowBuffer }[] = [];
+export function createMap(dependencies: ActivityDependencies, memories: TaskMemories) {
   const { logReplica } = dependencies;
 
   async function mapPartition(input: TaskInput): Promise<DoneTask<MapOutcome>> {
     return runTask<MapOutcome>(dependencies, 'map', input, async ({ client, task, run, schema, progress, signal }) => {
       const runId = BigInt(input.runId);
-      const memory = idle.pop() ?? {
-        map: new PartitionMap(dependencies.settings.spillCalls),
-        rows: new RowBuffer(),
-      };
+      const memory = memories.take();
       const { map, rows } = memory;
       const aside: BadCall[] = [];
       const onBadCall = (call: BadCall) => {
@@ -51,8 +45,7 @@ export function createMap(dependencies: ActivityDependencies) {
       if (logReplica === undefined) await store(client);
       else await readReplica(logReplica, await replicaTarget(client, runId), signal, store);
       if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
-      // Not after a failure: a socket may still be at a row.
-      idle.push(memory);
+      memories.giveBack(memory);
       return {
         calls: String(map.calls),
         usage: String(map.usage.toBigInt()),

@@ -8,14 +8,15 @@
 import { copyIn } from '../db/copy-in.js';
 import type { Client, Pool } from '../db/pool.js';
 import { appendRecord, recordsCopy } from '../db/records.js';
-import { RowBuffer } from '../db/row-buffer.js';
-import { PassReader, readSlices } from '../db/segments.js';
+import type { RowBuffer } from '../db/row-buffer.js';
+import { type PassReader, readSlices } from '../db/segments.js';
 import { appendTail, readTails, tailsCopy } from '../db/tails.js';
 import { BucketUsers } from '../domain/bucket-users.js';
 import { type Buckets, cutPasses, type Pass } from '../domain/partitions.js';
 import type { ReduceOutcome } from '../domain/proof.js';
 import { BucketFold, type OpenCycle } from '../domain/reduce.js';
 import { type Segment, UserNumbers } from '../domain/segment.js';
+import type { TaskMemories, TaskMemory } from './memory.js';
 import { type ActivityDependencies, type DoneTask, runTask, type TaskInput, type TaskProgress } from './task.js';
 
 const USERS_PER_LOOKUP = 4096;
@@ -26,26 +27,17 @@ export interface ReduceInput extends TaskInput {
   previousRunId: string | null;
 }
 
-/** What a reduce works in. */
-class ReduceMemory {
-  readonly passes = new PassReader();
-  readonly records = new RowBuffer();
-  readonly tails = new RowBuffer();
-}
-
-export function createReduce(dependencies: ActivityDependencies) {
-  // Used again: at most one a slot is ever made.
-  const idle: ReduceMemory[] = [];
+export function createReduce(dependencies: ActivityDependencies, memories: TaskMemories) {
+  const { passBytes } = dependencies.settings;
 
   async function reduceShard(input: ReduceInput): Promise<DoneTask<ReduceOutcome>> {
     return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, task, schema, progress }) => {
       const shard = { first: task.first_bucket, end: task.end_bucket };
       const slices = await readSlices(client, BigInt(input.runId), shard);
-      const memory = idle.pop() ?? new ReduceMemory();
+      const memory = memories.take();
       const reduction = new ShardReduction(memory, client, dependencies.pool, schema, input, progress);
-      for (const pass of cutPasses(slices, shard, dependencies.settings.passBytes)) await reduction.fold(pass);
-      // Not after a failure: a socket may still be at a row.
-      idle.push(memory);
+      for (const pass of cutPasses(slices, shard, passBytes)) await reduction.fold(pass);
+      memories.giveBack(memory);
       return reduction.outcome();
     });
   }
@@ -75,7 +67,7 @@ class ShardReduction {
   #carriedOutUsage = 0n;
 
   constructor(
-    { passes, records, tails }: ReduceMemory,
+    { passes, rows, tails }: TaskMemory,
     client: Client,
     pool: Pool,
     schema: string,
@@ -83,7 +75,7 @@ class ShardReduction {
     progress: TaskProgress,
   ) {
     this.#passes = passes;
-    this.#records = records;
+    this.#records = rows;
     this.#tails = tails;
     this.#client = client;
     this.#schema = schema;

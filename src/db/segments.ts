@@ -72,7 +72,12 @@ export async function readSlices(client: Client, runId: bigint, shard: Buckets):
 
 /** Reads the segments of one pass after the other, into memory that is used again. */
 export class PassReader {
-  #bytes = Buffer.alloc(0);
+  readonly #arena: Uint8Array;
+
+  /** A pass that is larger than the arena is read elsewhere: a slice of a bucket may be of any size. */
+  constructor(arena: Uint8Array) {
+    this.#arena = arena;
+  }
 
   /**
    * Reads the segments of a pass and checks them; they come in the order of the log, and are valid until the next pass is read. Throws
@@ -87,7 +92,7 @@ export class PassReader {
       places.push(bytes);
       bytes += slice.bytes(first, end);
     }
-    if (bytes > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(bytes);
+    const memory = bytes <= this.#arena.length ? this.#arena : new Uint8Array(bytes);
 
     const wanted = slices.map((slice, number) => {
       const start = slice.start(first);
@@ -112,11 +117,11 @@ export class PassReader {
       // Where the page begins in the slice: before it, or in the middle.
       const pageAt = view.getInt32(at + 12) * PAGE_BYTES - slice.start(first);
       const own = page.subarray(Math.max(0, -pageAt), slice.bytes(first, end) - pageAt);
-      this.#bytes.set(own, places[number] + Math.max(0, pageAt));
+      memory.set(own, places[number] + Math.max(0, pageAt));
       read[number] += own.length;
     });
     return slices.map((slice, number) =>
-      slice.open(first, end, this.#bytes.subarray(places[number], places[number] + read[number])),
+      slice.open(first, end, memory.subarray(places[number], places[number] + read[number])),
     );
   }
 }

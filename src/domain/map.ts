@@ -22,8 +22,8 @@ export class CallOrderError extends Error {
 }
 
 export const SPILL_CALLS_MAX = 2_000_000;
-/** Of calls that are not packed yet: more than a million, with names of usual length. */
-const ARENA_BYTES = 2 ** 25;
+/** Of calls that are not packed yet: some 700,000, with names of usual length. The largest partitions take two spills, as they did with more. */
+const ARENA_BYTES = 20 * 2 ** 20;
 /** Of packed calls: more than there are, unless most calls have a user of their own with a long name. */
 const PACKED_BYTES_MAX = 24 * 2 ** 20;
 
@@ -60,6 +60,11 @@ export class PartitionMap {
     this.digest.reset();
     this.usage.reset();
     this.clear();
+  }
+
+  /** Free for other work between two partitions. */
+  get arena(): Uint8Array {
+    return this.#bucketCalls.bytes;
   }
 
   /** The log position of the call taken, or passed over, last. */

@@ -240,7 +240,7 @@ export class BucketSlice {
   }
 
   /** Opens the data of a range of buckets, as read; throws SegmentError if it is not what map wrote. */
-  open(firstBucket: number, endBucket: number, data: Buffer): Segment {
+  open(firstBucket: number, endBucket: number, data: Uint8Array): Segment {
     const { place } = this;
     if (data.length !== this.bytes(firstBucket, endBucket)) {
       throw new SegmentError(`${place}: ${data.length} bytes where ${this.bytes(firstBucket, endBucket)} were written`);

@@ -16,6 +16,7 @@ const ROUNDS = 6;
 const CALLS = 20_000;
 const USERS = 500;
 const MICROS_BETWEEN_CALLS = 25_000;
+const ARENA_BYTES = 2 ** 22;
 
 /**
  * Warms the way from the database: as many connections as there are slots are opened, and each reads made-up rows, as map reads
@@ -28,7 +29,7 @@ export async function warmConnections(pool: Pool, slots: number): Promise<void> 
       to stdout (format binary)`;
   const clients = await Promise.all(Array.from({ length: slots }, () => pool.connect()));
   for (const client of clients) {
-    const map = new PartitionMap(CALLS);
+    const map = new PartitionMap(CALLS, ARENA_BYTES);
     map.reset(1n);
     await copyOut(client, sql, 4, (view, at) => void takeCall(view, at, map));
     client.release();
@@ -39,7 +40,7 @@ export async function warmConnections(pool: Pool, slots: number): Promise<void> 
 const kept: unknown[] = [];
 
 export function warmKernels(callsPerCycle: number): void {
-  const map = new PartitionMap(CALLS);
+  const map = new PartitionMap(CALLS, ARENA_BYTES);
   const user = Buffer.alloc(32);
   const view = new DataView(user.buffer, user.byteOffset, user.byteLength);
   for (let round = 0; round < ROUNDS; round++) {

@@ -8,6 +8,7 @@ import {
 } from '@temporalio/worker';
 import { createDiscard } from '../activities/discard.js';
 import { createMap } from '../activities/map.js';
+import { TaskMemories } from '../activities/memory.js';
 import { createPlan } from '../activities/plan.js';
 import { createPublish } from '../activities/publish.js';
 import { createRecount } from '../activities/recount.js';
@@ -125,10 +126,11 @@ function versioning(version: WorkerVersion | undefined): Pick<SdkWorkerOptions, 
 }
 
 export function createActivities(dependencies: ActivityDependencies) {
+  const memories = new TaskMemories(dependencies.settings.spillCalls);
   return {
     ...createPlan(dependencies),
-    ...createMap(dependencies),
-    ...createReduce(dependencies),
+    ...createMap(dependencies, memories),
+    ...createReduce(dependencies, memories),
     ...createRecount(dependencies),
     ...createPublish(dependencies),
     ...createDiscard(dependencies),

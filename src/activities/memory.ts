@@ -1,0 +1,40 @@
+/**
+ * What tasks work in, and hand on to the next one: to the system, memory that is touched for the first time is dearer than what is done in
+ * it. A slot does a map or a reduce at a time, so that they share most of it.
+ */
+import { RowBuffer } from '../db/row-buffer.js';
+import { PassReader } from '../db/segments.js';
+import { PartitionMap } from '../domain/map.js';
+
+export class TaskMemory {
+  readonly map: PartitionMap;
+  /** Of a reduce, where a map has its calls. */
+  readonly passes: PassReader;
+  /** Of segments, or of records. */
+  readonly rows = new RowBuffer();
+  readonly tails = new RowBuffer();
+
+  constructor(spillCalls: number) {
+    this.map = new PartitionMap(spillCalls);
+    this.passes = new PassReader(this.map.arena);
+  }
+}
+
+/** At most one a slot is ever made. */
+export class TaskMemories {
+  readonly #spillCalls: number;
+  readonly #idle: TaskMemory[] = [];
+
+  constructor(spillCalls: number) {
+    this.#spillCalls = spillCalls;
+  }
+
+  take(): TaskMemory {
+    return this.#idle.pop() ?? new TaskMemory(this.#spillCalls);
+  }
+
+  /** Not after a failure: a socket may still be at some of it. */
+  giveBack(memory: TaskMemory): void {
+    this.#idle.push(memory);
+  }
+}
