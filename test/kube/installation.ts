@@ -1,5 +1,5 @@
 /** meterfold on the cluster as its chart installs it, with PostgreSQL and Temporal as pods beside it. */
-import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
@@ -11,6 +11,7 @@ import { freshStack, type Stack } from '../support/stack.js';
 import { addressOf, helm, kubectl, NAMESPACE } from './kubectl.js';
 
 const RELEASE = 'meterfold';
+const STATE_DIR_PREFIX = 'meterfold-kube-';
 const CHART = join(repositoryDir, 'infra', 'chart');
 const VALUES = join(import.meta.dirname, 'values.yaml');
 
@@ -22,7 +23,11 @@ export const WORKER_PODS = `app.kubernetes.io/instance=${RELEASE},app.kubernetes
 export async function startServers(): Promise<Stack> {
   await kubectl('delete', 'namespace', NAMESPACE, '--ignore-not-found', '--wait');
   await kubectl('create', 'namespace', NAMESPACE);
-  const stateDir = await mkdtemp(join(tmpdir(), 'meterfold-kube-'));
+  // Folders of earlier tests, whose servers have gone with the namespace: gigabytes each.
+  for (const name of await readdir(tmpdir())) {
+    if (name.startsWith(STATE_DIR_PREFIX)) await rm(join(tmpdir(), name), { recursive: true, force: true });
+  }
+  const stateDir = await mkdtemp(join(tmpdir(), STATE_DIR_PREFIX));
   await chmod(stateDir, 0o755);
   for (const server of ['postgres', 'temporal']) {
     await mkdir(join(stateDir, server));
