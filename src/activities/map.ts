@@ -16,46 +16,45 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
   const { logReplica } = dependencies;
 
   async function mapPartition(input: TaskInput): Promise<DoneTask<MapOutcome>> {
-    return runTask<MapOutcome>(dependencies, 'map', input, async ({ client, task, run, schema, progress, signal }) => {
-      const runId = BigInt(input.runId);
-      const memory = memories.take();
-      const { map, rows } = memory;
-      const aside: BadCall[] = [];
-      const onBadCall = (call: BadCall) => {
-        const named = `call ${call.id} in public.api_logs: ${call.reason}`;
-        if (run.badCalls === 'stop') throw new BadCallError(named);
-        if (aside.length === QUARANTINED_MAX) {
-          throw new BadCallError(`${named}; ${QUARANTINED_MAX} calls before it were put into quarantine already`);
-        }
-        aside.push(call);
-      };
-      const onRestart = () => {
-        aside.length = 0;
-      };
-      const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
-      let spills = 0;
-      let segmentBytes = 0;
-      map.reset(partition.first);
-      const store = async (reader: Client) => {
-        for await (const spill of readPartition(reader, partition, { map, onBadCall, onRestart, progress })) {
-          segmentBytes += spill.bytes;
-          await storeSpill(client, schema, rows, { runId, partition: input.number, number: spills++ }, spill);
-        }
-      };
-      if (logReplica === undefined) await store(client);
-      else await readReplica(logReplica, await replicaTarget(client, runId), signal, store);
-      if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
-      memories.giveBack(memory);
-      return {
-        calls: String(map.calls),
-        usage: String(map.usage.toBigInt()),
-        digest: map.digest.toString(),
-        quarantinedCalls: String(aside.length),
-        quarantinedUsage: String(aside.reduce((sum, { usage }) => sum + (usage ?? 0n), 0n)),
-        spills,
-        segmentBytes,
-      };
-    });
+    return runTask<MapOutcome>(dependencies, 'map', input, ({ client, task, run, schema, progress, signal }) =>
+      memories.lend(async ({ map, rows }) => {
+        const runId = BigInt(input.runId);
+        const aside: BadCall[] = [];
+        const onBadCall = (call: BadCall) => {
+          const named = `call ${call.id} in public.api_logs: ${call.reason}`;
+          if (run.badCalls === 'stop') throw new BadCallError(named);
+          if (aside.length === QUARANTINED_MAX) {
+            throw new BadCallError(`${named}; ${QUARANTINED_MAX} calls before it were put into quarantine already`);
+          }
+          aside.push(call);
+        };
+        const onRestart = () => {
+          aside.length = 0;
+        };
+        const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
+        let spills = 0;
+        let segmentBytes = 0;
+        map.reset(partition.first);
+        const store = async (reader: Client) => {
+          for await (const spill of readPartition(reader, partition, { map, onBadCall, onRestart, progress })) {
+            segmentBytes += spill.bytes;
+            await storeSpill(client, schema, rows, { runId, partition: input.number, number: spills++ }, spill);
+          }
+        };
+        if (logReplica === undefined) await store(client);
+        else await readReplica(logReplica, await replicaTarget(client, runId), signal, store);
+        if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
+        return {
+          calls: String(map.calls),
+          usage: String(map.usage.toBigInt()),
+          digest: map.digest.toString(),
+          quarantinedCalls: String(aside.length),
+          quarantinedUsage: String(aside.reduce((sum, { usage }) => sum + (usage ?? 0n), 0n)),
+          spills,
+          segmentBytes,
+        };
+      }),
+    );
   }
 
   return { mapPartition };

@@ -29,12 +29,15 @@ export class TaskMemories {
     this.#spillCalls = spillCalls;
   }
 
-  take(): TaskMemory {
-    return this.#idle.pop() ?? new TaskMemory(this.#spillCalls);
-  }
-
-  /** Not after a failure: a socket may still be at some of it. */
-  giveBack(memory: TaskMemory): void {
-    this.#idle.push(memory);
+  /** After a failure a socket may still be at some of it; but its connection is closed, and what it sends is not committed. */
+  async lend<T>(work: (memory: TaskMemory) => Promise<T>): Promise<T> {
+    const memory = this.#idle.pop() ?? new TaskMemory(this.#spillCalls);
+    memory.rows.clear();
+    memory.tails.clear();
+    try {
+      return await work(memory);
+    } finally {
+      this.#idle.push(memory);
+    }
   }
 }

@@ -34,11 +34,11 @@ export function createReduce(dependencies: ActivityDependencies, memories: TaskM
     return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, task, schema, progress }) => {
       const shard = { first: task.first_bucket, end: task.end_bucket };
       const slices = await readSlices(client, BigInt(input.runId), shard);
-      const memory = memories.take();
-      const reduction = new ShardReduction(memory, client, dependencies.pool, schema, input, progress);
-      for (const pass of cutPasses(slices, shard, passBytes)) await reduction.fold(pass);
-      memories.giveBack(memory);
-      return reduction.outcome();
+      return memories.lend(async (memory) => {
+        const reduction = new ShardReduction(memory, client, dependencies.pool, schema, input, progress);
+        for (const pass of cutPasses(slices, shard, passBytes)) await reduction.fold(pass);
+        return reduction.outcome();
+      });
     });
   }
 

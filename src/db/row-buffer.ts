@@ -19,6 +19,12 @@ export class RowBuffer {
   readonly #free: Buffer[] = [];
 
   constructor() {
+    this.clear();
+  }
+
+  /** Forgets what has not been sent, and begins a COPY. */
+  clear(): void {
+    for (const chunk of this.#full.splice(0)) this.#free.push(Buffer.from(chunk.buffer));
     this.#bytes.set(BINARY_HEADER, 0);
     this.#at = BINARY_HEADER.length;
   }
@@ -43,8 +49,7 @@ export class RowBuffer {
     this.#at += BINARY_TRAILER.length;
     this.#nextChunk();
     await this.drain(copy);
-    this.#bytes.set(BINARY_HEADER, 0);
-    this.#at = BINARY_HEADER.length;
+    this.clear();
     return copy.finish();
   }
 
