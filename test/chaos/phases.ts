@@ -133,8 +133,8 @@ async function holdLater(scene: HoldScene, point: Point, later: LaterHold): Prom
 }
 
 const COPIES: Record<'map' | 'reduce', Record<'reading' | 'writing', RegExp>> = {
-  map: { reading: /from public\.api_logs/, writing: /copy meterfold\.segments \(/ },
-  reduce: { reading: /substring\(segment\.data/, writing: /copy meterfold\.(records|tails) \(/ },
+  map: { reading: /copy \(select id, user_id, usage, called_at/, writing: /copy meterfold\.segments \(/ },
+  reduce: { reading: /stored\.data/, writing: /copy meterfold\.(records|tails) \(/ },
 };
 
 async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'writing'): Promise<Held> {
