@@ -78,13 +78,19 @@ test('calls of several partitions of which one lies in order', async () => {
   await expectExact(stack, await bill(stack, { partitions: 4, shards: 2 }));
 });
 
+test('a call that lies on a page of another partition', async () => {
+  // Not where the sample of the second one looks.
+  await insertCalls('case when n = 2700 then 0 else n end');
+  await expectExact(stack, await bill(stack, { partitions: 2 }));
+});
+
 test('gaps in the ids, of which the sample sees none', async () => {
   await insertCalls('n');
   await stack.pool.query('delete from public.api_logs where id in (700, 1701, 1702)');
   await expectExact(stack, await bill(stack, { partitions: 2 }));
 });
 
-test('calls in between that belong to a later run', async () => {
+test('calls of an earlier run in between', async () => {
   await insertCalls('n');
   // Room in the middle, and calls of larger ids that are put there.
   await stack.pool.query('delete from public.api_logs where id between 1600 and 1700');
