@@ -71,8 +71,8 @@ export async function* readPartition(
   await client.query(PLAN);
   const stretch = await findStretch(client, partition);
   if (stretch !== undefined) {
-    const all = await readStretch(client, stretch, partition, take);
-    if (all && !overflowed) {
+    const calls = await readStretch(client, stretch, partition, take);
+    if (calls !== undefined && !overflowed && (await areAll(client, partition, calls))) {
       yield* map.spills();
       map.clear();
       return;
@@ -87,7 +87,7 @@ export async function* readPartition(
     const before = map.calls;
     setAside = 0;
     overflowed = false;
-    const rows = await copyOut(client, byIndexSql({ first, last: partition.last }, limit), COLUMNS, take);
+    const rows = await copyCalls(client, byIndex({ first, last: partition.last }, limit), take);
     const taken = map.calls - before;
     if (taken > 0) {
       yield* map.spills();
@@ -100,40 +100,43 @@ export async function* readPartition(
   }
 }
 
-const COLUMNS = 4;
-
-/** COPY takes no parameters; a bigint, or a number, can put nothing but digits into the text. */
-function byIndexSql({ first, last }: Positions, limit: number): string {
-  return `
+/** Copies out what takeCall() takes. COPY takes no parameters; a bigint, or a number, can put nothing but digits into the text. */
+function copyCalls(client: Client, from: string, take: RowReader): Promise<number> {
+  const sql = `
     copy (select id, user_id, usage, called_at
-            from public.api_logs
+            ${from})
+      to stdout (format binary)`;
+  return copyOut(client, sql, 4, take);
+}
+
+function byIndex({ first, last }: Positions, limit: number): string {
+  return `from public.api_logs
            where id >= ${BigInt(first)} and id <= ${BigInt(last)}
            order by id
-           limit ${Number(limit)})
-      to stdout (format binary)`;
+           limit ${Number(limit)}`;
+}
+
+function byPage({ table, firstPage, lastPage }: Stretch): string {
+  return `from only ${table}
+           where ctid >= '(${firstPage},0)' and ctid < '(${lastPage + 1},0)'`;
 }
 
 /**
- * Reads the calls of a partition that lie in a stretch, in the order of their rows; false if those are not all of them, or not in the
- * order of the log. Calls of others are passed over here: the server would take longer to compare their ids than to send those of a page.
+ * Reads the calls of a partition that lie in a stretch, in the order of their rows: how many, or undefined if that is not the order of
+ * the log. Calls of others are passed over here: the server would take longer to compare their ids than to send those of a page.
  */
 async function readStretch(
   client: Client,
-  { table, firstPage, lastPage }: Stretch,
+  stretch: Stretch,
   partition: Positions,
   take: RowReader,
-): Promise<boolean> {
+): Promise<number | undefined> {
   const firstHi = Number(partition.first >> 32n);
   const firstLo = Number(partition.first & 0xffffffffn);
   const end = Number(width(partition));
   let calls = 0;
   let disordered = false;
-  const sql = `
-    copy (select id, user_id, usage, called_at
-            from only ${table}
-           where ctid >= '(${firstPage},0)' and ctid < '(${lastPage + 1},0)')
-      to stdout (format binary)`;
-  await copyOut(client, sql, COLUMNS, (view, at) => {
+  await copyCalls(client, byPage(stretch), (view, at) => {
     const offset = (view.getInt32(at + 4) - firstHi) * 4294967296 + (view.getUint32(at + 8) - firstLo);
     if (offset < 0 || offset >= end || disordered) return;
     calls++;
@@ -144,19 +147,19 @@ async function readStretch(
       disordered = true;
     }
   });
-  if (disordered) return false;
-  // Without gaps in the ids there can't be more; with gaps, the index tells.
-  return calls === end || calls === (await countCalls(client, partition));
+  return disordered ? undefined : calls;
 }
 
-async function countCalls(client: Client, { first, last }: Positions): Promise<number> {
+/** Whether a partition has no more calls than these. Without gaps in the ids it can't have more; with gaps, the index tells. */
+async function areAll(client: Client, { first, last }: Positions, read: number): Promise<boolean> {
+  if (read === Number(width({ first, last }))) return true;
   const { calls } = one(
     await client.query<{ calls: string }>('select count(*) as calls from public.api_logs where id >= $1 and id <= $2', [
       first.toString(),
       last.toString(),
     ]),
   );
-  return Number(calls);
+  return read === Number(calls);
 }
 
 /**

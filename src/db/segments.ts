@@ -50,11 +50,15 @@ export async function storeSpill(
   });
 }
 
-/** What each spill of the run has for a shard, in the order of the log. */
+/** Stretches of pages are read by the index, whatever the planner may know of a table that was filled just now. */
+const PLAN = 'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off';
+
+/** What each spill of the run has for a shard, in the order of the log; the passes over it are read in the same transaction. */
 export async function readSlices(client: Client, runId: bigint, shard: Buckets): Promise<BucketSlice[]> {
   const offset = shard.first * INDEX_ENTRY_BYTES + 1;
   const length = (shard.end - shard.first + 1) * INDEX_ENTRY_BYTES;
   const slices: BucketSlice[] = [];
+  await client.query(PLAN);
   const sql = `
     copy (select partition, spill, base_position, substring(bucket_index from ${offset} for ${length})
             from meterfold.spills
@@ -99,10 +103,6 @@ export class PassReader {
       const lastByte = start + slice.bytes(first, end) - 1;
       return `(${number}, ${slice.partition}, ${slice.spill}, ${pageOf(start)}, ${pageOf(lastByte)})`;
     });
-    // Each stretch of pages by the index, whatever the planner may know of a table that was filled just now.
-    await client.query(
-      'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off',
-    );
     const sql = `
       copy (select wanted.number, stored.page, stored.data
               from (values ${wanted.join(', ')}) as wanted (number, partition, spill, first_page, last_page)

@@ -22,7 +22,7 @@ export class CallOrderError extends Error {
 }
 
 export const SPILL_CALLS_MAX = 2_000_000;
-/** Of calls that are not packed yet: some 700,000, with names of usual length. The largest partitions take two spills, as they did with more. */
+/** Of calls that are not packed yet: some 700,000, with names of usual length; the largest partitions take two spills. */
 const ARENA_BYTES = 20 * 2 ** 20;
 /** Of packed calls: more than there are, unless most calls have a user of their own with a long name. */
 const PACKED_BYTES_MAX = 24 * 2 ** 20;

@@ -16,6 +16,7 @@ const ROUNDS = 6;
 const CALLS = 20_000;
 const USERS = 500;
 const MICROS_BETWEEN_CALLS = 25_000;
+/** Room for them, and no more: an arena of full size would be memory that nobody uses. */
 const ARENA_BYTES = 2 ** 22;
 
 /**
