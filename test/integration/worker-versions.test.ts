@@ -1,9 +1,14 @@
+import { isGrpcServiceError } from '@temporalio/client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
-import { meterfold, runProgram, startWorker } from '../support/processes.js';
+import { meterfold, runProgram, startWorker, type WorkerProcess } from '../support/processes.js';
 import { bill, expectExact, published, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
+
+/** Of gRPC. */
+const NOT_FOUND = 5;
 
 let stack: Stack;
 
@@ -13,11 +18,31 @@ beforeEach(async () => {
 });
 afterEach(() => stack.close());
 
-const startVersion = (buildId: string, role: 'workflow' | 'all' = 'all') =>
-  startWorker(stack, {
+/** Resolves once Temporal knows the task queues of the version: a worker that has begun to poll may be ahead of that. */
+async function startVersion(buildId: string, role: 'workflow' | 'all' = 'all'): Promise<WorkerProcess> {
+  const worker = await startWorker(stack, {
     role,
     env: { TEMPORAL_DEPLOYMENT_NAME: 'billing', TEMPORAL_WORKER_BUILD_ID: buildId, SPILL_CALLS: '400' },
   });
+  await eventually(`Temporal knows the task queues of version ${buildId}`, async () => {
+    const known = await taskQueuesOf(buildId);
+    return known.length === (role === 'all' ? 2 : 1);
+  });
+  return worker;
+}
+
+async function taskQueuesOf(buildId: string): Promise<unknown[]> {
+  try {
+    const { versionTaskQueues } = await stack.temporal.workflowService.describeWorkerDeploymentVersion({
+      namespace: stack.namespace,
+      deploymentVersion: { deploymentName: 'billing', buildId },
+    });
+    return versionTaskQueues ?? [];
+  } catch (error) {
+    if (isGrpcServiceError(error) && error.code === NOT_FOUND) return [];
+    throw error;
+  }
+}
 
 /** A command of Temporal's CLI, in the words of a person who is not asked back. */
 async function temporal(command: string): Promise<void> {
