@@ -23,7 +23,7 @@ import {
 } from '../db/runs.js';
 import { sealRun } from '../db/seal.js';
 import { readPlan, storePlan } from '../db/tasks.js';
-import { countWorkers } from '../db/worker-processes.js';
+import { countSlots } from '../db/worker-processes.js';
 import { cutPartitions, cutShards, PARTITIONS_MAX, SHARDS_MAX, tasksFor } from '../domain/partitions.js';
 import type { PublishedFigures } from '../domain/proof.js';
 import type { BillingTerms } from '../domain/terms.js';
@@ -159,7 +159,7 @@ export function createPlan(dependencies: ActivityDependencies) {
     const range = { first: run.watermark + 1n, last: seal.sealedEnd };
     const extents = range.first > range.last ? [] : await findExtents(pool, range);
     const calls = extents.length === 0 ? 0 : await estimateCalls(pool, extents);
-    const slots = settings.slots * Math.max(1, await countWorkers(pool));
+    const slots = await countSlots(pool, settings.slots);
     const partitions =
       extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? tasksFor(calls, slots, PARTITIONS_MAX));
     // Beside the shards calls are counted again, which takes about as long as a shard: all slots have something to do.

@@ -14,7 +14,15 @@ import { attempt } from '../db/attempts.js';
 import { BACKUP_SCHEMA, moveBackup, openBackup, takeTask } from '../db/backups.js';
 import type { Client, Pool } from '../db/pool.js';
 import { fence, renewLease } from '../db/runs.js';
-import { lockTask, readTask, type StoredOutcome, storeOutcome, type TaskKind, type TaskRow } from '../db/tasks.js';
+import {
+  lockTask,
+  type Overtaken,
+  readTask,
+  type StoredOutcome,
+  storeOutcome,
+  type TaskKind,
+  type TaskRow,
+} from '../db/tasks.js';
 import { METRICS } from '../domain/metrics.js';
 import type { BadCalls, BillingTerms } from '../domain/terms.js';
 import type { Logger } from '../log.js';
@@ -64,6 +72,8 @@ export interface TaskInput {
 export interface DoneTask<Outcome> extends StoredOutcome<Outcome> {
   /** How long this attempt worked; absent if it found the task done. */
   ms?: number;
+  /** Of the same kind, begun before this one and still worked on when it had ended; absent if there are none. */
+  overtaken?: Overtaken[];
 }
 
 /** What a task's work has to do with. */
@@ -94,7 +104,7 @@ export async function runTask<Outcome>(
   const startedAt = Date.now();
   ownLog.debug('started');
   return withHeartbeat(leaseOf(dependencies, runId), (progress) =>
-    attempt(pool, { runId, activityId: info.activityId, task: key }, cancellationSignal, async (client, ownPid) => {
+    attempt(pool, { runId, activityId: info.activityId, task: key }, cancellationSignal, async (client, own) => {
       const run = await fence(client, runId);
       const task = await (backup ? readTask : lockTask)<Outcome>(client, runId, key);
       if (task.outcome !== null) return storedOutcome(task, task.outcome);
@@ -102,15 +112,15 @@ export async function runTask<Outcome>(
       const schema = backup ? BACKUP_SCHEMA : SCHEMA;
       const outcome = await work({ client, task, run, schema, progress, signal: cancellationSignal });
       if (backup) {
-        const now = await takeTask<Outcome>(pool, client, runId, key, ownPid);
+        const now = await takeTask<Outcome>(pool, client, runId, key, own.pid);
         if (now.outcome !== null) return storedOutcome(now, now.outcome);
         await moveBackup(client, kind);
       }
       const stored = { outcome, ...doneBy() };
-      await storeOutcome(client, runId, key, stored);
+      const overtaken = await storeOutcome(client, runId, key, own.attemptId, stored);
       const ms = Date.now() - startedAt;
       ownLog.info({ outcome, ms }, 'done');
-      return { ...stored, ms };
+      return { ...stored, ms, ...(overtaken.length > 0 ? { overtaken } : {}) };
     }),
   );
 }

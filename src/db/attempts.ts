@@ -14,6 +14,13 @@ export interface AttemptOf {
   task?: TaskKey;
 }
 
+export interface OwnAttempt {
+  /** Later ones have larger numbers. */
+  attemptId: string;
+  /** Of its server process. */
+  pid: number;
+}
+
 /**
  * Runs `work` in one transaction on a connection of its own, as the newest attempt of the activity. If `signal` aborts, the
  * server process is ended, and with it the transaction.
@@ -22,7 +29,7 @@ export async function attempt<T>(
   pool: Pool,
   of: AttemptOf,
   signal: AbortSignal,
-  work: (client: Client, backendPid: number) => Promise<T>,
+  work: (client: Client, own: OwnAttempt) => Promise<T>,
 ): Promise<T> {
   let pid: number | undefined;
   const endBackend = () => {
@@ -32,7 +39,7 @@ export async function attempt<T>(
     const own = await register(client, of);
     pid = own.pid;
     await client.query('begin');
-    const result = await work(client, own.pid);
+    const result = await work(client, own);
     await client.query({
       name: 'end-attempt',
       text: 'delete from meterfold.attempts where attempt_id = $1',
@@ -62,10 +69,7 @@ export async function endAttempts(db: Queryable, runId: bigint, exceptPid: numbe
   );
 }
 
-async function register(
-  client: Client,
-  { runId, activityId, task }: AttemptOf,
-): Promise<{ attemptId: string; pid: number }> {
+async function register(client: Client, { runId, activityId, task }: AttemptOf): Promise<OwnAttempt> {
   // Not waiting for the disk: a server that forgets this row has ended the process that it names.
   const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>({
     name: 'register-attempt',

@@ -192,8 +192,12 @@ function badCall(view: DataView, at: number, reason: string): BadCall {
   return { id: view.getBigInt64(at + 4), usage, reason };
 }
 
-/** Counts a range by plain SQL that shares nothing with map and reduce. */
-export async function recountRange(client: Client, range: Positions): Promise<RecountOutcome> {
+/**
+ * Counts a range by plain SQL that shares nothing with map and reduce. In parallel it is sooner done where there are processors that
+ * have nothing else to do, and takes a fifth more of them.
+ */
+export async function recountRange(client: Client, range: Positions, parallel: boolean): Promise<RecountOutcome> {
+  if (!parallel) await client.query('set local max_parallel_workers_per_gather = 0');
   const result = await client.query<RecountOutcome>(
     `select count(*)::text as calls, coalesce(sum(usage), 0)::text as usage
        from public.api_logs

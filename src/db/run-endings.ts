@@ -29,7 +29,7 @@ async function takeRun(
 ): Promise<void> {
   for (;;) {
     try {
-      return await attempt(pool, { runId, activityId: TAKE }, signal, async (client, backendPid) => {
+      return await attempt(pool, { runId, activityId: TAKE }, signal, async (client, { pid: backendPid }) => {
         await endAttempts(pool, runId, backendPid);
         await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
         const { rows } = await client.query<{ state: string }>(

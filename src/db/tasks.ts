@@ -1,7 +1,7 @@
 /** Tasks: a run's units of work, made by the plan only, each with one outcome, stored with the work itself. */
 import type { Buckets, Positions } from '../domain/partitions.js';
 import type { Writer } from '../domain/writers.js';
-import { type Client, type Pool, type Queryable, transaction } from './pool.js';
+import { type Client, one, type Pool, type Queryable, transaction } from './pool.js';
 import { fence, RunGoneError } from './runs.js';
 import { dropSealsUpTo, type Seal, SealOvertakenError } from './seal.js';
 
@@ -130,18 +130,48 @@ async function selectTask<Outcome>(
   return rows[0];
 }
 
+/** A task that is still worked on, and for how long already. */
+export interface Overtaken {
+  number: number;
+  ms: number;
+}
+
+/**
+ * Stores the outcome of a task; returns those of the same kind that it has overtaken: an attempt at them had begun before this one, and
+ * has not ended.
+ */
 export async function storeOutcome(
   client: Client,
   runId: bigint,
   { kind, number }: TaskKey,
+  attemptId: string,
   stored: StoredOutcome<unknown>,
-): Promise<void> {
-  await client.query({
-    name: 'store-outcome',
-    text: `update meterfold.tasks set outcome = $4, worker = $5, attempt = $6, finished_at = clock_timestamp()
-            where run_id = $1 and kind = $2 and number = $3`,
-    values: [runId.toString(), kind, number, JSON.stringify(stored.outcome), stored.worker, stored.attempt],
-  });
+): Promise<Overtaken[]> {
+  const { overtaken } = one(
+    await client.query<{ overtaken: Overtaken[] }>({
+      name: 'store-outcome',
+      text: `
+        update meterfold.tasks set outcome = $4, worker = $5, attempt = $6, finished_at = clock_timestamp()
+         where run_id = $1 and kind = $2 and number = $3
+        returning (
+              select coalesce(json_agg(other), '[]')
+                from (select task_number as number, round(1000 * extract(epoch from clock_timestamp() - max(begun_at))) as ms
+                        from meterfold.attempts
+                       where run_id = $1 and task_kind = $2
+                       group by task_number
+                      having max(attempt_id) < $7) other) as overtaken`,
+      values: [
+        runId.toString(),
+        kind,
+        number,
+        JSON.stringify(stored.outcome),
+        stored.worker,
+        stored.attempt,
+        attemptId,
+      ],
+    }),
+  );
+  return overtaken;
 }
 
 /** The outcomes stored for a run, by kind and in order; null where a task has none. */

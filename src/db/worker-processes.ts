@@ -8,8 +8,11 @@ export function workerApplicationName(worker: string): string {
 
 const PREFIX = 'meterfold worker ';
 
-/** How many are connected, as far as the role may see it. A process is told by its name and where it connects from. */
-export async function countWorkers(db: Queryable): Promise<number> {
+/**
+ * How many activities the workers that are connected do at a time, as far as the role may see them, where each does `perWorker`. A
+ * process is told by its name and where it connects from.
+ */
+export async function countSlots(db: Queryable, perWorker: number): Promise<number> {
   const { workers } = one(
     await db.query<{ workers: number }>(
       `select count(distinct (application_name, client_addr))::integer as workers
@@ -18,5 +21,5 @@ export async function countWorkers(db: Queryable): Promise<number> {
       [PREFIX],
     ),
   );
-  return workers;
+  return perWorker * Math.max(1, workers);
 }

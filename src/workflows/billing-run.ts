@@ -145,7 +145,7 @@ class BillingRun {
     this.#progress.phase('mapping');
     await this.#fanOut(partitions, this.#maps, backups, async ({ first, last }, number, race) => {
       const summary = `calls ${first} to ${last}`;
-      const { outcome } = await race((backup) =>
+      const { outcome } = await race(number, (backup) =>
         this.#statistics.count(
           `map ${number}`,
           () => tasks.mapPartition.executeWithOptions({ summary }, [{ runId, number, ...twin(backup) }]),
@@ -163,7 +163,7 @@ class BillingRun {
     this.#progress.phase('reducing');
     await this.#fanOut(shards, this.#reduces, backups, async ({ first, end }, number, race) => {
       const summary = `buckets ${first} to ${end - 1}`;
-      const { outcome } = await race((backup) =>
+      const { outcome } = await race(number, (backup) =>
         this.#statistics.count(
           `reduce ${number}`,
           () =>

@@ -7,12 +7,13 @@ import { CancellationScope, condition, sleep } from '@temporalio/workflow';
 
 /** Begins an attempt at a task, the first or its backup. */
 export type Attempt<Result> = (backup: boolean) => Promise<Result>;
-/** What an attempt tells of itself: how long it worked, if it did and did not find the task done. */
+/** What an attempt tells: how long it worked, if it did and did not find the task done, and what it has overtaken. */
 interface Timed {
   ms?: number;
+  overtaken?: readonly { number: number; ms: number }[];
 }
-/** Runs a task with whatever attempts it takes. */
-export type Race = <Result extends Timed>(attempt: Attempt<Result>) => Promise<Result>;
+/** Runs a task, known by its number, with whatever attempts it takes. */
+export type Race = <Result extends Timed>(number: number, attempt: Attempt<Result>) => Promise<Result>;
 
 export interface Phase {
   /** That will be run. */
@@ -31,12 +32,12 @@ const LAST_PART = 0.25;
 
 /** Runs a phase; `work` runs each of its tasks by the race it is given. */
 export async function withBackups<T>(phase: Phase, work: (race: Race) => Promise<T>): Promise<T> {
-  if (!phase.backups || phase.tasks < 2) return work((attempt) => attempt(false));
+  if (!phase.backups || phase.tasks < 2) return work((_number, attempt) => attempt(false));
   const stragglers = new Stragglers(phase);
   const watching = new CancellationScope();
   watching.run(() => stragglers.watch()).catch(() => {});
   try {
-    return await work((attempt) => stragglers.race(attempt));
+    return await work((number, attempt) => stragglers.race(number, attempt));
   } finally {
     watching.cancel();
   }
@@ -57,14 +58,14 @@ export function lastMax(tasks: number): number {
 /** A task under way without a backup. */
 interface Unbacked {
   beginBackup: () => void;
-  /** A time by which somebody worked on it, if one is known. */
-  begunBy?: number;
+  /** When somebody began to work on it, if a later one has told. */
+  begunAt?: number;
 }
 
 class Stragglers {
   readonly #phase: Phase;
-  /** In the order in which they were scheduled. */
-  readonly #unbacked = new Set<Unbacked>();
+  /** By number. */
+  readonly #unbacked = new Map<number, Unbacked>();
   #left: number;
   #endedAt = Date.now();
   /** Of each task that has ended. */
@@ -76,11 +77,11 @@ class Stragglers {
   }
 
   /** Resolves with whichever attempt ends first. A backup that fails is no loss: the first attempt goes on. */
-  async race<Result extends Timed>(attempt: Attempt<Result>): Promise<Result> {
+  async race<Result extends Timed>(number: number, attempt: Attempt<Result>): Promise<Result> {
     const scope = new CancellationScope();
     const task: Unbacked = { beginBackup: () => {} };
     let backedUp = false;
-    this.#unbacked.add(task);
+    this.#unbacked.set(number, task);
     try {
       const result = await new Promise<Result>((resolve, reject) => {
         task.beginBackup = () => {
@@ -89,11 +90,11 @@ class Stragglers {
         };
         scope.run(() => attempt(false)).then(resolve, reject);
       });
-      if (result.ms !== undefined) this.#learn(task, result.ms);
+      this.#learn(result);
       return result;
     } finally {
       this.#left--;
-      this.#unbacked.delete(task);
+      this.#unbacked.delete(number);
       this.#endedAt = Date.now();
       // Only then is there anything left to cancel; a cancellation is an error with a stack, which takes its time.
       if (backedUp) scope.cancel();
@@ -105,30 +106,27 @@ class Stragglers {
     // All that is left is under way.
     await condition(() => this.#left <= lastMax(tasks) && this.#left === this.#unbacked.size && this.#left > 0);
     while (this.#unbacked.size > 0) {
-      const waitMs = Math.min(...[...this.#unbacked].map((task) => this.#waitMs(task)));
+      const waitMs = Math.min(...[...this.#unbacked.values()].map((task) => this.#waitMs(task)));
       if (waitMs > 0) await sleep(waitMs);
       await gate();
-      for (const task of [...this.#unbacked]) {
+      for (const [number, task] of [...this.#unbacked]) {
         if (this.#waitMs(task) > 0) continue;
-        this.#unbacked.delete(task);
+        this.#unbacked.delete(number);
         task.beginBackup();
       }
     }
   }
 
-  /** Temporal hands tasks out in the order in which they were scheduled: those before this one were begun when it was. */
-  #learn(ended: Unbacked, workedMs: number): void {
-    this.#workedMs.push(workedMs);
-    if (!this.#unbacked.has(ended)) return;
-    const begunAt = Date.now() - workedMs;
-    for (const task of this.#unbacked) {
-      if (task === ended) break;
-      task.begunBy = Math.min(begunAt, task.begunBy ?? begunAt);
+  #learn({ ms, overtaken = [] }: Timed): void {
+    if (ms !== undefined) this.#workedMs.push(ms);
+    for (const { number, ms } of overtaken) {
+      const task = this.#unbacked.get(number);
+      if (task !== undefined) task.begunAt = Date.now() - ms;
     }
   }
 
-  /** Until it is a straggler. When the last tasks are all that is left, each had been begun by the time another ended. */
+  /** Until it is a straggler. One that nobody has overtaken was begun about when the last one ended, if not after that. */
   #waitMs(task: Unbacked): number {
-    return (task.begunBy ?? this.#endedAt) + patienceMs(this.#workedMs) - Date.now();
+    return (task.begunAt ?? this.#endedAt) + patienceMs(this.#workedMs) - Date.now();
   }
 }

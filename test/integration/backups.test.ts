@@ -6,7 +6,15 @@ import { type Hold, hold, holdCommit, holdMap, holdReduce } from '../support/hol
 import * as logs from '../support/logs.js';
 import { holdTask, startPaused } from '../support/phases.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
-import { activitiesOf, expectExact, progressOf, published, type RunHandle, startRun } from '../support/runs.js';
+import {
+  activitiesOf,
+  expectExact,
+  progressOf,
+  published,
+  type RunHandle,
+  resultsOf,
+  startRun,
+} from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 const TIMEOUT_MS = 120_000;
@@ -178,6 +186,23 @@ async function workerAt(held: Hold, workers: WorkerProcess[]): Promise<WorkerPro
 }
 
 describe.concurrent('backups', () => {
+  test('know which tasks were begun before one that has ended', { timeout: TIMEOUT_MS }, async (context) => {
+    const stack = await stackWithCalls(context);
+    await startWorkers(stack);
+    const run = await startPlanned(stack, { partitions: 2, shards: 1, backups: false });
+    const tasks = [await holdTask(stack, 'map', 0), await holdTask(stack, 'map', 1)];
+    await run.executeUpdate('resume');
+    await eventually('both are begun', async () => (await begunOf(stack)).length === 2);
+    const [first, second] = await begunOf(stack);
+    await tasks[second!]!.release();
+    await eventually('the second is done', async () => (await progressOf(run)).partitions.done === 1);
+    await tasks[first!]!.release();
+    await expectExact(stack, published(await run.result()));
+    const [earlier, later] = await resultsOf(run, 'mapPartition');
+    expect(earlier).toMatchObject({ overtaken: [{ number: first, ms: expect.any(Number) }] });
+    expect(later).not.toHaveProperty('overtaken');
+  });
+
   test('are not begun by a paused run until it is resumed', { timeout: TIMEOUT_MS }, async (context) => {
     const stack = await stackWithCalls(context);
     await startWorker(stack, { env: { BAD_CALLS: 'quarantine', WORKER_SLOTS: '3' } });
@@ -220,6 +245,14 @@ describe.concurrent('backups', () => {
     await run.executeUpdate('resume');
     await eventually('the other task is done', async () => (await progressOf(run)).partitions.done === 1);
     return { run, task };
+  }
+
+  /** The partitions that are being mapped, in the order in which somebody began to. */
+  async function begunOf({ pool }: Stack): Promise<number[]> {
+    const { rows } = await pool.query<{ number: number }>(
+      `select task_number as number from meterfold.attempts where task_kind = 'map' order by attempt_id`,
+    );
+    return rows.map(({ number }) => number);
   }
 
   async function timersOf(run: RunHandle): Promise<{ started: number; fired: number }> {

@@ -169,6 +169,20 @@ export async function activitiesOf(run: RunHandle): Promise<Record<string, numbe
   return counts;
 }
 
+/** What the activities of a type have answered, in the order in which they ended. */
+export async function resultsOf(run: RunHandle, type: string): Promise<unknown[]> {
+  const { events } = await run.fetchHistory();
+  const scheduled = new Set<string>();
+  const results: unknown[] = [];
+  for (const event of events ?? []) {
+    if (event.activityTaskScheduledEventAttributes?.activityType?.name === type) scheduled.add(String(event.eventId));
+    const completed = event.activityTaskCompletedEventAttributes;
+    if (!scheduled.has(String(completed?.scheduledEventId))) continue;
+    results.push(JSON.parse(Buffer.from(completed!.result!.payloads![0]!.data!).toString()));
+  }
+  return results;
+}
+
 /** What a workflow failed of, innermost; fails unless it failed. */
 export async function failureOf(run: RunHandle): Promise<ApplicationFailure> {
   const failed = await run.result().then(

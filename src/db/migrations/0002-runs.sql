@@ -94,13 +94,14 @@ create table meterfold.tasks (
   check (kind <> 'reduce' or (first_bucket >= 0 and first_bucket < end_bucket and end_bucket <= 4096))
 );
 
--- The server process of each attempt that is under way, so that a successor can end a frozen one's.
+-- The server process of each attempt that is under way, so that a successor can end a frozen one's. Those of a run's tasks tell since when.
 create table meterfold.attempts (
   attempt_id    bigint generated always as identity primary key,
   run_id        bigint not null,
   activity_id   text not null,
   backend_pid   integer not null,
-  backend_start timestamptz not null
+  backend_start timestamptz not null,
+  begun_at      timestamptz not null default clock_timestamp()
 );
 
 create index attempts_of_activity on meterfold.attempts (run_id, activity_id);
