@@ -7,6 +7,7 @@ if (!isUpToDate()) {
   rmSync('dist', { recursive: true, force: true });
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { stdio: 'inherit' });
   cpSync('src/db/migrations', 'dist/db/migrations', { recursive: true });
+  compileKernel('calls');
   const { buildBundles } = await import('../dist/workers/bundle.js');
   await buildBundles();
 }
@@ -15,6 +16,13 @@ if (!isUpToDate()) {
 if (existsSync('node_modules/.bin') && process.platform !== 'win32') {
   rmSync('node_modules/.bin/meterfold', { force: true });
   symlinkSync('../../bin/meterfold.js', 'node_modules/.bin/meterfold');
+}
+
+/** From AssemblyScript to WebAssembly, with nothing but the instructions in it. */
+function compileKernel(name) {
+  const options = ['-O3', '--runtime', 'stub', '--noAssert', '--enable', 'simd', '--use', 'abort='];
+  const args = [`src/kernel/assembly/${name}.ts`, '--outFile', `dist/kernel/${name}.wasm`, ...options];
+  execFileSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', ...args], { stdio: 'inherit' });
 }
 
 /** The bundle comes last, so it is complete if it is there; folders are newer than what was removed from them. */

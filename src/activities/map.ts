@@ -5,6 +5,7 @@ import type { Client } from '../db/pool.js';
 import { storeQuarantine } from '../db/quarantine.js';
 import { readReplica, replicaTarget } from '../db/replica.js';
 import { storeSpill } from '../db/segments.js';
+import { width } from '../domain/partitions.js';
 import type { MapOutcome } from '../domain/proof.js';
 import type { TaskMemories } from './memory.js';
 import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } from './task.js';
@@ -34,7 +35,7 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
         const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
         let spills = 0;
         let segmentBytes = 0;
-        map.reset(partition.first);
+        map.reset(partition.first, width(partition));
         const store = async (reader: Client) => {
           for await (const spill of readPartition(reader, partition, { map, onBadCall, onRestart, progress })) {
             segmentBytes += spill.bytes;
@@ -46,8 +47,8 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
         if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
         return {
           calls: String(map.calls),
-          usage: String(map.usage.toBigInt()),
-          digest: map.digest.toString(),
+          usage: String(map.usage),
+          digest: map.digest,
           quarantinedCalls: String(aside.length),
           quarantinedUsage: String(aside.reduce((sum, { usage }) => sum + (usage ?? 0n), 0n)),
           spills,

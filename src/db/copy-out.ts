@@ -1,5 +1,6 @@
 /**
- * COPY … TO STDOUT (FORMAT BINARY), parsed in place.
+ * COPY … TO STDOUT (FORMAT BINARY), parsed in place. Each row comes in a message of its own: 'd', its length as int32 but for the 'd',
+ * the number of its columns as int16, and then each field: an int32 length, -1 for null, and as many bytes; all big-endian.
  *
  * While the COPY is under way its reader stands before pg's own: it keeps the messages that carry rows and hands all others
  * (errors, command complete, ready for query) on to pg, which then ends the query as any other.
@@ -10,11 +11,14 @@ import type { Socket } from 'node:net';
 import type { ClientBase, Connection, Submittable } from 'pg';
 import { ReadBuffer, readBufferOf } from './read-socket.js';
 
-/**
- * Takes one row whose fields begin at `at` (each an int32 length, then as many bytes); big-endian.
- * The row always lies whole in the view. What is thrown ends the COPY.
- */
+/** Takes one row whose fields begin at `at`; it always lies whole in the view. What is thrown ends the COPY. */
 export type RowReader = (view: DataView, at: number) => void;
+
+/**
+ * Takes rows from the one on whose message begins at `at`, as long as they lie before `end` as a whole; the first one does. Returns where
+ * it has stopped: the message there is none of its rows. What is thrown ends the COPY.
+ */
+export type RowsReader = (bytes: Buffer, view: DataView, at: number, end: number) => number;
 
 export class CopyFormatError extends Error {
   override name = 'CopyFormatError';
@@ -24,13 +28,29 @@ const COPY_DATA = 0x64; // 'd'
 const COPY_DONE = 0x63; // 'c'
 const COPY_OUT_RESPONSE = 0x48; // 'H'
 const READY_FOR_QUERY = 0x5a; // 'Z'
+const MESSAGE_HEAD_BYTES = 5;
 const FILE_HEADER_BYTES = 19; // signature, flags, and an extension of no bytes
 const END_OF_ROWS = -1;
 
-/** Streams the rows of a COPY into `row`; resolves with their number. */
+/** Where the fields of the row begin whose message does at `at`. */
+export const fieldsOf = (at: number) => at + 7;
+export const columnsOf = (view: DataView, at: number) => view.getInt16(at + 5);
+/** Where the message that begins at `at` ends. */
+export const messageEnd = (view: DataView, at: number) => at + 1 + view.getInt32(at + 1);
+
+/** Streams the rows of a COPY into `row`; resolves with their number, by the server's count. */
 export function copyOut(client: ClientBase, sql: string, columns: number, row: RowReader): Promise<number> {
+  return copyRowsOut(client, sql, (_bytes, view, at) => {
+    if (columnsOf(view, at) !== columns) return at;
+    row(view, fieldsOf(at));
+    return messageEnd(view, at);
+  });
+}
+
+/** As copyOut(), for who takes many rows at a time. */
+export function copyRowsOut(client: ClientBase, sql: string, rows: RowsReader): Promise<number> {
   return new Promise((resolve, reject) => {
-    client.query(new CopyOut(sql, columns, row, (error, rows = 0) => (error === null ? resolve(rows) : reject(error))));
+    client.query(new CopyOut(sql, rows, (error, count = 0) => (error === null ? resolve(count) : reject(error))));
   });
 }
 
@@ -38,9 +58,8 @@ class CopyOut implements Submittable {
   /** As pg's own queries have them, for who watches queries: the statement, and what is called once at its end. */
   readonly text: string;
   callback: (error: Error | null, rows?: number) => void;
-  readonly #columns: number;
-  readonly #row: RowReader;
-  #rows = 0;
+  readonly #rows: RowsReader;
+  #count = 0;
   #ended = false;
   #headerSeen = false;
   #failure: Error | undefined;
@@ -48,10 +67,9 @@ class CopyOut implements Submittable {
   #release: () => void = () => {};
   #handOn: (bytes: Buffer) => void = () => {};
 
-  constructor(text: string, columns: number, row: RowReader, callback: CopyOut['callback']) {
+  constructor(text: string, rows: RowsReader, callback: CopyOut['callback']) {
     this.text = text;
-    this.#columns = columns;
-    this.#row = row;
+    this.#rows = rows;
     this.callback = callback;
   }
 
@@ -93,9 +111,9 @@ class CopyOut implements Submittable {
     let at = 0;
     while (end - at >= 5) {
       const type = buffer[at];
-      const next = at + 1 + view.getInt32(at + 1);
+      let next = messageEnd(view, at);
       if (next > end) break;
-      if (type === COPY_DATA) this.#readRow(view, at + 5, next);
+      if (type === COPY_DATA) next = this.#readRows(buffer, view, at, end);
       else if (type === READY_FOR_QUERY) {
         // The query is over: this and whatever follows is pg's.
         this.#release();
@@ -109,22 +127,35 @@ class CopyOut implements Submittable {
     return at;
   }
 
-  #readRow(view: DataView, at: number, end: number): void {
-    if (this.#failure !== undefined) return;
-    if (!this.#headerSeen) {
-      this.#headerSeen = true;
-      at += FILE_HEADER_BYTES;
-      if (at === end) return;
-    }
-    const columns = view.getInt16(at);
-    if (columns === END_OF_ROWS) return;
+  /** Returns where it has stopped, behind the first message at least. */
+  #readRows(buffer: Buffer, view: DataView, at: number, end: number): number {
+    const next = messageEnd(view, at);
+    if (this.#failure !== undefined) return next;
     try {
-      if (columns !== this.#columns) throw new CopyFormatError(`COPY sent ${columns} columns, not ${this.#columns}`);
-      this.#row(view, at + 2);
-      this.#rows++;
+      if (!this.#headerSeen) {
+        this.#headerSeen = true;
+        this.#readFirst(buffer.subarray(at, next));
+        return next;
+      }
+      if (columnsOf(view, at) === END_OF_ROWS) return next;
+      const stopped = this.#rows(buffer, view, at, end);
+      if (stopped === at)
+        throw new CopyFormatError(`COPY sent ${columnsOf(view, at)} columns, which are not those asked for`);
+      return stopped;
     } catch (error) {
       this.#fail(error as Error);
+      return next;
     }
+  }
+
+  /** The header of the file lies before the first row, if there is any, in the same message. */
+  #readFirst(message: Buffer): void {
+    const row = Buffer.from(message.subarray(FILE_HEADER_BYTES));
+    if (row.length <= MESSAGE_HEAD_BYTES) return;
+    message.copy(row, 0, 0, MESSAGE_HEAD_BYTES);
+    row.writeInt32BE(row.length - 1, 1);
+    const view = new DataView(row.buffer, row.byteOffset, row.length);
+    this.#readRows(row, view, 0, row.length);
   }
 
   /** The reader has refused a row: nothing else is of use, and closing the connection is the shortest way to stop the server. */
@@ -139,7 +170,9 @@ class CopyOut implements Submittable {
     this.#end(this.#failure ?? error);
   }
 
-  handleCommandComplete(): void {}
+  handleCommandComplete({ text }: { text: string }): void {
+    this.#count = Number(text.split(' ')[1]);
+  }
 
   handleReadyForQuery(): void {
     this.#end(null);
@@ -148,7 +181,7 @@ class CopyOut implements Submittable {
   #end(error: Error | null): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.callback(error, this.#rows);
+    this.callback(error, this.#count);
   }
 
   handleRowDescription(): void {}

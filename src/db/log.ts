@@ -1,12 +1,12 @@
 /**
  * The log as meterfold reads it: the rows of a partition in order, where there are rows at all, and an independent count.
  */
-import { CallOrderError, type PartitionMap } from '../domain/map.js';
+import type { PartitionMap, Stop } from '../domain/map.js';
 import { type Positions, totalWidth, width } from '../domain/partitions.js';
 import type { RecountOutcome } from '../domain/proof.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
 import type { Spill } from '../domain/spill.js';
-import { copyOut, type RowReader } from './copy-out.js';
+import { copyRowsOut, fieldsOf, messageEnd, type RowsReader } from './copy-out.js';
 import { findStretch, type Stretch } from './log-stretch.js';
 import { type Client, one, type Queryable } from './pool.js';
 
@@ -23,10 +23,12 @@ export class BadCallError extends Error {
   override name = 'BadCallError';
 }
 
-const USAGE_MAX = 1e15;
-// Microseconds since 2000-01-01.
-const CALLED_AT_MIN = (Date.UTC(1970) - Date.UTC(2000)) * 1000;
-const CALLED_AT_END = (Date.UTC(2100) - Date.UTC(2000)) * 1000;
+/** The ids of the log do not ascend where its index says they do. */
+export class CallOrderError extends Error {
+  override name = 'CallOrderError';
+}
+
+const USAGE_MAX = 10n ** 15n;
 
 /** Without statistics the planner might sort; a parallel plan would mix the rows. By the index, or by the pages of a stretch. */
 const PLAN =
@@ -55,58 +57,99 @@ export async function* readPartition(
   partition: Positions,
   { map, onBadCall, onRestart, progress }: PartitionReader,
 ): AsyncGenerator<Spill> {
-  let overflowed = false;
-  let setAside = 0;
-  const take = (view: DataView, at: number) => {
-    overflowed ||= map.full;
-    if (overflowed) return;
-    const fault = takeCall(view, at, map);
-    progress.calls = map.calls;
-    if (fault === undefined) return;
-    setAside++;
-    map.pass(view.getInt32(at + 4), view.getInt32(at + 8));
-    onBadCall(badCall(view, at, fault));
-  };
-
   await client.query(PLAN);
+  const rows = new RowsOfMap(map, onBadCall, progress);
   const stretch = await findStretch(client, partition);
   if (stretch !== undefined) {
-    const calls = await readStretch(client, stretch, partition, take);
-    if (calls !== undefined && !overflowed && (await areAll(client, partition, calls))) {
+    rows.begin();
+    await copyCalls(client, byPage(stretch), rows);
+    if (rows.refused === undefined && (await areAll(client, partition, rows.calls))) {
       yield* map.spills();
       map.clear();
       return;
     }
-    map.reset(partition.first);
+    map.reset(partition.first, width(partition));
     onRestart();
   }
 
   let limit = map.callsMax;
   let first = partition.first;
   while (first <= partition.last) {
-    const before = map.calls;
-    setAside = 0;
-    overflowed = false;
-    const rows = await copyCalls(client, byIndex({ first, last: partition.last }, limit), take);
-    const taken = map.calls - before;
-    if (taken > 0) {
+    rows.begin();
+    const sent = await copyCalls(client, byIndex({ first, last: partition.last }, limit), rows);
+    if (rows.refused === 'disorder') {
+      throw new CallOrderError(`call ${rows.refusedId} came after one with a larger id`);
+    }
+    if (rows.taken > 0) {
       yield* map.spills();
       map.clear();
     }
-    if (!overflowed && rows < limit) return;
+    if (rows.refused === undefined && sent < limit) return;
     first = map.lastPosition + 1n;
     // Long user ids have filled the memory before the calls did: ask for no more than fitted.
-    if (overflowed) limit = taken + setAside;
+    if (rows.refused === 'full') limit = rows.calls;
   }
 }
 
-/** Copies out what takeCall() takes. COPY takes no parameters; a bigint, or a number, can put nothing but digits into the text. */
-function copyCalls(client: Client, from: string, take: RowReader): Promise<number> {
+/** Takes the rows of one COPY of calls after the other into a map. */
+class RowsOfMap {
+  /** Why the map took no more of them, whatever came. */
+  refused: Stop;
+  refusedId = 0n;
+  readonly #map: PartitionMap;
+  readonly #onBadCall: (call: BadCall) => void;
+  readonly #progress: { calls: number };
+  #takenBefore = 0;
+  #setAside = 0;
+
+  constructor(map: PartitionMap, onBadCall: (call: BadCall) => void, progress: { calls: number }) {
+    this.#map = map;
+    this.#onBadCall = onBadCall;
+    this.#progress = progress;
+  }
+
+  begin(): void {
+    this.refused = undefined;
+    this.#takenBefore = this.#map.calls;
+    this.#setAside = 0;
+  }
+
+  get taken(): number {
+    return this.#map.calls - this.#takenBefore;
+  }
+
+  /** Of the partition, those that are set aside among them. */
+  get calls(): number {
+    return this.taken + this.#setAside;
+  }
+
+  readonly take: RowsReader = (bytes, view, at, end) => {
+    if (this.refused !== undefined) return messageEnd(view, at);
+    const map = this.#map;
+    const stopped = map.take(bytes, at, end);
+    this.#progress.calls = map.calls;
+    if (map.stopped === undefined) return stopped;
+    const call = fieldsOf(stopped);
+    if (map.stopped === 'bad call') {
+      const badCall = badCallAt(view, call);
+      this.#setAside++;
+      map.pass(badCall.id);
+      this.#onBadCall(badCall);
+    } else {
+      this.refused = map.stopped;
+      this.refusedId = idAt(view, call);
+    }
+    return messageEnd(view, stopped);
+  };
+}
+
+/** COPY takes no parameters; a bigint, or a number, can put nothing but digits into the text. */
+function copyCalls(client: Client, from: string, rows: RowsOfMap): Promise<number> {
   const sql = `
     copy (select id, user_id, usage, called_at
             ${from})
       to stdout (format binary)`;
-  return copyOut(client, sql, 4, take);
+  return copyRowsOut(client, sql, rows.take);
 }
 
 function byIndex({ first, last }: Positions, limit: number): string {
@@ -121,35 +164,6 @@ function byPage({ table, firstPage, lastPage }: Stretch): string {
            where ctid >= '(${firstPage},0)' and ctid < '(${lastPage + 1},0)'`;
 }
 
-/**
- * Reads the calls of a partition that lie in a stretch, in the order of their rows: how many, or undefined if that is not the order of
- * the log. Calls of others are passed over here: the server would take longer to compare their ids than to send those of a page.
- */
-async function readStretch(
-  client: Client,
-  stretch: Stretch,
-  partition: Positions,
-  take: RowReader,
-): Promise<number | undefined> {
-  const firstHi = Number(partition.first >> 32n);
-  const firstLo = Number(partition.first & 0xffffffffn);
-  const end = Number(width(partition));
-  let calls = 0;
-  let disordered = false;
-  await copyCalls(client, byPage(stretch), (view, at) => {
-    const offset = (view.getInt32(at + 4) - firstHi) * 4294967296 + (view.getUint32(at + 8) - firstLo);
-    if (offset < 0 || offset >= end || disordered) return;
-    calls++;
-    try {
-      take(view, at);
-    } catch (error) {
-      if (!(error instanceof CallOrderError)) throw error;
-      disordered = true;
-    }
-  });
-  return disordered ? undefined : calls;
-}
-
 /** Whether a partition has no more calls than these. Without gaps in the ids it can't have more; with gaps, the index tells. */
 async function areAll(client: Client, { first, last }: Positions, read: number): Promise<boolean> {
   if (read === Number(width({ first, last }))) return true;
@@ -162,36 +176,26 @@ async function areAll(client: Client, { first, last }: Positions, read: number):
   return read === Number(calls);
 }
 
-/**
- * Takes one row; what keeps it from being billed, if anything does, and then it is not taken. Its id as int32 length 8 and int64;
- * user_id as int32 length and bytes; usage and called_at as id. Null has length -1.
- */
-export function takeCall(view: DataView, at: number, map: PartitionMap): string | undefined {
+/** A call that map does not take, and why. Its fields: id, user_id, usage and called_at; 64-bit integers, but for the user. */
+function badCallAt(view: DataView, at: number): BadCall {
   const userLength = view.getInt32(at + 12);
-  if (userLength < 1 || userLength > USER_BYTES_MAX) return 'user_id must have 1 to 256 bytes';
-  const usageAt = at + 16 + userLength;
-  const usageHi = view.getInt32(usageAt + 4);
-  const usageLo = view.getInt32(usageAt + 8);
-  if (view.getInt32(usageAt) !== 8 || usageHi < 0 || usageHi * 4294967296 + (usageLo >>> 0) > USAGE_MAX) {
-    return 'usage must be a number from 0 to 10^15';
-  }
-  if (view.getInt32(usageAt + 12) !== 8) return 'called_at must not be null';
-  const calledAtHi = view.getInt32(usageAt + 16);
-  const calledAtLo = view.getInt32(usageAt + 20);
-  const calledAt = calledAtHi * 4294967296 + (calledAtLo >>> 0);
-  if (calledAt < CALLED_AT_MIN || calledAt >= CALLED_AT_END) return 'called_at must lie in 1970 to 2099';
-  const idHi = view.getInt32(at + 4);
-  const idLo = view.getInt32(at + 8);
-  map.add(view, at + 16, userLength, idHi, idLo, usageHi, usageLo, calledAtHi, calledAtLo);
-  return undefined;
-}
-
-function badCall(view: DataView, at: number, reason: string): BadCall {
-  const usageAt = at + 16 + Math.max(0, view.getInt32(at + 12));
+  const usageAt = at + 16 + Math.max(0, userLength);
   const usage = view.getInt32(usageAt) === 8 ? view.getBigInt64(usageAt + 4) : null;
-  return { id: view.getBigInt64(at + 4), usage, reason };
+  const hasTime = view.getInt32(usageAt + (usage === null ? 4 : 12)) === 8;
+  const reason =
+    userLength < 1 || userLength > USER_BYTES_MAX
+      ? 'user_id must have 1 to 256 bytes'
+      : usage === null || usage < 0n || usage > USAGE_MAX
+        ? 'usage must be a number from 0 to 10^15'
+        : hasTime
+          ? 'called_at must lie in 1970 to 2099'
+          : 'called_at must not be null';
+  return { id: idAt(view, at), usage, reason };
 }
 
+function idAt(view: DataView, at: number): bigint {
+  return view.getBigInt64(at + 4);
+}
 /**
  * Counts a range by plain SQL that shares nothing with map and reduce. In parallel it is sooner done where there are processors that
  * have nothing else to do, and takes a fifth more of them.

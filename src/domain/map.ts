@@ -6,20 +6,16 @@
  * Only reduce sees how many calls came before the partition, and makes the cycle number of the ordinal. The ordinal is not
  * written down: calls of a user lie in its segment in their order.
  *
- * Memory is bounded: calls are taken in by bucket (bucket-calls.ts) and packed, one spill after the other, whenever that memory is full
- * (spill.ts). After `callsMax` calls all spills are to be taken away. Nothing is allocated per call.
+ * Memory is bounded: calls are taken in by bucket (src/kernel/assembly/calls.ts) and packed, one spill after the other, whenever that
+ * memory is full (spill.ts). After `callsMax` calls all spills are to be taken away. Nothing is allocated per call.
  */
 import { BucketCalls } from './bucket-calls.js';
-import { Digest } from './digest.js';
-import { ExactSum } from './exact-sum.js';
-import { Hash64 } from './hash.js';
 import { invariant } from './invariant.js';
-import { bucketOf } from './segment.js';
+import { SPAN_MAX } from './partitions.js';
 import { type Spill, SpillPacker } from './spill.js';
 
-export class CallOrderError extends Error {
-  override name = 'CallOrderError';
-}
+/** Why take() came no further; undefined: it has taken what there was. */
+export type Stop = 'bad call' | 'disorder' | 'full' | undefined;
 
 export const SPILL_CALLS_MAX = 2_000_000;
 /** Of calls that are not packed yet: some 700,000, with names of usual length; the largest partitions take two spills. */
@@ -29,18 +25,11 @@ const PACKED_BYTES_MAX = 24 * 2 ** 20;
 
 export class PartitionMap {
   readonly callsMax: number;
-  readonly digest = new Digest();
-  readonly usage = new ExactSum();
-  calls = 0;
-
   #basePosition = 0n;
-  #baseHi = 0;
-  #baseLo = 0;
-  #lastOffset = -1;
   /** Calls whose spills have been taken away. */
   #cleared = 0;
+  #stopped: Stop;
   #spills: Spill[] = [];
-  readonly #hash = new Hash64();
   readonly #bucketCalls: BucketCalls;
   readonly #packer = new SpillPacker();
 
@@ -50,76 +39,92 @@ export class PartitionMap {
     this.#bucketCalls = new BucketCalls(arenaBytes);
   }
 
-  /** Begins a partition; its calls must lie within 2^52 positions from `basePosition` on. */
-  reset(basePosition: bigint): void {
+  /** Begins a partition of so many positions, SPAN_MAX at most. */
+  reset(basePosition: bigint, positions: bigint = SPAN_MAX): void {
     this.#basePosition = basePosition;
-    this.#baseHi = Number(basePosition >> 32n);
-    this.#baseLo = Number(basePosition & 0xffffffffn);
-    this.#lastOffset = -1;
-    this.calls = 0;
-    this.digest.reset();
-    this.usage.reset();
+    this.#bucketCalls.kernel.begin(basePosition, positions);
     this.clear();
   }
 
   /** Free for other work between two partitions. */
   get arena(): Uint8Array {
-    return this.#bucketCalls.bytes;
+    return this.#bucketCalls.arena;
+  }
+
+  /** Of the calls taken. */
+  get calls(): number {
+    return this.#bucketCalls.kernel.calls.value >>> 0;
+  }
+
+  get usage(): bigint {
+    const { usageHi, usageLo } = this.#bucketCalls.kernel;
+    return (usageHi.value << 63n) + usageLo.value;
+  }
+
+  /** As digest.ts has it. */
+  get digest(): string {
+    return BigInt.asUintN(64, this.#bucketCalls.kernel.digest.value).toString(16).padStart(16, '0');
   }
 
   /** The log position of the call taken, or passed over, last. */
   get lastPosition(): bigint {
-    return this.#basePosition + BigInt(this.#lastOffset);
+    return this.#basePosition + this.#bucketCalls.kernel.lastOffset.value;
   }
 
   /** True when spills must be taken away before the next call. */
   get full(): boolean {
-    return this.calls - this.#cleared === this.callsMax || this.#packer.bytes >= PACKED_BYTES_MAX;
+    return this.#callsLeft === 0;
+  }
+
+  get #callsLeft(): number {
+    return this.#packer.bytes >= PACKED_BYTES_MAX ? 0 : this.callsMax - (this.calls - this.#cleared);
+  }
+
+  /** Of the last take(). */
+  get stopped(): Stop {
+    return this.#stopped;
   }
 
   /**
-   * Takes one call. The user's bytes lie in `view`; id, usage and calledAt, in microseconds since 2000, come as the halves of their
-   * 64 bits: V8 allocates a number that is not a small integer wherever it is handed on. Throws CallOrderError if ids do not ascend.
+   * Takes rows of a COPY of id, user_id, usage and called_at that lie whole in bytes[at, end), each in a message of its own, and the first
+   * one does. Those of other partitions are passed over. Returns where it has stopped; `stopped` tells why, if there is a reason.
    */
-  add(
-    view: DataView,
-    userStart: number,
-    userLength: number,
-    idHi: number,
-    idLo: number,
-    usageHi: number,
-    usageLo: number,
-    calledAtHi: number,
-    calledAtLo: number,
-  ): void {
-    const offset = this.#nextOffset(idHi, idLo);
-    this.#lastOffset = offset;
-    const usage = usageHi * 4294967296 + (usageLo >>> 0);
-    this.#hash.bytes(view, userStart, userLength);
-    const { hi, lo } = this.#hash;
-    const calls = this.#bucketCalls;
-    if (!calls.hasRoom) this.#pack();
-    calls.append(bucketOf(hi), lo, view, userStart, userLength, offset, usage, calledAtHi, calledAtLo);
-
-    this.calls++;
-    this.usage.add(usage);
-    this.digest.add(hi, lo, idHi, idLo, usageHi, usageLo);
+  take(bytes: Uint8Array, at: number, end: number): number {
+    const { kernel, bytes: memory } = this.#bucketCalls;
+    const input = kernel.input.value;
+    this.#stopped = undefined;
+    for (;;) {
+      const length = Math.min(end - at, kernel.INPUT_BYTES.value);
+      memory.set(bytes.subarray(at, at + length), input);
+      at += kernel.take(input, input + length, this.#callsLeft) - input;
+      switch (kernel.stopped.value) {
+        case kernel.AT_END.value:
+          return at;
+        case kernel.FULL.value:
+          if (this.full) return this.#stop('full', at);
+          this.#pack();
+          break;
+        case kernel.BAD_CALL.value:
+          return this.#stop('bad call', at);
+        default:
+          return this.#stop('disorder', at);
+      }
+    }
   }
 
-  /** Passes over a call that is not taken. Throws CallOrderError if ids do not ascend. */
-  pass(idHi: number, idLo: number): void {
-    this.#lastOffset = this.#nextOffset(idHi, idLo);
+  #stop(why: Stop, at: number): number {
+    this.#stopped = why;
+    return at;
   }
 
-  #nextOffset(idHi: number, idLo: number): number {
-    const offset = (idHi - this.#baseHi) * 4294967296 + ((idLo >>> 0) - this.#baseLo);
-    if (offset > this.#lastOffset) return offset;
-    throw new CallOrderError(`call ${this.#basePosition + BigInt(offset)} came after one with a larger id`);
+  /** Passes over a call that is not to be taken. */
+  pass(position: bigint): void {
+    this.#bucketCalls.kernel.pass(position);
   }
 
   /** The calls taken since the map was cleared, in their order; valid until it is again. */
   spills(): readonly Spill[] {
-    if (this.#bucketCalls.calls > 0) this.#pack();
+    if (this.#bucketCalls.kernel.held.value !== 0) this.#pack();
     return this.#spills;
   }
 
@@ -128,11 +133,11 @@ export class PartitionMap {
     this.#cleared = this.calls;
     this.#spills = [];
     this.#packer.reset();
-    this.#bucketCalls.clear();
+    this.#bucketCalls.kernel.clear();
   }
 
   #pack(): void {
     this.#spills.push(this.#packer.pack(this.#basePosition, this.#bucketCalls));
-    this.#bucketCalls.clear();
+    this.#bucketCalls.kernel.clear();
   }
 }

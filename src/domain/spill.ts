@@ -110,7 +110,7 @@ export class SpillPacker {
         const length = bytes[call + NAME_LENGTH] + 1;
         const body = name + length;
         const bodyEnd = body + bytes[call + BODY_LENGTH];
-        at = writeVarint(out, at, users.find(view, name, length, view.getInt32(call)));
+        at = writeVarint(out, at, users.find(view, name, length, view.getInt32(call, true)));
         // Whole words: what is too much is written over, or behind the last call.
         for (let byte = body; byte < bodyEnd; byte += 4) outView.setInt32(at + byte - body, view.getInt32(byte));
         at += bodyEnd - body;

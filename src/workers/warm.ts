@@ -3,8 +3,7 @@
  * calls is most of the run. A few generated partitions go through map and reduce; nothing leaves the process.
  */
 
-import { copyOut } from '../db/copy-out.js';
-import { takeCall } from '../db/log.js';
+import { copyRowsOut } from '../db/copy-out.js';
 import type { Pool } from '../db/pool.js';
 import { appendRecord } from '../db/records.js';
 import { RowBuffer } from '../db/row-buffer.js';
@@ -32,7 +31,7 @@ export async function warmConnections(pool: Pool, slots: number): Promise<void> 
   for (const client of clients) {
     const map = new PartitionMap(CALLS, ARENA_BYTES);
     map.reset(1n);
-    await copyOut(client, sql, 4, (view, at) => void takeCall(view, at, map));
+    await copyRowsOut(client, sql, (bytes, _view, at, end) => map.take(bytes, at, end));
     client.release();
   }
 }
@@ -42,13 +41,13 @@ const kept: unknown[] = [];
 
 export function warmKernels(callsPerCycle: number): void {
   const map = new PartitionMap(CALLS, ARENA_BYTES);
-  const user = Buffer.alloc(32);
-  const view = new DataView(user.buffer, user.byteOffset, user.byteLength);
+  const message = Buffer.alloc(MESSAGE_BYTES_MAX);
   for (let round = 0; round < ROUNDS; round++) {
     map.reset(1n);
     for (let call = 0; call < CALLS; call++) {
-      const length = user.write(`user-${(call * 7919 + round) % USERS}`);
-      map.add(view, 0, length, 0, call + 1, 0, call % 1000, round, call * MICROS_BETWEEN_CALLS);
+      const calledAt = BigInt(call * MICROS_BETWEEN_CALLS);
+      const bytes = writeCall(message, call + 1, `user-${(call * 7919 + round) % USERS}`, call % 1000, calledAt);
+      map.take(message, 0, bytes);
     }
     const rows = new RowBuffer();
     const fold = new BucketFold(callsPerCycle, (users, at, batch) => appendRecord(rows, 1, users, at, batch));
@@ -64,4 +63,24 @@ export function warmKernels(callsPerCycle: number): void {
       while (fold.foldNext());
     }
   }
+}
+
+const MESSAGE_BYTES_MAX = 128;
+
+/** Writes a call as a COPY of the log brings it (src/db/copy-out.ts); returns where it ends. */
+function writeCall(out: Buffer, id: number, user: string, usage: number, calledAt: bigint): number {
+  out[0] = 'd'.charCodeAt(0);
+  out.writeInt16BE(4, 5);
+  let at = writeInt8(out, 7, BigInt(id));
+  const length = out.write(user, at + 4);
+  out.writeInt32BE(length, at);
+  at = writeInt8(out, at + 4 + length, BigInt(usage));
+  at = writeInt8(out, at, calledAt);
+  out.writeInt32BE(at - 1, 1);
+  return at;
+}
+
+function writeInt8(out: Buffer, at: number, value: bigint): number {
+  out.writeInt32BE(8, at);
+  return out.writeBigInt64BE(value, at + 4);
 }

@@ -21,7 +21,7 @@ import {
   startRun,
 } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
-import { halves, takeSpill } from '../unit/domain/pipeline.js';
+import { feed, takeSpill } from '../unit/domain/pipeline.js';
 
 let stack: Stack;
 
@@ -126,8 +126,7 @@ describe('between map and reduce', () => {
     const map = new PartitionMap(300);
     map.reset(1n);
     for (const { id, user, usage, at } of calls) {
-      const view = new DataView(user.buffer, user.byteOffset, user.length);
-      map.add(view, 0, user.length, 0, Number(id), 0, Number(usage), ...halves(BigInt(at)));
+      feed(map, { id: BigInt(id), user: user.toString('latin1'), usage: BigInt(usage), calledAt: BigInt(at) });
     }
     const { data, bucketIndex } = takeSpill(map);
     // Of 300 calls there is one page.

@@ -35,7 +35,9 @@ interface Rule {
 
 const rules: Record<string, Rule> = {
   // No IO, clock or randomness: os tells the byte order, zlib has the checksum.
-  domain: { imports: ['domain'], packages: [], builtins: ['node:os', 'node:zlib'] },
+  domain: { imports: ['domain', 'kernel'], packages: [], builtins: ['node:os', 'node:zlib'] },
+  // AssemblyScript, and how its WebAssembly is loaded.
+  kernel: { imports: ['kernel'], packages: [], builtins: ['node:fs'] },
   db: { imports: ['db', 'domain'] },
   activities: {
     imports: ['activities', 'db', 'domain', 'config.ts', 'log.ts', 'workflows/messages.ts'],
@@ -68,7 +70,7 @@ const rules: Record<string, Rule> = {
 const files: SourceFile[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts') || name.endsWith('.sql'))
   .map((name) => ({ path: name.split(path.sep).join('/'), text: readFileSync(path.join(SRC, name), 'utf8') }));
-const sources = files.filter((file) => file.path.endsWith('.ts'));
+const sources = files.filter(({ path }) => path.endsWith('.ts') && !path.startsWith('kernel/assembly/'));
 
 /** Comments out, and template texts with them; strings stay, for specifiers are among them. */
 function withoutComments(text: string): string {

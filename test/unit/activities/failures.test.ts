@@ -2,12 +2,11 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { ProofError, toFailure } from '../../../src/activities/failures.js';
 import { CopyFormatError } from '../../../src/db/copy-out.js';
-import { BadCallError } from '../../../src/db/log.js';
+import { BadCallError, CallOrderError } from '../../../src/db/log.js';
 import { AlreadyPublishedError } from '../../../src/db/run-endings.js';
 import { FrozenTermError, RunGoneError } from '../../../src/db/runs.js';
 import { LogSequenceError } from '../../../src/db/seal.js';
 import { InvariantError } from '../../../src/domain/invariant.js';
-import { CallOrderError } from '../../../src/domain/map.js';
 import { SegmentError } from '../../../src/domain/segment.js';
 
 function failureOf(error: unknown): ApplicationFailure {

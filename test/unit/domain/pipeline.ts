@@ -5,7 +5,7 @@
 import type { BucketCalls } from '../../../src/domain/bucket-calls.js';
 import type { BucketUsers } from '../../../src/domain/bucket-users.js';
 import type { PartitionMap } from '../../../src/domain/map.js';
-import { type Buckets, cutPasses, type Pass, type Positions } from '../../../src/domain/partitions.js';
+import { type Buckets, cutPasses, type Pass, type Positions, width } from '../../../src/domain/partitions.js';
 import type { MapOutcome, ReduceOutcome } from '../../../src/domain/proof.js';
 import { BucketFold, type CycleBatch, type OpenCycle } from '../../../src/domain/reduce.js';
 import { BucketSlice, INDEX_ENTRY_BYTES, type Segment } from '../../../src/domain/segment.js';
@@ -20,19 +20,45 @@ export interface StoredSpill {
   spill: number;
 }
 
-/** Calls as COPY brings them: bytes somewhere in a buffer, 64-bit integers as halves. */
-export function feed(map: PartitionMap, { id, user, usage, calledAt }: Call): void {
-  // An odd place in the buffer, other bytes around it, and a view that does not begin where its memory does.
-  const bytes = Buffer.concat([Buffer.alloc(7, 0xee), Buffer.from(user, 'latin1'), Buffer.alloc(5, 0xee)]);
-  const view = new DataView(bytes.buffer, bytes.byteOffset + 2, bytes.length - 2);
-  map.add(view, 5, user.length, ...halves(id), ...halves(usage), ...halves(calledAt));
+/** A call as COPY brings it: the row in a message of its own. */
+export function messageOf({ id, user, usage, calledAt }: Call): Buffer {
+  const int8 = (value: bigint) => {
+    const field = Buffer.alloc(12);
+    field.writeInt32BE(8);
+    field.writeBigInt64BE(value, 4);
+    return field;
+  };
+  const name = Buffer.from(user, 'latin1');
+  const head = Buffer.from('d\0\0\0\0\0\x04', 'latin1');
+  const nameLength = Buffer.alloc(4);
+  nameLength.writeInt32BE(name.length);
+  const message = Buffer.concat([head, int8(id), nameLength, name, int8(usage), int8(calledAt)]);
+  message.writeInt32BE(message.length - 1, 1);
+  return message;
+}
+
+/** Gives a map a call, which it must take; `store` makes room where there is none. */
+export function feed(map: PartitionMap, call: Call, store?: () => void): void {
+  // Somewhere in a buffer, other bytes around it.
+  const message = messageOf(call);
+  const bytes = Buffer.concat([Buffer.alloc(7, 0xee), message, Buffer.alloc(3, 0xee)]);
+  let end = map.take(bytes, 7, 7 + message.length);
+  if (map.stopped === 'full' && store !== undefined) {
+    store();
+    end = map.take(bytes, end, 7 + message.length);
+  }
+  if (map.stopped !== undefined || end !== 7 + message.length) throw new Error(`${map.stopped} at call ${call.id}`);
 }
 
 /** Appends a call to a bucket, as that of a user with this hash. */
-export function append(calls: BucketCalls, bucket: number, hashLo: number, { id, user, usage, calledAt }: Call): void {
-  const bytes = Buffer.from(user, 'latin1');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  calls.append(bucket, hashLo, view, 0, bytes.length, Number(id), Number(usage), ...halves(calledAt));
+export function append(
+  { kernel, bytes }: BucketCalls,
+  bucket: number,
+  hashLo: number,
+  { id, user, usage, calledAt }: Call,
+): void {
+  bytes.set(Buffer.from(user, 'latin1'), kernel.input.value);
+  kernel.append(bucket, hashLo, kernel.input.value, user.length, id, usage, calledAt);
 }
 
 export function halves(value: bigint): [hi: number, lo: number] {
@@ -74,16 +100,13 @@ export function mapPartition(
   const store = () => {
     for (const spill of takeSpills(map)) spills.push({ partition: number, spill: spills.length, ...spill });
   };
-  map.reset(positions.first);
-  for (const call of calls) {
-    if (map.full) store();
-    feed(map, call);
-  }
+  map.reset(positions.first, width(positions));
+  for (const call of calls) feed(map, call, store);
   store();
   const outcome = {
     calls: String(map.calls),
-    usage: String(map.usage.toBigInt()),
-    digest: map.digest.toString(),
+    usage: String(map.usage),
+    digest: map.digest,
     quarantinedCalls: '0',
     quarantinedUsage: '0',
     spills: spills.length,

@@ -17,12 +17,12 @@ const used = { calls: new BucketCalls(ARENA_BYTES), packer: new SpillPacker() };
 function pack(log: readonly Call[], bucketOf: (user: string) => number, hashOf: (user: string) => number) {
   const { calls, packer } = used;
   packer.reset();
-  calls.clear();
+  calls.kernel.clear();
   for (const own of log) {
-    expect(calls.hasRoom).toBe(true);
+    expect(calls.kernel.hasRoom()).toBe(1);
     append(calls, bucketOf(own.user), hashOf(own.user), { ...own, id: own.id - BASE });
   }
-  expect(calls.calls).toBe(log.length);
+  expect(calls.kernel.held.value).toBe(log.length);
   const { chunks, bucketIndex, basePosition, bytes } = packer.pack(BASE, calls);
   const data = Buffer.concat(chunks);
   expect([data.length, packer.bytes]).toEqual([bytes, bytes]);
