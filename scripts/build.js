@@ -7,7 +7,7 @@ if (!isUpToDate()) {
   rmSync('dist', { recursive: true, force: true });
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { stdio: 'inherit' });
   cpSync('src/db/migrations', 'dist/db/migrations', { recursive: true });
-  compileKernel('calls');
+  compileKernel();
   const { buildBundles } = await import('../dist/workers/bundle.js');
   await buildBundles();
 }
@@ -19,9 +19,9 @@ if (existsSync('node_modules/.bin') && process.platform !== 'win32') {
 }
 
 /** From AssemblyScript to WebAssembly, with nothing but the instructions in it. */
-function compileKernel(name) {
+function compileKernel() {
   const options = ['-O3', '--runtime', 'stub', '--noAssert', '--enable', 'simd', '--use', 'abort='];
-  const args = [`src/kernel/assembly/${name}.ts`, '--outFile', `dist/kernel/${name}.wasm`, ...options];
+  const args = ['src/kernel/assembly/index.ts', '--outFile', 'dist/kernel/map.wasm', ...options];
   execFileSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', ...args], { stdio: 'inherit' });
 }
 

@@ -38,7 +38,7 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
         map.reset(partition.first, width(partition));
         const store = async (reader: Client) => {
           for await (const spill of readPartition(reader, partition, { map, onBadCall, onRestart, progress })) {
-            segmentBytes += spill.bytes;
+            segmentBytes += spill.data.length;
             await storeSpill(client, schema, rows, { runId, partition: input.number, number: spills++ }, spill);
           }
         };

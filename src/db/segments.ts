@@ -30,17 +30,14 @@ export async function storeSpill(
   spill: Spill,
 ): Promise<void> {
   const copy = await copyIn(client, segmentsCopy(schema));
-  let page = 0;
-  for (const chunk of spill.chunks) {
-    for (let at = 0; at < chunk.length; at += PAGE_BYTES) {
-      rows.beginRow(COLUMNS, ROW_BYTES_MAX);
-      rows.int8FromNumber(Number(runId));
-      rows.int4(partition);
-      rows.int4(number);
-      rows.int4(page++);
-      rows.bytea(chunk.subarray(at, at + PAGE_BYTES));
-    }
-    await rows.drain(copy);
+  for (let at = 0; at < spill.data.length; at += PAGE_BYTES) {
+    rows.beginRow(COLUMNS, ROW_BYTES_MAX);
+    rows.int8FromNumber(Number(runId));
+    rows.int4(partition);
+    rows.int4(number);
+    rows.int4(at / PAGE_BYTES);
+    rows.bytea(spill.data.subarray(at, at + PAGE_BYTES));
+    if (rows.ready) await rows.drain(copy);
   }
   await rows.finish(copy);
   await client.query({

@@ -6,13 +6,14 @@
  * Only reduce sees how many calls came before the partition, and makes the cycle number of the ordinal. The ordinal is not
  * written down: calls of a user lie in its segment in their order.
  *
- * Memory is bounded: calls are taken in by bucket (src/kernel/assembly/calls.ts) and packed, one spill after the other, whenever that
- * memory is full (spill.ts). After `callsMax` calls all spills are to be taken away. Nothing is allocated per call.
+ * Memory is bounded: the kernel (src/kernel/assembly) takes calls in by bucket and packs them, one spill after the other, whenever that
+ * memory is full. After `callsMax` calls all spills are to be taken away. Nothing is allocated per call.
  */
-import { BucketCalls } from './bucket-calls.js';
+import { openMapKernel } from '../kernel/map.js';
 import { invariant } from './invariant.js';
 import { SPAN_MAX } from './partitions.js';
-import { type Spill, SpillPacker } from './spill.js';
+import { BUCKETS } from './segment.js';
+import { packSpill, type Spill } from './spill.js';
 
 /** Why take() came no further; undefined: it has taken what there was. */
 export type Stop = 'bad call' | 'disorder' | 'full' | undefined;
@@ -20,8 +21,10 @@ export type Stop = 'bad call' | 'disorder' | 'full' | undefined;
 export const SPILL_CALLS_MAX = 2_000_000;
 /** Of calls that are not packed yet: some 700,000, with names of usual length; the largest partitions take two spills. */
 const ARENA_BYTES = 20 * 2 ** 20;
-/** Of packed calls: more than there are, unless most calls have a user of their own with a long name. */
+/** Of packed calls, beyond which no more are taken: more than there are, unless most calls have a user of their own with a long name. */
 const PACKED_BYTES_MAX = 24 * 2 ** 20;
+/** Calls take no more when they are packed, but for the head of each bucket. */
+const BUCKET_HEAD_BYTES_MAX = 8;
 
 export class PartitionMap {
   readonly callsMax: number;
@@ -30,45 +33,46 @@ export class PartitionMap {
   #cleared = 0;
   #stopped: Stop;
   #spills: Spill[] = [];
-  readonly #bucketCalls: BucketCalls;
-  readonly #packer = new SpillPacker();
+  readonly #kernel = openMapKernel();
+  readonly #memory: Uint8Array;
+  /** Free for other work between two partitions. */
+  readonly arena: Uint8Array;
+  #packedBytes = 0;
 
   constructor(callsMax: number, arenaBytes = ARENA_BYTES) {
     invariant(callsMax >= 1 && callsMax <= SPILL_CALLS_MAX, `a spill holds 1 to ${SPILL_CALLS_MAX} calls`);
     this.callsMax = callsMax;
-    this.#bucketCalls = new BucketCalls(arenaBytes);
+    this.#kernel.open(arenaBytes, PACKED_BYTES_MAX + arenaBytes + BUCKETS * BUCKET_HEAD_BYTES_MAX);
+    const { buffer } = this.#kernel.memory;
+    this.#memory = new Uint8Array(buffer);
+    this.arena = new Uint8Array(buffer, this.#kernel.arena.value, arenaBytes);
   }
 
   /** Begins a partition of so many positions, SPAN_MAX at most. */
   reset(basePosition: bigint, positions: bigint = SPAN_MAX): void {
     this.#basePosition = basePosition;
-    this.#bucketCalls.kernel.begin(basePosition, positions);
+    this.#kernel.begin(basePosition, positions);
     this.clear();
-  }
-
-  /** Free for other work between two partitions. */
-  get arena(): Uint8Array {
-    return this.#bucketCalls.arena;
   }
 
   /** Of the calls taken. */
   get calls(): number {
-    return this.#bucketCalls.kernel.calls.value >>> 0;
+    return this.#kernel.calls.value >>> 0;
   }
 
   get usage(): bigint {
-    const { usageHi, usageLo } = this.#bucketCalls.kernel;
+    const { usageHi, usageLo } = this.#kernel;
     return (usageHi.value << 63n) + usageLo.value;
   }
 
   /** As digest.ts has it. */
   get digest(): string {
-    return BigInt.asUintN(64, this.#bucketCalls.kernel.digest.value).toString(16).padStart(16, '0');
+    return BigInt.asUintN(64, this.#kernel.digest.value).toString(16).padStart(16, '0');
   }
 
   /** The log position of the call taken, or passed over, last. */
   get lastPosition(): bigint {
-    return this.#basePosition + this.#bucketCalls.kernel.lastOffset.value;
+    return this.#basePosition + this.#kernel.lastOffset.value;
   }
 
   /** True when spills must be taken away before the next call. */
@@ -77,7 +81,7 @@ export class PartitionMap {
   }
 
   get #callsLeft(): number {
-    return this.#packer.bytes >= PACKED_BYTES_MAX ? 0 : this.callsMax - (this.calls - this.#cleared);
+    return this.#packedBytes >= PACKED_BYTES_MAX ? 0 : this.callsMax - (this.calls - this.#cleared);
   }
 
   /** Of the last take(). */
@@ -90,12 +94,12 @@ export class PartitionMap {
    * one does. Those of other partitions are passed over. Returns where it has stopped; `stopped` tells why, if there is a reason.
    */
   take(bytes: Uint8Array, at: number, end: number): number {
-    const { kernel, bytes: memory } = this.#bucketCalls;
+    const kernel = this.#kernel;
     const input = kernel.input.value;
     this.#stopped = undefined;
     for (;;) {
       const length = Math.min(end - at, kernel.INPUT_BYTES.value);
-      memory.set(bytes.subarray(at, at + length), input);
+      this.#memory.set(bytes.subarray(at, at + length), input);
       at += kernel.take(input, input + length, this.#callsLeft) - input;
       switch (kernel.stopped.value) {
         case kernel.AT_END.value:
@@ -119,12 +123,12 @@ export class PartitionMap {
 
   /** Passes over a call that is not to be taken. */
   pass(position: bigint): void {
-    this.#bucketCalls.kernel.pass(position);
+    this.#kernel.pass(position);
   }
 
   /** The calls taken since the map was cleared, in their order; valid until it is again. */
   spills(): readonly Spill[] {
-    if (this.#bucketCalls.kernel.held.value !== 0) this.#pack();
+    if (this.#kernel.held.value !== 0) this.#pack();
     return this.#spills;
   }
 
@@ -132,12 +136,14 @@ export class PartitionMap {
   clear(): void {
     this.#cleared = this.calls;
     this.#spills = [];
-    this.#packer.reset();
-    this.#bucketCalls.kernel.clear();
+    this.#packedBytes = 0;
+    this.#kernel.clear();
   }
 
   #pack(): void {
-    this.#spills.push(this.#packer.pack(this.#basePosition, this.#bucketCalls));
-    this.#bucketCalls.kernel.clear();
+    const spill = packSpill(this.#kernel, this.#basePosition, this.#kernel.packed.value + this.#packedBytes);
+    this.#packedBytes += spill.data.length;
+    this.#spills.push(spill);
+    this.#kernel.clear();
   }
 }

@@ -53,8 +53,8 @@ export function warmKernels(callsPerCycle: number): void {
     const fold = new BucketFold(callsPerCycle, (users, at, batch) => appendRecord(rows, 1, users, at, batch));
     const segments = map
       .spills()
-      .map(({ basePosition, chunks, bucketIndex }) =>
-        new BucketSlice(0, 0, basePosition, 0, bucketIndex).open(0, BUCKETS, Buffer.concat(chunks)),
+      .map(({ basePosition, data, bucketIndex }) =>
+        new BucketSlice(0, 0, basePosition, 0, bucketIndex).open(0, BUCKETS, Buffer.from(data)),
       );
     kept.splice(0, kept.length, map, fold, rows, segments);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {

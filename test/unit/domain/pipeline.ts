@@ -2,13 +2,13 @@
  * A billing run in memory: the domain's own map, segments, passes and reduce, joined as the activities join them, with a
  * list where they have a table. `reduceShard` is the loop of ShardReduction in src/activities/reduce.ts.
  */
-import type { BucketCalls } from '../../../src/domain/bucket-calls.js';
 import type { BucketUsers } from '../../../src/domain/bucket-users.js';
 import type { PartitionMap } from '../../../src/domain/map.js';
 import { type Buckets, cutPasses, type Pass, type Positions, width } from '../../../src/domain/partitions.js';
 import type { MapOutcome, ReduceOutcome } from '../../../src/domain/proof.js';
 import { BucketFold, type CycleBatch, type OpenCycle } from '../../../src/domain/reduce.js';
 import { BucketSlice, INDEX_ENTRY_BYTES, type Segment } from '../../../src/domain/segment.js';
+import type { MapKernel } from '../../../src/kernel/map.js';
 import type { Bills, Call, Cycle, Open } from './oracle.js';
 
 /** A row of meterfold.spills, and its segments in one piece. */
@@ -51,13 +51,8 @@ export function feed(map: PartitionMap, call: Call, store?: () => void): void {
 }
 
 /** Appends a call to a bucket, as that of a user with this hash. */
-export function append(
-  { kernel, bytes }: BucketCalls,
-  bucket: number,
-  hashLo: number,
-  { id, user, usage, calledAt }: Call,
-): void {
-  bytes.set(Buffer.from(user, 'latin1'), kernel.input.value);
+export function append(kernel: MapKernel, bucket: number, hashLo: number, { id, user, usage, calledAt }: Call): void {
+  Buffer.from(kernel.memory.buffer).write(user, kernel.input.value, 'latin1');
   kernel.append(bucket, hashLo, kernel.input.value, user.length, id, usage, calledAt);
 }
 
@@ -73,11 +68,7 @@ type TakenSpill = Pick<StoredSpill, 'basePosition' | 'data' | 'bucketIndex'>;
 
 /** All spills of a map, and room for more. */
 export function takeSpills(map: PartitionMap): TakenSpill[] {
-  const taken = map.spills().map(({ basePosition, bytes, chunks, bucketIndex }) => {
-    const data = Buffer.concat(chunks);
-    if (data.length !== bytes) throw new Error(`${bytes} bytes were promised`);
-    return { basePosition, data, bucketIndex };
-  });
+  const taken = map.spills().map((spill) => ({ ...spill, data: Buffer.from(spill.data) }));
   map.clear();
   return taken;
 }

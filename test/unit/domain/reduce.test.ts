@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { BucketCalls } from '../../../src/domain/bucket-calls.js';
 import { PartitionMap } from '../../../src/domain/map.js';
 import { PORTION_CALLS_MAX } from '../../../src/domain/portion.js';
 import { BucketFold, type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
 import { BUCKETS, BucketSlice, type Segment } from '../../../src/domain/segment.js';
-import { SpillPacker } from '../../../src/domain/spill.js';
+import { packSpill } from '../../../src/domain/spill.js';
+import { openMapKernel } from '../../../src/kernel/map.js';
 import { call, USAGE_MAX } from './calls.js';
 import { billNaively, type Call, type Cycle, digestNaively, hashBytes } from './oracle.js';
 import { append, billsOf, cyclesOf, halves, mapPartition, nameOf, sliceOf, whole } from './pipeline.js';
@@ -185,11 +185,12 @@ describe('users of one bucket', () => {
 
   test('may be thousands', () => {
     const log = Array.from({ length: 9000 }, (_, i) => call(i + 1, `${(i * 7919) % 3000}`, i));
-    const calls = new BucketCalls(2 ** 22);
-    for (const own of log) append(calls, bucketOf(anna), Number(own.user), own);
-    const { chunks, bucketIndex } = new SpillPacker().pack(0n, calls);
+    const kernel = openMapKernel();
+    kernel.open(2 ** 22, 2 ** 22);
+    for (const own of log) append(kernel, bucketOf(anna), Number(own.user), own);
+    const { data, bucketIndex } = packSpill(kernel, 0n, kernel.packed.value);
     const slice = new BucketSlice(0, 0, 0n, 0, bucketIndex);
-    const { cycles, open } = foldBucket([slice.open(0, BUCKETS, Buffer.concat(chunks))], anna, 2);
+    const { cycles, open } = foldBucket([slice.open(0, BUCKETS, data)], anna, 2);
     expect(billsOf(cycles, open)).toEqual(billNaively(log, 2));
   });
 });

@@ -1,8 +1,8 @@
 /** Calls taken in by bucket, and packed: whatever buckets they are in, as many users as they have. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BucketCalls } from '../../../src/domain/bucket-calls.js';
-import { SpillPacker } from '../../../src/domain/spill.js';
+import { packSpill } from '../../../src/domain/spill.js';
+import { openMapKernel } from '../../../src/kernel/map.js';
 import { anyLog } from './calls.js';
 import { decode } from './decoder.js';
 import type { Call } from './oracle.js';
@@ -11,22 +11,18 @@ import { append } from './pipeline.js';
 const BASE = 1n;
 const ARENA_BYTES = 2 ** 22;
 
-const used = { calls: new BucketCalls(ARENA_BYTES), packer: new SpillPacker() };
+const kernel = openMapKernel();
+kernel.open(ARENA_BYTES, 2 * ARENA_BYTES);
 
 /** Puts calls into the buckets given for their users, with the hashes given. */
 function pack(log: readonly Call[], bucketOf: (user: string) => number, hashOf: (user: string) => number) {
-  const { calls, packer } = used;
-  packer.reset();
-  calls.kernel.clear();
+  kernel.clear();
   for (const own of log) {
-    expect(calls.kernel.hasRoom()).toBe(1);
-    append(calls, bucketOf(own.user), hashOf(own.user), { ...own, id: own.id - BASE });
+    expect(kernel.hasRoom()).toBe(1);
+    append(kernel, bucketOf(own.user), hashOf(own.user), { ...own, id: own.id - BASE });
   }
-  expect(calls.kernel.held.value).toBe(log.length);
-  const { chunks, bucketIndex, basePosition, bytes } = packer.pack(BASE, calls);
-  const data = Buffer.concat(chunks);
-  expect([data.length, packer.bytes]).toEqual([bytes, bytes]);
-  return decode({ basePosition, data, bucketIndex });
+  expect(kernel.held.value).toBe(log.length);
+  return decode(packSpill(kernel, BASE, kernel.packed.value));
 }
 
 test('any calls come out as they went in, bucket by bucket', () => {

@@ -1,4 +1,4 @@
-/** Loads the WebAssembly of assembly/calls.ts, which `npm run build` has compiled. */
+/** Loads the kernel of map: WebAssembly, which `npm run build` has compiled of assembly/. */
 import { readFileSync } from 'node:fs';
 
 /** As Node has it: to TypeScript it is a part of the DOM. */
@@ -11,13 +11,13 @@ interface Global<Value> {
   readonly value: Value;
 }
 
-/** What assembly/calls.ts exports, where each is described. Places are in its memory, in bytes. */
-export interface CallsKernel {
+/** What assembly/index.ts exports, where each is described. Places are in its memory, in bytes. */
+export interface MapKernel {
   readonly memory: { readonly buffer: ArrayBuffer };
-  readonly buckets: Global<number>;
   readonly input: Global<number>;
   readonly INPUT_BYTES: Global<number>;
   readonly arena: Global<number>;
+  readonly packed: Global<number>;
   readonly lastOffset: Global<bigint>;
   readonly held: Global<number>;
   readonly calls: Global<number>;
@@ -29,11 +29,12 @@ export interface CallsKernel {
   readonly FULL: Global<number>;
   readonly BAD_CALL: Global<number>;
   readonly DISORDERED: Global<number>;
-  open(arenaBytes: number): void;
+  open(arenaBytes: number, packedBytes: number): void;
   begin(firstPosition: bigint, width: bigint): void;
   clear(): void;
   hasRoom(): number;
   pass(position: bigint): void;
+  pack(bucket: number, at: number): number;
   take(at: number, end: number, callsMax: number): number;
   append(
     bucket: number,
@@ -47,9 +48,9 @@ export interface CallsKernel {
 }
 
 // The same path from src/ and from dist/.
-const compiled = new WebAssembly.Module(readFileSync(new URL('../../dist/kernel/calls.wasm', import.meta.url)));
+const compiled = new WebAssembly.Module(readFileSync(new URL('../../dist/kernel/map.wasm', import.meta.url)));
 
 /** With memory of its own. */
-export function openCallsKernel(): CallsKernel {
-  return new WebAssembly.Instance(compiled).exports as unknown as CallsKernel;
+export function openMapKernel(): MapKernel {
+  return new WebAssembly.Instance(compiled).exports as unknown as MapKernel;
 }
