@@ -21,7 +21,7 @@ if (existsSync('node_modules/.bin') && process.platform !== 'win32') {
 /** From AssemblyScript to WebAssembly, with nothing but the instructions in it. */
 function compileKernel() {
   const options = ['-O3', '--runtime', 'stub', '--noAssert', '--enable', 'simd', '--use', 'abort='];
-  const args = ['src/kernel/assembly/index.ts', '--outFile', 'dist/kernel/map.wasm', ...options];
+  const args = ['src/kernel/assembly/index.ts', '--outFile', 'dist/kernel/kernel.wasm', ...options];
   execFileSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', ...args], { stdio: 'inherit' });
 }
 

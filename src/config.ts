@@ -9,6 +9,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { z } from 'zod';
 import { DecimalError, parsePrice } from './domain/money.js';
+import { ARENA_BYTES } from './domain/partitions.js';
 import type { BadCalls, BillingTerms } from './domain/terms.js';
 
 /** Wrong use or a wrong setting: shown as it is, exit code 2. */
@@ -116,7 +117,7 @@ const environmentSchema = z.object({
   BAD_CALLS: z.enum(['stop', 'quarantine'], 'must be stop or quarantine').optional(),
   BACKUP_ATTEMPTS: z.enum(['on', 'off'], 'must be on or off').optional(),
   SPILL_CALLS: wholeNumber(1, 2_000_000).default(1_250_000),
-  REDUCE_PASS_BYTES: wholeNumber(1, 268_435_456).default(16_777_216),
+  REDUCE_PASS_BYTES: wholeNumber(1, ARENA_BYTES).default(16_777_216),
   HEALTH_PORT: wholeNumber(1, 65535).optional(),
   METRICS_PORT: wholeNumber(1, 65535).optional(),
   OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').optional(),

@@ -16,7 +16,7 @@ export class TaskMemory {
 
   constructor(spillCalls: number) {
     this.map = new PartitionMap(spillCalls);
-    this.passes = new PassReader(this.map.arena);
+    this.passes = new PassReader(this.map);
   }
 }
 

@@ -11,11 +11,10 @@ import { appendRecord, recordsCopy } from '../db/records.js';
 import type { RowBuffer } from '../db/row-buffer.js';
 import { type PassReader, readSlices } from '../db/segments.js';
 import { appendTail, readTails, tailsCopy } from '../db/tails.js';
-import { BucketUsers } from '../domain/bucket-users.js';
 import { type Buckets, cutPasses, type Pass } from '../domain/partitions.js';
 import type { ReduceOutcome } from '../domain/proof.js';
 import { BucketFold, type OpenCycle } from '../domain/reduce.js';
-import { type Segment, UserNumbers } from '../domain/segment.js';
+import type { Segment } from '../domain/segment.js';
 import type { TaskMemories, TaskMemory } from './memory.js';
 import { type ActivityDependencies, type DoneTask, runTask, type TaskInput, type TaskProgress } from './task.js';
 
@@ -63,11 +62,9 @@ class ShardReduction {
   /** The pass before has folded other calls of the same bucket. */
   #goesOn = false;
   #users = 0;
-  #carriedOutCalls = 0;
-  #carriedOutUsage = 0n;
 
   constructor(
-    { passes, rows, tails }: TaskMemory,
+    { map, passes, rows, tails }: TaskMemory,
     client: Client,
     pool: Pool,
     schema: string,
@@ -83,8 +80,8 @@ class ShardReduction {
     this.#progress = progress;
     this.#runId = Number(input.runId);
     if (input.previousRunId !== null) this.#carriedIn = new CarriedIn(pool, BigInt(input.previousRunId));
-    this.#fold = new BucketFold(input.callsPerCycle, (users, user, batch) =>
-      appendRecord(this.#records, this.#runId, users, user, batch),
+    this.#fold = new BucketFold(map.kernel, input.callsPerCycle, (user, batch) =>
+      appendRecord(this.#records, this.#runId, user, batch),
     );
   }
 
@@ -126,28 +123,21 @@ class ShardReduction {
   outcome(): ReduceOutcome {
     return {
       calls: String(this.#fold.calls),
-      usage: String(this.#fold.usage.toBigInt()),
-      digest: this.#fold.digest.toString(),
+      usage: String(this.#fold.usage),
+      digest: this.#fold.digest,
       users: String(this.#users),
       cycles: String(this.#fold.cyclesClosed),
-      billedUsage: String(this.#fold.billedUsage.toBigInt()),
+      billedUsage: String(this.#fold.billedUsage),
       carriedInCalls: String(this.#carriedIn?.calls ?? 0),
       carriedInUsage: String(this.#carriedIn?.usage ?? 0n),
-      carriedOutCalls: String(this.#carriedOutCalls),
-      carriedOutUsage: String(this.#carriedOutUsage),
+      carriedOutCalls: String(this.#fold.openCalls),
+      carriedOutUsage: String(this.#fold.openUsage),
     };
   }
 
   #closeUsers(): void {
-    const { users } = this.#fold;
-    this.#users += users.count;
-    for (let user = 0; user < users.count; user++) {
-      const open = this.#fold.leftOpen(user);
-      appendTail(this.#tails, this.#runId, users, user, open);
-      if (open.calls === 0) continue;
-      this.#carriedOutCalls += open.calls;
-      this.#carriedOutUsage += usageOf(open);
-    }
+    this.#users += this.#fold.users;
+    this.#fold.close((user) => appendTail(this.#tails, this.#runId, user));
   }
 }
 
@@ -157,8 +147,8 @@ class CarriedIn {
   usage = 0n;
   readonly #pool: Pool;
   readonly #previousRunId: bigint;
-  readonly #users = new BucketUsers();
-  readonly #numbers = new UserNumbers();
+  /** Users of the bucket whose users were looked up last, by their bytes. */
+  readonly #users = new Set<string>();
   #segments: readonly Segment[] = [];
   #goesOn = false;
   /** The bucket whose users are looked up next. */
@@ -191,9 +181,14 @@ class CarriedIn {
     const names: string[] = [];
     while (names.length < USERS_PER_LOOKUP && this.#bucket < this.#end) {
       if (!this.#goesOn) users.clear();
-      let user = users.count;
-      for (const segment of this.#segments) if (segment.seek(this.#bucket)) segment.readUsers(users, this.#numbers);
-      for (; user < users.count; user++) names.push(decoder.decode(users.nameOf(user)));
+      for (const segment of this.#segments) {
+        for (const name of segment.namesOf(this.#bucket)) {
+          const bytes = name.toString('latin1');
+          if (users.has(bytes)) continue;
+          users.add(bytes);
+          names.push(name.toString());
+        }
+      }
       this.#bucket++;
     }
     this.#block = await readTails(this.#pool, names, this.#previousRunId);
@@ -204,15 +199,8 @@ class CarriedIn {
     const open = this.#block[this.#at++];
     if (open !== undefined && open.calls > 0) {
       this.calls += open.calls;
-      this.usage += usageOf(open);
+      this.usage += open.usage;
     }
     return open;
   }
-}
-
-// Without ignoreBOM it would drop U+FEFF at the start: another user's name.
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-
-function usageOf(open: Readonly<OpenCycle>): bigint {
-  return (BigInt(open.usageHi) << 32n) | BigInt(open.usageLo >>> 0);
 }

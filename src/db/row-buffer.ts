@@ -7,10 +7,6 @@ const CHUNK_BYTES = 256 * 1024;
 /** Full chunks from which the producer should stop to send them. */
 const PENDING_MAX = 4;
 
-const INT8_OID = 20;
-/** From 1970, where Unix times begin, to 2000, where PostgreSQL's do. */
-const UNIX_MICROS_AT_2000 = Date.UTC(2000) * 1000;
-
 export class RowBuffer {
   #bytes: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   #view = new DataView(this.#bytes.buffer);
@@ -79,6 +75,11 @@ export class RowBuffer {
     this.#at += 12;
   }
 
+  /** One that lies somewhere as little-endian. */
+  int8At(view: DataView, at: number): void {
+    this.int8(view.getInt32(at + 4, true), view.getInt32(at, true));
+  }
+
   /** An integer that a double holds exactly: a cycle number, or microseconds since 2000. */
   int8FromNumber(value: number): void {
     const hi = Math.floor(value / 4294967296);
@@ -103,36 +104,10 @@ export class RowBuffer {
     this.#at += 4 + bytes.length;
   }
 
-  /** bigint[] of pairs of halves. */
-  int8Array(pairs: Int32Array, count: number): void {
-    this.#arrayHead(count);
-    const view = this.#view;
-    let at = this.#at;
-    for (let i = 0; i < count; i++) {
-      view.setInt32(at, 8);
-      view.setInt32(at + 4, pairs[2 * i]);
-      view.setInt32(at + 8, pairs[2 * i + 1]);
-      at += 12;
-    }
-    this.#at = at;
-  }
-
-  /** bigint[] of microseconds since 1970; they are given since 2000. */
-  unixMicrosArray(micros: Float64Array, count: number): void {
-    this.#arrayHead(count);
-    for (let i = 0; i < count; i++) this.int8FromNumber(micros[i] + UNIX_MICROS_AT_2000);
-  }
-
-  /** Of a bigint[]: one dimension, no nulls, lower bound 1. */
-  #arrayHead(count: number): void {
-    const view = this.#view;
-    view.setInt32(this.#at, 20 + 12 * count);
-    view.setInt32(this.#at + 4, 1);
-    view.setInt32(this.#at + 8, 0);
-    view.setInt32(this.#at + 12, INT8_OID);
-    view.setInt32(this.#at + 16, count);
-    view.setInt32(this.#at + 20, 1);
-    this.#at += 24;
+  /** Whole fields, as COPY takes them. */
+  fields(bytes: Buffer, start: number, length: number): void {
+    bytes.copy(this.#bytes, this.#at, start, start + length);
+    this.#at += length;
   }
 
   #reserve(bytes: number): void {

@@ -1,7 +1,8 @@
 /** Segments: the pages of each spill of a partition, and the spill's index, by which a shard reads just its own buckets. */
 
+import type { PartitionMap } from '../domain/map.js';
 import type { Buckets, Pass } from '../domain/partitions.js';
-import { BucketSlice, INDEX_ENTRY_BYTES, PAGE_BYTES, type Segment } from '../domain/segment.js';
+import { BucketSlice, INDEX_ENTRY_BYTES, PAGE_BYTES, type Segment, SegmentError } from '../domain/segment.js';
 import type { Spill } from '../domain/spill.js';
 import { copyIn } from './copy-in.js';
 import { copyOut } from './copy-out.js';
@@ -73,11 +74,11 @@ export async function readSlices(client: Client, runId: bigint, shard: Buckets):
 
 /** Reads the segments of one pass after the other, into memory that is used again. */
 export class PassReader {
-  readonly #arena: Uint8Array;
+  readonly #map: PartitionMap;
 
-  /** A pass that is larger than the arena is read elsewhere: a slice of a bucket may be of any size. */
-  constructor(arena: Uint8Array) {
-    this.#arena = arena;
+  /** That of a map, which must not be at work. */
+  constructor(map: PartitionMap) {
+    this.#map = map;
   }
 
   /**
@@ -93,7 +94,9 @@ export class PassReader {
       places.push(bytes);
       bytes += slice.bytes(first, end);
     }
-    const memory = bytes <= this.#arena.length ? this.#arena : new Uint8Array(bytes);
+    const { arena } = this.#map;
+    if (bytes > arena.length)
+      throw new SegmentError(`a bucket of a spill has ${bytes} bytes, more than any map writes`);
 
     const wanted = slices.map((slice, number) => {
       const start = slice.start(first);
@@ -114,11 +117,11 @@ export class PassReader {
       // Where the page begins in the slice: before it, or in the middle.
       const pageAt = view.getInt32(at + 12) * PAGE_BYTES - slice.start(first);
       const own = page.subarray(Math.max(0, -pageAt), slice.bytes(first, end) - pageAt);
-      memory.set(own, places[number] + Math.max(0, pageAt));
+      arena.set(own, places[number] + Math.max(0, pageAt));
       read[number] += own.length;
     });
     return slices.map((slice, number) =>
-      slice.open(first, end, memory.subarray(places[number], places[number] + read[number])),
+      slice.open(first, end, this.#map.kernel.memory, arena.byteOffset + places[number], read[number]),
     );
   }
 }

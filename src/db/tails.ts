@@ -2,8 +2,7 @@
  * Tails: what each user's open cycle was after a run. Append-only; a run reads, by index, and writes only the users it touched,
  * so that its cost does not grow with the history.
  */
-import type { BucketUsers } from '../domain/bucket-users.js';
-import type { OpenCycle } from '../domain/reduce.js';
+import type { FoldedUser, OpenCycle } from '../domain/reduce.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
 import { copyOut } from './copy-out.js';
 import type { Pool } from './pool.js';
@@ -16,26 +15,21 @@ export const tailsCopy = (schema: string) => `
 const COLUMNS = 7;
 const ROW_BYTES_MAX = 2 + 5 * 12 + 6 + 4 + USER_BYTES_MAX;
 
-export function appendTail(
-  rows: RowBuffer,
-  runId: number,
-  users: BucketUsers,
-  user: number,
-  open: Readonly<OpenCycle>,
-): void {
+export function appendTail(rows: RowBuffer, runId: number, user: FoldedUser): void {
+  const { view, calls } = user;
   rows.beginRow(COLUMNS, ROW_BYTES_MAX);
   rows.int8FromNumber(runId);
-  rows.int8FromNumber(open.nextCycle);
-  rows.int8(open.usageHi, open.usageLo);
-  if (open.calls === 0) {
+  rows.int8At(view, user.cycleAt);
+  rows.int8At(view, user.usageAt);
+  if (calls === 0) {
     rows.null();
     rows.null();
   } else {
-    rows.int8(open.firstCallIdHi, open.firstCallIdLo);
-    rows.int8FromNumber(open.firstCalledAt);
+    rows.int8At(view, user.firstCallIdAt);
+    rows.int8At(view, user.firstCalledAtAt);
   }
-  rows.int2(open.calls);
-  rows.text(users.bytes, users.startOf(user), users.lengthOf(user));
+  rows.int2(calls);
+  rows.text(user.bytes, user.nameAt, user.nameLength);
 }
 
 const NULL = -1;
@@ -74,20 +68,14 @@ export async function readTails(
 
 /** Next cycle and usage as int32 length 8 and int64, calls as length 2 and int16 between them; then the first call, or nulls. */
 function openCycleAt(view: DataView, at: number): OpenCycle {
-  const open = {
-    nextCycle: view.getInt32(at + 4) * 4294967296 + view.getUint32(at + 8),
+  const hasCall = view.getInt32(at + 30) !== NULL;
+  return {
+    cycle: view.getBigInt64(at + 4),
     calls: view.getInt16(at + 16),
-    usageHi: view.getInt32(at + 22),
-    usageLo: view.getInt32(at + 26),
-    firstCallIdHi: 0,
-    firstCallIdLo: 0,
-    firstCalledAt: 0,
+    usage: view.getBigInt64(at + 22),
+    firstCallId: hasCall ? view.getBigInt64(at + 34) : 0n,
+    firstCalledAt: hasCall ? view.getBigInt64(at + 46) : 0n,
   };
-  if (view.getInt32(at + 30) === NULL) return open;
-  open.firstCallIdHi = view.getInt32(at + 34);
-  open.firstCallIdLo = view.getInt32(at + 38);
-  open.firstCalledAt = view.getInt32(at + 46) * 4294967296 + view.getUint32(at + 50);
-  return open;
 }
 
 /** As the text of an array: each element in quotes, in which only quotes and backslashes mean anything. */

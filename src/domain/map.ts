@@ -9,9 +9,10 @@
  * Memory is bounded: the kernel (src/kernel/assembly) takes calls in by bucket and packs them, one spill after the other, whenever that
  * memory is full. After `callsMax` calls all spills are to be taken away. Nothing is allocated per call.
  */
-import { openMapKernel } from '../kernel/map.js';
+import { newKernel, sumOf } from '../kernel/kernel.js';
+import { digestText } from './digest.js';
 import { invariant } from './invariant.js';
-import { SPAN_MAX } from './partitions.js';
+import { ARENA_BYTES, SPAN_MAX } from './partitions.js';
 import { BUCKETS } from './segment.js';
 import { packSpill, type Spill } from './spill.js';
 
@@ -19,8 +20,6 @@ import { packSpill, type Spill } from './spill.js';
 export type Stop = 'bad call' | 'disorder' | 'full' | undefined;
 
 export const SPILL_CALLS_MAX = 2_000_000;
-/** Of calls that are not packed yet: some 700,000, with names of usual length; the largest partitions take two spills. */
-const ARENA_BYTES = 20 * 2 ** 20;
 /** Of packed calls, beyond which no more are taken: more than there are, unless most calls have a user of their own with a long name. */
 const PACKED_BYTES_MAX = 24 * 2 ** 20;
 /** Calls take no more when they are packed, but for the head of each bucket. */
@@ -28,51 +27,53 @@ const BUCKET_HEAD_BYTES_MAX = 8;
 
 export class PartitionMap {
   readonly callsMax: number;
+  readonly #arenaBytes: number;
   #basePosition = 0n;
   /** Calls whose spills have been taken away. */
   #cleared = 0;
   #stopped: Stop;
   #spills: Spill[] = [];
-  readonly #kernel = openMapKernel();
-  readonly #memory: Uint8Array;
-  /** Free for other work between two partitions. */
-  readonly arena: Uint8Array;
+  /** Free for other work between two partitions, and so is its arena. */
+  readonly kernel = newKernel();
   #packedBytes = 0;
 
+  /** Some 700,000 calls fit into the arena, with names of usual length: the largest partitions take two spills. */
   constructor(callsMax: number, arenaBytes = ARENA_BYTES) {
     invariant(callsMax >= 1 && callsMax <= SPILL_CALLS_MAX, `a spill holds 1 to ${SPILL_CALLS_MAX} calls`);
     this.callsMax = callsMax;
-    this.#kernel.open(arenaBytes, PACKED_BYTES_MAX + arenaBytes + BUCKETS * BUCKET_HEAD_BYTES_MAX);
-    const { buffer } = this.#kernel.memory;
-    this.#memory = new Uint8Array(buffer);
-    this.arena = new Uint8Array(buffer, this.#kernel.arena.value, arenaBytes);
+    this.kernel.open(arenaBytes, PACKED_BYTES_MAX + arenaBytes + BUCKETS * BUCKET_HEAD_BYTES_MAX);
+    this.#arenaBytes = arenaBytes;
   }
 
   /** Begins a partition of so many positions, SPAN_MAX at most. */
   reset(basePosition: bigint, positions: bigint = SPAN_MAX): void {
     this.#basePosition = basePosition;
-    this.#kernel.begin(basePosition, positions);
+    this.kernel.begin(basePosition, positions);
     this.clear();
+  }
+
+  /** Where a task that is no map may have what it likes; a view that is lost when the kernel's memory grows. */
+  get arena(): Uint8Array {
+    return new Uint8Array(this.kernel.memory.buffer, this.kernel.arena.value, this.#arenaBytes);
   }
 
   /** Of the calls taken. */
   get calls(): number {
-    return this.#kernel.calls.value >>> 0;
+    return this.kernel.calls.value >>> 0;
   }
 
   get usage(): bigint {
-    const { usageHi, usageLo } = this.#kernel;
-    return (usageHi.value << 63n) + usageLo.value;
+    return sumOf(this.kernel.usageHi, this.kernel.usageLo);
   }
 
   /** As digest.ts has it. */
   get digest(): string {
-    return BigInt.asUintN(64, this.#kernel.digest.value).toString(16).padStart(16, '0');
+    return digestText(this.kernel.digest.value);
   }
 
   /** The log position of the call taken, or passed over, last. */
   get lastPosition(): bigint {
-    return this.#basePosition + this.#kernel.lastOffset.value;
+    return this.#basePosition + this.kernel.lastOffset.value;
   }
 
   /** True when spills must be taken away before the next call. */
@@ -94,12 +95,13 @@ export class PartitionMap {
    * one does. Those of other partitions are passed over. Returns where it has stopped; `stopped` tells why, if there is a reason.
    */
   take(bytes: Uint8Array, at: number, end: number): number {
-    const kernel = this.#kernel;
+    const kernel = this.kernel;
+    const memory = new Uint8Array(kernel.memory.buffer);
     const input = kernel.input.value;
     this.#stopped = undefined;
     for (;;) {
       const length = Math.min(end - at, kernel.INPUT_BYTES.value);
-      this.#memory.set(bytes.subarray(at, at + length), input);
+      memory.set(bytes.subarray(at, at + length), input);
       at += kernel.take(input, input + length, this.#callsLeft) - input;
       switch (kernel.stopped.value) {
         case kernel.AT_END.value:
@@ -123,12 +125,12 @@ export class PartitionMap {
 
   /** Passes over a call that is not to be taken. */
   pass(position: bigint): void {
-    this.#kernel.pass(position);
+    this.kernel.pass(position);
   }
 
   /** The calls taken since the map was cleared, in their order; valid until it is again. */
   spills(): readonly Spill[] {
-    if (this.#kernel.held.value !== 0) this.#pack();
+    if (this.kernel.held.value !== 0) this.#pack();
     return this.#spills;
   }
 
@@ -137,13 +139,13 @@ export class PartitionMap {
     this.#cleared = this.calls;
     this.#spills = [];
     this.#packedBytes = 0;
-    this.#kernel.clear();
+    this.kernel.clear();
   }
 
   #pack(): void {
-    const spill = packSpill(this.#kernel, this.#basePosition, this.#kernel.packed.value + this.#packedBytes);
+    const spill = packSpill(this.kernel, this.#basePosition, this.kernel.packed.value + this.#packedBytes);
     this.#packedBytes += spill.data.length;
     this.#spills.push(spill);
-    this.#kernel.clear();
+    this.kernel.clear();
   }
 }

@@ -11,6 +11,9 @@ export const SHARDS_MAX = 500;
 /** Most positions a partition may span, so that an offset in it is exact in a double. */
 export const SPAN_MAX = 2n ** 52n;
 
+/** What a task has for a map's calls that are not packed yet, or for a reduce's pass. What one bucket takes of a spill always fits. */
+export const ARENA_BYTES = 20 * 2 ** 20;
+
 /** A task costs Temporal and a worker some 20 ms, however small it is; a large one is the more to do again where it is lost. */
 const CALLS_PER_TASK = 1_250_000;
 /** Below this a second task costs more than it saves. */

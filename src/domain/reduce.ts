@@ -4,116 +4,144 @@
  *   reduce(user, calls carried in, calls in order) → cycles closed, calls carried out
  *
  * Every `callsPerCycle` calls of a user close a cycle; what is left over is the user's open cycle, carried to the next run.
- * A bucket is folded at a time, user by user (portion.ts).
+ * A bucket is folded at a time, user by user: by the kernel (src/kernel/assembly/fold.ts).
  */
-import type { BucketUsers } from './bucket-users.js';
-import { Digest } from './digest.js';
-import { CARRY, ExactSum } from './exact-sum.js';
-import { grown } from './grown.js';
-import { Hash64 } from './hash.js';
+import { type Kernel, sumOf } from '../kernel/kernel.js';
+import { digestText } from './digest.js';
 import { invariant } from './invariant.js';
-import { Portion } from './portion.js';
 import type { Segment } from './segment.js';
 
-/** Cycles of one packed billing record: five arrays of it and a user of usual length are just under half a page. */
-export const RECORD_CYCLES_MAX = 96;
-
-/** An open cycle. 64-bit values as halves; first call and time are those of its first call, if it has any. */
+/** An open cycle; what is its first call's counts if it has any. Times are microseconds since 2000. */
 export interface OpenCycle {
-  nextCycle: number;
+  cycle: bigint;
   calls: number;
-  usageHi: number;
-  usageLo: number;
-  firstCallIdHi: number;
-  firstCallIdLo: number;
-  firstCalledAt: number;
+  usage: bigint;
+  firstCallId: bigint;
+  firstCalledAt: bigint;
 }
-
-const NOTHING_CARRIED_IN: Readonly<OpenCycle> = {
-  nextCycle: 1,
-  calls: 0,
-  usageHi: 0,
-  usageLo: 0,
-  firstCallIdHi: 0,
-  firstCallIdLo: 0,
-  firstCalledAt: 0,
-};
-
-/** Up to RECORD_CYCLES_MAX closed cycles of one user. 64-bit values as pairs of halves, high first; times in µs since 2000. */
-export interface CycleBatch {
-  firstCycle: number;
-  cycles: number;
-  readonly usages: Int32Array;
-  readonly firstCallIds: Int32Array;
-  readonly lastCallIds: Int32Array;
-  readonly firstCalledAts: Float64Array;
-  readonly lastCalledAts: Float64Array;
-}
-
-/** 2^52, the unit of carries, in the high half of a 64-bit integer. */
-const CARRY_HI = CARRY / 4294967296;
-
-/** Takes closed cycles; must copy what it keeps, and must not wait. */
-export type CycleSink = (users: BucketUsers, user: number, batch: CycleBatch) => void;
 
 /** What users carry in, asked for in the order in which they come. */
 export interface CarriedIn {
   next(): Readonly<OpenCycle> | undefined;
 }
 
-// An open cycle, in doubles; its usage is USAGE_CARRIES × 2^52 + USAGE_REST.
-const CALLS = 0;
-const USAGE_REST = 1;
-const USAGE_CARRIES = 2;
-const FIRST_ID_HI = 3;
-const FIRST_ID_LO = 4;
-const FIRST_CALLED_AT = 5;
-const NEXT_CYCLE = 6;
-/** The high half of its user's hash. */
-const HASH_HI = 7;
-const FIELDS = 8;
+// A user in the kernel's memory, as assembly/users.ts has it.
+const NEXT = 0;
+const NAME_LENGTH = 4;
+const CALLS = 24;
+const USAGE = 32;
+const FIRST_ID = 40;
+const FIRST_CALLED_AT = 48;
+const CYCLE = 56;
+const NAME = 64;
 
-const USERS_MIN = 256;
+/** A user of the bucket, and the cycle that it has open: where these lie in memory, 64-bit integers as little-endian. */
+export class FoldedUser {
+  bytes = Buffer.alloc(0);
+  view = new DataView(this.bytes.buffer);
+  #at = 0;
+
+  /** Another one, or another memory. */
+  move(buffer: ArrayBuffer, at: number): void {
+    if (buffer !== this.bytes.buffer) {
+      this.bytes = Buffer.from(buffer);
+      this.view = new DataView(buffer);
+    }
+    this.#at = at;
+  }
+
+  /** To the user that came next; false if there is none. */
+  moveOn(): boolean {
+    this.#at = this.view.getUint32(this.#at + NEXT, true);
+    return this.#at !== 0;
+  }
+
+  get nameAt(): number {
+    return this.#at + NAME;
+  }
+  get nameLength(): number {
+    return this.view.getUint32(this.#at + NAME_LENGTH, true);
+  }
+  get calls(): number {
+    return this.view.getUint32(this.#at + CALLS, true);
+  }
+  get cycleAt(): number {
+    return this.#at + CYCLE;
+  }
+  get usageAt(): number {
+    return this.#at + USAGE;
+  }
+  get firstCallIdAt(): number {
+    return this.#at + FIRST_ID;
+  }
+  get firstCalledAtAt(): number {
+    return this.#at + FIRST_CALLED_AT;
+  }
+}
+
+/** Consecutive cycles of one user, closed. Valid until the next ones are. */
+export interface CycleBatch {
+  firstCycle: number;
+  cycles: number;
+  /** In the user's memory: five bigint[] as COPY takes them, the usages, the ids of first and last calls, and the times of both since 1970. */
+  fieldsAt: number;
+  fieldsBytes: number;
+}
+
+/** Takes closed cycles; must copy what it keeps, and must not wait. */
+export type CycleSink = (user: FoldedUser, batch: CycleBatch) => void;
 
 export class BucketFold {
-  readonly digest = new Digest();
-  readonly usage = new ExactSum();
-  readonly billedUsage = new ExactSum();
-  calls = 0;
-  cyclesClosed = 0;
-  /** Of the bucket, so far. */
-  readonly users: BucketUsers;
-
+  readonly #kernel: Kernel;
   readonly #callsPerCycle: number;
   readonly #sink: CycleSink;
-  readonly #hash = new Hash64();
-  readonly #portion = new Portion();
+  readonly #user = new FoldedUser();
+  readonly #batch: CycleBatch = { firstCycle: 1, cycles: 0, fieldsAt: 0, fieldsBytes: 0 };
   #carriedIn: CarriedIn | undefined;
-  #open = new Float64Array(USERS_MIN * FIELDS);
-  /** Of how many users there is an open cycle. */
-  #begun = 0;
+  /** What there is of the bucket, and of it the segment that is read, and the next one. */
+  #segments: readonly Segment[] = [];
+  #bucket = 0;
+  #segment: Segment | undefined;
+  #next = 0;
 
-  /** Closed cycles of the current user that the sink has not seen yet. */
-  readonly #closed: CycleBatch = {
-    firstCycle: 1,
-    cycles: 0,
-    usages: new Int32Array(2 * RECORD_CYCLES_MAX),
-    firstCallIds: new Int32Array(2 * RECORD_CYCLES_MAX),
-    lastCallIds: new Int32Array(2 * RECORD_CYCLES_MAX),
-    firstCalledAts: new Float64Array(RECORD_CYCLES_MAX),
-    lastCalledAts: new Float64Array(RECORD_CYCLES_MAX),
-  };
-
-  constructor(callsPerCycle: number, sink: CycleSink) {
+  /** Takes the kernel for itself, which must not be in the middle of anything. */
+  constructor(kernel: Kernel, callsPerCycle: number, sink: CycleSink) {
+    this.#kernel = kernel;
     this.#callsPerCycle = callsPerCycle;
     this.#sink = sink;
-    this.users = this.#portion.users;
+    kernel.beginFold(callsPerCycle);
+  }
+
+  get calls(): number {
+    return Number(this.#kernel.foldedCalls.value);
+  }
+  get usage(): bigint {
+    return sumOf(this.#kernel.foldedUsageHi, this.#kernel.foldedUsageLo);
+  }
+  get digest(): string {
+    return digestText(this.#kernel.foldedDigest.value);
+  }
+  get cyclesClosed(): bigint {
+    return this.#kernel.cyclesClosed.value;
+  }
+  get billedUsage(): bigint {
+    return sumOf(this.#kernel.billedUsageHi, this.#kernel.billedUsageLo);
+  }
+  /** Of the buckets that were closed. */
+  get openCalls(): bigint {
+    return this.#kernel.openCalls.value;
+  }
+  get openUsage(): bigint {
+    return sumOf(this.#kernel.openUsageHi, this.#kernel.openUsageLo);
+  }
+  /** Of the bucket, so far. */
+  get users(): number {
+    return this.#kernel.users.value;
   }
 
   /** Forgets the users of the bucket before. */
   clear(): void {
-    this.users.clear();
-    this.#begun = 0;
+    this.#kernel.clearUsers();
   }
 
   /**
@@ -121,132 +149,69 @@ export class BucketFold {
    * are; `carriedIn` is asked once for each new one.
    */
   begin(segments: readonly Segment[], bucket: number, carriedIn?: CarriedIn): void {
-    this.#portion.begin(segments, bucket);
+    this.#segments = segments;
+    this.#bucket = bucket;
     this.#carriedIn = carriedIn;
+    this.#segment = undefined;
+    this.#next = 0;
   }
 
   /** Folds some of the calls that are left; false once there are none. */
   foldNext(): boolean {
-    const calls = this.#portion.read();
-    const { ends, users } = this.#portion;
-    for (; this.#begun < users.count; this.#begun++) {
-      this.#beginUser(this.#begun, this.#carriedIn?.next() ?? NOTHING_CARRIED_IN);
+    const kernel = this.#kernel;
+    this.#readPortion();
+    if (this.#carriedIn === undefined) kernel.carryNothingIn();
+    else this.#carryIn(this.#carriedIn);
+    if (kernel.beginPortion() === 0) return false;
+    const user = this.#user;
+    const batch = this.#batch;
+    while (kernel.foldNext() !== 0) {
+      user.move(kernel.memory.buffer, kernel.batchUser.value);
+      batch.firstCycle = Number(kernel.batchFirstCycle.value);
+      batch.cycles = kernel.batchCycles.value;
+      batch.fieldsAt = kernel.fields.value;
+      batch.fieldsBytes = kernel.fieldsBytes.value;
+      this.#sink(user, batch);
     }
-    if (calls === 0) return false;
-    for (let user = 0, from = 0; user < users.count; user++) {
-      const end = ends[user];
-      if (end > from) this.#foldUser(user, from, end);
-      from = end;
-    }
-    this.calls += calls;
     return true;
   }
 
-  /** What a user has left open. */
-  leftOpen(user: number): OpenCycle {
-    const open = this.#open;
-    const at = user * FIELDS;
-    const usageRest = open[at + USAGE_REST];
-    const over = Math.floor(usageRest / 4294967296);
-    return {
-      nextCycle: open[at + NEXT_CYCLE],
-      calls: open[at + CALLS],
-      usageHi: open[at + USAGE_CARRIES] * CARRY_HI + over,
-      usageLo: (usageRest - over * 4294967296) | 0,
-      firstCallIdHi: open[at + FIRST_ID_HI],
-      firstCallIdLo: open[at + FIRST_ID_LO],
-      firstCalledAt: open[at + FIRST_CALLED_AT],
-    };
+  /** Shows each user of the bucket, in the order in which they came, with what it leaves open. */
+  close(see: (user: FoldedUser) => void): void {
+    const kernel = this.#kernel;
+    const user = this.#user;
+    kernel.countOpen();
+    if (this.users === 0) return;
+    user.move(kernel.memory.buffer, kernel.firstUser.value);
+    do see(user);
+    while (user.moveOn());
   }
 
-  #beginUser(user: number, carriedIn: Readonly<OpenCycle>): void {
-    invariant(carriedIn.calls < this.#callsPerCycle, 'an open cycle has fewer calls than a closed one');
-    if ((user + 1) * FIELDS > this.#open.length) {
-      this.#open = grown(new Float64Array(2 * this.#open.length), this.#open);
+  #readPortion(): void {
+    const kernel = this.#kernel;
+    while (kernel.portionIsFull() === 0) {
+      if (this.#segment === undefined) {
+        if (this.#next === this.#segments.length) return;
+        const segment = this.#segments[this.#next++];
+        const start = segment.startOf(this.#bucket);
+        const end = segment.startOf(this.#bucket + 1);
+        if (start === end) continue;
+        if (kernel.beginSegment(start, end, segment.basePosition) === 0) throw segment.malformed();
+        this.#segment = segment;
+      }
+      if (kernel.readCalls() === 0) throw this.#segment.malformed();
+      if (kernel.hasCallsLeft() === 0) this.#segment = undefined;
     }
-    const open = this.#open;
-    const at = user * FIELDS;
-    open[at + CALLS] = carriedIn.calls;
-    open[at + USAGE_CARRIES] = Math.floor(carriedIn.usageHi / CARRY_HI);
-    open[at + USAGE_REST] = (carriedIn.usageHi % CARRY_HI) * 4294967296 + (carriedIn.usageLo >>> 0);
-    open[at + FIRST_ID_HI] = carriedIn.firstCallIdHi;
-    open[at + FIRST_ID_LO] = carriedIn.firstCallIdLo;
-    open[at + FIRST_CALLED_AT] = carriedIn.firstCalledAt;
-    open[at + NEXT_CYCLE] = carriedIn.nextCycle;
-    const { users } = this;
-    this.#hash.bytes(users.view, users.startOf(user), users.lengthOf(user));
-    open[at + HASH_HI] = this.#hash.hi;
   }
 
-  #foldUser(user: number, from: number, end: number): void {
-    const { digest, usage: usageSum } = this;
-    const callsPerCycle = this.#callsPerCycle;
-    const { order, usage: usageOf, idHi: idHiOf, idLo: idLoOf, calledAt } = this.#portion;
-    const open = this.#open;
-    const at = user * FIELDS;
-    const hashHi = open[at + HASH_HI];
-    const hashLo = this.users.hashLo(user);
-    this.#closed.firstCycle = open[at + NEXT_CYCLE];
-    let openCalls = open[at + CALLS];
-    let usageRest = open[at + USAGE_REST];
-    for (let i = from; i < end; i++) {
-      const call = order[i];
-      const usage = usageOf[call];
-      const idHi = idHiOf[call];
-      const idLo = idLoOf[call];
-      const usageHi = usage < 4294967296 ? 0 : Math.floor(usage / 4294967296);
-      digest.add(hashHi, hashLo, idHi, idLo, usageHi, (usage - usageHi * 4294967296) | 0);
-      usageSum.add(usage);
-
-      if (openCalls === 0) {
-        open[at + FIRST_ID_HI] = idHi;
-        open[at + FIRST_ID_LO] = idLo;
-        open[at + FIRST_CALLED_AT] = calledAt[call];
-      }
-      usageRest += usage;
-      if (usageRest >= CARRY) {
-        usageRest -= CARRY;
-        open[at + USAGE_CARRIES]++;
-      }
-      if (++openCalls === callsPerCycle) {
-        this.#closeCycle(user, usageRest, call);
-        openCalls = 0;
-        usageRest = 0;
-      }
+  #carryIn(carriedIn: CarriedIn): void {
+    const kernel = this.#kernel;
+    while (kernel.hasNewUser() !== 0) {
+      const { cycle, calls, usage, firstCallId, firstCalledAt } = carriedIn.next() ?? NOTHING;
+      invariant(calls < this.#callsPerCycle, 'an open cycle has fewer calls than a closed one');
+      kernel.carryIn(cycle, calls, usage, firstCallId, firstCalledAt);
     }
-    open[at + CALLS] = openCalls;
-    open[at + USAGE_REST] = usageRest;
-    this.#flush(user);
-    open[at + NEXT_CYCLE] = this.#closed.firstCycle;
-  }
-
-  #closeCycle(user: number, usageRest: number, lastCall: number): void {
-    const { idHi, idLo, calledAt } = this.#portion;
-    const open = this.#open;
-    const at = user * FIELDS;
-    const closed = this.#closed;
-    const cycle = closed.cycles++;
-    const over = Math.floor(usageRest / 4294967296);
-    closed.usages[2 * cycle] = open[at + USAGE_CARRIES] * CARRY_HI + over;
-    closed.usages[2 * cycle + 1] = usageRest - over * 4294967296;
-    closed.firstCallIds[2 * cycle] = open[at + FIRST_ID_HI];
-    closed.firstCallIds[2 * cycle + 1] = open[at + FIRST_ID_LO];
-    closed.lastCallIds[2 * cycle] = idHi[lastCall];
-    closed.lastCallIds[2 * cycle + 1] = idLo[lastCall];
-    closed.firstCalledAts[cycle] = open[at + FIRST_CALLED_AT];
-    closed.lastCalledAts[cycle] = calledAt[lastCall];
-
-    this.cyclesClosed++;
-    this.billedUsage.add(usageRest);
-    for (; open[at + USAGE_CARRIES] > 0; open[at + USAGE_CARRIES]--) this.billedUsage.carry();
-    if (closed.cycles === RECORD_CYCLES_MAX) this.#flush(user);
-  }
-
-  #flush(user: number): void {
-    const closed = this.#closed;
-    if (closed.cycles === 0) return;
-    this.#sink(this.users, user, closed);
-    closed.firstCycle += closed.cycles;
-    closed.cycles = 0;
   }
 }
+
+const NOTHING: Readonly<OpenCycle> = { cycle: 1n, calls: 0, usage: 0n, firstCallId: 0n, firstCalledAt: 0n };

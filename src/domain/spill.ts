@@ -1,6 +1,6 @@
 /** Calls of a partition, packed bucket by bucket; the format is segment.ts's. */
 import { crc32 } from 'node:zlib';
-import type { MapKernel } from '../kernel/map.js';
+import type { Kernel } from '../kernel/kernel.js';
 import { BUCKETS, writeBucketIndex } from './segment.js';
 
 export interface Spill {
@@ -15,7 +15,7 @@ const starts = new Uint32Array(BUCKETS + 1);
 const checksums = new Uint32Array(BUCKETS);
 
 /** Packs the calls that lie in the kernel's buckets to a place in its memory. They are not to be packed again. */
-export function packSpill(kernel: MapKernel, basePosition: bigint, at: number): Spill {
+export function packSpill(kernel: Kernel, basePosition: bigint, at: number): Spill {
   const memory = Buffer.from(kernel.memory.buffer);
   let end = at;
   for (let bucket = 0; bucket < BUCKETS; bucket++) {

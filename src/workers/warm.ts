@@ -50,11 +50,17 @@ export function warmKernels(callsPerCycle: number): void {
       map.take(message, 0, bytes);
     }
     const rows = new RowBuffer();
-    const fold = new BucketFold(callsPerCycle, (users, at, batch) => appendRecord(rows, 1, users, at, batch));
+    const fold = new BucketFold(map.kernel, callsPerCycle, (user, batch) => appendRecord(rows, 1, user, batch));
     const segments = map
       .spills()
       .map(({ basePosition, data, bucketIndex }) =>
-        new BucketSlice(0, 0, basePosition, 0, bucketIndex).open(0, BUCKETS, Buffer.from(data)),
+        new BucketSlice(0, 0, basePosition, 0, bucketIndex).open(
+          0,
+          BUCKETS,
+          map.kernel.memory,
+          data.byteOffset,
+          data.length,
+        ),
       );
     kept.splice(0, kept.length, map, fold, rows, segments);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {

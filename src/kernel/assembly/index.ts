@@ -1,10 +1,25 @@
-/** The kernel of map: calls are taken, and packed bucket by bucket. src/kernel/map.ts loads it. */
+/** The kernels of map, which takes calls and packs them bucket by bucket, and of reduce, which folds them. src/kernel/kernel.ts loads it. */
 import { COPIED, openArena, put } from './buckets';
+import { openHeap } from './heap';
 import { openTable, tableBytes } from './pack';
 
 export { arena, clear, hasRoom, held } from './buckets';
+export * from './fold';
+export { hashInt8, hashText } from './hash';
 export { pack } from './pack';
 export * from './take';
+export {
+  carryIn,
+  carryNothingIn,
+  clearUsers,
+  countOpen,
+  firstUser,
+  hasNewUser,
+  openCalls,
+  openUsageHi,
+  openUsageLo,
+  users,
+} from './users';
 
 /** Where buckets may be packed to. */
 export let packed: usize = 0;
@@ -21,6 +36,7 @@ export function open(arenaBytes: u32, packedBytes: u32): void {
   memory.grow(i32((end - at + 0xffff) >>> 16));
   openArena(at, arenaBytes);
   openTable(table);
+  openHeap((end + 15) & ~15);
 }
 
 /** Puts a call into a bucket, whatever hash its user's name has. */

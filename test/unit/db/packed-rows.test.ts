@@ -4,18 +4,18 @@ import { BINARY_HEADER } from '../../../src/db/copy-in.js';
 import { appendRecord, recordsCopy } from '../../../src/db/records.js';
 import { RowBuffer } from '../../../src/db/row-buffer.js';
 import { appendTail, tailsCopy } from '../../../src/db/tails.js';
-import { BucketUsers } from '../../../src/domain/bucket-users.js';
 import { PartitionMap } from '../../../src/domain/map.js';
-import { BucketFold, type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
+import { BucketFold, type CycleSink, type FoldedUser, type OpenCycle } from '../../../src/domain/reduce.js';
 import { BUCKETS } from '../../../src/domain/segment.js';
 import { call } from '../domain/calls.js';
 import type { Call } from '../domain/oracle.js';
 import { billNaively } from '../domain/oracle.js';
-import { halves, mapPartition, sliceOf } from '../domain/pipeline.js';
+import { foldKernel, mapPartition, openSegment, sliceOf } from '../domain/pipeline.js';
 import { type Field, int2, int8, int8s, rowsOf, text } from './copy-decoder.js';
 
 const CHUNK_BYTES = 256 * 1024;
 const CALLS_PER_CYCLE = 2;
+const RECORD_CYCLES_MAX = foldKernel.RECORD_CYCLES_MAX.value;
 /** Microseconds from 1970, where the times of records begin, to 2000, where those of calls do. */
 const SINCE_1970 = 946_684_800_000_000n;
 const ALL = { first: 0, end: BUCKETS };
@@ -36,15 +36,31 @@ function named(sql: string, rows: Field[][]): Record<string, Field>[] {
   });
 }
 
-async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBuffer()) {
-  const { spills } = mapPartition(new PartitionMap(calls.length), 0, { first: 1n, last: calls.at(-1)!.id }, calls);
-  const segments = spills.map((spill) => sliceOf(spill, ALL).open(ALL.first, ALL.end, spill.data));
-  const fold = new BucketFold(CALLS_PER_CYCLE, (users, user, batch) => appendRecord(rows, runId, users, user, batch));
+/** Folds a log of which each user carries the same in. */
+function foldAll(
+  calls: readonly Call[],
+  callsPerCycle: number,
+  sink: CycleSink,
+  { see = () => {}, carriedIn }: { see?: (user: FoldedUser) => void; carriedIn?: OpenCycle } = {},
+): void {
+  const { spills } = mapPartition(
+    new PartitionMap(calls.length),
+    0,
+    { first: calls[0]!.id, last: calls.at(-1)!.id },
+    calls,
+  );
+  const segments = spills.map((spill) => openSegment(sliceOf(spill, ALL), ALL, spill.data));
+  const fold = new BucketFold(foldKernel, callsPerCycle, sink);
   for (let bucket = ALL.first; bucket < ALL.end; bucket++) {
     fold.clear();
-    fold.begin(segments, bucket);
+    fold.begin(segments, bucket, { next: () => carriedIn });
     while (fold.foldNext());
+    fold.close(see);
   }
+}
+
+async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBuffer()) {
+  foldAll(calls, CALLS_PER_CYCLE, (user, batch) => appendRecord(rows, runId, user, batch));
   return named(recordsCopy('meterfold'), await rowsOf(rows));
 }
 
@@ -98,32 +114,26 @@ describe('a billing record', () => {
 });
 
 describe('a tail', () => {
-  /** Behind another one. */
-  function usersWith(name: string): BucketUsers {
-    const users = new BucketUsers();
-    for (const [hash, user] of ['zed', name].entries()) {
-      users.find(new DataView(new TextEncoder().encode(user).buffer), 0, user.length, hash);
-    }
-    return users;
+  /** Of one that carries this in, and then makes a call of usage 1 with the largest id, where 1,000 calls close a cycle. */
+  async function tailsOf(name: string, carriedIn: OpenCycle, rows = new RowBuffer()) {
+    const see = (user: FoldedUser) => appendTail(rows, 7, user);
+    foldAll([call(2n ** 63n - 1n, name, 1)], 1000, () => {}, { see, carriedIn });
+    return named(tailsCopy('meterfold'), await rowsOf(rows));
   }
 
-  function openCycle(calls: number, usage: bigint, firstId: bigint, firstCalledAt: number): OpenCycle {
-    const [usageHi, usageLo] = halves(usage);
-    const [firstCallIdHi, firstCallIdLo] = halves(firstId);
-    return { nextCycle: 2 ** 40 + 1, calls, usageHi, usageLo, firstCallIdHi, firstCallIdLo, firstCalledAt };
-  }
-
-  async function tailOf(open: OpenCycle) {
-    const rows = new RowBuffer();
-    appendTail(rows, 7, usersWith('alice'), 1, open);
-    return named(tailsCopy('meterfold'), await rowsOf(rows))[0]!;
-  }
+  const carriedIn = {
+    cycle: 2n ** 40n + 1n,
+    calls: 998,
+    usage: 998n * 10n ** 15n,
+    firstCallId: 2n ** 62n + 3n,
+    firstCalledAt: -5n,
+  };
 
   test('has what the user has left open', async () => {
-    const tail = await tailOf(openCycle(999, 999n * 10n ** 15n, 2n ** 62n + 3n, -5));
+    const [tail] = (await tailsOf('alice', carriedIn)) as [Record<string, Field>];
     expect(int8(tail.run_id!)).toBe(7n);
     expect(int8(tail.next_cycle!)).toBe(2n ** 40n + 1n);
-    expect(int8(tail.usage!)).toBe(999n * 10n ** 15n);
+    expect(int8(tail.usage!)).toBe(998n * 10n ** 15n + 1n);
     expect(int8(tail.first_call_id!)).toBe(2n ** 62n + 3n);
     expect(int8(tail.first_called_at!)).toBe(-5n);
     expect(int2(tail.calls!)).toBe(999);
@@ -132,17 +142,13 @@ describe('a tail', () => {
 
   test('of a user with no open call has no first one', async () => {
     // What a fold leaves behind of the last cycle's first call does not count.
-    const tail = await tailOf(openCycle(0, 0n, 12n, 34));
+    const [tail] = (await tailsOf('alice', { ...carriedIn, calls: 999 })) as [Record<string, Field>];
     expect([tail.first_call_id, tail.first_called_at]).toEqual([null, null]);
-    expect([int8(tail.next_cycle!), int8(tail.usage!), int2(tail.calls!)]).toEqual([2n ** 40n + 1n, 0n, 0]);
+    expect([int8(tail.next_cycle!), int8(tail.usage!), int2(tail.calls!)]).toEqual([2n ** 40n + 2n, 0n, 0]);
   });
 
   test('of the longest user is not cut, however little room is left in the chunk', async () => {
-    const longest = usersWith('x'.repeat(256));
-    const append = async (rows: RowBuffer) => {
-      appendTail(rows, 7, longest, 1, openCycle(1, 1n, 1n, 0));
-      return named(tailsCopy('meterfold'), await rowsOf(rows));
-    };
+    const append = (rows: RowBuffer) => tailsOf('x'.repeat(256), carriedIn, rows);
     const [alone] = await append(new RowBuffer());
     for (const missing of [1, 2, 3, 4, 5, 8, 12, 16, 24, 64]) {
       const tails = await append(leaving(bytesOf(alone!) - missing, 7));

@@ -7,10 +7,10 @@ import { describe, expect, test } from 'vitest';
 import { PartitionMap } from '../../../src/domain/map.js';
 import { cutPartitions, cutShards, type Positions } from '../../../src/domain/partitions.js';
 import { type CallSum, proveRun } from '../../../src/domain/proof.js';
-import { type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
+import type { OpenCycle } from '../../../src/domain/reduce.js';
 import { anyLog, call, HEAVY_MS, heavy } from './calls.js';
 import { billNaively, type Call, type Cycle, digestNaively, sumOfUsage } from './oracle.js';
-import { billsOf, mapPartition, type Reduced, reduceShard } from './pipeline.js';
+import { billsOf, foldKernel, mapPartition, type Reduced, reduceShard } from './pipeline.js';
 
 /** How the work is cut. Runs and extents end behind the calls with those numbers; an empty run is one, too. */
 interface Cuts {
@@ -173,9 +173,9 @@ describe('the cycles are those of the oracle', () => {
   });
 
   test('for a user of more cycles than a billing record packs', () => {
-    const log = inTurn(RECORD_CYCLES_MAX * 2 + 1, ['alice']);
+    const log = inTurn(foldKernel.RECORD_CYCLES_MAX.value * 2 + 1, ['alice']);
     const { cycles } = expectBills(log, { ...oneOfEach, callsPerCycle: 1 });
-    expect(cycles.at(-1)!.number).toBe(RECORD_CYCLES_MAX * 2 + 1);
+    expect(cycles.at(-1)!.number).toBe(foldKernel.RECORD_CYCLES_MAX.value * 2 + 1);
   });
 
   test('for an empty log', () => {

@@ -6,10 +6,8 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Hash64 } from '../../../src/domain/hash.js';
-import { bucketOf } from '../../../src/domain/segment.js';
+import { newKernel } from '../../../src/kernel/kernel.js';
 import { hashBytes, hashInt8 } from './oracle.js';
-import { halves } from './pipeline.js';
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789ABCD';
 
@@ -104,16 +102,21 @@ const hashesOfIntegers: [value: bigint, seed: bigint, hash: bigint][] = [
   [1000000000000000000n, -1000000000000000000n, 5223355523359564252n],
 ];
 
-function hashOf(bytes: Uint8Array): bigint {
-  const hash = new Hash64();
-  hash.bytes(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, bytes.length);
-  return hash.toBigInt();
+const kernel = newKernel();
+kernel.open(0, 0);
+const memory = Buffer.from(kernel.memory.buffer);
+
+/** Of bytes somewhere in memory, with others around them. */
+function hashOf(bytes: Uint8Array, before = 0): bigint {
+  const at = kernel.input.value + before;
+  memory.fill(0xaa, kernel.input.value, at);
+  memory.set(bytes, at);
+  memory.fill(0xbb, at + bytes.length, at + bytes.length + 8);
+  return kernel.hashText(at, bytes.length);
 }
 
 function hashOfInteger(value: bigint, seed: bigint): bigint {
-  const hash = new Hash64();
-  hash.int8(...halves(value), ...halves(seed));
-  return hash.toBigInt();
+  return kernel.hashInt8(value, seed);
 }
 
 test('a text of any length hashes as in PostgreSQL', () => {
@@ -138,10 +141,7 @@ test('the hash of the oracle is the one of PostgreSQL, too', () => {
 test('any bytes, anywhere in a buffer, hash as the oracle says', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 256, size: 'max' }), fc.nat(20), (bytes, before) => {
-      const memory = Buffer.concat([Buffer.alloc(before, 0xaa), bytes, Buffer.alloc(8, 0xbb)]);
-      const hash = new Hash64();
-      hash.bytes(new DataView(memory.buffer, memory.byteOffset, memory.length), before, bytes.length);
-      expect(hash.toBigInt()).toBe(hashBytes(bytes));
+      expect(hashOf(bytes, before)).toBe(hashBytes(bytes));
     }),
   );
 });
@@ -153,10 +153,4 @@ test('any integer that is not negative, with any seed, hashes as the oracle says
       expect(hashOfInteger(value, seed)).toBe(hashInt8(value, seed));
     }),
   );
-});
-
-test('the bucket of a user is the top 12 bits of the hash', () => {
-  for (const hash of hashesByLength) {
-    expect(bucketOf(halves(hash)[0])).toBe(Number((hash >> 52n) & 4095n));
-  }
 });

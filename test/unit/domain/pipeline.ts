@@ -2,13 +2,13 @@
  * A billing run in memory: the domain's own map, segments, passes and reduce, joined as the activities join them, with a
  * list where they have a table. `reduceShard` is the loop of ShardReduction in src/activities/reduce.ts.
  */
-import type { BucketUsers } from '../../../src/domain/bucket-users.js';
 import type { PartitionMap } from '../../../src/domain/map.js';
 import { type Buckets, cutPasses, type Pass, type Positions, width } from '../../../src/domain/partitions.js';
 import type { MapOutcome, ReduceOutcome } from '../../../src/domain/proof.js';
-import { BucketFold, type CycleBatch, type OpenCycle } from '../../../src/domain/reduce.js';
+import { BucketFold, type CycleBatch, type FoldedUser, type OpenCycle } from '../../../src/domain/reduce.js';
 import { BucketSlice, INDEX_ENTRY_BYTES, type Segment } from '../../../src/domain/segment.js';
-import type { MapKernel } from '../../../src/kernel/map.js';
+import { type Kernel, newKernel } from '../../../src/kernel/kernel.js';
+import { int8s } from '../db/copy-decoder.js';
 import type { Bills, Call, Cycle, Open } from './oracle.js';
 
 /** A row of meterfold.spills, and its segments in one piece. */
@@ -51,7 +51,7 @@ export function feed(map: PartitionMap, call: Call, store?: () => void): void {
 }
 
 /** Appends a call to a bucket, as that of a user with this hash. */
-export function append(kernel: MapKernel, bucket: number, hashLo: number, { id, user, usage, calledAt }: Call): void {
+export function append(kernel: Kernel, bucket: number, hashLo: number, { id, user, usage, calledAt }: Call): void {
   Buffer.from(kernel.memory.buffer).write(user, kernel.input.value, 'latin1');
   kernel.append(bucket, hashLo, kernel.input.value, user.length, id, usage, calledAt);
 }
@@ -115,11 +115,33 @@ export function sliceOf(
   return new BucketSlice(partition, spill, basePosition, first, Buffer.from(entries));
 }
 
-export function openPass(spills: readonly StoredSpill[], { slices, buckets: { first, end } }: Pass): Segment[] {
+const SEGMENT_BYTES = 2 ** 26;
+/** Folds all that is folded here, one fold at a time. */
+export const foldKernel = newKernel();
+foldKernel.open(SEGMENT_BYTES, 0);
+let free = 0;
+
+/** Puts bytes into the kernel's memory, for a while: where they lie. Other bytes lie behind them. */
+export function place(data: Uint8Array): number {
+  if (free + data.length + 16 > SEGMENT_BYTES) free = 0;
+  const at = foldKernel.arena.value + free;
+  const memory = Buffer.from(foldKernel.memory.buffer);
+  memory.set(data, at);
+  memory.fill(1, at + data.length, at + data.length + 8);
+  free += data.length + 8;
+  return at;
+}
+
+/** Opens what a slice has for a range of buckets. */
+export function openSegment(slice: BucketSlice, { first, end }: Buckets, data: Uint8Array): Segment {
+  return slice.open(first, end, foldKernel.memory, place(data), data.length);
+}
+
+export function openPass(spills: readonly StoredSpill[], { slices, buckets }: Pass): Segment[] {
   return slices.map((slice) => {
     const stored = spills.find(({ partition, spill }) => partition === slice.partition && spill === slice.spill)!;
-    const data = Buffer.from(stored.data.subarray(slice.start(first), slice.start(first) + slice.bytes(first, end)));
-    return slice.open(first, end, data);
+    const start = slice.start(buckets.first);
+    return openSegment(slice, buckets, stored.data.subarray(start, start + slice.bytes(buckets.first, buckets.end)));
   });
 }
 
@@ -142,69 +164,98 @@ export function reduceShard(spills: readonly StoredSpill[], shard: Buckets, opti
   const passes = cutPasses(slices, shard, options.bytesMax);
   const cycles: Cycle[] = [];
   const open = new Map<string, OpenCycle>();
+  /** Users of the bucket, so far. */
+  const known = new Set<string>();
   let carriedInCalls = 0;
   let carriedInUsage = 0n;
-  const fold = new BucketFold(options.callsPerCycle, (users, user, batch) =>
-    cycles.push(...cyclesOf(users, user, batch)),
+  let users = 0;
+  const fold = new BucketFold(foldKernel, options.callsPerCycle, (user, batch) =>
+    cycles.push(...cyclesOf(user, batch)),
   );
-  const { users } = fold;
-  // Asked once for each user, in the order in which the bucket has them.
-  let asked = 0;
-  const carriedIn = {
-    next() {
-      const before = options.carriedIn.get(nameOf(users, asked++));
-      carriedInCalls += before?.calls ?? 0;
-      carriedInUsage += before === undefined ? 0n : whole(before.usageHi, before.usageLo);
-      return before;
-    },
-  };
   let goesOn = false;
   for (const pass of passes) {
     const segments = openPass(spills, pass);
     for (let bucket = pass.buckets.first; bucket < pass.buckets.end; bucket++) {
       if (!goesOn) {
         fold.clear();
-        asked = 0;
+        known.clear();
       }
+      const names = namesOf(segments, bucket).filter((name) => !known.has(name));
+      for (const name of names) known.add(name);
+      // Asked once for each user, in the order in which the bucket has them.
+      const carriedIn = {
+        next() {
+          const before = options.carriedIn.get(names.shift()!);
+          carriedInCalls += before?.calls ?? 0;
+          carriedInUsage += before?.usage ?? 0n;
+          return before;
+        },
+      };
       fold.begin(segments, bucket, carriedIn);
       while (fold.foldNext());
       if (!pass.lastOfBuckets) continue;
-      for (let user = 0; user < users.count; user++) open.set(nameOf(users, user), fold.leftOpen(user));
+      users += fold.users;
+      fold.close((user) => void open.set(nameOf(user), openOf(user)));
     }
     goesOn = !pass.lastOfBuckets;
   }
-  const left = [...open.values()];
   const outcome = {
     calls: String(fold.calls),
-    usage: String(fold.usage.toBigInt()),
-    digest: fold.digest.toString(),
-    users: String(open.size),
+    usage: String(fold.usage),
+    digest: fold.digest,
+    users: String(users),
     cycles: String(fold.cyclesClosed),
-    billedUsage: String(fold.billedUsage.toBigInt()),
+    billedUsage: String(fold.billedUsage),
     carriedInCalls: String(carriedInCalls),
     carriedInUsage: String(carriedInUsage),
-    carriedOutCalls: String(left.reduce((sum, { calls }) => sum + calls, 0)),
-    carriedOutUsage: String(left.reduce((sum, { usageHi, usageLo }) => sum + whole(usageHi, usageLo), 0n)),
+    carriedOutCalls: String(fold.openCalls),
+    carriedOutUsage: String(fold.openUsage),
   };
   return { cycles, open, passes, outcome };
 }
 
-/** A name's bytes, one character each. */
-export function nameOf(users: BucketUsers, user: number): string {
-  return Buffer.from(users.nameOf(user)).toString('latin1');
+/** The users that segments have of a bucket, in the order in which they come, one character a byte. */
+function namesOf(segments: readonly Segment[], bucket: number): string[] {
+  return [...new Set(segments.flatMap((segment) => segment.namesOf(bucket).map((name) => name.toString('latin1'))))];
 }
 
+/** A name's bytes, one character each. */
+export function nameOf({ bytes, nameAt, nameLength }: FoldedUser): string {
+  return bytes.toString('latin1', nameAt, nameAt + nameLength);
+}
+
+export function openOf({ view, calls, cycleAt, usageAt, firstCallIdAt, firstCalledAtAt }: FoldedUser): OpenCycle {
+  return {
+    cycle: view.getBigInt64(cycleAt, true),
+    calls,
+    usage: view.getBigInt64(usageAt, true),
+    firstCallId: view.getBigInt64(firstCallIdAt, true),
+    firstCalledAt: view.getBigInt64(firstCalledAtAt, true),
+  };
+}
+
+/** Microseconds from 1970, where the times of records begin, to 2000, where those of calls do. */
+const SINCE_1970 = 946_684_800_000_000n;
+
 /** The cycles of a batch, in the oracle's terms. */
-export function cyclesOf(users: BucketUsers, user: number, batch: CycleBatch): Cycle[] {
-  const at = (pairs: Int32Array, cycle: number) => whole(pairs[2 * cycle]!, pairs[2 * cycle + 1]!);
-  return Array.from({ length: batch.cycles }, (_, cycle) => ({
-    user: nameOf(users, user),
-    number: batch.firstCycle + cycle,
-    usage: at(batch.usages, cycle),
-    firstId: at(batch.firstCallIds, cycle),
-    lastId: at(batch.lastCallIds, cycle),
-    firstCalledAt: BigInt(batch.firstCalledAts[cycle]!),
-    lastCalledAt: BigInt(batch.lastCalledAts[cycle]!),
+export function cyclesOf(user: FoldedUser, { firstCycle, cycles, fieldsAt, fieldsBytes }: CycleBatch): Cycle[] {
+  let at = fieldsAt;
+  const arrays = Array.from({ length: 5 }, () => {
+    const field = user.bytes.subarray(at + 4, at + 4 + user.bytes.readInt32BE(at));
+    at += 4 + field.length;
+    return int8s(field);
+  });
+  if (at !== fieldsAt + fieldsBytes) throw new Error(`fields of ${fieldsBytes} bytes were read up to ${at - fieldsAt}`);
+  if (arrays.some((array) => array.length !== cycles)) throw new Error(`not all arrays are of ${cycles} cycles`);
+  const [usages, firstIds, lastIds, firstCalledAts, lastCalledAts] = arrays as [bigint[], ...bigint[][]];
+  return usages.map((usage, cycle) => ({
+    user: nameOf(user),
+    number: firstCycle + cycle,
+    usage,
+    firstId: firstIds![cycle]!,
+    lastId: lastIds![cycle]!,
+    firstCalledAt: firstCalledAts![cycle]! - SINCE_1970,
+    lastCalledAt: lastCalledAts![cycle]! - SINCE_1970,
   }));
 }
 
@@ -214,18 +265,16 @@ export function billsOf(cycles: readonly Cycle[], open: ReadonlyMap<string, Read
     one.user < other.user ? -1 : Number(one.user > other.user);
   return {
     cycles: [...cycles].sort((one, other) => byUser(one, other) || one.number - other.number),
-    open: [...open].map(([user, left]) => openOf(user, left)).sort(byUser),
+    open: [...open].map(([user, left]) => leftOf(user, left)).sort(byUser),
   };
 }
 
-function openOf(user: string, left: Readonly<OpenCycle>): Open {
+function leftOf(user: string, { cycle, calls, usage, firstCallId, firstCalledAt }: Readonly<OpenCycle>): Open {
   return {
     user,
-    nextCycle: left.nextCycle,
-    calls: left.calls,
-    usage: whole(left.usageHi, left.usageLo),
-    ...(left.calls === 0
-      ? {}
-      : { firstId: whole(left.firstCallIdHi, left.firstCallIdLo), firstCalledAt: BigInt(left.firstCalledAt) }),
+    nextCycle: Number(cycle),
+    calls,
+    usage,
+    ...(calls === 0 ? {} : { firstId: firstCallId, firstCalledAt }),
   };
 }

@@ -1,52 +1,52 @@
 import { describe, expect, test } from 'vitest';
 import { PartitionMap } from '../../../src/domain/map.js';
-import { PORTION_CALLS_MAX } from '../../../src/domain/portion.js';
-import { BucketFold, type OpenCycle, RECORD_CYCLES_MAX } from '../../../src/domain/reduce.js';
+import { BucketFold, type OpenCycle } from '../../../src/domain/reduce.js';
 import { BUCKETS, BucketSlice, type Segment } from '../../../src/domain/segment.js';
 import { packSpill } from '../../../src/domain/spill.js';
-import { openMapKernel } from '../../../src/kernel/map.js';
+import { newKernel } from '../../../src/kernel/kernel.js';
 import { call, USAGE_MAX } from './calls.js';
 import { billNaively, type Call, type Cycle, digestNaively, hashBytes } from './oracle.js';
-import { append, billsOf, cyclesOf, halves, mapPartition, nameOf, sliceOf, whole } from './pipeline.js';
+import {
+  append,
+  billsOf,
+  cyclesOf,
+  foldKernel,
+  mapPartition,
+  nameOf,
+  openOf,
+  openSegment,
+  sliceOf,
+} from './pipeline.js';
 
 const ALL = { first: 0, end: BUCKETS };
+const PORTION_CALLS_MAX = foldKernel.PORTION_CALLS_MAX.value;
+const RECORD_CYCLES_MAX = foldKernel.RECORD_CYCLES_MAX.value;
 
 /** A segment of these calls, all in one. */
 function segment(calls: readonly Call[], first = calls[0]!.id): Segment {
   const map = new PartitionMap(calls.length, 2 ** 26);
   const { spills } = mapPartition(map, 0, { first, last: calls.at(-1)!.id }, calls);
-  return sliceOf(spills[0]!, ALL).open(ALL.first, ALL.end, spills[0]!.data);
+  return openSegment(sliceOf(spills[0]!, ALL), ALL, spills[0]!.data);
 }
 
 const bucketOf = (user: string) => Number(BigInt.asUintN(64, hashBytes(Buffer.from(user, 'latin1'))) >> 52n);
-
-function carried(open: {
-  nextCycle: number;
-  calls: number;
-  usage: bigint;
-  firstId: bigint;
-  firstCalledAt: number;
-}): OpenCycle {
-  const [usageHi, usageLo] = halves(open.usage);
-  const [firstCallIdHi, firstCallIdLo] = halves(open.firstId);
-  const { nextCycle, calls, firstCalledAt } = open;
-  return { nextCycle, calls, usageHi, usageLo, firstCallIdHi, firstCallIdLo, firstCalledAt };
-}
 
 /** Folds what the segments have of a user's bucket. */
 function foldBucket(segments: readonly Segment[], user: string, callsPerCycle: number, carriedIn: OpenCycle[] = []) {
   const cycles: Cycle[] = [];
   const batches: number[] = [];
-  const fold = new BucketFold(callsPerCycle, (users, own, batch) => {
+  const fold = new BucketFold(foldKernel, callsPerCycle, (own, batch) => {
     batches.push(batch.cycles);
-    cycles.push(...cyclesOf(users, own, batch));
+    cycles.push(...cyclesOf(own, batch));
   });
   const left = carriedIn.values();
   fold.begin(segments, bucketOf(user), { next: () => left.next().value });
   while (fold.foldNext());
-  const names = Array.from({ length: fold.users.count }, (_, own) => nameOf(fold.users, own));
-  const open = new Map(names.map((name, own) => [name, fold.leftOpen(own)]));
-  return { fold, cycles, batches, names, open };
+  const open = new Map<string, OpenCycle>();
+  fold.close((own) => void open.set(nameOf(own), openOf(own)));
+  const { calls, usage, digest, cyclesClosed, billedUsage, openCalls, openUsage } = fold;
+  const sums = { calls, usage, digest, cyclesClosed, billedUsage, openCalls, openUsage };
+  return { sums, cycles, batches, names: [...open.keys()], open };
 }
 
 /** Folds the calls of one user. */
@@ -56,7 +56,7 @@ function foldUser(calls: readonly Call[], callsPerCycle: number, carriedIn?: Ope
   return { ...folded, open: folded.open.get(user)! };
 }
 
-const carriedIn = carried({ nextCycle: 7, calls: 3, usage: 100n, firstId: 2n ** 61n + 9n, firstCalledAt: -5 });
+const carriedIn = { cycle: 7n, calls: 3, usage: 100n, firstCallId: 2n ** 61n + 9n, firstCalledAt: -5n };
 
 describe('what a user carries in', () => {
   test('is the beginning of its next cycle', () => {
@@ -77,26 +77,26 @@ describe('what a user carries in', () => {
   test('stays open, with its first call, while it is not enough for a cycle', () => {
     const { cycles, open } = foldUser([call(2n ** 62n, 'alice', 11)], 5, carriedIn);
     expect(cycles).toEqual([]);
-    expect(open).toEqual(carried({ nextCycle: 7, calls: 4, usage: 111n, firstId: 2n ** 61n + 9n, firstCalledAt: -5 }));
+    expect(open).toEqual({ cycle: 7n, calls: 4, usage: 111n, firstCallId: 2n ** 61n + 9n, firstCalledAt: -5n });
   });
 
   test('counts in the usage billed, and not in the usage read', () => {
-    const { fold } = foldUser([call(1, 'alice', 11), call(2, 'alice', 22), call(3, 'alice', 44)], 5, carriedIn);
-    expect([fold.calls, fold.usage.toBigInt()]).toEqual([3, 77n]);
-    expect([fold.cyclesClosed, fold.billedUsage.toBigInt()]).toEqual([1, 133n]);
+    const { sums } = foldUser([call(1, 'alice', 11), call(2, 'alice', 22), call(3, 'alice', 44)], 5, carriedIn);
+    expect(sums).toMatchObject({ calls: 3, usage: 77n, cyclesClosed: 1n, billedUsage: 133n });
+    expect(sums).toMatchObject({ openCalls: 1n, openUsage: 44n });
   });
 
   test('is exact at 999 calls of 10^15 each, in and out', () => {
     const usage = 998n * USAGE_MAX;
-    const almost = carried({ nextCycle: 2 ** 40, calls: 998, usage, firstId: 1n, firstCalledAt: 0 });
+    const almost = { cycle: 2n ** 40n, calls: 998, usage, firstCallId: 1n, firstCalledAt: 0n };
     const once = foldUser([call(5000, 'alice', USAGE_MAX)], 1000, almost);
-    expect(whole(once.open.usageHi, once.open.usageLo)).toBe(999n * USAGE_MAX);
+    expect(once.open.usage).toBe(999n * USAGE_MAX);
     expect(once.open.calls).toBe(999);
 
-    const { cycles, fold, open } = foldUser([call(5001, 'alice', USAGE_MAX), call(5002, 'alice', 1)], 1000, once.open);
+    const { cycles, sums, open } = foldUser([call(5001, 'alice', USAGE_MAX), call(5002, 'alice', 1)], 1000, once.open);
     expect(cycles.map(({ number, usage: billed }) => [number, billed])).toEqual([[2 ** 40, 1000n * USAGE_MAX]]);
-    expect(fold.billedUsage.toBigInt()).toBe(1000n * USAGE_MAX);
-    expect([open.nextCycle, open.calls, whole(open.usageHi, open.usageLo)]).toEqual([2 ** 40 + 1, 1, 1n]);
+    expect(sums.billedUsage).toBe(1000n * USAGE_MAX);
+    expect([open.cycle, open.calls, open.usage]).toEqual([2n ** 40n + 1n, 1, 1n]);
   });
 
   test.each([5, 6])('of %d calls, where five close a cycle, is refused', (calls) => {
@@ -106,7 +106,7 @@ describe('what a user carries in', () => {
   });
 
   test('of no calls leaves only the number of the next cycle', () => {
-    const nothing = carried({ nextCycle: 4, calls: 0, usage: 0n, firstId: 0n, firstCalledAt: 0 });
+    const nothing = { cycle: 4n, calls: 0, usage: 0n, firstCallId: 0n, firstCalledAt: 0n };
     const { cycles } = foldUser([call(9, 'alice', 1)], 1, nothing);
     expect(cycles.map(({ number, firstId }) => [number, firstId])).toEqual([[4, 9n]]);
   });
@@ -118,7 +118,7 @@ describe('cycles of one user', () => {
     const { batches, cycles, open } = foldUser(calls, 1);
     expect(batches).toEqual([RECORD_CYCLES_MAX, RECORD_CYCLES_MAX, 3]);
     expect(cycles.map(({ number }) => number)).toEqual(calls.map((_, i) => i + 1));
-    expect(open.nextCycle).toBe(calls.length + 1);
+    expect(open.cycle).toBe(BigInt(calls.length + 1));
   });
 
   test('are numbered on from portion to portion', () => {
@@ -137,8 +137,20 @@ describe('cycles of one user', () => {
       })),
     );
     expect(batches.reduce((sum, own) => sum + own, 0)).toBe(fives.length);
-    expect([open.nextCycle, open.calls]).toEqual([fives.length + 1, calls.length % 5]);
+    expect([open.cycle, open.calls]).toEqual([BigInt(fives.length + 1), calls.length % 5]);
   });
+});
+
+test('a fold knows nothing of one before that failed in the middle', () => {
+  const left = Array.from({ length: 10 }, (_, i) => call(i + 1, 'alice', 1));
+  const invalid = { ...carriedIn, calls: 5 };
+  expect(() => foldUser(left, 5, invalid)).toThrow('an open cycle has fewer calls than a closed one');
+  const { cycles, open, sums } = foldBucket([segment([call(11, 'alice', 7)])], 'alice', 5);
+  expect([cycles, [...open.values()], sums.calls]).toEqual([
+    [],
+    [expect.objectContaining({ cycle: 1n, calls: 1, usage: 7n, firstCallId: 11n })],
+    1,
+  ]);
 });
 
 describe('users of one bucket', () => {
@@ -154,16 +166,16 @@ describe('users of one bucket', () => {
   test('are known again in each segment, whatever their numbers there', () => {
     const log = [bert, anna, anna, bert, carl, bert, anna, carl, bert].map((user, i) => call(i + 1, user, 10 ** i));
     const segments = [0, 2, 4, 6, 8].map((from) => segment(log.slice(from, from + 2)));
-    const { cycles, open, names, fold } = foldBucket(segments, anna, 2);
+    const { cycles, open, names, sums } = foldBucket(segments, anna, 2);
     expect(names).toEqual([bert, anna, carl]);
     expect(billsOf(cycles, open)).toEqual(billNaively(log, 2));
-    expect(fold.digest.toString()).toBe(digestNaively(log));
+    expect(sums.digest).toBe(digestNaively(log));
   });
 
   test('carry in what is theirs, asked for in the order in which they come', () => {
     const log = [bert, anna, bert].map((user, i) => call(i + 1, user, 1));
-    const from = (nextCycle: number) => carried({ nextCycle, calls: 1, usage: 0n, firstId: 0n, firstCalledAt: 0 });
-    const { cycles } = foldBucket([segment(log.slice(0, 1)), segment(log.slice(1))], anna, 2, [from(10), from(20)]);
+    const from = (cycle: bigint) => ({ cycle, calls: 1, usage: 0n, firstCallId: 0n, firstCalledAt: 0n });
+    const { cycles } = foldBucket([segment(log.slice(0, 1)), segment(log.slice(1))], anna, 2, [from(10n), from(20n)]);
     expect(cycles.map(({ user, number }) => [user, number])).toEqual([
       [bert, 10],
       [anna, 20],
@@ -185,12 +197,12 @@ describe('users of one bucket', () => {
 
   test('may be thousands', () => {
     const log = Array.from({ length: 9000 }, (_, i) => call(i + 1, `${(i * 7919) % 3000}`, i));
-    const kernel = openMapKernel();
+    const kernel = newKernel();
     kernel.open(2 ** 22, 2 ** 22);
     for (const own of log) append(kernel, bucketOf(anna), Number(own.user), own);
     const { data, bucketIndex } = packSpill(kernel, 0n, kernel.packed.value);
     const slice = new BucketSlice(0, 0, 0n, 0, bucketIndex);
-    const { cycles, open } = foldBucket([slice.open(0, BUCKETS, data)], anna, 2);
+    const { cycles, open } = foldBucket([openSegment(slice, ALL, data)], anna, 2);
     expect(billsOf(cycles, open)).toEqual(billNaively(log, 2));
   });
 });

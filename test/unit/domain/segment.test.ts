@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PartitionMap, SPILL_CALLS_MAX } from '../../../src/domain/map.js';
-import { BUCKETS, CALL_BODY_BYTES_MAX } from '../../../src/domain/segment.js';
+import { BUCKETS } from '../../../src/domain/segment.js';
 import { anyLog, CALLED_AT_MAX, CALLED_AT_MIN, call, HEAVY_MS, heavy, USAGE_MAX, userOf } from './calls.js';
 import { decode } from './decoder.js';
 import { billNaively, type Call, digestNaively, hashBytes, sumOfUsage } from './oracle.js';
@@ -93,14 +93,26 @@ describe('through map, segments and reduce', () => {
     expectRoundTrip(hotUser, 30_000, 1000, 1n);
     expectRoundTrip(everyoneOnce, 1000, 1, 1n);
     const widest = mapLog([extreme(0, 'a')], 1, 1n).outcome.segmentBytes;
-    // The number of users takes four.
-    expect(widest).toBe(4 + 1 + 1 + 1 + 1 + CALL_BODY_BYTES_MAX);
+    // The number of users takes four, each of three numbers of a call eight.
+    expect(widest).toBe(4 + 1 + 1 + 1 + 1 + 3 * 8);
   });
 
   test('the billed usage of 999 calls of 10^15 each is exact', () => {
     const log = Array.from({ length: 1001 }, (_, i) => call(i + 1, 'alice', USAGE_MAX));
     expectRoundTrip(log, 300, 999);
     expectRoundTrip(log, 300, 1000);
+  });
+
+  test('sums past 2^63, of what is read, billed and left open, are exact', () => {
+    const log = Array.from({ length: 30 * 1500 }, (_, i) => call(i + 1, `user-${i % 30}`, USAGE_MAX));
+    const { spills, outcome } = mapLog(log, 50_000);
+    expect(outcome.usage).toBe(String(45_000n * USAGE_MAX));
+    expect(reduceAll(spills, 1000).outcome).toMatchObject({
+      usage: String(45_000n * USAGE_MAX),
+      billedUsage: String(30_000n * USAGE_MAX),
+      carriedOutCalls: '15000',
+      carriedOutUsage: String(15_000n * USAGE_MAX),
+    });
   });
 
   test('more users than the tables begin with are all found again', () => {

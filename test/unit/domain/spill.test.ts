@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { packSpill } from '../../../src/domain/spill.js';
-import { openMapKernel } from '../../../src/kernel/map.js';
+import { newKernel } from '../../../src/kernel/kernel.js';
 import { anyLog } from './calls.js';
 import { decode } from './decoder.js';
 import type { Call } from './oracle.js';
@@ -11,7 +11,7 @@ import { append } from './pipeline.js';
 const BASE = 1n;
 const ARENA_BYTES = 2 ** 22;
 
-const kernel = openMapKernel();
+const kernel = newKernel();
 kernel.open(ARENA_BYTES, 2 * ARENA_BYTES);
 
 /** Puts calls into the buckets given for their users, with the hashes given. */
