@@ -60,10 +60,6 @@ export function halves(value: bigint): [hi: number, lo: number] {
   return [Number(BigInt.asIntN(32, value >> 32n)), Number(BigInt.asIntN(32, value))];
 }
 
-export function whole(hi: number, lo: number): bigint {
-  return BigInt.asIntN(64, (BigInt(hi) << 32n) | BigInt(lo >>> 0));
-}
-
 type TakenSpill = Pick<StoredSpill, 'basePosition' | 'data' | 'bucketIndex'>;
 
 /** All spills of a map, and room for more. */
