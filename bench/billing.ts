@@ -44,7 +44,8 @@ export async function withWorkers(
   try {
     const own = typeof env === 'function' ? env(stack) : env;
     const starting = Array.from({ length: count }, () =>
-      startWorker(stack, { role, env: { WORKER_SLOTS: '1', ...own } }),
+      // MALLOC_ARENA_MAX as in the image.
+      startWorker(stack, { role, env: { WORKER_SLOTS: '1', MALLOC_ARENA_MAX: '2', ...own } }),
     );
     await work(stack, await Promise.all(starting));
   } finally {

@@ -3,11 +3,11 @@
  * calls is most of the run. A few generated partitions go through map and reduce; nothing leaves the process.
  */
 
+import type { TaskMemories } from '../activities/memory.js';
 import { copyRowsOut } from '../db/copy-out.js';
 import type { Pool } from '../db/pool.js';
 import { appendRecord } from '../db/records.js';
-import { RowBuffer } from '../db/row-buffer.js';
-import { PartitionMap } from '../domain/map.js';
+import type { PartitionMap } from '../domain/map.js';
 import { BucketFold } from '../domain/reduce.js';
 import { BUCKETS, BucketSlice } from '../domain/segment.js';
 
@@ -15,23 +15,22 @@ const ROUNDS = 6;
 const CALLS = 20_000;
 const USERS = 500;
 const MICROS_BETWEEN_CALLS = 25_000;
-/** Room for them, and no more: an arena of full size would be memory that nobody uses. */
-const ARENA_BYTES = 2 ** 22;
 
 /**
  * Warms the way from the database: as many connections as there are slots are opened, and each reads made-up rows, as map reads
  * the log. Nothing is written.
  */
-export async function warmConnections(pool: Pool, slots: number): Promise<void> {
+export async function warmConnections(pool: Pool, slots: number, memories: TaskMemories): Promise<void> {
   const sql = `
     copy (select n::bigint, 'user-' || n % ${USERS}, n::bigint, timestamptz '2026-01-01' + n * interval '25 ms'
             from generate_series(1, ${CALLS}) as n)
       to stdout (format binary)`;
   const clients = await Promise.all(Array.from({ length: slots }, () => pool.connect()));
   for (const client of clients) {
-    const map = new PartitionMap(CALLS, ARENA_BYTES);
-    map.reset(1n);
-    await copyRowsOut(client, sql, (bytes, _view, at, end) => map.take(bytes, at, end));
+    await memories.lend(async ({ map }) => {
+      map.reset(1n);
+      await copyRowsOut(client, sql, (bytes, _view, at, end) => takeAll(map, bytes, at, end));
+    });
     client.release();
   }
 }
@@ -39,35 +38,39 @@ export async function warmConnections(pool: Pool, slots: number): Promise<void> 
 /** V8 forgets what it has compiled for a class once none of its objects is left: some of each are kept. */
 const kept: unknown[] = [];
 
-export function warmKernels(callsPerCycle: number): void {
-  const map = new PartitionMap(CALLS, ARENA_BYTES);
-  const message = Buffer.alloc(MESSAGE_BYTES_MAX);
-  for (let round = 0; round < ROUNDS; round++) {
-    map.reset(1n);
-    for (let call = 0; call < CALLS; call++) {
-      const calledAt = BigInt(call * MICROS_BETWEEN_CALLS);
-      const bytes = writeCall(message, call + 1, `user-${(call * 7919 + round) % USERS}`, call % 1000, calledAt);
-      map.take(message, 0, bytes);
+/** In the memory in which tasks will work, so that it is there when they do. */
+export function warmKernels(memories: TaskMemories, callsPerCycle: number): Promise<void> {
+  return memories.lend(async ({ map, rows }) => {
+    const message = Buffer.alloc(MESSAGE_BYTES_MAX);
+    for (let round = 0; round < ROUNDS; round++) {
+      map.reset(1n);
+      for (let call = 0; call < CALLS; call++) {
+        const calledAt = BigInt(call * MICROS_BETWEEN_CALLS);
+        const bytes = writeCall(message, call + 1, `user-${(call * 7919 + round) % USERS}`, call % 1000, calledAt);
+        takeAll(map, message, 0, bytes);
+      }
+      const fold = new BucketFold(map.kernel, callsPerCycle, (user, batch) => appendRecord(rows, 1, user, batch));
+      kept[0] = fold;
+      const segments = map.spills().map(({ basePosition, data, bucketIndex }) => {
+        const slice = new BucketSlice(0, 0, basePosition, 0, bucketIndex);
+        return slice.open(0, BUCKETS, map.kernel.memory, data.byteOffset, data.length);
+      });
+      for (let bucket = 0; bucket < BUCKETS; bucket++) {
+        fold.clear();
+        fold.begin(segments, bucket);
+        while (fold.foldNext());
+      }
+      rows.clear();
     }
-    const rows = new RowBuffer();
-    const fold = new BucketFold(map.kernel, callsPerCycle, (user, batch) => appendRecord(rows, 1, user, batch));
-    const segments = map
-      .spills()
-      .map(({ basePosition, data, bucketIndex }) =>
-        new BucketSlice(0, 0, basePosition, 0, bucketIndex).open(
-          0,
-          BUCKETS,
-          map.kernel.memory,
-          data.byteOffset,
-          data.length,
-        ),
-      );
-    kept.splice(0, kept.length, map, fold, rows, segments);
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      fold.clear();
-      fold.begin(segments, bucket);
-      while (fold.foldNext());
-    }
+  });
+}
+
+/** Takes rows; calls before those for which there is no room any more are forgotten. */
+function takeAll(map: PartitionMap, bytes: Uint8Array, at: number, end: number): number {
+  for (;;) {
+    at = map.take(bytes, at, end);
+    if (map.stopped !== 'full') return at;
+    map.clear();
   }
 }
 

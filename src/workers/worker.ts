@@ -47,7 +47,8 @@ export interface WorkerOptions {
 /** Runs until the signal; resolves when drained. */
 export async function runWorker({ config, role, log, health, tracing, signal }: WorkerOptions): Promise<void> {
   installRuntime(runtimeOptions(log), config.ports.metrics);
-  if (role !== 'workflow') warmKernels(config.terms.callsPerCycle);
+  const memories = new TaskMemories(config.worker.spillCalls);
+  if (role !== 'workflow') await warmKernels(memories, config.terms.callsPerCycle);
   const pool = await openPool(config.databaseUrl, {
     // Only those count as workers that share the run's tasks (see db/worker-processes.ts).
     applicationName: role === 'workflow' ? `meterfold workflows ${WORKER_NAME}` : workerApplicationName(WORKER_NAME),
@@ -64,7 +65,7 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
         });
   let connection: NativeConnection | undefined;
   try {
-    if (role !== 'workflow') await warmConnections(pool, config.worker.slots);
+    if (role !== 'workflow') await warmConnections(pool, config.worker.slots, memories);
     connection = await NativeConnection.connect(config.temporal.connection);
     const { address, namespace } = config.temporal;
     const dependencies = {
@@ -81,7 +82,7 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
       taskQueue: TASK_QUEUE,
       identity: WORKER_NAME,
       ...(role === 'activity' ? {} : { workflowBundle: { codePath: tracing?.bundlePath ?? bundlePath } }),
-      ...(role === 'workflow' ? {} : { activities: createActivities(dependencies) }),
+      ...(role === 'workflow' ? {} : { activities: createActivities(dependencies, memories) }),
       maxConcurrentActivityTaskExecutions: config.worker.slots,
       maxEagerActivityReservationsPerWorkflowTask: EAGER_RESERVATIONS,
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
@@ -125,8 +126,7 @@ function versioning(version: WorkerVersion | undefined): Pick<SdkWorkerOptions, 
   };
 }
 
-export function createActivities(dependencies: ActivityDependencies) {
-  const memories = new TaskMemories(dependencies.settings.spillCalls);
+export function createActivities(dependencies: ActivityDependencies, memories: TaskMemories) {
   return {
     ...createPlan(dependencies),
     ...createMap(dependencies, memories),
