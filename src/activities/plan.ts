@@ -7,7 +7,7 @@
  */
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { termsSchema } from '../config.js';
-import { estimateCalls, findExtents } from '../db/log.js';
+import { surveyRange } from '../db/log-survey.js';
 import { readPublished } from '../db/published.js';
 import { AlreadyPublishedError, discardRun } from '../db/run-endings.js';
 import {
@@ -61,6 +61,8 @@ export interface SkippedRun extends DoneBy {
   activeRunId: string;
   message: string;
 }
+
+const NOTHING = { extents: [], calls: 0 };
 
 /** Half of the heartbeat's time-out. */
 const OVERTAKEN_MS_MIN = 5000;
@@ -157,8 +159,7 @@ export function createPlan(dependencies: ActivityDependencies) {
       },
     });
     const range = { first: run.watermark + 1n, last: seal.sealedEnd };
-    const extents = range.first > range.last ? [] : await findExtents(pool, range);
-    const calls = extents.length === 0 ? 0 : await estimateCalls(pool, extents);
+    const { extents, calls } = range.first > range.last ? NOTHING : await surveyRange(pool, range);
     const slots = await countSlots(pool, settings.slots);
     const partitions =
       extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? tasksFor(calls, slots, PARTITIONS_MAX));

@@ -1,14 +1,14 @@
 /**
- * The log as meterfold reads it: the rows of a partition in order, where there are rows at all, and an independent count.
+ * The log as meterfold reads it: the rows of a partition in order, and an independent count.
  */
 import type { PartitionMap, Stop } from '../domain/map.js';
-import { type Positions, totalWidth, width } from '../domain/partitions.js';
+import { type Positions, width } from '../domain/partitions.js';
 import type { RecountOutcome } from '../domain/proof.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
 import type { Spill } from '../domain/spill.js';
 import { copyRowsOut, fieldsOf, messageEnd, type RowsReader } from './copy-out.js';
 import { findStretch, type Stretch } from './log-stretch.js';
-import { type Client, one, type Queryable } from './pool.js';
+import { type Client, one } from './pool.js';
 
 /** A row that breaks what the log promises. */
 export interface BadCall {
@@ -209,73 +209,4 @@ export async function recountRange(client: Client, range: Positions, parallel: b
     [range.first.toString(), range.last.toString()],
   );
   return one(result);
-}
-
-const EXTENTS_MAX = 1024;
-const EXTENTS_WANTED = 64n;
-/** A stretch this narrow is not looked into any further. */
-const EXTENT_WIDTH_MIN = 50_000n;
-const SAMPLES = 32;
-const SAMPLE_WIDTH = 256;
-
-/**
- * Finds the stretches of a range that hold calls. Ids may have gaps of any size; a cut of the bare range could give one
- * partition all the calls. Wide stretches are halved, and each half shrinks to its own first and last call, found by the
- * index; a few dozen probes, whatever the size of the log.
- */
-export async function findExtents(db: Queryable, range: Positions): Promise<Positions[]> {
-  let extents = await shrink(db, [range]);
-  while (extents.length < EXTENTS_MAX) {
-    const each = totalWidth(extents) / EXTENTS_WANTED;
-    const widthMax = each > EXTENT_WIDTH_MIN ? each : EXTENT_WIDTH_MIN;
-    if (extents.every((extent) => width(extent) <= widthMax)) break;
-    const halves = extents.flatMap((extent) => (width(extent) > widthMax ? halve(extent) : [extent]));
-    extents = await shrink(db, halves);
-  }
-  return extents;
-}
-
-function halve({ first, last }: Positions): Positions[] {
-  const middle = first + (last - first) / 2n;
-  return [
-    { first, last: middle },
-    { first: middle + 1n, last },
-  ];
-}
-
-async function shrink(db: Queryable, extents: Positions[]): Promise<Positions[]> {
-  const { rows } = await db.query<{ first: string; last: string }>(
-    `select edge.first, edge.last
-       from unnest($1::bigint[], $2::bigint[]) with ordinality as extent (first, last, number)
-      cross join lateral (
-            select (select id from public.api_logs where id between extent.first and extent.last order by id limit 1) as first,
-                   (select id from public.api_logs where id between extent.first and extent.last order by id desc limit 1) as last
-            ) edge
-      where edge.first is not null
-      order by extent.number`,
-    [extents.map((extent) => extent.first.toString()), extents.map((extent) => extent.last.toString())],
-  );
-  return rows.map((row) => ({ first: BigInt(row.first), last: BigInt(row.last) }));
-}
-
-/** Estimates the number of calls in the extents from a few samples of how densely their positions are used. */
-export async function estimateCalls(db: Queryable, extents: Positions[]): Promise<number> {
-  const total = totalWidth(extents);
-  if (total <= EXTENT_WIDTH_MIN) return Number(total);
-  const sampled = Array.from({ length: SAMPLES }, (_, i) => extents[Math.floor((i * extents.length) / SAMPLES)]);
-  const starts = sampled.map(({ first, last }, i) => first + ((last - first) * BigInt(i)) / BigInt(SAMPLES));
-  const ends = starts.map((start, i) => {
-    const end = start + BigInt(SAMPLE_WIDTH - 1);
-    return end < sampled[i].last ? end : sampled[i].last;
-  });
-  const { calls } = one(
-    await db.query<{ calls: string }>(
-      `select coalesce(sum(own.calls), 0) as calls
-         from unnest($1::bigint[], $2::bigint[]) as sample (first, last)
-        cross join lateral (select count(*) as calls from public.api_logs where id between sample.first and sample.last) own`,
-      [starts.map(String), ends.map(String)],
-    ),
-  );
-  const positions = starts.reduce((sum, start, i) => sum + Number(ends[i] - start + 1n), 0);
-  return Math.max(1, Math.ceil((Number(total) * Number(calls)) / positions));
 }

@@ -47,9 +47,9 @@ export function openTable(at: usize): void {
 export function pack(bucket: u32, at: usize): usize {
   if (callsOf(bucket) === 0) return at;
   clearTable();
-  const users = packUsers(bucket, at + COUNT_BYTES);
+  const usersEnd = packUsers(bucket, at + COUNT_BYTES);
   writeCount(at);
-  let end = writeVarint(users, callsOf(bucket));
+  let end = writeVarint(usersEnd, callsOf(bucket));
   for (let block = firstBlock(bucket); block !== NO_BLOCK; block = blockAfter(bucket, block)) {
     const blockEnd = endOf(bucket, block);
     for (let call = startOf(block); call < blockEnd; ) {

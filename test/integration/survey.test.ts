@@ -1,0 +1,53 @@
+/** What plan learns of a range before it cuts it. */
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import { surveyRange } from '../../src/db/log-survey.js';
+import { totalWidth } from '../../src/domain/partitions.js';
+import { reset } from '../support/runs.js';
+import { freshStack } from '../support/stack.js';
+
+const stack = await freshStack();
+afterAll(() => stack.close());
+beforeEach(() => reset(stack));
+
+const CALLS = 120_000;
+const ALL = { first: 1n, last: 2n ** 62n };
+
+/** Calls whose ids are what an expression of g, from 1 on, makes of it. */
+async function callsAt(id: string): Promise<void> {
+  await stack.pool.query(
+    `insert into public.api_logs (id, user_id, usage, called_at) overriding system value
+     select ${id}, 'alice', 1, now() from generate_series(1, ${CALLS}) g`,
+  );
+}
+
+test('a range without gaps is one stretch, and its calls are known', async () => {
+  await callsAt('g + 7');
+  const whole = { first: 8n, last: BigInt(CALLS + 7) };
+  expect(await surveyRange(stack.pool, ALL)).toEqual({ extents: [whole], calls: CALLS });
+});
+
+test('a range without calls has no stretch', async () => {
+  expect(await surveyRange(stack.pool, ALL)).toEqual({ extents: [], calls: 0 });
+});
+
+test('a gap of any size is left out', async () => {
+  await callsAt('case when g <= 30000 then g else g + 1000000000000 end');
+  const { extents, calls } = await surveyRange(stack.pool, ALL);
+  expect(Number(totalWidth(extents))).toBeLessThan(1.1 * CALLS);
+  expect(calls).toBeGreaterThan(0.9 * CALLS);
+  expect(calls).toBeLessThan(1.1 * CALLS);
+});
+
+test('where every tenth position has a call, there are about as many as that', async () => {
+  await callsAt('10 * g');
+  const { calls } = await surveyRange(stack.pool, ALL);
+  expect(calls).toBeGreaterThan(0.9 * CALLS);
+  expect(calls).toBeLessThan(1.1 * CALLS);
+});
+
+test('where none of those that are looked at has a call, there is still something to map', async () => {
+  await callsAt('1000000::bigint * g + 300');
+  const { extents, calls } = await surveyRange(stack.pool, ALL);
+  expect(extents.at(-1)!.last).toBe(1_000_000n * BigInt(CALLS) + 300n);
+  expect(calls).toBeGreaterThan(0);
+});
