@@ -105,7 +105,7 @@ function fairness({ postgresSettings }: Machine): string {
    The floor with its layout shows what of the difference is due to packing.
 <li><b>What is not done.</b> Only meterfold keeps open cycles, proves what it has billed, and can be tried again at any point; the others bill from scratch.
 <li><b>Clocks.</b> meterfold: from the start of its workflow to its end by Temporal’s own times, so with all of Temporal, its workers already up. SQL: from sending the statement to its answer. PySpark: its own time, without its start-up. The floor: with the start of psql, about 20 ms each time.
-<li><b>Settings.</b> One PostgreSQL for all, with a quarter of the machine’s memory for its cache, as its manual advises: ${settings.join(', ')}. The tuned SQL job takes 2GB of work_mem in each of its two sessions. PySpark has local[2], 8 GB and eight partitions.
+<li><b>Settings.</b> One PostgreSQL for all, with a quarter of the machine’s memory for its cache, as its manual advises: ${settings.join(', ')}. The tuned SQL job takes 2GB of work_mem in each of its two sessions. PySpark has local[2], 8 GB and eight partitions. meterfold’s workers have MALLOC_ARENA_MAX=2, as the image sets it: it takes memory off, not time.
 <li><b>Versions.</b> Above, and in package.json; all of one machine, on one day.
 </ul>`;
 }
