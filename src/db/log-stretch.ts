@@ -12,6 +12,9 @@ export interface Stretch {
   lastPage: number;
 }
 
+/** How many times as many pages as its calls may take, as far as the samples tell, a stretch may have: it is read as a whole. */
+const PAGES_FACTOR = 2;
+const PAGES_MIN = 16;
 const SAMPLES = 8;
 const SAMPLE_CALLS = 64;
 
@@ -26,8 +29,14 @@ export async function findStretch(client: Client, { first, last }: Positions): P
   );
   const ends = [...starts.slice(1).map((start) => start - 1n), last];
   // A partition of the log is read by its own name, for which a right to the whole log is not enough.
-  const { inOrder, table, firstPlace, lastPlace } = one(
-    await client.query<{ inOrder: boolean; table: string | null; firstPlace: string; lastPlace: string }>({
+  const { inOrder, table, firstPlace, lastPlace, pagesPerCall } = one(
+    await client.query<{
+      inOrder: boolean;
+      table: string | null;
+      firstPlace: string;
+      lastPlace: string;
+      pagesPerCall: number;
+    }>({
       name: 'find-stretch',
       text: `
         with sampled as (
@@ -52,13 +61,17 @@ export async function findStretch(client: Client, { first, last }: Positions): P
         )
         select bool_and(relation_before is null or (relation = relation_before and place > place_before))
                  and (min(relation) = 'public.api_logs'::regclass or has_table_privilege(min(relation), 'select')) as "inOrder",
-               min(relation)::regclass::text as table, min(place)::text as "firstPlace", max(place)::text as "lastPlace"
+               min(relation)::regclass::text as table, min(place)::text as "firstPlace", max(place)::text as "lastPlace",
+               count(distinct (place::text::point)[0]) / greatest(count(*), 1)::float8 as "pagesPerCall"
           from neighbours`,
       values: [starts.map(String), ends.map(String), first.toString(), last.toString()],
     }),
   );
   if (!inOrder || table === null) return undefined;
-  return { table, firstPage: pageOf(firstPlace), lastPage: pageOf(lastPlace) };
+  const stretch = { table, firstPage: pageOf(firstPlace), lastPage: pageOf(lastPlace) };
+  // A call in a page of old that had room left would make it as long as the history.
+  const pagesMax = PAGES_MIN + PAGES_FACTOR * pagesPerCall * Number(width({ first, last }));
+  return stretch.lastPage - stretch.firstPage < pagesMax ? stretch : undefined;
 }
 
 /** Of a row's place, "(page,line)". */
