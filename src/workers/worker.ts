@@ -22,7 +22,7 @@ import { bundlePath } from './bundle.js';
 import type { HealthServer } from './health.js';
 import { beginCounters, installRuntime, watchLag } from './metrics.js';
 import type { Tracing } from './tracing.js';
-import { warmConnections, warmKernels } from './warm.js';
+import { warm } from './warm.js';
 
 export type WorkerRole = 'workflow' | 'activity' | 'all';
 
@@ -48,7 +48,6 @@ export interface WorkerOptions {
 export async function runWorker({ config, role, log, health, tracing, signal }: WorkerOptions): Promise<void> {
   installRuntime(runtimeOptions(log), config.ports.metrics);
   const memories = new TaskMemories(config.worker.spillCalls);
-  if (role !== 'workflow') await warmKernels(memories, config.terms.callsPerCycle);
   const pool = await openPool(config.databaseUrl, {
     // Only those count as workers that share the run's tasks (see db/worker-processes.ts).
     applicationName: role === 'workflow' ? `meterfold workflows ${WORKER_NAME}` : workerApplicationName(WORKER_NAME),
@@ -65,7 +64,7 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
         });
   let connection: NativeConnection | undefined;
   try {
-    if (role !== 'workflow') await warmConnections(pool, config.worker.slots, memories);
+    if (role !== 'workflow') await warm(pool, config.worker.slots, memories, config.terms.callsPerCycle);
     connection = await NativeConnection.connect(config.temporal.connection);
     const { address, namespace } = config.temporal;
     const dependencies = {
