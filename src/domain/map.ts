@@ -9,7 +9,7 @@
  * Memory is bounded: the kernel (src/kernel/assembly) takes calls in by bucket and packs them, one spill after the other, whenever that
  * memory is full. After `callsMax` calls all spills are to be taken away. Nothing is allocated per call.
  */
-import { newKernel, sumOf } from '../kernel/kernel.js';
+import { newKernel, readSum } from '../kernel/kernel.js';
 import { digestText } from './digest.js';
 import { invariant } from './invariant.js';
 import { ARENA_BYTES, SPAN_MAX } from './partitions.js';
@@ -18,6 +18,9 @@ import { packSpill, type Spill } from './spill.js';
 
 /** Why take() came no further; undefined: it has taken what there was. */
 export type Stop = 'bad call' | 'disorder' | 'full' | undefined;
+
+/** By the numbers that the kernel has for them (src/kernel/assembly/take.ts). */
+const STOPS: readonly Stop[] = [undefined, 'full', 'bad call', 'disorder'];
 
 export const SPILL_CALLS_MAX = 2_000_000;
 /** Of packed calls, beyond which no more are taken: more than there are, unless most calls have a user of their own with a long name. */
@@ -31,7 +34,6 @@ export class PartitionMap {
   #basePosition = 0n;
   /** Calls whose spills have been taken away. */
   #cleared = 0;
-  #stopped: Stop;
   #spills: Spill[] = [];
   /** Free for other work between two partitions, and so is its arena. */
   readonly kernel = newKernel();
@@ -63,7 +65,7 @@ export class PartitionMap {
   }
 
   get usage(): bigint {
-    return sumOf(this.kernel.usageHi, this.kernel.usageLo);
+    return readSum(this.kernel, this.kernel.usageTaken);
   }
 
   /** As digest.ts has it. */
@@ -87,7 +89,7 @@ export class PartitionMap {
 
   /** Of the last take(). */
   get stopped(): Stop {
-    return this.#stopped;
+    return STOPS[this.kernel.stopped.value];
   }
 
   /**
@@ -98,29 +100,13 @@ export class PartitionMap {
     const kernel = this.kernel;
     const memory = new Uint8Array(kernel.memory.buffer);
     const input = kernel.input.value;
-    this.#stopped = undefined;
     for (;;) {
       const length = Math.min(end - at, kernel.INPUT_BYTES.value);
       memory.set(bytes.subarray(at, at + length), input);
       at += kernel.take(input, input + length, this.#callsLeft) - input;
-      switch (kernel.stopped.value) {
-        case kernel.AT_END.value:
-          return at;
-        case kernel.FULL.value:
-          if (this.full) return this.#stop('full', at);
-          this.#pack();
-          break;
-        case kernel.BAD_CALL.value:
-          return this.#stop('bad call', at);
-        default:
-          return this.#stop('disorder', at);
-      }
+      if (this.stopped !== 'full' || this.full) return at;
+      this.#pack();
     }
-  }
-
-  #stop(why: Stop, at: number): number {
-    this.#stopped = why;
-    return at;
   }
 
   /** Passes over a call that is not to be taken. */

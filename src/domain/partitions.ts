@@ -8,7 +8,7 @@ import { BUCKETS, type BucketSlice } from './segment.js';
 /** Temporal's own advice is to stay near 500 activities a workflow: past these, partitions and shards grow instead. */
 export const PARTITIONS_MAX = 500;
 export const SHARDS_MAX = 500;
-/** Most positions a partition may span, so that an offset in it is exact in a double. */
+/** Most positions a partition may span, so that an offset in it takes eight bytes as a varint. */
 export const SPAN_MAX = 2n ** 52n;
 
 /** What a task has for a map's calls that are not packed yet, or for a reduce's pass. What one bucket takes of a spill always fits. */

@@ -6,7 +6,7 @@
  * Every `callsPerCycle` calls of a user close a cycle; what is left over is the user's open cycle, carried to the next run.
  * A bucket is folded at a time, user by user: by the kernel (src/kernel/assembly/fold.ts).
  */
-import { type Kernel, sumOf } from '../kernel/kernel.js';
+import { type Kernel, readSum } from '../kernel/kernel.js';
 import { digestText } from './digest.js';
 import { invariant } from './invariant.js';
 import type { Segment } from './segment.js';
@@ -116,7 +116,7 @@ export class BucketFold {
     return Number(this.#kernel.foldedCalls.value);
   }
   get usage(): bigint {
-    return sumOf(this.#kernel.foldedUsageHi, this.#kernel.foldedUsageLo);
+    return readSum(this.#kernel, this.#kernel.foldedUsage);
   }
   get digest(): string {
     return digestText(this.#kernel.foldedDigest.value);
@@ -125,14 +125,14 @@ export class BucketFold {
     return this.#kernel.cyclesClosed.value;
   }
   get billedUsage(): bigint {
-    return sumOf(this.#kernel.billedUsageHi, this.#kernel.billedUsageLo);
+    return readSum(this.#kernel, this.#kernel.billedUsage);
   }
   /** Of the buckets that were closed. */
   get openCalls(): bigint {
     return this.#kernel.openCalls.value;
   }
   get openUsage(): bigint {
-    return sumOf(this.#kernel.openUsageHi, this.#kernel.openUsageLo);
+    return readSum(this.#kernel, this.#kernel.openUsage);
   }
   /** Of the bucket, so far. */
   get users(): number {

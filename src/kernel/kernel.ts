@@ -29,13 +29,8 @@ interface MapKernel {
   readonly held: Global<number>;
   readonly calls: Global<number>;
   readonly digest: Global<bigint>;
-  readonly usageHi: Global<bigint>;
-  readonly usageLo: Global<bigint>;
+  readonly usageTaken: Global<number>;
   readonly stopped: Global<number>;
-  readonly AT_END: Global<number>;
-  readonly FULL: Global<number>;
-  readonly BAD_CALL: Global<number>;
-  readonly DISORDERED: Global<number>;
   begin(firstPosition: bigint, width: bigint): void;
   clear(): void;
   hasRoom(): number;
@@ -58,14 +53,11 @@ interface FoldKernel {
   readonly RECORD_CYCLES_MAX: Global<number>;
   readonly foldedCalls: Global<bigint>;
   readonly foldedDigest: Global<bigint>;
-  readonly foldedUsageHi: Global<bigint>;
-  readonly foldedUsageLo: Global<bigint>;
+  readonly foldedUsage: Global<number>;
   readonly cyclesClosed: Global<bigint>;
-  readonly billedUsageHi: Global<bigint>;
-  readonly billedUsageLo: Global<bigint>;
+  readonly billedUsage: Global<number>;
   readonly openCalls: Global<bigint>;
-  readonly openUsageHi: Global<bigint>;
-  readonly openUsageLo: Global<bigint>;
+  readonly openUsage: Global<number>;
   readonly users: Global<number>;
   readonly firstUser: Global<number>;
   readonly batchUser: Global<number>;
@@ -95,7 +87,8 @@ export function newKernel(): Kernel {
   return new WebAssembly.Instance(compiled).exports as unknown as Kernel;
 }
 
-/** A sum that the kernel has as hi × 2^63 + lo. */
-export function sumOf(hi: Global<bigint>, lo: Global<bigint>): bigint {
-  return (hi.value << 63n) + lo.value;
+/** A sum in the kernel's memory, as assembly/sum.ts has it. */
+export function readSum({ memory }: Kernel, { value: at }: Global<number>): bigint {
+  const view = new DataView(memory.buffer);
+  return (view.getBigUint64(at + 8, true) << 64n) | view.getBigUint64(at, true);
 }

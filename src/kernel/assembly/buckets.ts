@@ -3,6 +3,7 @@
  * but its bucket's end, and those of all buckets lie in the processor's second cache. That is radix partitioning: Manegold, Boncz
  * and Kersten, Optimizing Main-Memory Join on Modern Hardware, TKDE 2002.
  */
+import { copyBytes } from './bytes';
 import { writeVarint, zigzag } from './varint';
 
 /** As in src/domain/segment.ts. */
@@ -41,9 +42,6 @@ const CALL_HEAD_BYTES: u32 = 6;
 /** How far before a block's end its limit lies: what a call takes beside the name. */
 const LIMIT_BYTES: u32 = CALL_HEAD_BYTES + CALL_BODY_BYTES_MAX;
 
-/** Bytes are copied so many at a time: what is too much lies within the block, or the row, or is written over. */
-export const COPIED: u32 = 16;
-
 /** Where blocks lie. */
 export let arena: usize = 0;
 let arenaEnd: usize = 0;
@@ -78,7 +76,8 @@ export function put(bucket: u32, hashLo: u32, name: usize, length: u32, offset: 
   if (load<u32>(own, AT) + length >= load<u32>(own, LIMIT)) nextBlock(own, length);
   const call: usize = load<u32>(own, AT);
   const copy = nameOf(call);
-  for (let byte: u32 = 0; byte < length; byte += COPIED) v128.store(copy + byte, v128.load(name + byte));
+  // What is too much lies within the block, whose limit leaves room for a body.
+  copyBytes(copy, name, length);
   const body = copy + length;
   let at = writeVarint(body, u64(offset - load<i64>(own, OFFSET)));
   at = writeVarint(at, usage);

@@ -4,6 +4,7 @@
  */
 import { hashInt8 } from './hash';
 import { allocate } from './heap';
+import { addTo, clearSum, SUM_BYTES } from './sum';
 import {
   CALLS,
   CYCLE,
@@ -56,15 +57,12 @@ let callsPerCycle: u32 = 0;
 let user: usize = 0;
 let next: u32 = 0;
 
-// Of what was folded since beginFold(); sums as hi × 2^63 + lo.
+// Of what was folded since beginFold().
 export let foldedCalls: i64 = 0;
 export let foldedDigest: u64 = 0;
-export let foldedUsageHi: u64 = 0;
-export let foldedUsageLo: u64 = 0;
+export const foldedUsage: usize = memory.data(SUM_BYTES, 8);
 export let cyclesClosed: i64 = 0;
-export let billedUsageHi: u64 = 0;
-export let billedUsageLo: u64 = 0;
-const SUM_CARRY: u64 = 1 << 63;
+export const billedUsage: usize = memory.data(SUM_BYTES, 8);
 
 // The batch that foldNext() has closed: consecutive cycles of one user, as five bigint[] of COPY's binary format: their usages, the ids of
 // their first and last calls, and the times of these in microseconds since 1970.
@@ -89,11 +87,9 @@ export function beginFold(ofCalls: u32): void {
   callsLeft = 0;
   foldedCalls = 0;
   foldedDigest = 0;
-  foldedUsageHi = 0;
-  foldedUsageLo = 0;
+  clearSum(foldedUsage);
   cyclesClosed = 0;
-  billedUsageHi = 0;
-  billedUsageLo = 0;
+  clearSum(billedUsage);
   clearOpen();
   clearUsers();
 }
@@ -209,11 +205,7 @@ function foldUser(): void {
     const call = portion + load<u32>(order + (next++ << 2)) * CALL_BYTES;
     const own = load<u64>(call, CALL_USAGE);
     foldedDigest += hashInt8(load<u64>(call, ID), hash ^ own);
-    foldedUsageLo += own;
-    if (foldedUsageLo >= SUM_CARRY) {
-      foldedUsageLo -= SUM_CARRY;
-      foldedUsageHi++;
-    }
+    addTo(foldedUsage, own);
     if (calls === 0) {
       store<i64>(user, load<i64>(call, ID), FIRST_ID);
       store<i64>(user, load<i64>(call, CALLED_AT), FIRST_CALLED_AT);
@@ -236,11 +228,7 @@ function closeCycle(usage: u64, lastCall: usize): void {
   store<i64>(cycle, load<i64>(lastCall, ID), 16);
   store<i64>(cycle, load<i64>(user, FIRST_CALLED_AT) + UNIX_MICROS_AT_2000, 24);
   store<i64>(cycle, load<i64>(lastCall, CALLED_AT) + UNIX_MICROS_AT_2000, 32);
-  billedUsageLo += usage;
-  if (billedUsageLo >= SUM_CARRY) {
-    billedUsageLo -= SUM_CARRY;
-    billedUsageHi++;
-  }
+  addTo(billedUsage, usage);
 }
 
 function closeBatch(): void {

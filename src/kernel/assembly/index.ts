@@ -1,5 +1,6 @@
 /** The kernels of map, which takes calls and packs them bucket by bucket, and of reduce, which folds them. src/kernel/kernel.ts loads it. */
-import { COPIED, openArena, put } from './buckets';
+import { openArena, put } from './buckets';
+import { COPIED } from './bytes';
 import { openHeap } from './heap';
 import { openTable, tableBytes } from './pack';
 
@@ -16,8 +17,7 @@ export {
   firstUser,
   hasNewUser,
   openCalls,
-  openUsageHi,
-  openUsageLo,
+  openUsage,
   users,
 } from './users';
 

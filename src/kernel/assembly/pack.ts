@@ -7,7 +7,6 @@ import {
   bodyLengthOf,
   bodyOf,
   callsOf,
-  COPIED,
   endOf,
   firstBlock,
   hashOf,
@@ -17,6 +16,7 @@ import {
   setHash,
   startOf,
 } from './buckets';
+import { copyBytes, sameBytes } from './bytes';
 import { writeVarint } from './varint';
 
 // The table of a bucket's users. An entry: the first call of a user, in place of whose hash its number stands by then, or 0; that hash.
@@ -57,7 +57,7 @@ export function pack(bucket: u32, at: usize): usize {
       const body = bodyOf(call);
       const length = bodyLengthOf(call);
       // What is too much is written over by the next call.
-      for (let byte: u32 = 0; byte < length; byte += COPIED) v128.store(end + byte, v128.load(body + byte));
+      copyBytes(end, body, length);
       end += length;
       call = body + length;
     }
@@ -80,7 +80,7 @@ function packUsers(bucket: u32, at: usize): usize {
       store<u32>(entry, hashOf(call), HASH);
       const length = nameLengthOf(call);
       at = writeVarint(at, length);
-      for (let byte: u32 = 0; byte < length; byte += COPIED) v128.store(at + byte, v128.load(nameOf(call) + byte));
+      copyBytes(at, nameOf(call), length);
       at += length;
       setHash(call, users);
       if (++users > mask >>> 1) growTable();
@@ -104,13 +104,7 @@ function find(call: usize): usize {
 
 function haveSameUser(one: usize, other: usize): bool {
   const length = nameLengthOf(one);
-  if (length !== nameLengthOf(other)) return false;
-  const name = nameOf(one);
-  const otherName = nameOf(other);
-  let byte: u32 = 0;
-  for (; byte + 8 <= length; byte += 8) if (load<u64>(name + byte) !== load<u64>(otherName + byte)) return false;
-  const rest = (u64(1) << (u64(length - byte) << 3)) - 1;
-  return ((load<u64>(name + byte) ^ load<u64>(otherName + byte)) & rest) === 0;
+  return length === nameLengthOf(other) && sameBytes(nameOf(one), nameOf(other), length);
 }
 
 function clearTable(): void {

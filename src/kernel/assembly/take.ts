@@ -1,6 +1,8 @@
 /** Takes calls from rows of a COPY of the log: checks and hashes them, and puts each into its bucket. */
-import { clear, COPIED, hasRoom, put, USER_BYTES_MAX } from './buckets';
+import { hasRoom, put, USER_BYTES_MAX } from './buckets';
+import { COPIED } from './bytes';
 import { hashInt8, hashText } from './hash';
+import { addTo, clearSum, SUM_BYTES } from './sum';
 
 /** As in src/domain/segment.ts: a bucket is the top 12 bits of the hash. */
 const BUCKET_SHIFT = 52;
@@ -15,22 +17,21 @@ let positions: u64 = 0;
 /** Of the call that was taken, or passed over, last. */
 export let lastOffset: i64 = -1;
 
-// Of the calls taken since begin(): how many, their digest, and their usage: usageHi × 2^63 + usageLo.
+// Of the calls taken since begin().
 export let calls: u32 = 0;
 export let digest: u64 = 0;
-export let usageHi: u64 = 0;
-export let usageLo: u64 = 0;
+export const usageTaken: usize = memory.data(SUM_BYTES, 8);
 
-/** Why take() has stopped. */
+/** Why take() has stopped; src/domain/map.ts has the numbers too. */
 export let stopped: u32 = 0;
 /** All rows that are whole have been taken; what follows, if anything, is no row. */
-export const AT_END: u32 = 0;
+const AT_END: u32 = 0;
 /** There is no room for the next call, or as many as were wanted have been taken. */
-export const FULL: u32 = 1;
+const FULL: u32 = 1;
 /** The next call breaks what the log promises. */
-export const BAD_CALL: u32 = 2;
+const BAD_CALL: u32 = 2;
 /** The next call has a smaller id than the one before. */
-export const DISORDERED: u32 = 3;
+const DISORDERED: u32 = 3;
 
 const COPY_DATA: u8 = 0x64;
 const COLUMNS: u16 = 4;
@@ -39,18 +40,15 @@ const USAGE_MAX: u64 = 1_000_000_000_000_000;
 // Of 1970 and 2100, in microseconds since 2000.
 const CALLED_AT_MIN: i64 = -946_684_800_000_000;
 const CALLED_AT_END: i64 = 3_155_760_000_000_000;
-const USAGE_CARRY: u64 = 1 << 63;
 
-/** Begins a partition. */
+/** Begins a partition; there must be no calls in the buckets. */
 export function begin(firstPosition: i64, width: u64): void {
   base = firstPosition;
   positions = width;
   lastOffset = -1;
   calls = 0;
   digest = 0;
-  usageHi = 0;
-  usageLo = 0;
-  clear();
+  clearSum(usageTaken);
 }
 
 /** Passes over a call. */
@@ -94,11 +92,7 @@ export function take(at: usize, end: usize, callsMax: u32): usize {
     lastOffset = offset;
     calls++;
     digest += hashInt8(position, hash ^ usage);
-    usageLo += usage;
-    if (usageLo >= USAGE_CARRY) {
-      usageLo -= USAGE_CARRY;
-      usageHi++;
-    }
+    addTo(usageTaken, usage);
     at = next;
   }
   return at;

@@ -2,9 +2,10 @@
  * The users of the bucket that is folded, in the order in which they come, each with its open cycle. Their table lies in the processor's
  * nearest cache, whatever the number of users in the log.
  */
-import { COPIED } from './buckets';
+import { COPIED, copyBytes, sameBytes } from './bytes';
 import { hashText } from './hash';
 import { allocate, clearHeap } from './heap';
+import { addTo, clearSum, SUM_BYTES } from './sum';
 
 // A user, by place; 64 bits each, but for those of 32 bits. What src/domain/reduce.ts reads of them, it has as well.
 /** The one that came next, or 0. */
@@ -52,7 +53,10 @@ export function findUser(name: usize, length: u32): usize {
   const hash = hashText(name, length);
   let slot = u32(hash) & mask;
   for (let user = userAt(slot); user !== 0; user = userAt(slot)) {
-    if (load<u64>(user, HASH) === hash && hasName(user, name, length)) return user;
+    // Two users are the same if their bytes are; a hash only finds them.
+    if (load<u64>(user, HASH) === hash && load<u32>(user, NAME_LENGTH) === length && sameBytes(user + NAME, name, length)) {
+      return user;
+    }
     slot = (slot + 1) & mask;
   }
   const user = addUser(name, length, hash);
@@ -65,22 +69,13 @@ function userAt(slot: u32): usize {
   return load<u32>(table + (slot << ENTRY_SHIFT));
 }
 
-/** Two users are the same if their bytes are; a hash only finds them. */
-function hasName(user: usize, name: usize, length: u32): bool {
-  if (load<u32>(user, NAME_LENGTH) !== length) return false;
-  let byte: u32 = 0;
-  for (; byte + 8 <= length; byte += 8) if (load<u64>(user + byte, NAME) !== load<u64>(name + byte)) return false;
-  const rest = (u64(1) << (u64(length - byte) << 3)) - 1;
-  return ((load<u64>(user + byte, NAME) ^ load<u64>(name + byte)) & rest) === 0;
-}
-
 function addUser(name: usize, length: u32, hash: u64): usize {
   const user = allocate(NAME + length + COPIED);
   memory.fill(user, 0, NAME);
   store<u32>(user, length, NAME_LENGTH);
   store<u64>(user, hash, HASH);
   store<i64>(user, 1, CYCLE);
-  for (let byte: u32 = 0; byte < length; byte += COPIED) v128.store(user + byte, v128.load(name + byte), NAME);
+  copyBytes(user + NAME, name, length);
   if (users === 0) firstUser = user;
   else store<u32>(lastUser, u32(user), NEXT);
   lastUser = user;
@@ -89,26 +84,20 @@ function addUser(name: usize, length: u32, hash: u64): usize {
   return user;
 }
 
-// What users have left open, since beginFold(); their usage as hi × 2^63 + lo.
+// What users have left open, since beginFold().
 export let openCalls: i64 = 0;
-export let openUsageHi: u64 = 0;
-export let openUsageLo: u64 = 0;
-const SUM_CARRY: u64 = 1 << 63;
+export const openUsage: usize = memory.data(SUM_BYTES, 8);
 
 export function clearOpen(): void {
   openCalls = 0;
-  openUsageHi = 0;
-  openUsageLo = 0;
+  clearSum(openUsage);
 }
 
 /** Counts what the users of the bucket leave open. */
 export function countOpen(): void {
   for (let user = firstUser; user !== 0; user = load<u32>(user, NEXT)) {
     openCalls += load<u32>(user, CALLS);
-    openUsageLo += load<u64>(user, USAGE);
-    if (openUsageLo < SUM_CARRY) continue;
-    openUsageLo -= SUM_CARRY;
-    openUsageHi++;
+    addTo(openUsage, load<u64>(user, USAGE));
   }
 }
 
