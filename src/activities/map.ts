@@ -5,7 +5,6 @@ import type { Client } from '../db/pool.js';
 import { storeQuarantine } from '../db/quarantine.js';
 import { readReplica, replicaTarget } from '../db/replica.js';
 import { storeSpill } from '../db/segments.js';
-import { width } from '../domain/partitions.js';
 import type { MapOutcome } from '../domain/proof.js';
 import type { TaskMemories } from './memory.js';
 import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } from './task.js';
@@ -35,7 +34,6 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
         const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
         let spills = 0;
         let segmentBytes = 0;
-        map.reset(partition.first, width(partition));
         const store = async (reader: Client) => {
           for await (const spill of readPartition(reader, partition, { map, onBadCall, onRestart, progress })) {
             segmentBytes += spill.data.length;

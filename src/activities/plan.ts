@@ -62,8 +62,6 @@ export interface SkippedRun extends DoneBy {
   message: string;
 }
 
-const NOTHING = { extents: [], calls: 0 };
-
 /** Half of the heartbeat's time-out. */
 const OVERTAKEN_MS_MIN = 5000;
 
@@ -159,7 +157,7 @@ export function createPlan(dependencies: ActivityDependencies) {
       },
     });
     const range = { first: run.watermark + 1n, last: seal.sealedEnd };
-    const { extents, calls } = range.first > range.last ? NOTHING : await surveyRange(pool, range);
+    const { extents, calls } = await surveyRange(pool, range);
     const slots = await countSlots(pool, settings.slots);
     const partitions =
       extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? tasksFor(calls, slots, PARTITIONS_MAX));

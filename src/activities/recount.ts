@@ -8,12 +8,12 @@ import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } fro
 const PARALLEL_SLOTS_MIN = 8;
 
 export function createRecount(dependencies: ActivityDependencies) {
-  const { pool, settings } = dependencies;
+  const { slots } = dependencies.settings;
 
   async function recount(input: TaskInput): Promise<DoneTask<RecountOutcome>> {
     return runTask<RecountOutcome>(dependencies, 'recount', input, async ({ client, task }) => {
       const range = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
-      return recountRange(client, range, (await countSlots(pool, settings.slots)) >= PARALLEL_SLOTS_MIN);
+      return recountRange(client, range, (await countSlots(client, slots)) >= PARALLEL_SLOTS_MIN);
     });
   }
 

@@ -22,6 +22,7 @@ const SAMPLE_WIDTH = 256;
  * last call, found by the index.
  */
 export async function surveyRange(db: Queryable, range: Positions): Promise<Survey> {
+  if (range.first > range.last) return { extents: [], calls: 0 };
   let extents = await shrink(db, [range]);
   let density = await sampleDensity(db, extents);
   if (density < 1) {

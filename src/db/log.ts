@@ -57,6 +57,8 @@ export async function* readPartition(
   partition: Positions,
   { map, onBadCall, onRestart, progress }: PartitionReader,
 ): AsyncGenerator<Spill> {
+  const reset = () => map.reset(partition.first, width(partition));
+  reset();
   await client.query(PLAN);
   const rows = new RowsOfMap(map, onBadCall, progress);
   const stretch = await findStretch(client, partition);
@@ -68,7 +70,7 @@ export async function* readPartition(
       map.clear();
       return;
     }
-    map.reset(partition.first, width(partition));
+    reset();
     onRestart();
   }
 
