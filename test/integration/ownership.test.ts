@@ -1,6 +1,7 @@
 /** Whatever becomes of a run's workflow, and in whichever phase: every call is billed once, and the next run goes on without help. */
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
+import { TASK_QUEUE } from '../../src/config.js';
 import type { BillingRunResult, PublishedResult } from '../../src/workflows/messages.js';
 import { eventually } from '../support/eventually.js';
 import { hold, holdMap } from '../support/holds.js';
@@ -25,6 +26,8 @@ import { freshStack, type Stack } from '../support/stack.js';
 
 /** For longer than any test holds a writer. */
 const SEAL_WAIT_SECONDS = '600';
+/** As Temporal's API numbers the kinds of task queues. */
+const ACTIVITY_QUEUE = 2;
 /** As src/db/runs.ts has it. */
 const OPENING_LOCK = '31367303361885550';
 
@@ -185,6 +188,15 @@ describe.concurrent('a plan that has not opened its run when its workflow ends',
     const own = await stackOfItsOwn(context);
     await startWorker(own, { role: 'workflow' });
     const frozen = await startWorker(own, { role: 'activity' });
+    await eventually('the worker is seen polling', async () => {
+      const { namespace } = own.temporal.options;
+      const { pollers } = await own.temporal.workflowService.describeTaskQueue({
+        namespace,
+        taskQueue: { name: TASK_QUEUE },
+        taskQueueType: ACTIVITY_QUEUE,
+      });
+      return pollers?.some(({ identity }) => identity === frozen.name);
+    });
     frozen.kill('SIGSTOP');
     const run = await startRun(own);
     await eventually('the plan lies in a poll of the frozen worker', async () => {

@@ -123,11 +123,11 @@ export async function reset(stack: Stack): Promise<void> {
 /** Forgets all runs; the log stays, to be billed from its beginning. */
 export const forgetRuns = (stack: Stack): Promise<void> => empty(stack, `schemaname = 'meterfold'`);
 
-/** Empties tables; what has been migrated stays known. */
+/** Empties tables, always in the same order, as several tests may do so at once; what has been migrated stays known. */
 async function empty(stack: Stack, which: string): Promise<void> {
   const { rows } = await stack.pool.query<{ tables: string }>(
-    `select string_agg(format('%I.%I', schemaname, tablename), ', ') as tables from pg_tables
-      where (${which}) and tablename <> 'migrations'`,
+    `select string_agg(format('%I.%I', schemaname, tablename), ', ' order by schemaname, tablename) as tables
+       from pg_tables where (${which}) and tablename <> 'migrations'`,
   );
   await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
 }
