@@ -22,7 +22,7 @@ import {
   renewLease,
 } from '../db/runs.js';
 import { sealRun } from '../db/seal.js';
-import { readPlan, storePlan } from '../db/tasks.js';
+import { type Plan, readPlan, storePlan } from '../db/tasks.js';
 import { countSlots } from '../db/worker-processes.js';
 import { cutPartitions, cutShards, PARTITIONS_MAX, SHARDS_MAX, tasksFor } from '../domain/partitions.js';
 import type { PublishedFigures } from '../domain/proof.js';
@@ -81,8 +81,8 @@ export function createPlan(dependencies: ActivityDependencies) {
     return withHeartbeat(undefined, async () => {
       const run = await openOrTakeOver({ owner, executionRunId: executionRunId(), terms, badCalls }, checkWanted);
       if ('status' in run) return run;
-      if (run.sealedEnd === undefined) await sealAndCut(run, input.billing);
-      return describePlan(run, input.billing.backups ?? settings.backups);
+      const plan = (await storedPlan(run)) ?? (await sealAndCut(run, input.billing));
+      return describePlan(run, plan, input.billing.backups ?? settings.backups);
     });
   }
 
@@ -146,7 +146,12 @@ export function createPlan(dependencies: ActivityDependencies) {
     }
   }
 
-  async function sealAndCut(run: Run, billing: BillingRunInput): Promise<void> {
+  /** Of a run that was planned before. */
+  async function storedPlan({ runId, sealedEnd }: Run): Promise<Plan | undefined> {
+    return sealedEnd === undefined ? undefined : readPlan(pool, runId);
+  }
+
+  async function sealAndCut(run: Run, billing: BillingRunInput): Promise<Plan> {
     const { cancellationSignal } = Context.current();
     const seal = await sealRun(pool, run.runId, {
       watermark: run.watermark,
@@ -164,11 +169,10 @@ export function createPlan(dependencies: ActivityDependencies) {
     // Beside the shards calls are counted again, which takes about as long as a shard: all slots have something to do.
     const shards =
       extents.length === 0 ? [] : cutShards(billing.shards ?? Math.max(1, tasksFor(calls, slots, SHARDS_MAX + 1) - 1));
-    await storePlan(pool, run.runId, run.watermark, seal, partitions, shards);
+    return storePlan(pool, run, seal, partitions, shards);
   }
 
-  async function describePlan(run: Run, backups: boolean): Promise<PlannedRun> {
-    const plan = await readPlan(pool, run.runId);
+  async function describePlan(run: Run, plan: Plan, backups: boolean): Promise<PlannedRun> {
     const expected = plan.partitions.reduce((sum, { first, last }) => sum + Number(last - first + 1n), 0);
     return {
       status: 'planned',

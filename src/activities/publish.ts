@@ -60,22 +60,17 @@ async function prove(client: Client, input: PublishInput) {
     recount: input.recount ?? NOTHING,
     quarantine: await readQuarantined(client, runId),
   };
-  await compareStored(client, runId, 'map', carried.maps);
-  await compareStored(client, runId, 'reduce', carried.reduces);
-  await compareStored(client, runId, 'recount', input.recount === undefined ? [] : [input.recount]);
+  const stored = await readOutcomes(client, runId);
+  compareStored(runId, 'map', stored.map, carried.maps);
+  compareStored(runId, 'reduce', stored.reduce, carried.reduces);
+  compareStored(runId, 'recount', stored.recount, input.recount === undefined ? [] : [input.recount]);
   const proof = proveRun(carried, await carriedInOf(client, runId), input.callsPerCycle);
   if (proof.differences.length > 0)
     throw new ProofError(`run ${runId} does not add up: ${proof.differences.join('; ')}`);
   return proof;
 }
 
-async function compareStored(
-  client: Client,
-  runId: bigint,
-  kind: TaskKind,
-  carried: readonly unknown[],
-): Promise<void> {
-  const stored = await readOutcomes(client, runId, kind);
+function compareStored(runId: bigint, kind: TaskKind, stored: readonly unknown[], carried: readonly unknown[]): void {
   if (stored.length !== carried.length) {
     throw new ProofError(
       `run ${runId}: ${stored.length} ${kind} tasks are stored, the workflow carries ${carried.length}`,

@@ -1,7 +1,6 @@
 /** `meterfold demo`: generates a log if there is none, bills it, and shows what came of it. */
 import type { Client } from '@temporalio/client';
 import type { Pool } from '../db/pool.js';
-import type { MapOutcome, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
 import type { PublishedResult, WorkerShare } from '../workflows/messages.js';
 import { withContext } from './context.js';
 import { type Column, counted, duration, grouped, table, writeLine } from './output.js';
@@ -63,10 +62,10 @@ async function bill(connect: () => Promise<Client>, pool: Pool): Promise<void> {
 async function showProof(pool: Pool, result: PublishedResult): Promise<void> {
   const { readOutcomes } = await import('../db/tasks.js');
   const { addDigests } = await import('../domain/digest.js');
-  const runId = BigInt(result.runId);
-  const maps = (await readOutcomes<MapOutcome>(pool, runId, 'map')).filter((outcome) => outcome !== null);
-  const reduces = (await readOutcomes<ReduceOutcome>(pool, runId, 'reduce')).filter((outcome) => outcome !== null);
-  const recounts = (await readOutcomes<RecountOutcome>(pool, runId, 'recount')).filter((outcome) => outcome !== null);
+  const stored = await readOutcomes(pool, BigInt(result.runId));
+  const maps = stored.map.filter((outcome) => outcome !== null);
+  const reduces = stored.reduce.filter((outcome) => outcome !== null);
+  const recounts = stored.recount.filter((outcome) => outcome !== null);
   const sum = (values: string[]) => grouped(values.reduce((total, value) => total + BigInt(value), 0n));
   const digest = (outcomes: { digest: string }[]) => addDigests(outcomes.map((outcome) => outcome.digest));
   const columns: Column[] = [

@@ -3,7 +3,7 @@
  * of PostgreSQL fires there; ending its server process frees them at once. So each attempt first stores its own, in a
  * transaction of its own, and ends those of earlier attempts of the same activity.
  */
-import { type Client, lend, type Pool, type Queryable } from './pool.js';
+import { type Client, lend, type Pool, prepared, type Queryable } from './pool.js';
 import { fence, RunGoneError } from './runs.js';
 import type { TaskKey } from './tasks.js';
 
@@ -40,11 +40,7 @@ export async function attempt<T>(
     pid = own.pid;
     await client.query('begin');
     const result = await work(client, own);
-    await client.query({
-      name: 'end-attempt',
-      text: 'delete from meterfold.attempts where attempt_id = $1',
-      values: [own.attemptId],
-    });
+    await client.query(prepared('delete from meterfold.attempts where attempt_id = $1', [own.attemptId]));
     await client.query('commit');
     return result;
   });
@@ -63,18 +59,19 @@ const endBackends = (where: string) => `
  */
 export async function endAttempts(db: Queryable, runId: bigint, exceptPid: number, task?: TaskKey): Promise<void> {
   await db.query(
-    endBackends(`attempt.run_id = $1 and attempt.backend_pid <> $2
+    prepared(
+      endBackends(`attempt.run_id = $1 and attempt.backend_pid <> $2
      and ($3::text is null or (attempt.task_kind = $3 and attempt.task_number = $4))`),
-    [runId.toString(), exceptPid, task?.kind, task?.number],
+      [runId.toString(), exceptPid, task?.kind, task?.number],
+    ),
   );
 }
 
 async function register(client: Client, { runId, activityId, task }: AttemptOf): Promise<OwnAttempt> {
   // Not waiting for the disk: a server that forgets this row has ended the process that it names.
-  const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>({
-    name: 'register-attempt',
-    text: `
-      with hurry as (select set_config('synchronous_commit', 'off', true)),
+  const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>(
+    prepared(
+      `with hurry as (select set_config('synchronous_commit', 'off', true)),
            earlier as (${endBackends('attempt.run_id = $1 and attempt.activity_id = $2 and attempt.backend_pid <> pg_backend_pid()')})
       insert into meterfold.attempts (run_id, activity_id, task_kind, task_number, backend_pid, backend_start)
       select $1, $2, $3, $4, own.pid, own.backend_start
@@ -82,8 +79,9 @@ async function register(client: Client, { runId, activityId, task }: AttemptOf):
        where own.pid = pg_backend_pid()
          and ($3::text is null or exists (select from meterfold.runs where run_id = $1 and state = 'active'))
       returning attempt_id, backend_pid`,
-    values: [runId.toString(), activityId, task?.kind, task?.number],
-  });
+      [runId.toString(), activityId, task?.kind, task?.number],
+    ),
+  );
   // One that wakes up late leaves no row behind, and is told what became of the run.
   if (rows[0] === undefined) {
     await fence(client, runId);

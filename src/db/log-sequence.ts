@@ -2,7 +2,7 @@
  * The sequence that gives calls their log positions, and whether it alone does: what sealing stands on (src/db/seal.ts).
  * Asked by every seal, by `doctor`, and by the first migration where the log is older than meterfold.
  */
-import { one, type Queryable } from './pool.js';
+import { one, prepared, type Queryable } from './pool.js';
 
 /** What keeps the log from being billed. */
 export interface LogFault {
@@ -42,7 +42,7 @@ export interface LogSequence {
 /** Looks at the log's sequence; undefined if none belongs to the log's id. Needs SELECT on both. */
 export async function inspectSequence(db: Queryable): Promise<LogSequence | undefined> {
   const { name } = one(
-    await db.query<{ name: string | null }>(`select pg_get_serial_sequence('public.api_logs', 'id') as name`),
+    await db.query<{ name: string | null }>(prepared(`select pg_get_serial_sequence('public.api_logs', 'id') as name`)),
   );
   if (name === null) return undefined;
   const sequence = await readSequence(db, name);
@@ -73,12 +73,14 @@ async function readSequence(db: Queryable, name: string): Promise<SequenceRow> {
   // The statement's snapshot, and so every call in it, is older than the position that it reads.
   return one(
     await db.query<SequenceRow>(
-      `select seqincrement as increment, seqcycle as cycle, seqcache as cache, relpersistence as persistence,
-              (select coalesce(max(id), 0) from public.api_logs) as highest, ${positionSql(name)} as position
-         from ${name} state, pg_sequence
-         join pg_class on pg_class.oid = seqrelid
-        where seqrelid = $1::regclass`,
-      [name],
+      prepared(
+        `select seqincrement as increment, seqcycle as cycle, seqcache as cache, relpersistence as persistence,
+                (select coalesce(max(id), 0) from public.api_logs) as highest, ${positionSql(name)} as position
+           from ${name} state, pg_sequence
+           join pg_class on pg_class.oid = seqrelid
+          where seqrelid = $1::regclass`,
+        [name],
+      ),
     ),
   );
 }
@@ -120,29 +122,31 @@ interface OtherSource {
 async function otherSourceFaults(db: Queryable, name: string): Promise<LogFault[]> {
   // Of pg_subscription everybody may read the columns that hold no password.
   const { rows } = await db.query<OtherSource>(
-    `${WITH_LOG_RELATIONS}, id as (
-       select relation, attnum, attidentity <> '' as identity
-         from log join pg_attribute on attrelid = relation and attname = 'id'
-     )
-     select 'subscription' as kind, string_agg(relation::regclass::text, ', ' order by relation::regclass::text) as relation,
-            format('%I', subscription.subname) as source
-       from pg_subscription_rel
-       join log on relation = srrelid
-       join pg_subscription subscription on subscription.oid = srsubid
-      group by subscription.subname
-     union all
-     select 'default', relation::regclass::text, pg_get_expr(adbin, adrelid)
-       from id join pg_attrdef on adrelid = relation and adnum = attnum
-      where not exists (select from pg_depend
-                         where classid = 'pg_attrdef'::regclass and objid = pg_attrdef.oid
-                           and refclassid = 'pg_class'::regclass and refobjid = $1::regclass)
-     union all
-     select 'identity', relation::regclass::text, objid::regclass::text
-       from id join pg_depend on refclassid = 'pg_class'::regclass and refobjid = relation and refobjsubid = attnum
-                             and classid = 'pg_class'::regclass and deptype = 'i'
-      where identity and objid <> $1::regclass
-      order by kind, relation, source`,
-    [name],
+    prepared(
+      `${WITH_LOG_RELATIONS}, id as (
+         select relation, attnum, attidentity <> '' as identity
+           from log join pg_attribute on attrelid = relation and attname = 'id'
+       )
+       select 'subscription' as kind, string_agg(relation::regclass::text, ', ' order by relation::regclass::text) as relation,
+              format('%I', subscription.subname) as source
+         from pg_subscription_rel
+         join log on relation = srrelid
+         join pg_subscription subscription on subscription.oid = srsubid
+        group by subscription.subname
+       union all
+       select 'default', relation::regclass::text, pg_get_expr(adbin, adrelid)
+         from id join pg_attrdef on adrelid = relation and adnum = attnum
+        where not exists (select from pg_depend
+                           where classid = 'pg_attrdef'::regclass and objid = pg_attrdef.oid
+                             and refclassid = 'pg_class'::regclass and refobjid = $1::regclass)
+       union all
+       select 'identity', relation::regclass::text, objid::regclass::text
+         from id join pg_depend on refclassid = 'pg_class'::regclass and refobjid = relation and refobjsubid = attnum
+                               and classid = 'pg_class'::regclass and deptype = 'i'
+        where identity and objid <> $1::regclass
+        order by kind, relation, source`,
+      [name],
+    ),
   );
   return rows.map((row) => (row.kind === 'subscription' ? subscriptionFault(row) : ownNumbersFault(row, name)));
 }

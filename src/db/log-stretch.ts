@@ -3,7 +3,7 @@
  * first to the last are read as they are, which is a fifth less work for the server.
  */
 import { type Positions, width } from '../domain/partitions.js';
-import { type Client, one } from './pool.js';
+import { type Client, one, prepared } from './pool.js';
 
 /** Pages of a table, both included, quoted for a statement's text. */
 export interface Stretch {
@@ -36,10 +36,9 @@ export async function findStretch(client: Client, { first, last }: Positions): P
       firstPlace: string;
       lastPlace: string;
       pagesPerCall: number;
-    }>({
-      name: 'find-stretch',
-      text: `
-        with sampled as (
+    }>(
+      prepared(
+        `with sampled as (
           select call.id, call.relation, call.place
             from unnest($1::bigint[], $2::bigint[]) as stretch (first, last)
            cross join lateral (
@@ -64,8 +63,9 @@ export async function findStretch(client: Client, { first, last }: Positions): P
                min(relation)::regclass::text as table, min(place)::text as "firstPlace", max(place)::text as "lastPlace",
                count(distinct (place::text::point)[0]) / greatest(count(*), 1)::float8 as "pagesPerCall"
           from neighbours`,
-      values: [starts.map(String), ends.map(String), first.toString(), last.toString()],
-    }),
+        [starts.map(String), ends.map(String), first.toString(), last.toString()],
+      ),
+    ),
   );
   if (!inOrder || table === null) return undefined;
   const stretch = { table, firstPage: pageOf(firstPlace), lastPage: pageOf(lastPlace) };

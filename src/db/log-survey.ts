@@ -1,6 +1,6 @@
 /** What there is in a range of the log, before it is cut into partitions. */
 import { type Positions, totalWidth, width } from '../domain/partitions.js';
-import { one, type Queryable } from './pool.js';
+import { one, prepared, type Queryable } from './pool.js';
 
 export interface Survey {
   /** The stretches of it that hold calls. */
@@ -53,15 +53,17 @@ function halve({ first, last }: Positions): Positions[] {
 
 async function shrink(db: Queryable, extents: Positions[]): Promise<Positions[]> {
   const { rows } = await db.query<{ first: string; last: string }>(
-    `select edge.first, edge.last
-       from unnest($1::bigint[], $2::bigint[]) with ordinality as extent (first, last, number)
-      cross join lateral (
-            select (select id from public.api_logs where id between extent.first and extent.last order by id limit 1) as first,
-                   (select id from public.api_logs where id between extent.first and extent.last order by id desc limit 1) as last
-            ) edge
-      where edge.first is not null
-      order by extent.number`,
-    [extents.map((extent) => extent.first.toString()), extents.map((extent) => extent.last.toString())],
+    prepared(
+      `select edge.first, edge.last
+         from unnest($1::bigint[], $2::bigint[]) with ordinality as extent (first, last, number)
+        cross join lateral (
+              select (select id from public.api_logs where id between extent.first and extent.last order by id limit 1) as first,
+                     (select id from public.api_logs where id between extent.first and extent.last order by id desc limit 1) as last
+              ) edge
+        where edge.first is not null
+        order by extent.number`,
+      [extents.map((extent) => extent.first.toString()), extents.map((extent) => extent.last.toString())],
+    ),
   );
   return rows.map((row) => ({ first: BigInt(row.first), last: BigInt(row.last) }));
 }
@@ -77,10 +79,12 @@ async function sampleDensity(db: Queryable, extents: Positions[]): Promise<numbe
   });
   const { calls } = one(
     await db.query<{ calls: string }>(
-      `select coalesce(sum(own.calls), 0) as calls
-         from unnest($1::bigint[], $2::bigint[]) as sample (first, last)
-        cross join lateral (select count(*) as calls from public.api_logs where id between sample.first and sample.last) own`,
-      [starts.map(String), ends.map(String)],
+      prepared(
+        `select coalesce(sum(own.calls), 0) as calls
+           from unnest($1::bigint[], $2::bigint[]) as sample (first, last)
+          cross join lateral (select count(*) as calls from public.api_logs where id between sample.first and sample.last) own`,
+        [starts.map(String), ends.map(String)],
+      ),
     ),
   );
   const positions = starts.reduce((sum, start, i) => sum + Number(ends[i] - start + 1n), 0);

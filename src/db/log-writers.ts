@@ -1,7 +1,7 @@
 /** Who writes to the log at this moment, read off the server's locks: no writer has to know of meterfold. */
 import type { Writer } from '../domain/writers.js';
 import { WITH_LOG_RELATIONS } from './log-sequence.js';
-import type { Queryable } from './pool.js';
+import { prepared, type Queryable } from './pool.js';
 
 /**
  * Transactions that may have written to the log and have not ended: whoever holds a RowExclusiveLock on the log, on one of its
@@ -14,7 +14,8 @@ import type { Queryable } from './pool.js';
  * restart it goes by -1 and its transaction id.
  */
 export async function listWriters(db: Queryable): Promise<Writer[]> {
-  const { rows } = await db.query<Writer>(`
+  const { rows } = await db.query<Writer>(
+    prepared(`
     ${WITH_LOG_RELATIONS}, granted as materialized (
       select locktype, mode, database, relation, transactionid, virtualtransaction, pid from pg_locks where granted
     ), writer as (
@@ -44,6 +45,7 @@ export async function listWriters(db: Queryable): Promise<Writer[]> {
       from writer
       left join pg_stat_activity activity on activity.pid = writer.pid
       left join prepared on writer.pid is null and prepared.transaction = writer.transaction
-     order by "startedAt", transaction`);
+     order by "startedAt", transaction`),
+  );
   return rows;
 }

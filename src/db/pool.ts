@@ -2,6 +2,7 @@
  * Connections. One pool a process; every session speaks UTC and ISO dates, so that text read from the database means
  * the same everywhere. bigint and numeric arrive as strings and stay exact.
  */
+import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { parseIntoClientConfig } from 'pg-connection-string';
 import { createReadSocket } from './read-socket.js';
@@ -130,6 +131,21 @@ export async function lend<T>(
   } finally {
     signal.removeEventListener('abort', stop);
   }
+}
+
+const names = new Map<string, string>();
+
+/**
+ * A statement that a session parses once, and plans a few times, however often it is asked: for what every run asks. Not for one whose
+ * best plan hangs on how large a table has grown, or how much of it is asked for.
+ */
+export function prepared(text: string, values: readonly unknown[] = []): pg.QueryConfig {
+  let name = names.get(text);
+  if (name === undefined) {
+    name = createHash('sha1').update(text).digest('hex');
+    names.set(text, name);
+  }
+  return { name, text, values: [...values] };
 }
 
 /** The only row of a result that has exactly one. */

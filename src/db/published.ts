@@ -1,15 +1,17 @@
 /** The figures of a published run, as its row has them. */
 import type { PublishedFigures } from '../domain/proof.js';
-import { one, type Queryable } from './pool.js';
+import { one, prepared, type Queryable } from './pool.js';
 
 export async function readPublished(db: Queryable, runId: bigint): Promise<PublishedFigures> {
   const row = one(
     await db.query(
-      `select calls, users, cycles, usage, billed_usage, trim_scale(amount)::text as amount, proof ->> 'digest' as digest,
-              carried_in_calls, carried_in_usage, carried_out_calls, carried_out_usage,
-              quarantined_calls, quarantined_usage
-         from meterfold.runs where run_id = $1 and state in ('published', 'reverted')`,
-      [runId.toString()],
+      prepared(
+        `select calls, users, cycles, usage, billed_usage, trim_scale(amount)::text as amount, proof ->> 'digest' as digest,
+                carried_in_calls, carried_in_usage, carried_out_calls, carried_out_usage,
+                quarantined_calls, quarantined_usage
+           from meterfold.runs where run_id = $1 and state in ('published', 'reverted')`,
+        [runId.toString()],
+      ),
     ),
   );
   return {

@@ -7,7 +7,7 @@
  *
  * Nothing is believed of the replica that the primary does not confirm: recount counts and sums the range on the primary.
  */
-import { type Client, lend, one, type Pool, type Queryable } from './pool.js';
+import { type Client, lend, one, type Pool, prepared, type Queryable } from './pool.js';
 
 /** What LOG_REPLICA_URL names can't stand for the log. */
 export class ReplicaUnfitError extends Error {
@@ -33,14 +33,14 @@ const WAIT_MS_MAX = 60_000;
 /** What the primary says of the run: who it is, and where its WAL stood when the run was sealed. */
 export async function replicaTarget(primary: Queryable, runId: bigint): Promise<ReplicaTarget> {
   return one(
-    await primary.query<ReplicaTarget>({
-      name: 'replica-target',
-      text: `
-        select system.system_identifier::text as "systemIdentifier", run.sealed_lsn::text as lsn
-          from meterfold.runs run, pg_control_system() system
-         where run.run_id = $1`,
-      values: [runId.toString()],
-    }),
+    await primary.query<ReplicaTarget>(
+      prepared(
+        `select system.system_identifier::text as "systemIdentifier", run.sealed_lsn::text as lsn
+           from meterfold.runs run, pg_control_system() system
+          where run.run_id = $1`,
+        [runId.toString()],
+      ),
+    ),
   );
 }
 
@@ -87,14 +87,14 @@ interface ReplicaState {
 /** Where a replica stands, measured from a position in the primary's WAL. */
 async function readReplicaState(replica: Queryable, lsn: string): Promise<ReplicaState> {
   const row = one(
-    await replica.query<{ isReplica: boolean; systemIdentifier: string; behindBytes: string | null }>({
-      name: 'replica-state',
-      text: `
-        select pg_is_in_recovery() as "isReplica", system_identifier::text as "systemIdentifier",
-               pg_wal_lsn_diff($1::pg_lsn, pg_last_wal_replay_lsn())::text as "behindBytes"
-          from pg_control_system()`,
-      values: [lsn],
-    }),
+    await replica.query<{ isReplica: boolean; systemIdentifier: string; behindBytes: string | null }>(
+      prepared(
+        `select pg_is_in_recovery() as "isReplica", system_identifier::text as "systemIdentifier",
+                pg_wal_lsn_diff($1::pg_lsn, pg_last_wal_replay_lsn())::text as "behindBytes"
+           from pg_control_system()`,
+        [lsn],
+      ),
+    ),
   );
   return { ...row, behindBytes: BigInt(row.behindBytes ?? 0) };
 }

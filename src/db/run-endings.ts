@@ -4,7 +4,7 @@
  */
 import type { Proof } from '../domain/proof.js';
 import { attempt, endAttempts } from './attempts.js';
-import type { Client, Pool } from './pool.js';
+import { type Client, type Pool, prepared } from './pool.js';
 import { RunGoneError } from './runs.js';
 
 export class AlreadyPublishedError extends Error {
@@ -33,8 +33,7 @@ async function takeRun(
         await endAttempts(pool, runId, backendPid);
         await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
         const { rows } = await client.query<{ state: string }>(
-          'select state from meterfold.runs where run_id = $1 for update',
-          [runId.toString()],
+          prepared('select state from meterfold.runs where run_id = $1 for update', [runId.toString()]),
         );
         await client.query('set local lock_timeout = 0');
         await work(client, rows[0]?.state);
@@ -61,25 +60,27 @@ export async function publishRun(
     const { totals } = await prove(client);
     await sweepRun(client, runId);
     await client.query(
-      `update meterfold.runs
-          set state = 'published', published_at = clock_timestamp(), proof = $2,
-              calls = $3, users = $4, cycles = $5, usage = $6, billed_usage = $7, amount = $7::numeric * price_per_unit,
-              carried_in_calls = $8, carried_in_usage = $9, carried_out_calls = $10, carried_out_usage = $11,
-              quarantined_calls = $12, quarantined_usage = $13, published_xid = pg_current_xact_id()
-        where run_id = $1`,
-      [
-        runId.toString(),
-        JSON.stringify({
-          digest: totals.digest,
-          touchedIn: { calls: String(totals.touchedIn.calls), usage: String(totals.touchedIn.usage) },
-          touchedOut: { calls: String(totals.touchedOut.calls), usage: String(totals.touchedOut.usage) },
-        }),
-        ...[totals.calls, totals.users, totals.cycles, totals.usage, totals.billedUsage].map(String),
-        ...[totals.carriedIn.calls, totals.carriedIn.usage, totals.carriedOut.calls, totals.carriedOut.usage].map(
-          String,
-        ),
-        ...[totals.quarantined.calls, totals.quarantined.usage].map(String),
-      ],
+      prepared(
+        `update meterfold.runs
+            set state = 'published', published_at = clock_timestamp(), proof = $2,
+                calls = $3, users = $4, cycles = $5, usage = $6, billed_usage = $7, amount = $7::numeric * price_per_unit,
+                carried_in_calls = $8, carried_in_usage = $9, carried_out_calls = $10, carried_out_usage = $11,
+                quarantined_calls = $12, quarantined_usage = $13, published_xid = pg_current_xact_id()
+          where run_id = $1`,
+        [
+          runId.toString(),
+          JSON.stringify({
+            digest: totals.digest,
+            touchedIn: { calls: String(totals.touchedIn.calls), usage: String(totals.touchedIn.usage) },
+            touchedOut: { calls: String(totals.touchedOut.calls), usage: String(totals.touchedOut.usage) },
+          }),
+          ...[totals.calls, totals.users, totals.cycles, totals.usage, totals.billedUsage].map(String),
+          ...[totals.carriedIn.calls, totals.carriedIn.usage, totals.carriedOut.calls, totals.carriedOut.usage].map(
+            String,
+          ),
+          ...[totals.quarantined.calls, totals.quarantined.usage].map(String),
+        ],
+      ),
     );
     await sealRow(client, runId);
   });
@@ -113,9 +114,11 @@ export async function deleteRowsOf(client: Client, runId: bigint): Promise<void>
 
 /** Digests what is known of a run that has ended: a later change of its row or its tasks shows. */
 export async function sealRow(client: Client, runId: bigint): Promise<void> {
-  await client.query('update meterfold.runs set row_digest = meterfold.run_digest(run_id) where run_id = $1', [
-    runId.toString(),
-  ]);
+  await client.query(
+    prepared('update meterfold.runs set row_digest = meterfold.run_digest(run_id) where run_id = $1', [
+      runId.toString(),
+    ]),
+  );
 }
 
 /**
@@ -123,10 +126,16 @@ export async function sealRow(client: Client, runId: bigint): Promise<void> {
  * Those that this run itself superseded stay until the next one, so that it could still be taken back.
  */
 async function sweepRun(client: Client, runId: bigint): Promise<void> {
-  for (const table of ['spills', 'segments', 'leases', 'attempts']) {
-    // Of earlier runs too: an attempt that began just when its run ended may have left its row.
-    await client.query(`delete from meterfold.${table} where run_id <= $1`, [runId.toString()]);
-  }
+  // Of earlier runs too: an attempt that began just when its run ended may have left its row.
+  await client.query(
+    prepared(
+      `with spills as (delete from meterfold.spills where run_id <= $1),
+            leases as (delete from meterfold.leases where run_id <= $1),
+            attempts as (delete from meterfold.attempts where run_id <= $1)
+       delete from meterfold.segments where run_id <= $1`,
+      [runId.toString()],
+    ),
+  );
   await client.query(
     `delete from meterfold.tails superseded
       using meterfold.tails newer

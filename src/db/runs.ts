@@ -11,7 +11,7 @@
  */
 import type { CallSum } from '../domain/proof.js';
 import type { BadCalls, BillingTerms } from '../domain/terms.js';
-import { type Client, one, type Pool, type Queryable, transaction } from './pool.js';
+import { type Client, one, type Pool, prepared, type Queryable, transaction } from './pool.js';
 
 /** The run is not active any more: published, discarded, or gone with a database that was restored. */
 export class RunGoneError extends Error {
@@ -64,8 +64,12 @@ interface RunRow {
   lease_age_ms: string;
 }
 
+const RUN_COLUMNS = `
+  run.run_id, run.state, run.temporal_address, run.temporal_namespace, run.workflow_id, run.first_execution_run_id,
+  run.calls_per_cycle, run.price_per_unit, run.currency, run.bad_calls, run.previous_run_id, run.watermark, run.sealed_end`;
+
 const SELECT_RUN = `
-  select run.*, extract(epoch from clock_timestamp() - coalesce(lease.renewed_at, run.opened_at)) * 1000 as lease_age_ms
+  select ${RUN_COLUMNS}, extract(epoch from clock_timestamp() - coalesce(lease.renewed_at, run.opened_at)) * 1000 as lease_age_ms
     from meterfold.runs run
     left join meterfold.leases lease on lease.run_id = run.run_id`;
 
@@ -96,10 +100,12 @@ export interface OwnRun {
 /** The newest run that a workflow has opened, in whichever of its executions, and what became of it. */
 export async function readRunOf(db: Queryable, owner: Owner): Promise<OwnRun | undefined> {
   const { rows } = await db.query<{ run_id: string; state: RunState; execution_run_id: string; reason: string | null }>(
-    `select run_id, state, execution_run_id, coalesce(discard_reason, revert_reason) as reason from meterfold.runs
-      where first_execution_run_id = $1 and workflow_id = $2 and temporal_namespace = $3
-      order by run_id desc limit 1`,
-    [owner.firstExecutionRunId, owner.workflowId, owner.temporalNamespace],
+    prepared(
+      `select run_id, state, execution_run_id, coalesce(discard_reason, revert_reason) as reason from meterfold.runs
+        where first_execution_run_id = $1 and workflow_id = $2 and temporal_namespace = $3
+        order by run_id desc limit 1`,
+      [owner.firstExecutionRunId, owner.workflowId, owner.temporalNamespace],
+    ),
   );
   const [row] = rows;
   if (row === undefined) return undefined;
@@ -140,7 +146,10 @@ export async function frozenCallsPerCycle(db: Queryable): Promise<number | undef
 
 /** Throws FrozenTermError if the number of calls per cycle is not the one that earlier runs have billed by. */
 export async function checkFrozenTerms(db: Queryable, terms: Pick<BillingTerms, 'callsPerCycle'>): Promise<void> {
-  const frozen = await frozenCallsPerCycle(db);
+  checkFrozenAt(await frozenCallsPerCycle(db), terms);
+}
+
+function checkFrozenAt(frozen: number | undefined, terms: Pick<BillingTerms, 'callsPerCycle'>): void {
   if (frozen === undefined || frozen === terms.callsPerCycle) return;
   throw new FrozenTermError(
     `CALLS_PER_CYCLE is ${terms.callsPerCycle}, but the first run has frozen it at ${frozen}: set CALLS_PER_CYCLE=${frozen}, or unset it`,
@@ -175,47 +184,57 @@ export async function openRun(
     await client.query(`select pg_advisory_xact_lock(${OPENING_LOCK})`);
     await checkWanted();
     const inserted = await client.query<{ run_id: string }>(
-      `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
-                                   execution_run_id, bad_calls, watermark, calls_per_cycle, price_per_unit, currency)
-       select $1, $2, $3, $4, $5, $6, 0, $7, $8, $9
-        where not exists (select from meterfold.runs where state = 'active')
-       on conflict do nothing
-       returning run_id`,
-      [
-        owner.temporalAddress,
-        owner.temporalNamespace,
-        owner.workflowId,
-        owner.firstExecutionRunId,
-        executionRunId,
-        badCalls,
-        terms.callsPerCycle,
-        terms.pricePerUnit,
-        terms.currency,
-      ],
+      prepared(
+        `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
+                                     execution_run_id, bad_calls, watermark, calls_per_cycle, price_per_unit, currency)
+         select $1, $2, $3, $4, $5, $6, 0, $7, $8, $9
+          where not exists (select from meterfold.runs where state = 'active')
+         on conflict do nothing
+         returning run_id`,
+        [
+          owner.temporalAddress,
+          owner.temporalNamespace,
+          owner.workflowId,
+          owner.firstExecutionRunId,
+          executionRunId,
+          badCalls,
+          terms.callsPerCycle,
+          terms.pricePerUnit,
+          terms.currency,
+        ],
+      ),
     );
     const runId = inserted.rows[0]?.run_id;
     if (runId === undefined) return undefined;
-    await checkFrozenTerms(client, terms);
-    await client.query(
-      `update meterfold.runs run
-          set previous_run_id = last.run_id, watermark = last.sealed_end
-         from (select run_id, sealed_end from meterfold.runs
-                where state = 'published' order by run_id desc limit 1) last
-        where run.run_id = $1`,
-      [runId],
+    const completed = one(
+      await client.query<RunRow & { frozen: number | null }>(
+        prepared(
+          `with lease as (
+             insert into meterfold.leases (run_id) values ($1)
+           )
+           update meterfold.runs run
+              set previous_run_id = last.run_id, watermark = coalesce(last.sealed_end, 0)
+             from (select max(run_id) as run_id, min(run_id) as first_run_id from meterfold.runs where state = 'published') chain
+             left join meterfold.runs last on last.run_id = chain.run_id
+             left join meterfold.runs first on first.run_id = chain.first_run_id
+            where run.run_id = $1
+           returning ${RUN_COLUMNS}, 0 as lease_age_ms, first.calls_per_cycle as frozen`,
+          [runId],
+        ),
+      ),
     );
-    await client.query('insert into meterfold.leases (run_id) values ($1)', [runId]);
-    return readRun(client, BigInt(runId));
+    checkFrozenAt(completed.frozen ?? undefined, terms);
+    return toRun(completed);
   });
 }
 
 /** Keeps the run's row from being published or discarded until the transaction ends. Throws RunGoneError. */
 export async function fence(client: Client, runId: bigint): Promise<{ badCalls: BadCalls }> {
-  const { rows } = await client.query<{ state: RunState; badCalls: BadCalls }>({
-    name: 'fence',
-    text: 'select state, bad_calls as "badCalls" from meterfold.runs where run_id = $1 for share',
-    values: [runId.toString()],
-  });
+  const { rows } = await client.query<{ state: RunState; badCalls: BadCalls }>(
+    prepared('select state, bad_calls as "badCalls" from meterfold.runs where run_id = $1 for share', [
+      runId.toString(),
+    ]),
+  );
   if (rows[0]?.state !== 'active')
     throw new RunGoneError(`run ${runId} is ${rows[0]?.state ?? 'unknown to this database'}`);
   return rows[0];
@@ -229,11 +248,13 @@ export async function renewLease(db: Queryable, runId: bigint): Promise<void> {
 export async function carriedInOf(db: Queryable, runId: bigint): Promise<CallSum> {
   const row = one(
     await db.query<{ calls: string; usage: string }>(
-      `select coalesce(previous.carried_out_calls, 0) as calls, coalesce(previous.carried_out_usage, 0) as usage
-         from meterfold.runs run
-         left join meterfold.runs previous on previous.run_id = run.previous_run_id
-        where run.run_id = $1`,
-      [runId.toString()],
+      prepared(
+        `select coalesce(previous.carried_out_calls, 0) as calls, coalesce(previous.carried_out_usage, 0) as usage
+           from meterfold.runs run
+           left join meterfold.runs previous on previous.run_id = run.previous_run_id
+          where run.run_id = $1`,
+        [runId.toString()],
+      ),
     ),
   );
   return { calls: BigInt(row.calls), usage: BigInt(row.usage) };

@@ -21,7 +21,7 @@
 import { stillWriting, type Writer } from '../domain/writers.js';
 import { inspectSequence, noSequence, positionSql } from './log-sequence.js';
 import { listWriters } from './log-writers.js';
-import { one, type Pool, type Queryable } from './pool.js';
+import { one, type Pool, prepared, type Queryable } from './pool.js';
 import { RunGoneError } from './runs.js';
 
 /** The log or its sequence is not what sealing stands on; the run stops. */
@@ -88,7 +88,7 @@ export async function sealRun(pool: Pool, runId: bigint, options: SealOptions): 
 
 /** Forgets the seals that a published or planned end has overtaken. */
 export async function dropSealsUpTo(db: Queryable, position: bigint): Promise<void> {
-  await db.query('delete from meterfold.seals where seal_position <= $1', [position.toString()]);
+  await db.query(prepared('delete from meterfold.seals where seal_position <= $1', [position.toString()]));
 }
 
 async function largestSafeSeal(pool: Pool): Promise<bigint> {
@@ -102,7 +102,9 @@ async function largestSafeSeal(pool: Pool): Promise<bigint> {
 
 /** The name of the sequence, after checking that sealing can rely on it. Throws LogSequenceError. */
 async function checkedSequence(db: Queryable, watermark: bigint): Promise<string> {
-  const seals = await db.query<{ last: string }>('select coalesce(max(seal_position), 0) as last from meterfold.seals');
+  const seals = await db.query<{ last: string }>(
+    prepared('select coalesce(max(seal_position), 0) as last from meterfold.seals'),
+  );
   const sealed = BigInt(one(seals).last);
   const sequence = await inspectSequence(db);
   if (sequence === undefined) throw new LogSequenceError(`${noSequence.what}: ${noSequence.fix}`);
@@ -126,16 +128,18 @@ async function commitPosition(
   sequence: string,
 ): Promise<{ position: bigint; version: string }> {
   const { rows } = await db.query<{ position: string; version: string }>(
-    `with durable as materialized (
-       select set_config('synchronous_commit', 'on', true)
-     ), given as materialized (
-       select ${positionSql(sequence)} as position from ${sequence} state, durable
-     )
-     update meterfold.runs set seal_position = given.position
-       from given
-      where run_id = $1 and state = 'active'
-     returning given.position, meterfold.runs.xmin::text as version`,
-    [runId.toString()],
+    prepared(
+      `with durable as materialized (
+         select set_config('synchronous_commit', 'on', true)
+       ), given as materialized (
+         select ${positionSql(sequence)} as position from ${sequence} state, durable
+       )
+       update meterfold.runs set seal_position = given.position
+         from given
+        where run_id = $1 and state = 'active'
+       returning given.position, meterfold.runs.xmin::text as version`,
+      [runId.toString()],
+    ),
   );
   if (rows[0] === undefined) throw new RunGoneError(`run ${runId} is not active any more`);
   return { position: BigInt(rows[0].position), version: rows[0].version };

@@ -6,7 +6,7 @@ import { BucketSlice, INDEX_ENTRY_BYTES, PAGE_BYTES, type Segment, SegmentError 
 import type { Spill } from '../domain/spill.js';
 import { copyIn } from './copy-in.js';
 import { copyOut } from './copy-out.js';
-import type { Client } from './pool.js';
+import { type Client, prepared } from './pool.js';
 import type { RowBuffer } from './row-buffer.js';
 
 const segmentsCopy = (schema: string) => `
@@ -41,11 +41,12 @@ export async function storeSpill(
     if (rows.ready) await rows.drain(copy);
   }
   await rows.finish(copy);
-  await client.query({
-    name: `store-spill-in-${schema}`,
-    text: `insert into ${schema}.spills (run_id, partition, spill, base_position, bucket_index) values ($1, $2, $3, $4, $5)`,
-    values: [runId.toString(), partition, number, spill.basePosition.toString(), spill.bucketIndex],
-  });
+  await client.query(
+    prepared(
+      `insert into ${schema}.spills (run_id, partition, spill, base_position, bucket_index) values ($1, $2, $3, $4, $5)`,
+      [runId.toString(), partition, number, spill.basePosition.toString(), spill.bucketIndex],
+    ),
+  );
 }
 
 /** Stretches of pages are read by the index, whatever the planner may know of a table that was filled just now. */

@@ -1,8 +1,9 @@
 /** Tasks: a run's units of work, made by the plan only, each with one outcome, stored with the work itself. */
 import type { Buckets, Positions } from '../domain/partitions.js';
+import type { MapOutcome, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
 import type { Writer } from '../domain/writers.js';
-import { type Client, one, type Pool, type Queryable, transaction } from './pool.js';
-import { fence, RunGoneError } from './runs.js';
+import { type Client, one, type Pool, prepared, type Queryable, transaction } from './pool.js';
+import { fence, type Run, RunGoneError } from './runs.js';
 import { dropSealsUpTo, type Seal, SealOvertakenError } from './seal.js';
 
 export type TaskKind = 'map' | 'reduce' | 'recount';
@@ -27,63 +28,66 @@ export interface StoredOutcome<Outcome> {
 }
 
 /**
- * Stores a plan: the end of the run and all its tasks. The first to come wins; throws RunGoneError if the run is not active, and
- * SealOvertakenError if what was sealed does not hold any more.
+ * Stores a plan: the end of the run and all its tasks. The first to come wins, and all are told what it has stored. Throws RunGoneError
+ * if the run is not active, and SealOvertakenError if what was sealed does not hold any more.
  */
 export async function storePlan(
   pool: Pool,
-  runId: bigint,
-  watermark: bigint,
-  seal: Seal,
+  { runId, watermark }: Pick<Run, 'runId' | 'watermark'>,
+  { sealedEnd, heldUpBy, version }: Seal,
   partitions: Positions[],
   shards: Buckets[],
-): Promise<void> {
-  await transaction(pool, async (client) => {
+): Promise<Plan> {
+  return transaction(pool, async (client) => {
     const first = await client.query(
-      `update meterfold.runs set sealed_end = $2, held_up_by = $3, sealed_lsn = pg_current_wal_insert_lsn()
-        where run_id = $1 and state = 'active' and sealed_end is null and xmin = $4::xid`,
-      [
-        runId.toString(),
-        seal.sealedEnd.toString(),
-        seal.heldUpBy.length === 0 ? null : JSON.stringify(seal.heldUpBy),
-        seal.version,
-      ],
+      prepared(
+        `update meterfold.runs set sealed_end = $2, held_up_by = $3, sealed_lsn = pg_current_wal_insert_lsn()
+          where run_id = $1 and state = 'active' and sealed_end is null and xmin = $4::xid`,
+        [runId.toString(), sealedEnd.toString(), heldUpBy.length === 0 ? null : JSON.stringify(heldUpBy), version],
+      ),
     );
     if (first.rowCount === 0) {
       await fence(client, runId);
-      const { rows } = await client.query('select from meterfold.runs where run_id = $1 and sealed_end is null', [
-        runId.toString(),
-      ]);
-      if (rows.length > 0) throw new SealOvertakenError(runId);
-      return;
+      const stored = await readPlan(client, runId);
+      if (stored === undefined) throw new SealOvertakenError(runId);
+      return stored;
     }
     await client.query(
-      `insert into meterfold.tasks (run_id, kind, number, first_position, last_position)
-       select $1, 'map', number - 1, first, last
-         from unnest($2::bigint[], $3::bigint[]) with ordinality as partition (first, last, number)`,
-      [runId.toString(), partitions.map(({ first }) => String(first)), partitions.map(({ last }) => String(last))],
+      prepared(
+        `insert into meterfold.tasks (run_id, kind, number, first_position, last_position, first_bucket, end_bucket)
+         select $1::bigint, 'map', number - 1, first, last, null, null
+           from unnest($2::bigint[], $3::bigint[]) with ordinality as partition (first, last, number)
+          union all
+         select $1, 'reduce', number - 1, null, null, first, "end"
+           from unnest($4::integer[], $5::integer[]) with ordinality as shard (first, "end", number)
+          union all
+         select $1, 'recount', 0, $6, $7, null, null
+          where $6::bigint <= $7::bigint`,
+        [
+          runId.toString(),
+          partitions.map((partition) => String(partition.first)),
+          partitions.map(({ last }) => String(last)),
+          shards.map((shard) => shard.first),
+          shards.map(({ end }) => end),
+          (watermark + 1n).toString(),
+          sealedEnd.toString(),
+        ],
+      ),
     );
-    await client.query(
-      `insert into meterfold.tasks (run_id, kind, number, first_bucket, end_bucket)
-       select $1, 'reduce', number - 1, first, "end"
-         from unnest($2::integer[], $3::integer[]) with ordinality as shard (first, "end", number)`,
-      [runId.toString(), shards.map(({ first }) => first), shards.map(({ end }) => end)],
-    );
-    if (seal.sealedEnd > watermark) {
-      await client.query(
-        `insert into meterfold.tasks (run_id, kind, number, first_position, last_position) values ($1, 'recount', 0, $2, $3)`,
-        [runId.toString(), (watermark + 1n).toString(), seal.sealedEnd.toString()],
-      );
-    }
-    await dropSealsUpTo(client, seal.sealedEnd);
+    await dropSealsUpTo(client, sealedEnd);
+    return { sealedEnd, heldUpBy, partitions, shards };
   });
 }
 
-export async function readPlan(db: Queryable, runId: bigint): Promise<Plan> {
-  const run = await db.query<{ sealed_end: string; held_up_by: Writer[] | null }>(
-    'select sealed_end, held_up_by from meterfold.runs where run_id = $1',
-    [runId.toString()],
-  );
+/** The plan of a run; undefined as long as it has none. */
+export async function readPlan(db: Queryable, runId: bigint): Promise<Plan | undefined> {
+  const [run] = (
+    await db.query<{ sealed_end: string | null; held_up_by: Writer[] | null }>(
+      'select sealed_end, held_up_by from meterfold.runs where run_id = $1',
+      [runId.toString()],
+    )
+  ).rows;
+  if (run === undefined || run.sealed_end === null) return undefined;
   const tasks = await db.query<{ kind: TaskKind; first: string; last: string; bucket: number; end: number }>(
     `select kind, first_position as first, last_position as last, first_bucket as bucket, end_bucket as end
        from meterfold.tasks where run_id = $1 order by kind, number`,
@@ -91,8 +95,8 @@ export async function readPlan(db: Queryable, runId: bigint): Promise<Plan> {
   );
   const of = (kind: TaskKind) => tasks.rows.filter((task) => task.kind === kind);
   return {
-    sealedEnd: BigInt(run.rows[0].sealed_end),
-    heldUpBy: run.rows[0].held_up_by ?? [],
+    sealedEnd: BigInt(run.sealed_end),
+    heldUpBy: run.held_up_by ?? [],
     partitions: of('map').map((task) => ({ first: BigInt(task.first), last: BigInt(task.last) })),
     shards: of('reduce').map((task) => ({ first: task.bucket, end: task.end })),
   };
@@ -111,21 +115,21 @@ const SELECT_TASK = `
 
 /** Locks a task. Throws RunGoneError if the plan has made no such task. */
 export async function lockTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
-  return selectTask(client, runId, task, { name: 'lock-task', text: `${SELECT_TASK} for update` });
+  return selectTask(client, runId, task, `${SELECT_TASK} for update`);
 }
 
 /** Reads a task, whoever works on it. Throws RunGoneError if the plan has made no such task. */
 export async function readTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
-  return selectTask(client, runId, task, { name: 'read-task', text: SELECT_TASK });
+  return selectTask(client, runId, task, SELECT_TASK);
 }
 
 async function selectTask<Outcome>(
   client: Client,
   runId: bigint,
   { kind, number }: TaskKey,
-  query: { name: string; text: string },
+  select: string,
 ): Promise<TaskRow<Outcome>> {
-  const { rows } = await client.query<TaskRow<Outcome>>({ ...query, values: [runId.toString(), kind, number] });
+  const { rows } = await client.query<TaskRow<Outcome>>(prepared(select, [runId.toString(), kind, number]));
   if (rows[0] === undefined) throw new RunGoneError(`run ${runId} has no ${kind} task ${number}`);
   return rows[0];
 }
@@ -148,10 +152,9 @@ export async function storeOutcome(
   stored: StoredOutcome<unknown>,
 ): Promise<Overtaken[]> {
   const { overtaken } = one(
-    await client.query<{ overtaken: Overtaken[] }>({
-      name: 'store-outcome',
-      text: `
-        update meterfold.tasks set outcome = $4, worker = $5, attempt = $6, finished_at = clock_timestamp()
+    await client.query<{ overtaken: Overtaken[] }>(
+      prepared(
+        `update meterfold.tasks set outcome = $4, worker = $5, attempt = $6, finished_at = clock_timestamp()
          where run_id = $1 and kind = $2 and number = $3
         returning (
               select coalesce(json_agg(other), '[]')
@@ -160,25 +163,25 @@ export async function storeOutcome(
                        where run_id = $1 and task_kind = $2
                        group by task_number
                       having max(attempt_id) < $7) other) as overtaken`,
-      values: [
-        runId.toString(),
-        kind,
-        number,
-        JSON.stringify(stored.outcome),
-        stored.worker,
-        stored.attempt,
-        attemptId,
-      ],
-    }),
+        [runId.toString(), kind, number, JSON.stringify(stored.outcome), stored.worker, stored.attempt, attemptId],
+      ),
+    ),
   );
   return overtaken;
 }
 
-/** The outcomes stored for a run, by kind and in order; null where a task has none. */
-export async function readOutcomes<Outcome>(db: Queryable, runId: bigint, kind: TaskKind): Promise<(Outcome | null)[]> {
-  const { rows } = await db.query<{ outcome: Outcome | null }>(
-    'select outcome from meterfold.tasks where run_id = $1 and kind = $2 order by number',
-    [runId.toString(), kind],
+/** Of each kind in order; null where a task has none. */
+export interface StoredOutcomes {
+  map: (MapOutcome | null)[];
+  reduce: (ReduceOutcome | null)[];
+  recount: (RecountOutcome | null)[];
+}
+
+/** The outcomes stored for a run. */
+export async function readOutcomes(db: Queryable, runId: bigint): Promise<StoredOutcomes> {
+  const { rows } = await db.query<{ kind: TaskKind; outcome: unknown }>(
+    prepared('select kind, outcome from meterfold.tasks where run_id = $1 order by number', [runId.toString()]),
   );
-  return rows.map((row) => row.outcome);
+  const of = (kind: TaskKind) => rows.filter((row) => row.kind === kind).map(({ outcome }) => outcome);
+  return { map: of('map'), reduce: of('reduce'), recount: of('recount') } as StoredOutcomes;
 }

@@ -1,5 +1,5 @@
 /** Which worker processes are there: each names itself to the database, by the connections that it keeps. */
-import { one, type Queryable } from './pool.js';
+import { one, prepared, type Queryable } from './pool.js';
 
 /** PostgreSQL keeps 63 bytes of it; that workers are told apart does not hang on the rest. */
 export function workerApplicationName(worker: string): string {
@@ -15,10 +15,12 @@ const PREFIX = 'meterfold worker ';
 export async function countSlots(db: Queryable, perWorker: number): Promise<number> {
   const { workers } = one(
     await db.query<{ workers: number }>(
-      `select count(distinct (application_name, client_addr))::integer as workers
-         from pg_stat_activity
-        where datname = current_database() and starts_with(application_name, $1)`,
-      [PREFIX],
+      prepared(
+        `select count(distinct (application_name, client_addr))::integer as workers
+           from pg_stat_activity
+          where datname = current_database() and starts_with(application_name, $1)`,
+        [PREFIX],
+      ),
     ),
   );
   return perWorker * Math.max(1, workers);
