@@ -11,7 +11,7 @@ import type { Stack } from '../support/stack.js';
  * and flips a row of `runs`. A backup of a map creates a table like `quarantine`, which no map without bad calls touches.
  */
 export type HeldTable = 'tasks' | 'segments' | 'records' | 'quarantine' | 'runs';
-type Statement = 'insert' | 'copy' | 'delete' | 'create' | 'select' | 'alter';
+type Statement = 'insert' | 'copy' | 'delete' | 'create' | 'select' | 'alter' | 'with';
 
 export interface Hold {
   /** Waits until so many sessions wait for the table, by a statement that begins with this word. */

@@ -68,6 +68,11 @@ export function stepsOfHistory(history: History): Step[] {
   });
 }
 
+/** A saved history leaves out what is not set. */
+function priority(given: object | null | undefined): object {
+  return { priorityKey: 0, fairnessKey: '', fairnessWeight: 0, ...given };
+}
+
 /** Names the Updates that were taken, like "update 1 pause", by the id of the exchange about them, and of the event of their acceptance. */
 function updatesOf({ events }: History): Map<string, string> {
   const accepted = events.filter(({ eventType }) => eventType === 'EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED');
@@ -105,7 +110,7 @@ function stepOfEvent(
           retryInitialMs: jsonMs(all.retryPolicy.initialInterval),
           retryMaximumMs: jsonMs(all.retryPolicy.maximumInterval),
           ...retryCounts(all.retryPolicy),
-          priority: all.priority ?? {},
+          priority: priority(all.priority),
           summary: value(event.userMetadata?.summary),
         },
       };
@@ -184,7 +189,7 @@ function stepOfCommand(command: Command, activities: ReadonlyMap<number, string>
         retryInitialMs,
         retryMaximumMs: protoMs(all.retryPolicy?.maximumInterval) ?? retryInitialMs * 100,
         ...retryCounts(all.retryPolicy),
-        priority: all.priority ?? {},
+        priority: priority(all.priority),
         summary: value(command.userMetadata?.summary),
       },
     };

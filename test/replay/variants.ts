@@ -60,7 +60,7 @@ export const VARIANTS: Variant[] = [
     name: 'one activity more, after publish',
     edit: replace(
       'return this.#result(plan, await this.#publish(plan));',
-      'const published = await this.#publish(plan); await tasks.recount({ runId: plan.runId, number: 0 }); return this.#result(plan, published);',
+      'const published = await this.#publish(plan); await recount({ runId: plan.runId, number: 0 }); return this.#result(plan, published);',
     ),
     fails: publishes,
     byReplayer: true,
@@ -159,6 +159,13 @@ export const VARIANTS: Variant[] = [
     fails: coordinates,
     byReplayer: false,
     says: 'planRun: retryAttemptsMax was 0, and is 3',
+  },
+  {
+    name: 'another priority of recount',
+    edit: replace('priorityKey: 1', 'priorityKey: 2'),
+    fails: schedules('recount'),
+    byReplayer: false,
+    says: 'recount: priority was {"priorityKey":1,"fairnessKey":"","fairnessWeight":0}, and is {"priorityKey":2,',
   },
   {
     name: 'another task queue for map, reduce and recount',
