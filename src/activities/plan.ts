@@ -81,7 +81,7 @@ export function createPlan(dependencies: ActivityDependencies) {
     return withHeartbeat(undefined, async () => {
       const run = await openOrTakeOver({ owner, executionRunId: executionRunId(), terms, badCalls }, checkWanted);
       if ('status' in run) return run;
-      const plan = (await storedPlan(run)) ?? (await sealAndCut(run, input.billing));
+      const plan = await (run.sealedEnd === undefined ? sealAndCut(run, input.billing) : readPlan(pool, run.runId));
       return describePlan(run, plan, input.billing.backups ?? settings.backups);
     });
   }
@@ -144,11 +144,6 @@ export function createPlan(dependencies: ActivityDependencies) {
         if (!(error instanceof AlreadyPublishedError)) throw error;
       });
     }
-  }
-
-  /** Of a run that was planned before. */
-  async function storedPlan({ runId, sealedEnd }: Run): Promise<Plan | undefined> {
-    return sealedEnd === undefined ? undefined : readPlan(pool, runId);
   }
 
   async function sealAndCut(run: Run, billing: BillingRunInput): Promise<Plan> {

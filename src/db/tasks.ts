@@ -3,7 +3,7 @@ import type { Buckets, Positions } from '../domain/partitions.js';
 import type { MapOutcome, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
 import type { Writer } from '../domain/writers.js';
 import { type Client, one, type Pool, prepared, type Queryable, transaction } from './pool.js';
-import { fence, type Run, RunGoneError } from './runs.js';
+import { fence, type Run, RunGoneError, readRun } from './runs.js';
 import { dropSealsUpTo, type Seal, SealOvertakenError } from './seal.js';
 
 export type TaskKind = 'map' | 'reduce' | 'recount';
@@ -48,9 +48,8 @@ export async function storePlan(
     );
     if (first.rowCount === 0) {
       await fence(client, runId);
-      const stored = await readPlan(client, runId);
-      if (stored === undefined) throw new SealOvertakenError(runId);
-      return stored;
+      if ((await readRun(client, runId)).sealedEnd === undefined) throw new SealOvertakenError(runId);
+      return readPlan(client, runId);
     }
     await client.query(
       prepared(
@@ -79,15 +78,14 @@ export async function storePlan(
   });
 }
 
-/** The plan of a run; undefined as long as it has none. */
-export async function readPlan(db: Queryable, runId: bigint): Promise<Plan | undefined> {
-  const [run] = (
-    await db.query<{ sealed_end: string | null; held_up_by: Writer[] | null }>(
+/** The plan of a run that was planned. */
+export async function readPlan(db: Queryable, runId: bigint): Promise<Plan> {
+  const run = one(
+    await db.query<{ sealed_end: string; held_up_by: Writer[] | null }>(
       'select sealed_end, held_up_by from meterfold.runs where run_id = $1',
       [runId.toString()],
-    )
-  ).rows;
-  if (run === undefined || run.sealed_end === null) return undefined;
+    ),
+  );
   const tasks = await db.query<{ kind: TaskKind; first: string; last: string; bucket: number; end: number }>(
     `select kind, first_position as first, last_position as last, first_bucket as bucket, end_bucket as end
        from meterfold.tasks where run_id = $1 order by kind, number`,
