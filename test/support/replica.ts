@@ -8,7 +8,7 @@ import { startPostgres } from '../../src/dev/postgres.js';
 import { openCluster, removeCluster } from '../../src/dev/postgres-cluster.js';
 import { eventually } from './eventually.js';
 import type { Servers } from './servers.js';
-import { urlOf } from './stack.js';
+import { adminOf, urlOf } from './stack.js';
 
 export interface Replica {
   /** The URL of a database on it. */
@@ -87,7 +87,8 @@ async function backUp(
   to: string,
   write: (name: string, text: string) => Promise<void>,
 ): Promise<void> {
-  const client = new pg.Client({ connectionString: servers.postgresUrl });
+  // Not of the template: nobody may stay connected to that.
+  const client = adminOf(servers);
   await client.connect();
   try {
     const { rows } = await client.query<{ data: string }>(`select current_setting('data_directory') as data`);

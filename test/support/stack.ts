@@ -120,8 +120,20 @@ export function urlOf(
   return url.toString();
 }
 
+/** Whatever a server does not answer by then fails, and names itself. */
+const ANSWER_MS_MAX = 60_000;
+
+/** For what is done to the server itself. */
+export function adminOf(servers: Servers): pg.Client {
+  return new pg.Client({
+    connectionString: urlOf(servers, 'postgres'),
+    connectionTimeoutMillis: ANSWER_MS_MAX,
+    query_timeout: ANSWER_MS_MAX,
+  });
+}
+
 async function onServer(servers: Servers, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: urlOf(servers, 'postgres') });
+  const client = adminOf(servers);
   await client.connect();
   try {
     await client.query(sql);
@@ -132,10 +144,12 @@ async function onServer(servers: Servers, sql: string): Promise<void> {
 
 async function createNamespace(client: Client, namespace: string): Promise<void> {
   const { workflowService } = client;
-  await workflowService.registerNamespace({
-    namespace,
-    workflowExecutionRetentionPeriod: { seconds: RETENTION_SECONDS as never },
-  });
+  await client.withDeadline(Date.now() + ANSWER_MS_MAX, () =>
+    workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: { seconds: RETENTION_SECONDS as never },
+    }),
+  );
   // The server's parts learn of a namespace one after another.
   await eventually(`namespace ${namespace} is usable`, async () => {
     try {
