@@ -56,7 +56,7 @@ async function run(flags: RunFlags): Promise<void> {
     const pool = await context.database();
     const { checkFrozenTerms, frozenCallsPerCycle } = await import('../db/runs.js');
     const { callsPerCycle } = context.config.explicitInput;
-    if (callsPerCycle !== undefined) await checkFrozenTerms(pool, { callsPerCycle });
+    if (callsPerCycle !== undefined) checkFrozenTerms(await frozenCallsPerCycle(pool), { callsPerCycle });
     if (flags.dryRun === true) {
       const terms = {
         ...context.config.terms,

@@ -61,7 +61,7 @@ export async function endAttempts(db: Queryable, runId: bigint, exceptPid: numbe
   await db.query(
     prepared(
       endBackends(`attempt.run_id = $1 and attempt.backend_pid <> $2
-     and ($3::text is null or (attempt.task_kind = $3 and attempt.task_number = $4))`),
+                  and ($3::text is null or (attempt.task_kind = $3 and attempt.task_number = $4))`),
       [runId.toString(), exceptPid, task?.kind, task?.number],
     ),
   );
@@ -72,13 +72,13 @@ async function register(client: Client, { runId, activityId, task }: AttemptOf):
   const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>(
     prepared(
       `with hurry as (select set_config('synchronous_commit', 'off', true)),
-           earlier as (${endBackends('attempt.run_id = $1 and attempt.activity_id = $2 and attempt.backend_pid <> pg_backend_pid()')})
-      insert into meterfold.attempts (run_id, activity_id, task_kind, task_number, backend_pid, backend_start)
-      select $1, $2, $3, $4, own.pid, own.backend_start
-        from hurry, (select count(*) from earlier) ended, pg_stat_activity own
-       where own.pid = pg_backend_pid()
-         and ($3::text is null or exists (select from meterfold.runs where run_id = $1 and state = 'active'))
-      returning attempt_id, backend_pid`,
+             earlier as (${endBackends('attempt.run_id = $1 and attempt.activity_id = $2 and attempt.backend_pid <> pg_backend_pid()')})
+        insert into meterfold.attempts (run_id, activity_id, task_kind, task_number, backend_pid, backend_start)
+        select $1, $2, $3, $4, own.pid, own.backend_start
+          from hurry, (select count(*) from earlier) ended, pg_stat_activity own
+         where own.pid = pg_backend_pid()
+           and ($3::text is null or exists (select from meterfold.runs where run_id = $1 and state = 'active'))
+        returning attempt_id, backend_pid`,
       [runId.toString(), activityId, task?.kind, task?.number],
     ),
   );

@@ -15,37 +15,38 @@ import { prepared, type Queryable } from './pool.js';
  */
 export async function listWriters(db: Queryable): Promise<Writer[]> {
   const { rows } = await db.query<Writer>(
-    prepared(`
-    ${WITH_LOG_RELATIONS}, granted as materialized (
-      select locktype, mode, database, relation, transactionid, virtualtransaction, pid from pg_locks where granted
-    ), writer as (
-      select virtualtransaction as transaction, min(pid) as pid
-        from granted
-       where locktype = 'relation'
-         and mode = 'RowExclusiveLock'
-         and database = (select oid from pg_database where datname = current_database())
-         and (relation in (select relation from log)
-              or relation = pg_get_serial_sequence('public.api_logs', 'id')::regclass)
-         and pid is distinct from pg_backend_pid()
-       group by virtualtransaction
-    ), prepared as (
-      -- A prepared transaction is known by its transaction id, and the lock on that says its virtual transaction.
-      select virtualtransaction as transaction, gid, owner, prepared as at
-        from granted
-        join pg_prepared_xacts on pg_prepared_xacts.transaction = transactionid
-       where locktype = 'transactionid' and pid is null
-    )
-    select writer.transaction, writer.pid, activity.application_name as application, prepared.gid,
-           coalesce(activity.usename, prepared.owner) as "user",
-           to_char(coalesce(activity.xact_start, prepared.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "startedAt",
-           -- What a session does is visible to its own role and to pg_read_all_stats.
-           case when not pg_has_role(activity.usesysid, 'usage') and not pg_has_role('pg_read_all_stats', 'usage')
-                then format('start not visible to this role: grant pg_read_all_stats to %I', current_user)
-           end as hidden
-      from writer
-      left join pg_stat_activity activity on activity.pid = writer.pid
-      left join prepared on writer.pid is null and prepared.transaction = writer.transaction
-     order by "startedAt", transaction`),
+    prepared(
+      `${WITH_LOG_RELATIONS}, granted as materialized (
+        select locktype, mode, database, relation, transactionid, virtualtransaction, pid from pg_locks where granted
+      ), writer as (
+        select virtualtransaction as transaction, min(pid) as pid
+          from granted
+         where locktype = 'relation'
+           and mode = 'RowExclusiveLock'
+           and database = (select oid from pg_database where datname = current_database())
+           and (relation in (select relation from log)
+                or relation = pg_get_serial_sequence('public.api_logs', 'id')::regclass)
+           and pid is distinct from pg_backend_pid()
+         group by virtualtransaction
+      ), prepared as (
+        -- A prepared transaction is known by its transaction id, and the lock on that says its virtual transaction.
+        select virtualtransaction as transaction, gid, owner, prepared as at
+          from granted
+          join pg_prepared_xacts on pg_prepared_xacts.transaction = transactionid
+         where locktype = 'transactionid' and pid is null
+      )
+      select writer.transaction, writer.pid, activity.application_name as application, prepared.gid,
+             coalesce(activity.usename, prepared.owner) as "user",
+             to_char(coalesce(activity.xact_start, prepared.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "startedAt",
+             -- What a session does is visible to its own role and to pg_read_all_stats.
+             case when not pg_has_role(activity.usesysid, 'usage') and not pg_has_role('pg_read_all_stats', 'usage')
+                  then format('start not visible to this role: grant pg_read_all_stats to %I', current_user)
+             end as hidden
+        from writer
+        left join pg_stat_activity activity on activity.pid = writer.pid
+        left join prepared on writer.pid is null and prepared.transaction = writer.transaction
+       order by "startedAt", transaction`,
+    ),
   );
   return rows;
 }

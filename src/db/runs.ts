@@ -144,12 +144,8 @@ export async function frozenCallsPerCycle(db: Queryable): Promise<number | undef
   return rows[0]?.calls_per_cycle;
 }
 
-/** Throws FrozenTermError if the number of calls per cycle is not the one that earlier runs have billed by. */
-export async function checkFrozenTerms(db: Queryable, terms: Pick<BillingTerms, 'callsPerCycle'>): Promise<void> {
-  checkFrozenAt(await frozenCallsPerCycle(db), terms);
-}
-
-function checkFrozenAt(frozen: number | undefined, terms: Pick<BillingTerms, 'callsPerCycle'>): void {
+/** Throws FrozenTermError if the number of calls per cycle is not the one that earlier runs have billed by, if there were any. */
+export function checkFrozenTerms(frozen: number | undefined, terms: Pick<BillingTerms, 'callsPerCycle'>): void {
   if (frozen === undefined || frozen === terms.callsPerCycle) return;
   throw new FrozenTermError(
     `CALLS_PER_CYCLE is ${terms.callsPerCycle}, but the first run has frozen it at ${frozen}: set CALLS_PER_CYCLE=${frozen}, or unset it`,
@@ -223,7 +219,7 @@ export async function openRun(
         ),
       ),
     );
-    checkFrozenAt(completed.frozen ?? undefined, terms);
+    checkFrozenTerms(completed.frozen ?? undefined, terms);
     return toRun(completed);
   });
 }

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import pg from 'pg';
 import { expect, type TestContext, test } from 'vitest';
 import { freePorts } from '../../src/dev/ports.js';
 import { eventually } from '../support/eventually.js';
@@ -8,7 +7,7 @@ import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { published, startRun } from '../support/runs.js';
-import { freshStack, type Stack, urlOf } from '../support/stack.js';
+import { adminOf, freshStack, type Stack } from '../support/stack.js';
 
 const OK = { status: 200, ok: true };
 
@@ -59,7 +58,7 @@ test.concurrent('a worker is ready while the database answers', async (context) 
   expect(await ask('/startupz')).toEqual(OK);
   expect(await ask('/readyz')).toEqual(OK);
 
-  const server = new pg.Client({ connectionString: urlOf({ postgresUrl: stack.databaseUrl }, 'postgres') });
+  const server = adminOf({ postgresUrl: stack.databaseUrl });
   await server.connect();
   context.onTestFinished(() => server.end());
   const letIn = (connections: boolean) =>

@@ -2,14 +2,14 @@
  * Verify says nothing of a history that is right, and finds damage of every kind. Each kind is planted into a copy of the database of
  * its own, in which constraints and triggers are out of the way.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { openPool } from '../../src/db/pool.js';
 import { verify } from '../../src/db/verify.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill } from '../support/runs.js';
-import { freshStack, type Stack, urlOf } from '../support/stack.js';
+import { adminOf, freshStack, type Stack, urlOf } from '../support/stack.js';
 
 /** Tables that hold history. Segments, leases, attempts and seals are tools of a run under way. */
 const TABLES = [
@@ -52,7 +52,7 @@ beforeAll(async () => {
   );
   columns = found.rows;
   await worker.stop();
-  admin = new pg.Client({ connectionString: urlOf(inject('servers'), 'postgres') });
+  admin = adminOf(inject('servers'));
   await admin.connect();
 });
 afterAll(async () => {

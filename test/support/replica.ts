@@ -3,7 +3,6 @@ import { execFile } from 'node:child_process';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import pg from 'pg';
 import { startPostgres } from '../../src/dev/postgres.js';
 import { openCluster, removeCluster } from '../../src/dev/postgres-cluster.js';
 import { eventually } from './eventually.js';
@@ -59,7 +58,7 @@ export async function startReplica(
     database: streaming ? servers.templateDatabase : 'postgres',
     settings,
   });
-  const admin = new pg.Client({ connectionString: urlOf({ postgresUrl: server.url }, 'postgres') });
+  const admin = adminOf({ postgresUrl: server.url });
   admin.on('error', () => {});
   await admin.connect();
   return {

@@ -124,9 +124,9 @@ export function urlOf(
 const ANSWER_MS_MAX = 60_000;
 
 /** For what is done to the server itself. */
-export function adminOf(servers: Servers): pg.Client {
+export function adminOf(server: Pick<Servers, 'postgresUrl'>): pg.Client {
   return new pg.Client({
-    connectionString: urlOf(servers, 'postgres'),
+    connectionString: urlOf(server, 'postgres'),
     connectionTimeoutMillis: ANSWER_MS_MAX,
     query_timeout: ANSWER_MS_MAX,
   });
