@@ -1,4 +1,5 @@
 /** Quarantine: calls that break what the log promises, put aside by a run that was told to; the view quarantined_calls shows them. */
+import type { Positions } from '../domain/partitions.js';
 import type { CallSum } from '../domain/proof.js';
 import type { BadCall } from './log.js';
 import { one, type Queryable } from './pool.js';
@@ -21,6 +22,15 @@ export async function storeQuarantine(
       calls.map(({ reason }) => reason),
     ],
   );
+}
+
+/** Removes what a partition has put aside. */
+export async function deleteQuarantined(db: Queryable, runId: bigint, { first, last }: Positions): Promise<void> {
+  await db.query('delete from meterfold.quarantine where run_id = $1 and log_position between $2 and $3', [
+    String(runId),
+    String(first),
+    String(last),
+  ]);
 }
 
 /** What lies in quarantine for a run. */

@@ -12,6 +12,18 @@ import type { RowBuffer } from './row-buffer.js';
 const segmentsCopy = (schema: string) => `
   copy ${schema}.segments (run_id, partition, spill, page, data) from stdin (format binary)`;
 
+/** PostgreSQL empties unlogged tables when it starts after a crash, or as a standby that takes over. Map then begins anew. */
+export class SegmentsLostError extends Error {
+  override name = 'SegmentsLostError';
+
+  constructor(partition: number) {
+    super(
+      `the segments of partition ${partition} are gone: PostgreSQL has crashed or failed over since map stored them`,
+    );
+  }
+}
+
+const NULL = -1;
 const COLUMNS = 5;
 const ROW_BYTES_MAX = 2 + 12 + 3 * 8 + 4 + PAGE_BYTES;
 
@@ -52,19 +64,24 @@ export async function storeSpill(
 /** Stretches of pages are read by the index, whatever the planner may know of a table that was filled just now. */
 const PLAN = 'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off';
 
-/** What each spill of the run has for a shard, in the order of the log; the passes over it are read in the same transaction. */
+/**
+ * What each spill of the run has for a shard, in the order of the log; the passes over it are read in the same transaction. Throws
+ * SegmentsLostError if a partition has none of those that map has stored.
+ */
 export async function readSlices(client: Client, runId: bigint, shard: Buckets): Promise<BucketSlice[]> {
   const offset = shard.first * INDEX_ENTRY_BYTES + 1;
   const length = (shard.end - shard.first + 1) * INDEX_ENTRY_BYTES;
   const slices: BucketSlice[] = [];
   await client.query(PLAN);
   const sql = `
-    copy (select partition, spill, base_position, substring(bucket_index from ${offset} for ${length})
-            from meterfold.spills
-           where run_id = ${runId}
-           order by partition, spill)
+    copy (select task.number, stored.spill, stored.base_position, substring(stored.bucket_index from ${offset} for ${length})
+            from meterfold.tasks task
+            left join meterfold.spills stored on stored.run_id = task.run_id and stored.partition = task.number
+           where task.run_id = ${runId} and task.kind = 'map' and (task.outcome->>'spills')::integer > 0
+           order by task.number, stored.spill)
       to stdout (format binary)`;
   await copyOut(client, sql, 4, (view, at) => {
+    if (view.getInt32(at + 8) === NULL) throw new SegmentsLostError(view.getInt32(at + 4));
     const entries = Buffer.from(bytesAt(view, at + 28));
     slices.push(
       new BucketSlice(view.getInt32(at + 4), view.getInt32(at + 12), view.getBigInt64(at + 20), shard.first, entries),

@@ -3,6 +3,7 @@ import type { Buckets, Positions } from '../domain/partitions.js';
 import type { MapOutcome, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
 import type { Writer } from '../domain/writers.js';
 import { type Client, one, type Pool, prepared, type Queryable, transaction } from './pool.js';
+import { deleteQuarantined } from './quarantine.js';
 import { fence, type Run, RunGoneError, readRun } from './runs.js';
 import { dropSealsUpTo, type Seal, SealOvertakenError } from './seal.js';
 
@@ -108,17 +109,26 @@ export interface TaskRow<Outcome> extends StoredOutcome<Outcome | null> {
 }
 
 const SELECT_TASK = `
-  select outcome, worker, attempt, first_position, last_position, first_bucket, end_bucket
+  select outcome, worker, attempt, first_position, last_position, first_bucket, end_bucket,
+         kind = 'map' and (outcome->>'spills')::integer > 0
+           and not exists (select from meterfold.spills where run_id = $1 and partition = $3) as lost
     from meterfold.tasks where run_id = $1 and kind = $2 and number = $3`;
 
-/** Locks a task. Throws RunGoneError if the plan has made no such task. */
+/**
+ * Locks a task. One whose segments were lost is as if it had never been done, and what else it has stored is removed. Throws
+ * RunGoneError if the plan has made no such task.
+ */
 export async function lockTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
-  return selectTask(client, runId, task, `${SELECT_TASK} for update`);
+  const { lost, ...row } = await selectTask<Outcome>(client, runId, task, `${SELECT_TASK} for update`);
+  if (!lost) return row;
+  await deleteQuarantined(client, runId, { first: BigInt(row.first_position), last: BigInt(row.last_position) });
+  return { ...row, outcome: null };
 }
 
 /** Reads a task, whoever works on it. Throws RunGoneError if the plan has made no such task. */
 export async function readTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
-  return selectTask(client, runId, task, SELECT_TASK);
+  const { lost, ...row } = await selectTask<Outcome>(client, runId, task, SELECT_TASK);
+  return lost ? { ...row, outcome: null } : row;
 }
 
 async function selectTask<Outcome>(
@@ -126,8 +136,10 @@ async function selectTask<Outcome>(
   runId: bigint,
   { kind, number }: TaskKey,
   select: string,
-): Promise<TaskRow<Outcome>> {
-  const { rows } = await client.query<TaskRow<Outcome>>(prepared(select, [runId.toString(), kind, number]));
+): Promise<TaskRow<Outcome> & { lost: boolean | null }> {
+  const { rows } = await client.query<TaskRow<Outcome> & { lost: boolean | null }>(
+    prepared(select, [runId.toString(), kind, number]),
+  );
   if (rows[0] === undefined) throw new RunGoneError(`run ${runId} has no ${kind} task ${number}`);
   return rows[0];
 }

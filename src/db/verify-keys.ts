@@ -4,7 +4,7 @@
  * Of `seals` and `attempts` nothing can be said for certain: both may rightly outlive their run, where an activity that was
  * given up woke up late.
  */
-import type { Client } from './pool.js';
+import { type Client, one } from './pool.js';
 import type { Difference, Scope } from './verify-scope.js';
 
 const KEYS: readonly { table: string; columns: readonly string[] }[] = [
@@ -60,6 +60,9 @@ export async function checkLeftovers(client: Client, { runId, differencesMax }: 
       from (select run_id, count(*) as rows from meterfold.${table} where $1::bigint is null or run_id = $1 group by run_id) own
       left join lateral (select state from meterfold.runs run where run.run_id = own.run_id order by state limit 1) run on true
      where run.state is null or run.state not in (${allowed})`;
+  const { inRecovery } = one(await client.query<{ inRecovery: boolean }>('select pg_is_in_recovery() as "inRecovery"'));
+  // A standby has no rows of unlogged tables, and refuses to look.
+  const unlogged = inRecovery ? [] : [rowsOf('spills', `'active'`), rowsOf('segments', `'active'`)];
   const { rows } = await client.query<Difference>(
     `select left_over.table as "check", run_id as run, null as "user", null as cycle, null as call, null as "column",
             null as expected,
@@ -70,9 +73,8 @@ export async function checkLeftovers(client: Client, { runId, differencesMax }: 
          rowsOf('tails', `'published', 'active'`),
          rowsOf('quarantine', `'published', 'active'`),
          rowsOf('tasks', `'published', 'active'`),
-         rowsOf('spills', `'active'`),
-         rowsOf('segments', `'active'`),
          rowsOf('leases', `'active'`),
+         ...unlogged,
        ].join('\n       union all')}
             ) left_over
       order by run_id, left_over.table

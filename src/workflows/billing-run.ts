@@ -7,7 +7,6 @@
  */
 import {
   ActivityCancellationType,
-  ActivityFailure,
   type ActivityOptions,
   ApplicationFailure,
   allHandlersFinished,
@@ -27,6 +26,7 @@ import type { createRecount } from '../activities/recount.js';
 import type { createReduce } from '../activities/reduce.js';
 import type { MapOutcome, PublishedFigures, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
 import { Control } from './control.js';
+import { HOPELESS, reasonOf, SEGMENTS_LOST, typeOf } from './failures.js';
 import { fanOut } from './fan-out.js';
 import { checkInput } from './input.js';
 import { type BillingRunInput, type BillingRunResult, type PublishedResult, progressQuery } from './messages.js';
@@ -65,9 +65,6 @@ const { recount } = proxyActivities<ReturnType<typeof createRecount>>({ ...taskO
 const SUMMARY_MAX = 100;
 /** Activities in flight at a time; far below Temporal's limit of 2,000 pending ones. */
 const IN_FLIGHT_MAX = 100;
-
-/** Failures that no operator can mend for this run: its input is wrong, or it is gone. */
-const HOPELESS = ['BadInput', 'FrozenTermError', 'RunGoneError'];
 
 export async function billingRun(input: BillingRunInput = {}): Promise<BillingRunResult> {
   const progress = new Progress();
@@ -111,6 +108,10 @@ class BillingRun {
       } catch (error) {
         // Neither another try nor the discard must queue behind the siblings of an activity that has failed.
         this.#control.stop();
+        if (typeOf(error) === SEGMENTS_LOST) {
+          this.#mapAnew();
+          continue;
+        }
         if (typeOf(error) === 'ProofError') countProofFailure();
         if (!(await this.#isToBeRetried(error))) return this.#giveUp(error);
       }
@@ -160,6 +161,12 @@ class BillingRun {
       this.#progress.mapped(outcome.calls);
       return outcome;
     });
+  }
+
+  /** Partitions that still have their segments answer at once. */
+  #mapAnew(): void {
+    this.#maps.length = 0;
+    this.#progress.mapAnew();
   }
 
   async #reduce({ runId, shards, terms, previousRunId, backups }: PlannedRun): Promise<void> {
@@ -283,15 +290,4 @@ class BillingRun {
 /** Marks a backup; absent otherwise, to keep the inputs that people look at short. */
 function twin(backup: boolean): { backup?: true } {
   return backup ? { backup } : {};
-}
-
-function reasonOf(error: unknown): string {
-  if (isCancellation(error)) return 'cancelled';
-  const { message, cause } = error as Error;
-  return cause instanceof Error ? cause.message : message;
-}
-
-function typeOf(error: unknown): string {
-  const failure = error instanceof ActivityFailure ? error.cause : error;
-  return failure instanceof ApplicationFailure ? (failure.type ?? '') : '';
 }

@@ -54,6 +54,11 @@ export class Progress {
     this.#show(`- ${reason}\n- Update \`retry\` goes on where it stopped, \`cancel\` gives it up\n`);
   }
 
+  mapAnew(): void {
+    this.now.partitions.done = 0;
+    this.now.callsMapped = '0';
+  }
+
   mapped(calls: string): void {
     this.now.partitions.done++;
     this.now.callsMapped = plus(this.now.callsMapped, calls);

@@ -1,5 +1,6 @@
 /** Map reads the log from a streaming replica: it waits until that has come as far as the run, and bills the same. */
 import { afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { openPool } from '../../src/db/pool.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker, type WorkerProcess } from '../support/processes.js';
@@ -65,6 +66,20 @@ describe('beside a streaming replica', () => {
     expect(await run.result()).toMatchObject({ status: 'cancelled' });
     await replica.resume();
     await expectExact(stack, await bill(stack));
+  });
+
+  test('verify reads it as well', async () => {
+    await bill(stack);
+    const standby = await openPool(replica.urlOf(stack.databaseName), { applicationName: 'test', connectionsMax: 1 });
+    await eventually('it has the run', async () => {
+      return (await standby.query(`select from meterfold.runs where state = 'published'`)).rowCount === 1;
+    });
+    await standby.end();
+    const { code, stdout } = await meterfold(stack, ['verify', '--json'], {
+      env: { DATABASE_URL: replica.urlOf(stack.databaseName) },
+    });
+    expect(JSON.parse(stdout)).toMatchObject({ differences: [], checked: { calls: '5000', runs: '1' } });
+    expect(code).toBe(0);
   });
 
   test('doctor says that it is fit, and how far it is behind', async () => {

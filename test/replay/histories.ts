@@ -66,6 +66,12 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   'given-up-at-start': { ends: 'COMPLETED', activities: { discardRun: 1 }, updates: ['cancel'] },
   'given-up-in-map': { ends: 'COMPLETED', activities: untilMap, cancelled: 4, updates: ['cancel'] },
   paused: { ends: 'COMPLETED', activities: whole, updates: ['pause', 'resume', 'pause', 'resume'] },
+  'mapped-anew': {
+    ends: 'COMPLETED',
+    activities: { ...whole, mapPartition: 8, reduceShard: 2, recount: 2 },
+    cancelled: 1,
+    updates: ['pause', 'resume'],
+  },
   'failed-by-input': { ends: 'FAILED', activities: {} },
   'failed-in-plan': { ends: 'FAILED', activities: { planRun: 1, discardRun: 1 } },
   'failed-in-map': { ends: 'FAILED', activities: untilMap, cancelled: 3 },

@@ -21,7 +21,7 @@ import { uniform } from '../support/logs.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
 import { freshStack, type Stack } from '../support/stack.js';
 import { checkNames, type History, SHAPES, shapeOf } from './histories.js';
-import { failAfterCommit, type Hold, hold, holdOneMap } from './hold.js';
+import { failAfterCommit, type Hold, hold, holdOneMap, holdRecount } from './hold.js';
 import { anonymous, saveHistories } from './save.js';
 
 const cut = { partitions: 4, shards: 4 };
@@ -235,6 +235,24 @@ test('a run that is paused in map and in reduce, and resumed', async () => {
   await progressed(run, 'reduced', (now) => now.shards.done === 4);
   await refused(run, 'retry', 'is reducing: only a failed run is tried again');
   await ask(run, 'resume');
+  await finish(run);
+});
+
+test('a run whose segments are lost before it reduces, so that it maps anew', async () => {
+  await addCalls(14);
+  const heldInMap = await hold(stack, 'segments');
+  const run = await start('mapped-anew', { partitions: 4, shards: 1 });
+  await heldInMap.waitFor('copy', 4);
+  await ask(run, 'pause');
+  await heldInMap.release();
+  await mapped(run, 4);
+  // As a crash leaves them.
+  await stack.pool.query('truncate meterfold.spills, meterfold.segments');
+  // It is under way when the reduce beside it fails, and again when that is done.
+  const recount = await holdRecount(stack);
+  await ask(run, 'resume');
+  await progressed(run, 'reduced', (now) => now.shards.done === 1);
+  await recount.release();
   await finish(run);
 });
 

@@ -192,7 +192,7 @@ export const VARIANTS: Variant[] = [
   {
     name: 'a cancelled run that waits for the end of its maps and reduces',
     edit: replace('ActivityCancellationType.TRY_CANCEL', 'ActivityCancellationType.WAIT_CANCELLATION_COMPLETED'),
-    fails: only('cancelled-in-map', 'cancelled-in-reduce', 'given-up-in-map', 'backup-lost'),
+    fails: only('cancelled-in-map', 'cancelled-in-reduce', 'given-up-in-map', 'mapped-anew', 'backup-lost'),
     byReplayer: 3,
     says: 'discardRun, and is ',
   },
@@ -232,7 +232,7 @@ export const VARIANTS: Variant[] = [
     name: 'a pause that nobody heeds',
     file: 'control.ts',
     edit: replace('this.#progress.now.paused ? this.#resumed() : undefined', 'undefined'),
-    fails: only('paused', 'cancelled-while-paused'),
+    fails: only('paused', 'cancelled-while-paused', 'mapped-anew'),
     byReplayer: true,
     says: 'and is ',
   },
@@ -247,9 +247,23 @@ export const VARIANTS: Variant[] = [
   {
     name: 'a failed run that opens another run when it is tried again',
     edit: replace('this.#plan ??= await', 'this.#plan = await'),
-    fails: only('held-and-retried'),
+    fails: only('held-and-retried', 'mapped-anew'),
     byReplayer: true,
     says: 'planRun',
+  },
+  {
+    name: 'lost segments that nobody maps anew',
+    edit: replace('typeOf(error) === SEGMENTS_LOST', "typeOf(error) === 'NobodyThrowsThis'"),
+    fails: only('mapped-anew'),
+    byReplayer: true,
+    says: 'was memo, and is cancel activity',
+  },
+  {
+    name: 'lost segments of which the figures are kept',
+    edit: replace('this.#maps.length = 0;', ''),
+    fails: only('mapped-anew'),
+    byReplayer: true,
+    says: 'was activity ',
   },
   {
     name: 'backups that begin earlier',

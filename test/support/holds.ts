@@ -52,8 +52,11 @@ export async function hold(stack: Stack, sql: string, values: unknown[] = []): P
     if (released) return;
     released = true;
     held.get(stack)?.delete(release);
-    await client.query(end);
-    client.release();
+    try {
+      await client.query(end);
+    } finally {
+      client.release();
+    }
   };
   if (!held.has(stack)) {
     held.set(stack, new Set());

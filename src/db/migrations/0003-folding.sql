@@ -3,8 +3,9 @@
 
 -- Spills: a spill is one memory-full of a partition, the segments of all hash buckets in bucket order. bucket_index has 4,097 entries
 -- of 8 bytes, (start in the spill, CRC-32 of the bucket): a shard reads those of its buckets with substring(), for which the index
--- must lie uncompressed, and then their segments.
-create table meterfold.spills (
+-- must lie uncompressed, and then their segments. Unlogged, as the segments: they are no result, and a crash that empties them has
+-- map begin anew.
+create unlogged table meterfold.spills (
   run_id        bigint not null references meterfold.runs,
   partition     integer not null,
   spill         integer not null,
@@ -16,7 +17,7 @@ alter table meterfold.spills alter column bucket_index set storage external;
 
 -- Segments: what map hands to reduce, cut into pieces of 8,064 bytes, of which each fills a page: half the work of one large value
 -- that PostgreSQL cuts into pieces of 2 KB itself.
-create table meterfold.segments (
+create unlogged table meterfold.segments (
   run_id    bigint not null,
   partition integer not null,
   spill     integer not null,
