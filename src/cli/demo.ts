@@ -116,8 +116,8 @@ async function showStatement(pool: Pool): Promise<void> {
   const { StatementTotals } = await import('../domain/statement.js');
   const { statementText } = await import('./statement.js');
   const { rows } = await pool.query<{ user_id: string }>(
-    `select user_id from meterfold.records group by user_id having sum(cardinality(usages)) <= $1
-      order by sum(cardinality(usages)) desc, user_id limit 1`,
+    `select user_id from meterfold.records group by user_id having sum(length(usages)) / 64 <= $1
+      order by sum(length(usages)) desc, user_id limit 1`,
     [CYCLES_SHOWN],
   );
   const userId = rows[0]?.user_id;

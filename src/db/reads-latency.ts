@@ -3,6 +3,7 @@
  * the publication of its billing record.
  */
 import { one, type Queryable } from './pool.js';
+import { numberAt, PLACES } from './records.js';
 
 /** Seconds. Cycles whose last call has no `received_at` are not in it. */
 export interface CycleLatency {
@@ -26,8 +27,8 @@ export async function readCycleLatency(db: Queryable, runId: string, cycles: str
          from (select extract(epoch from run.published_at - call.received_at)::float8 as seconds
                  from meterfold.runs run
                  join meterfold.records packed on packed.run_id = run.run_id
-                cross join unnest(packed.last_call_ids) as last_call_id
-                 join public.api_logs call on call.id = last_call_id
+                cross join lateral ${PLACES} cycle
+                 join public.api_logs call on call.id = ${numberAt('last_call_ids')}
                 where run.run_id = $1 and run.state = 'published' and call.received_at is not null
                   and abs(hashtextextended(packed.user_id, 0) % $2) = 0) measured`,
       [runId, oneOf],

@@ -5,6 +5,7 @@
  * row is known to the planner only if it sees the row, and saves it sorting millions of cycles.
  */
 import type { Client, Pool, Queryable } from './pool.js';
+import { numberAt, PLACES } from './records.js';
 import { batches, readSnapshot } from './snapshot.js';
 
 /** One closed billing cycle. bigints and decimals are strings, times are ISO 8601 in UTC with microseconds. */
@@ -37,18 +38,17 @@ export interface Statement {
 }
 
 const recordColumns = `
-  packed.user_id as "userId", packed.first_cycle + cycle.ordinality - 1 as "cycleNumber",
-  run.calls_per_cycle as calls, cycle.usage, trim_scale(cycle.usage * run.price_per_unit) as amount, run.currency,
-  cycle.first_call_id as "firstCallId", cycle.last_call_id as "lastCallId",
-  to_timestamp(cycle.first_called_micros / float8 '1e6')::text as "firstCalledAt",
-  to_timestamp(cycle.last_called_micros / float8 '1e6')::text as "lastCalledAt", packed.run_id as "runId"`;
+  packed.user_id as "userId", packed.first_cycle + cycle.place - 1 as "cycleNumber",
+  run.calls_per_cycle as calls, ${numberAt('usages')} as usage,
+  trim_scale(${numberAt('usages')} * run.price_per_unit) as amount, run.currency,
+  ${numberAt('first_call_ids')} as "firstCallId", ${numberAt('last_call_ids')} as "lastCallId",
+  to_timestamp(${numberAt('first_called_micros')} / float8 '1e6')::text as "firstCalledAt",
+  to_timestamp(${numberAt('last_called_micros')} / float8 '1e6')::text as "lastCalledAt", packed.run_id as "runId"`;
 
 const recordTables = `
   meterfold.records packed
   join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
- cross join lateral unnest(packed.usages, packed.first_call_ids, packed.last_call_ids,
-                           packed.first_called_micros, packed.last_called_micros)
-       with ordinality as cycle (usage, first_call_id, last_call_id, first_called_micros, last_called_micros, ordinality)`;
+ cross join lateral ${PLACES} cycle`;
 
 /** Reads a user's statement, all at one moment; `use` takes it while it streams. */
 export function readStatement<T>(pool: Pool, userId: string, use: (statement: Statement) => Promise<T>): Promise<T> {
@@ -57,7 +57,7 @@ export function readStatement<T>(pool: Pool, userId: string, use: (statement: St
       `select next_cycle_number as "nextCycleNumber", calls, usage from public.open_cycles where user_id = $1`,
       [userId],
     );
-    const cycles = records(client, 'packed.user_id = $1 order by packed.first_cycle, cycle.ordinality', [userId]);
+    const cycles = records(client, 'packed.user_id = $1 order by packed.first_cycle, cycle.place', [userId]);
     return use({ openCycle: rows[0] ?? null, cycles });
   });
 }
@@ -69,7 +69,7 @@ export function readRecordsOfRun<T>(
   use: (records: AsyncIterable<BillingRecord[]>) => Promise<T>,
 ): Promise<T> {
   return readSnapshot(pool, (client) =>
-    use(records(client, 'packed.run_id = $1 order by packed.user_id, packed.first_cycle, cycle.ordinality', [runId])),
+    use(records(client, 'packed.run_id = $1 order by packed.user_id, packed.first_cycle, cycle.place', [runId])),
   );
 }
 
@@ -101,11 +101,11 @@ export interface Bill {
 export async function topBills(queryable: Queryable, limit: number): Promise<Bill[]> {
   const { rows } = await queryable.query<Bill>(
     `with bills as (
-       select packed.user_id, run.currency, sum(cardinality(packed.usages)) as cycles, sum(row_usage.usage) as usage,
+       select packed.user_id, run.currency, sum(length(packed.usages) / 64) as cycles, sum(row_usage.usage) as usage,
               sum(row_usage.usage * run.price_per_unit) as amount
          from meterfold.records packed
          join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
-        cross join lateral (select sum(usage) as usage from unnest(packed.usages) as usage) row_usage
+        cross join lateral (select sum(${numberAt('usages')}) as usage from ${PLACES} cycle) row_usage
         group by packed.user_id, run.currency
      ), ranked as (
        select bills.*, row_number() over (partition by currency order by amount desc, user_id) as place from bills

@@ -96,6 +96,8 @@ const micros = (time: string) => `(date_part('epoch', ${time}) * 1000000)::bigin
  * $1 mask and $2 value of the slice, $3 watermark, $4 calls a cycle, $5 first log positions and $6 ids of the runs, $7 where the
  * newest run begins, $8 whether the tails that it has superseded must be there, $9 limit; for one run: $10 its id, ($11, $12] its range.
  */
+const numberAt = (column: string) => `nullif(substring(packed.${column}, 64 * own.place - 63, 64), B'')::bigint`;
+
 const sliceSql = (oneRun: boolean) => `
   with call as (
     select id, user_id collate "C" as user_id, usage, called_at, hashtextextended(user_id collate "C", 0) as hash
@@ -149,12 +151,16 @@ const sliceSql = (oneRun: boolean) => `
   ), published as (
     select unnest($6::bigint[]) as run_id
   ), record_found as (
-    select packed.user_id, packed.first_cycle + own.ordinality - 1 as number, packed.run_id, own.*
+    select packed.user_id, packed.first_cycle + own.place - 1 as number, packed.run_id,
+           ${numberAt('usages')} as usage, ${numberAt('first_call_ids')} as first_id, ${numberAt('last_call_ids')} as last_id,
+           ${numberAt('first_called_micros')} as first_micros, ${numberAt('last_called_micros')} as last_micros
       from meterfold.records packed
       join published using (run_id)
-     cross join lateral unnest(packed.usages, packed.first_call_ids, packed.last_call_ids,
-                               packed.first_called_micros, packed.last_called_micros)
-           with ordinality as own (usage, first_id, last_id, first_micros, last_micros, ordinality)
+     cross join lateral (
+           -- Of the longest of them, if they are not equally long.
+           select generate_series(1, (greatest(length(packed.usages), length(packed.first_call_ids), length(packed.last_call_ids),
+                                               length(packed.first_called_micros), length(packed.last_called_micros)) + 63) / 64) as place
+            limit 96) own
      where hashtextextended(packed.user_id, 0) & $1::bigint = $2 ${oneRun ? 'and packed.run_id = $10' : ''}
   ), tail_found as (
     select stored.*

@@ -83,7 +83,7 @@ export class FoldedUser {
 export interface CycleBatch {
   firstCycle: number;
   cycles: number;
-  /** In the user's memory: five bigint[] as COPY takes them, the usages, the ids of first and last calls, and the times of both since 1970. */
+  /** In the user's memory: five bit strings as COPY takes them: the usages, the ids of first and last calls, and the times of both since 1970. */
   fieldsAt: number;
   fieldsBytes: number;
 }

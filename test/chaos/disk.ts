@@ -103,7 +103,7 @@ async function grow(
       ? `insert into meterfold.records
          select -1, n, 'nobody', many, many, many, many, many
            from generate_series(1, ${TABLE_BYTES / 4000}) as n,
-                (select array_agg(n::bigint) as many from generate_series(1, 96) as n) arrays`
+                (select string_agg(n::bit(64)::text, '')::varbit as many from generate_series(1, 96) as n) strings`
       : `insert into meterfold.segments
          select -1, n, 0, 0, convert_to(repeat('x', ${PAGE_BYTES}), 'UTF8') from generate_series(1, ${Math.ceil(TABLE_BYTES / PAGE_BYTES)}) as n`;
   await lock.writeForNothing(`set local session_replication_role = replica; ${rows}`);

@@ -105,8 +105,7 @@ function changed({ name, type }: { name: string; type: string }): string {
   if (type === 'timestamptz') return `${name} = coalesce(${name}, now()) + interval '1 second'`;
   if (type === 'xid8') return `${name} = '7'`;
   if (type === 'pg_lsn') return `${name} = coalesce(${name}, '0/0') + 1`;
-  if (type === '_int8') return `${name}[1] = ${name}[1] + 1`;
-  if (type === '_timestamptz') return `${name}[1] = ${name}[1] + interval '1 second'`;
+  if (type === 'varbit') return `${name} = set_bit(${name}, 63, 1 - get_bit(${name}, 63))`;
   return `${name} = coalesce(${name}, 0) + 1`;
 }
 
@@ -156,6 +155,15 @@ test.each([
   ],
   ['segments left of a published run', `insert into meterfold.segments values (2, 0, 0, 0, '')`],
   ['spills left of a published run', `insert into meterfold.spills values (2, 0, 0, 1, '')`],
+  [
+    'a record of which one string is longer',
+    'update meterfold.records set last_call_ids = last_call_ids || last_call_ids where run_id = 2',
+  ],
+  [
+    'a record of which one string lacks a bit',
+    'update meterfold.records set usages = substring(usages, 1, length(usages) - 1) where run_id = 2',
+  ],
+  ['a record of which one string is empty', `update meterfold.records set first_called_micros = B'' where run_id = 2`],
   ['records of a reverted run', 'update meterfold.records set run_id = 3 where run_id = 4'],
 ])('%s: found', async (_title, damage) => {
   expect(await differencesAfter(damage)).not.toEqual([]);

@@ -42,18 +42,18 @@ create table meterfold.tails (
 
 create index tails_of_run on meterfold.tails using brin (run_id) with (pages_per_range = 32);
 
--- Billing records, packed: up to 96 consecutive cycles of one user that one run closed. Five arrays of one length;
--- two full rows fill a page. Times are microseconds since 1970: to take in a timestamptz, PostgreSQL takes it apart into a date, which
--- is a fifth of what storing a record costs. The amount is usage × the run's price, computed in the view.
+-- Billing records, packed: up to 96 consecutive cycles of one user that one run closed, in five bit strings of 64 bits a cycle; two full
+-- rows fill a page. As bigint[] they would cost PostgreSQL half as much again to take in, number by number, and more to show.
+-- Times are microseconds since 1970. The amount is usage × the run's price, computed in the view.
 create table meterfold.records (
   run_id              bigint not null,
   first_cycle         bigint not null check (first_cycle >= 1),
   user_id             text collate "C" not null,
-  usages              bigint[] not null,
-  first_call_ids      bigint[] not null,
-  last_call_ids       bigint[] not null,
-  first_called_micros bigint[] not null,
-  last_called_micros  bigint[] not null,
+  usages              bit varying not null check (length(usages) between 64 and 96 * 64 and length(usages) % 64 = 0),
+  first_call_ids      bit varying not null check (length(first_call_ids) = length(usages)),
+  last_call_ids       bit varying not null check (length(last_call_ids) = length(usages)),
+  first_called_micros bit varying not null check (length(first_called_micros) = length(usages)),
+  last_called_micros  bit varying not null check (length(last_called_micros) = length(usages)),
   primary key (user_id, first_cycle)
 );
 alter table meterfold.records
@@ -65,23 +65,27 @@ alter table meterfold.records
 
 create index records_of_run on meterfold.records using brin (run_id) with (pages_per_range = 32);
 
+-- A number of a packed record, by its place from 1 on.
+create function meterfold.number_at(numbers bit varying, place integer) returns bigint
+  language sql immutable parallel safe
+  return substring(numbers, 64 * place - 63, 64)::bigint;
+
 create view public.billing_records as
 select packed.user_id,
-       packed.first_cycle + cycle.ordinality - 1 as cycle_number,
+       packed.first_cycle + cycle.place - 1 as cycle_number,
        run.calls_per_cycle::integer as calls,
-       cycle.usage,
-       cycle.usage * run.price_per_unit as amount,
+       meterfold.number_at(packed.usages, cycle.place) as usage,
+       meterfold.number_at(packed.usages, cycle.place) * run.price_per_unit as amount,
        run.currency,
-       cycle.first_call_id,
-       cycle.last_call_id,
-       to_timestamp(cycle.first_called_micros / float8 '1e6') as first_called_at,
-       to_timestamp(cycle.last_called_micros / float8 '1e6') as last_called_at,
+       meterfold.number_at(packed.first_call_ids, cycle.place) as first_call_id,
+       meterfold.number_at(packed.last_call_ids, cycle.place) as last_call_id,
+       to_timestamp(meterfold.number_at(packed.first_called_micros, cycle.place) / float8 '1e6') as first_called_at,
+       to_timestamp(meterfold.number_at(packed.last_called_micros, cycle.place) / float8 '1e6') as last_called_at,
        packed.run_id
   from meterfold.records packed
   join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
- cross join lateral unnest(packed.usages, packed.first_call_ids, packed.last_call_ids,
-                           packed.first_called_micros, packed.last_called_micros)
-       with ordinality as cycle (usage, first_call_id, last_call_id, first_called_micros, last_called_micros, ordinality);
+ -- The limit tells the planner how many there can be.
+ cross join lateral (select generate_series(1, length(packed.usages) / 64) as place limit 96) cycle;
 
 comment on view public.billing_records is 'One row per closed billing cycle of a published run.';
 

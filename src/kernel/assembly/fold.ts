@@ -24,7 +24,7 @@ import { readVarint, unzigzag, varintEnd } from './varint';
 
 /** Of a bucket with more calls, a user's cycles come in several batches, however few they are. */
 export const PORTION_CALLS_MAX: u32 = 1 << 17;
-/** Cycles of one packed billing record: five arrays of it and a user of usual length are just under half a page. */
+/** Cycles of one packed billing record: five numbers of each and a user of usual length are just under half a page. */
 export const RECORD_CYCLES_MAX: u32 = 96;
 /** Fewest bytes that a call, or a user, takes in a segment. */
 const CALL_BYTES_MIN = 4;
@@ -64,19 +64,18 @@ export const foldedUsage: usize = memory.data(SUM_BYTES, 8);
 export let cyclesClosed: i64 = 0;
 export const billedUsage: usize = memory.data(SUM_BYTES, 8);
 
-// The batch that foldNext() has closed: consecutive cycles of one user, as five bigint[] of COPY's binary format: their usages, the ids of
-// their first and last calls, and the times of these in microseconds since 1970.
+// The batch that foldNext() has closed: consecutive cycles of one user, as five bit strings of COPY's binary format, 64 bits a cycle: their
+// usages, the ids of their first and last calls, and the times of these in microseconds since 1970.
 export let batchUser: usize = 0;
 export let batchFirstCycle: i64 = 0;
 export let batchCycles: u32 = 0;
-const ARRAYS: u32 = 5;
-const ARRAY_HEAD_BYTES: u32 = 24;
-const ELEMENT_BYTES: u32 = 12;
-const INT8_OID: u32 = 20;
-export const fields: usize = memory.data(ARRAYS * (ARRAY_HEAD_BYTES + RECORD_CYCLES_MAX * ELEMENT_BYTES), 16);
+const STRINGS: u32 = 5;
+const STRING_HEAD_BYTES: u32 = 8;
+const NUMBER_BYTES: u32 = 8;
+export const fields: usize = memory.data(STRINGS * (STRING_HEAD_BYTES + RECORD_CYCLES_MAX * NUMBER_BYTES), 16);
 export let fieldsBytes: u32 = 0;
 // The cycles closed so far, one after the other.
-const CYCLE_BYTES = ARRAYS * 8;
+const CYCLE_BYTES = STRINGS * NUMBER_BYTES;
 const closed: usize = memory.data(RECORD_CYCLES_MAX * CYCLE_BYTES, 16);
 const UNIX_MICROS_AT_2000: i64 = 946_684_800_000_000;
 
@@ -237,19 +236,14 @@ function closeBatch(): void {
   store<i64>(user, batchFirstCycle + batchCycles, CYCLE);
   cyclesClosed += batchCycles;
   let out = fields;
-  for (let array: u32 = 0; array < ARRAYS; array++) {
-    // Bytes; one dimension, no nulls, of which type; how many elements, from 1 on.
-    store<u32>(out, bswap(ARRAY_HEAD_BYTES - 4 + batchCycles * ELEMENT_BYTES));
-    store<u32>(out, bswap<u32>(1), 4);
-    store<u32>(out, 0, 8);
-    store<u32>(out, bswap(INT8_OID), 12);
-    store<u32>(out, bswap(batchCycles), 16);
-    store<u32>(out, bswap<u32>(1), 20);
-    out += ARRAY_HEAD_BYTES;
+  for (let string: u32 = 0; string < STRINGS; string++) {
+    // Bytes that follow; of these, how many bits there are.
+    store<u32>(out, bswap(STRING_HEAD_BYTES - 4 + batchCycles * NUMBER_BYTES));
+    store<u32>(out, bswap(batchCycles * NUMBER_BYTES * 8), 4);
+    out += STRING_HEAD_BYTES;
     for (let cycle: u32 = 0; cycle < batchCycles; cycle++) {
-      store<u32>(out, bswap<u32>(8));
-      store<u64>(out, bswap(load<u64>(closed + cycle * CYCLE_BYTES + (array << 3))), 4);
-      out += ELEMENT_BYTES;
+      store<u64>(out, bswap(load<u64>(closed + cycle * CYCLE_BYTES + string * NUMBER_BYTES)));
+      out += NUMBER_BYTES;
     }
   }
   fieldsBytes = u32(out - fields);

@@ -1,6 +1,6 @@
 /**
  * Reads what a binary COPY sends, by the file format of PostgreSQL's manual (sql-copy, "Binary Format") and the binary forms
- * of bigint, smallint, text and one-dimensional arrays.
+ * of bigint, smallint, text and bit strings.
  */
 import type { CopyIn } from '../../../src/db/copy-in.js';
 import type { RowBuffer } from '../../../src/db/row-buffer.js';
@@ -27,8 +27,6 @@ export class Sink {
 }
 
 export type Field = Buffer | null;
-
-const INT8_OID = 20;
 
 /** All that the buffer sends, as rows of fields; throws where it is not one whole COPY. */
 export async function rowsOf(rows: RowBuffer, sink = new Sink()): Promise<Field[][]> {
@@ -70,17 +68,11 @@ export function text(field: Field): string {
   return field!.toString('latin1');
 }
 
-/** A bigint[]. */
+/** A bit string of 64 bits a number. */
 export function int8s(field: Field): bigint[] {
-  const head = Array.from({ length: 5 }, (_, i) => field!.readInt32BE(4 * i));
-  const [dimensions, nulls, oid, count, lowerBound] = head;
-  if (dimensions !== 1 || nulls !== 0 || oid !== INT8_OID || lowerBound !== 1) throw new Error(`array head ${head}`);
-  const elements = Array.from({ length: count! }, (_, i) => {
-    if (field!.readInt32BE(20 + 12 * i) !== 8) throw new Error(`element ${i} is not of 8 bytes`);
-    return field!.readBigInt64BE(24 + 12 * i);
-  });
-  exactly(field, 20 + 12 * count!);
-  return elements;
+  const bits = field!.readInt32BE();
+  if (bits % 64 !== 0) throw new Error(`${bits} bits are no whole numbers`);
+  return Array.from({ length: exactly(field, 4 + bits / 8).length >> 3 }, (_, i) => field!.readBigInt64BE(4 + 8 * i));
 }
 
 function exactly(field: Field, bytes: number): Buffer {

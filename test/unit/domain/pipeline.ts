@@ -236,14 +236,14 @@ const SINCE_1970 = 946_684_800_000_000n;
 /** The cycles of a batch, in the oracle's terms. */
 export function cyclesOf(user: FoldedUser, { firstCycle, cycles, fieldsAt, fieldsBytes }: CycleBatch): Cycle[] {
   let at = fieldsAt;
-  const arrays = Array.from({ length: 5 }, () => {
+  const strings = Array.from({ length: 5 }, () => {
     const field = user.bytes.subarray(at + 4, at + 4 + user.bytes.readInt32BE(at));
     at += 4 + field.length;
     return int8s(field);
   });
   if (at !== fieldsAt + fieldsBytes) throw new Error(`fields of ${fieldsBytes} bytes were read up to ${at - fieldsAt}`);
-  if (arrays.some((array) => array.length !== cycles)) throw new Error(`not all arrays are of ${cycles} cycles`);
-  const [usages, firstIds, lastIds, firstCalledAts, lastCalledAts] = arrays as [bigint[], ...bigint[][]];
+  if (strings.some((numbers) => numbers.length !== cycles)) throw new Error(`not all strings are of ${cycles} cycles`);
+  const [usages, firstIds, lastIds, firstCalledAts, lastCalledAts] = strings as [bigint[], ...bigint[][]];
   return usages.map((usage, cycle) => ({
     user: nameOf(user),
     number: firstCycle + cycle,
