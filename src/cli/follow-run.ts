@@ -95,6 +95,7 @@ function progressLine({
   partitions,
   shards,
   callsMapped,
+  mappedAnew,
   callsReduced,
   cyclesClosed,
   paused,
@@ -104,8 +105,10 @@ function progressLine({
   if (phase === 'failed') {
     return `${run}failed: ${failure}. Mend it, then \`meterfold retry ${runId}\`; or \`meterfold cancel ${runId}\``;
   }
-  if (phase === 'mapping')
-    return `${run}mapping, ${partitions.done} of ${partitions.total} partitions, ${grouped(callsMapped)} calls`;
+  if (phase === 'mapping') {
+    const anew = mappedAnew === undefined ? '' : ' anew (PostgreSQL had lost what was mapped, in a crash)';
+    return `${run}mapping${anew}, ${partitions.done} of ${partitions.total} partitions, ${grouped(callsMapped)} calls`;
+  }
   if (phase === 'reducing') {
     return `${run}reducing, ${shards.done} of ${shards.total} shards, ${grouped(callsReduced)} calls, ${grouped(cyclesClosed)} cycles`;
   }

@@ -45,6 +45,8 @@ export interface BillingRunProgress {
   /** Upper bound of the calls in the sealed range, before map has counted them. */
   callsExpected: number;
   callsMapped: string;
+  /** How often map has begun anew, if it has: PostgreSQL had lost what was mapped, in a crash. */
+  mappedAnew?: number;
   callsReduced: string;
   cyclesClosed: string;
 }

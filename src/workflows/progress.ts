@@ -57,6 +57,7 @@ export class Progress {
   mapAnew(): void {
     this.now.partitions.done = 0;
     this.now.callsMapped = '0';
+    this.now.mappedAnew = (this.now.mappedAnew ?? 0) + 1;
   }
 
   mapped(calls: string): void {
@@ -80,10 +81,11 @@ export class Progress {
   }
 
   #show(outcome = ''): void {
-    const { runId, phase, paused, partitions, shards, callsMapped, callsReduced, cyclesClosed } = this.now;
+    const { runId, phase, paused, partitions, shards, callsMapped, mappedAnew, callsReduced, cyclesClosed } = this.now;
+    const anew = mappedAnew === undefined ? '' : `; anew ${mappedAnew} ×, as PostgreSQL had lost them in a crash`;
     setCurrentDetails(
       `**Run ${runId ?? '(not opened yet)'}: ${phase}${paused ? ', paused' : ''}**\n\n` +
-        `- partitions mapped: ${partitions.done} of ${partitions.total} (${callsMapped} calls)\n` +
+        `- partitions mapped: ${partitions.done} of ${partitions.total} (${callsMapped} calls${anew})\n` +
         `- shards reduced: ${shards.done} of ${shards.total} (${callsReduced} calls, ${cyclesClosed} cycles closed)\n${outcome}`,
     );
   }

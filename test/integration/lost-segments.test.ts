@@ -93,6 +93,7 @@ describe('PostgreSQL crashes', () => {
     expect(await progressOf(run)).toMatchObject({
       partitions: { done: 3, total: 3 },
       callsMapped: result.calls,
+      mappedAnew: 1,
       callsReduced: result.calls,
     });
   });
