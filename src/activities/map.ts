@@ -5,6 +5,8 @@ import type { Client } from '../db/pool.js';
 import { storeQuarantine } from '../db/quarantine.js';
 import { readReplica, replicaTarget } from '../db/replica.js';
 import { storeSpill } from '../db/segments.js';
+import { addDigests } from '../domain/digest.js';
+import { cutParts, type Positions } from '../domain/partitions.js';
 import type { MapOutcome } from '../domain/proof.js';
 import type { TaskMemories } from './memory.js';
 import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } from './task.js';
@@ -19,6 +21,7 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
     return runTask<MapOutcome>(dependencies, 'map', input, ({ client, task, run, schema, progress, signal }) =>
       memories.lend(async ({ map, rows }) => {
         const runId = BigInt(input.runId);
+        const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
         const aside: BadCall[] = [];
         const onBadCall = (call: BadCall) => {
           const named = `call ${call.id} in public.api_logs: ${call.reason}`;
@@ -28,25 +31,37 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
           }
           aside.push(call);
         };
-        const onRestart = () => {
-          aside.length = 0;
-        };
-        const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
+        let calls = 0;
+        let usage = 0n;
+        const digests: string[] = [];
         let spills = 0;
         let segmentBytes = 0;
-        const store = async (reader: Client) => {
-          for await (const spill of readPartition(reader, partition, { map, onBadCall, onRestart, progress })) {
+        const storePart = async (reader: Client, part: Positions) => {
+          const [callsBefore, asideBefore] = [calls, aside.length];
+          const onRestart = () => {
+            aside.length = asideBefore;
+          };
+          const onCalls = (own: number) => {
+            progress.calls = callsBefore + own;
+          };
+          for await (const spill of readPartition(reader, part, { map, onBadCall, onRestart, onCalls })) {
             segmentBytes += spill.data.length;
             await storeSpill(client, schema, rows, { runId, partition: input.number, number: spills++ }, spill);
           }
+          calls += map.calls;
+          usage += map.usage;
+          digests.push(map.digest);
+        };
+        const store = async (reader: Client) => {
+          for (const part of cutParts(partition, map.callsMax)) await storePart(reader, part);
         };
         if (logReplica === undefined) await store(client);
         else await readReplica(logReplica, await replicaTarget(client, runId), signal, store);
         if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
         return {
-          calls: String(map.calls),
-          usage: String(map.usage),
-          digest: map.digest,
+          calls: String(calls),
+          usage: String(usage),
+          digest: addDigests(digests),
           quarantinedCalls: String(aside.length),
           quarantinedUsage: String(aside.reduce((sum, { usage }) => sum + (usage ?? 0n), 0n)),
           spills,

@@ -35,14 +35,15 @@ const PLAN =
   'set local enable_seqscan = off; set local enable_bitmapscan = off; set local enable_sort = off; set local jit = off; ' +
   'set local max_parallel_workers_per_gather = 0';
 
-/** Where the calls of a partition go. */
+/** Where the calls of a partition, or of a part of one, go. */
 export interface PartitionReader {
   map: PartitionMap;
   /** Takes a row that breaks what the log promises, or throws. */
   onBadCall: (call: BadCall) => void;
   /** The partition is read anew from its beginning: what was taken so far does not count. */
   onRestart: () => void;
-  progress: { calls: number };
+  /** Told how many calls were taken so far. */
+  onCalls: (calls: number) => void;
 }
 
 /**
@@ -55,12 +56,12 @@ export interface PartitionReader {
 export async function* readPartition(
   client: Client,
   partition: Positions,
-  { map, onBadCall, onRestart, progress }: PartitionReader,
+  { map, onBadCall, onRestart, onCalls }: PartitionReader,
 ): AsyncGenerator<Spill> {
   const reset = () => map.reset(partition.first, width(partition));
   reset();
   await client.query(PLAN);
-  const rows = new RowsOfMap(map, onBadCall, progress);
+  const rows = new RowsOfMap(map, onBadCall, onCalls);
   const stretch = await findStretch(client, partition);
   if (stretch !== undefined) {
     rows.begin();
@@ -100,14 +101,14 @@ class RowsOfMap {
   refusedId = 0n;
   readonly #map: PartitionMap;
   readonly #onBadCall: (call: BadCall) => void;
-  readonly #progress: { calls: number };
+  readonly #onCalls: (calls: number) => void;
   #takenBefore = 0;
   #setAside = 0;
 
-  constructor(map: PartitionMap, onBadCall: (call: BadCall) => void, progress: { calls: number }) {
+  constructor(map: PartitionMap, onBadCall: (call: BadCall) => void, onCalls: (calls: number) => void) {
     this.#map = map;
     this.#onBadCall = onBadCall;
-    this.#progress = progress;
+    this.#onCalls = onCalls;
   }
 
   begin(): void {
@@ -129,7 +130,7 @@ class RowsOfMap {
     if (this.refused !== undefined) return messageEnd(view, at);
     const map = this.#map;
     const stopped = map.take(bytes, at, end);
-    this.#progress.calls = map.calls;
+    this.#onCalls(map.calls);
     if (map.stopped === undefined) return stopped;
     const call = fieldsOf(stopped);
     if (map.stopped === 'bad call') {

@@ -74,6 +74,18 @@ export function cutPartitions(extents: readonly Positions[], count: number): Pos
   return partitions;
 }
 
+/** What a map reads at a time of a partition that has more calls than it can hold. */
+const PARTS_MAX = 64;
+
+/**
+ * Cuts a partition into parts of `callsMax` positions at most; not one that would have more than 64, of which most positions must be
+ * gaps: that is its only part.
+ */
+export function cutParts(partition: Positions, callsMax: number): Positions[] {
+  const parts = (width(partition) + BigInt(callsMax) - 1n) / BigInt(callsMax);
+  return parts > PARTS_MAX ? [partition] : cutPartitions([partition], Number(parts));
+}
+
 function min(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
 }

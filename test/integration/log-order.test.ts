@@ -50,6 +50,25 @@ test.each([
   expect(result.quarantined).toMatchObject({ calls: '8' });
 });
 
+test('calls of a partition that a map takes in parts, of which each is read as it lies', async () => {
+  const stack = await freshStack();
+  onTestFinished(() => stack.close());
+  await stack.pool.query('alter table public.api_logs set (autovacuum_enabled = off)');
+  await startWorker(stack, { env: { BAD_CALLS: 'quarantine', SPILL_CALLS: '700' } });
+  // The sample of the second part sees that it is in no order; that of the fourth, of 2,001 to 2,667, does not.
+  await insertCalls(
+    'case when n between 700 and 1300 then n + 0.1 * (n * 7919 % 601) when n = 2400 then 2600.5 else n end',
+    stack,
+  );
+  const result = await bill(stack, { partitions: 1 });
+  await expectExact(stack, result);
+  expect(result.quarantined).toMatchObject({ calls: '8' });
+  const { rows } = await stack.pool.query(
+    `select outcome->>'spills' as spills from meterfold.tasks where kind = 'map'`,
+  );
+  expect(rows).toEqual([{ spills: '6' }]);
+});
+
 test('only those that lie in order are read without the index', { timeout: 60_000 }, async () => {
   const stack = await freshStack();
   onTestFinished(() => stack.close());

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   cutPartitions,
+  cutParts,
   cutShards,
   PARTITIONS_MAX,
   type Positions,
@@ -199,5 +200,37 @@ describe('shards', () => {
 
   test.each([0, BUCKETS + 1])('are not %d', (count) => {
     expect(() => cutShards(count)).toThrow('1 to 4096 shards');
+  });
+});
+
+describe('parts of a partition', () => {
+  test.each([
+    [1, 100n, [[1n, 100n]]],
+    [
+      1,
+      101n,
+      [
+        [1n, 51n],
+        [52n, 101n],
+      ],
+    ],
+    [
+      501,
+      800n,
+      [
+        [501n, 600n],
+        [601n, 700n],
+        [701n, 800n],
+      ],
+    ],
+    [1, 6400n, Array.from({ length: 64 }, (_, part) => [BigInt(100 * part + 1), BigInt(100 * part + 100)])],
+  ])('from %i to %i, of 100 positions at most', (first, last, parts) => {
+    expect(cutParts({ first: BigInt(first), last }, 100)).toEqual(parts.map(([first, last]) => ({ first, last })));
+  });
+
+  test('are one where there would be more than 64', () => {
+    const partition = { first: 1n, last: 6401n };
+    expect(cutParts(partition, 100)).toEqual([partition]);
+    expect(cutParts({ first: -(2n ** 51n), last: 2n ** 51n }, 1)).toHaveLength(1);
   });
 });
