@@ -24,7 +24,7 @@ import {
 import { sealRun } from '../db/seal.js';
 import { type Plan, readPlan, storePlan } from '../db/tasks.js';
 import { countSlots } from '../db/worker-processes.js';
-import { cutPartitions, cutShards, PARTITIONS_MAX, SHARDS_MAX, tasksFor } from '../domain/partitions.js';
+import { cutPartitions, cutShards, mapsFor, reducesFor } from '../domain/partitions.js';
 import type { PublishedFigures } from '../domain/proof.js';
 import type { BillingTerms } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
@@ -159,11 +159,8 @@ export function createPlan(dependencies: ActivityDependencies) {
     const range = { first: run.watermark + 1n, last: seal.sealedEnd };
     const { extents, calls } = await surveyRange(pool, range);
     const slots = await countSlots(pool, settings.slots);
-    const partitions =
-      extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? tasksFor(calls, slots, PARTITIONS_MAX));
-    // Beside the shards calls are counted again, which takes about as long as a shard: all slots have something to do.
-    const shards =
-      extents.length === 0 ? [] : cutShards(billing.shards ?? Math.max(1, tasksFor(calls, slots, SHARDS_MAX + 1) - 1));
+    const partitions = extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? mapsFor(calls, slots));
+    const shards = extents.length === 0 ? [] : cutShards(billing.shards ?? reducesFor(calls, slots));
     return storePlan(pool, run, seal, partitions, shards);
   }
 

@@ -15,18 +15,33 @@ export const SPAN_MAX = 2n ** 52n;
 export const ARENA_BYTES = 20 * 2 ** 20;
 
 /** A task costs Temporal and a worker some 20 ms, however small it is; a large one is the more to do again where it is lost. */
-const CALLS_PER_TASK = 1_250_000;
+const CALLS_PER_MAP = 2_500_000;
+const CALLS_PER_REDUCE = 1_250_000;
 /** Below this a second task costs more than it saves. */
 const CALLS_PER_TASK_MIN = 50_000;
 
-/**
- * Number of map or reduce activities for that many calls: as few as may be, but something for each of the pool's slots, and as much
- * for one as for another.
- */
-export function tasksFor(calls: number, slots: number, tasksMax: number): number {
+/** From so many slots on, one process would take longer for the recount than they do for all of reduce: it has several, and takes about as long as a shard. */
+export const PARALLEL_SLOTS_MIN = 8;
+/** What it takes otherwise, of all tasks beside which it runs. */
+const RECOUNT_PART = 0.25;
+
+/** Number of map activities for that many calls. */
+export function mapsFor(calls: number, slots: number): number {
+  return Math.min(PARTITIONS_MAX, tasksFor(calls, slots, CALLS_PER_MAP));
+}
+
+/** Number of reduce activities for that many calls; with the recount beside them all slots have something to do. */
+export function reducesFor(calls: number, slots: number): number {
+  const tasks = tasksFor(calls, slots, CALLS_PER_REDUCE);
+  const recounts = slots < PARALLEL_SLOTS_MIN ? Math.ceil(tasks * RECOUNT_PART) : 1;
+  return Math.min(SHARDS_MAX, Math.max(1, tasks - recounts));
+}
+
+/** As few as may be, but something for each of the pool's slots, and as much for one as for another. */
+function tasksFor(calls: number, slots: number, callsPerTask: number): number {
   const few = Math.min(slots, Math.ceil(calls / CALLS_PER_TASK_MIN));
-  const many = Math.ceil(calls / CALLS_PER_TASK);
-  return Math.min(tasksMax, many > slots ? Math.ceil(many / slots) * slots : Math.max(1, few));
+  const many = Math.ceil(calls / callsPerTask);
+  return many > slots ? Math.ceil(many / slots) * slots : Math.max(1, few);
 }
 
 /** Log positions from first to last, both included. */

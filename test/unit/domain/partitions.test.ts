@@ -4,54 +4,52 @@ import {
   cutPartitions,
   cutParts,
   cutShards,
-  PARTITIONS_MAX,
+  mapsFor,
   type Positions,
+  reducesFor,
   SHARDS_MAX,
   SPAN_MAX,
-  tasksFor,
   totalWidth,
   width,
 } from '../../../src/domain/partitions.js';
 import { BUCKETS } from '../../../src/domain/segment.js';
 
-describe('the number of tasks', () => {
+describe('the number of maps and of reduces', () => {
   test.each([
-    [0, 2, 1],
-    [1, 2, 1],
-    [50_000, 2, 1],
-    [50_001, 2, 2],
-    [100_000, 2, 2],
-    [100_000, 8, 2],
-    [399_999, 8, 8],
-    [399_999, 100, 8],
-    [1_000_000, 2, 2],
-    [1_000_000, 8, 8],
-    [2_500_000, 2, 2],
+    [0, 2, 1, 1],
+    [1, 2, 1, 1],
+    [50_000, 2, 1, 1],
+    [50_001, 2, 2, 1],
+    [100_000, 2, 2, 1],
+    [100_000, 8, 2, 1],
+    [399_999, 8, 8, 7],
+    [399_999, 100, 8, 7],
+    [1_000_000, 2, 2, 1],
+    [1_000_000, 8, 8, 7],
+    [2_500_000, 2, 2, 1],
+    [5_000_000, 2, 2, 3],
     // Not three: one of the two would idle while the other does the last.
-    [2_500_001, 2, 4],
-    [10_000_000, 1, 8],
-    [10_000_000, 2, 8],
-    [10_000_000, 3, 9],
-    [10_000_000, 40, 40],
-    [500_000_000, 64, 448],
-    [1_000_000_000, 64, 500],
-    [10_000_000_000, 2, 500],
-  ])('for %d calls and %d slots is %d', (calls, slots, tasks) => {
-    expect(tasksFor(calls, slots, PARTITIONS_MAX)).toBe(tasks);
-    expect(tasksFor(calls, slots, SHARDS_MAX)).toBe(tasks);
+    [5_000_001, 2, 4, 4],
+    [10_000_000, 1, 4, 6],
+    [10_000_000, 2, 4, 6],
+    [10_000_000, 3, 6, 6],
+    [10_000_000, 40, 40, 39],
+    [100_000_000, 2, 40, 60],
+    [500_000_000, 64, 256, 447],
+    [2_000_000_000, 64, 500, 500],
+    [10_000_000_000, 2, 500, 500],
+  ])('for %d calls and %d slots is %d and %d', (calls, slots, maps, reduces) => {
+    expect(mapsFor(calls, slots)).toBe(maps);
+    expect(reducesFor(calls, slots)).toBe(reduces);
   });
 
-  test('is never more than asked for', () => {
-    expect(tasksFor(10_000_000, 4, 3)).toBe(3);
-    expect(tasksFor(0, 1, 1)).toBe(1);
-  });
-
-  test('never falls as calls grow, and is the same for each slot once there are more than slots', () => {
+  test('never falls as calls grow; that of maps is the same for each slot once there are more than slots', () => {
     fc.assert(
       fc.property(fc.nat(2 ** 31 - 1), fc.nat(10_000_000), fc.integer({ min: 1, max: 100 }), (calls, more, slots) => {
-        const tasks = tasksFor(calls, slots, 500);
-        expect(tasksFor(calls + more, slots, 500)).toBeGreaterThanOrEqual(tasks);
-        if (tasks > slots && tasks < 500) expect(tasks % slots).toBe(0);
+        const maps = mapsFor(calls, slots);
+        expect(mapsFor(calls + more, slots)).toBeGreaterThanOrEqual(maps);
+        expect(reducesFor(calls + more, slots)).toBeGreaterThanOrEqual(reducesFor(calls, slots));
+        if (maps > slots && maps < 500) expect(maps % slots).toBe(0);
       }),
     );
   });
