@@ -112,12 +112,13 @@ async function showBills(pool: Pool): Promise<void> {
 }
 
 async function showStatement(pool: Pool): Promise<void> {
+  const { CYCLES } = await import('../db/records.js');
   const { readStatement } = await import('../db/reads-statements.js');
   const { StatementTotals } = await import('../domain/statement.js');
   const { statementText } = await import('./statement.js');
   const { rows } = await pool.query<{ user_id: string }>(
-    `select user_id from meterfold.records group by user_id having sum(length(usages)) / 64 <= $1
-      order by sum(length(usages)) desc, user_id limit 1`,
+    `select user_id from meterfold.records packed group by user_id having sum(${CYCLES}) <= $1
+      order by sum(${CYCLES}) desc, user_id limit 1`,
     [CYCLES_SHOWN],
   );
   const userId = rows[0]?.user_id;

@@ -34,6 +34,8 @@ const END_OF_ROWS = -1;
 
 /** Where the fields of the row begin whose message does at `at`. */
 export const fieldsOf = (at: number) => at + 7;
+/** Whether the field at `at` is null. */
+export const isNull = (view: DataView, at: number) => view.getInt32(at) === -1;
 const columnsOf = (view: DataView, at: number) => view.getInt16(at + 5);
 /** Where the message that begins at `at` ends. */
 export const messageEnd = (view: DataView, at: number) => at + 1 + view.getInt32(at + 1);

@@ -5,7 +5,7 @@
  * row is known to the planner only if it sees the row, and saves it sorting millions of cycles.
  */
 import type { Client, Pool, Queryable } from './pool.js';
-import { numberAt, PLACES } from './records.js';
+import { CYCLES, numberAt, PLACES } from './records.js';
 import { batches, readSnapshot } from './snapshot.js';
 
 /** One closed billing cycle. bigints and decimals are strings, times are ISO 8601 in UTC with microseconds. */
@@ -101,7 +101,7 @@ export interface Bill {
 export async function topBills(queryable: Queryable, limit: number): Promise<Bill[]> {
   const { rows } = await queryable.query<Bill>(
     `with bills as (
-       select packed.user_id, run.currency, sum(length(packed.usages) / 64) as cycles, sum(row_usage.usage) as usage,
+       select packed.user_id, run.currency, sum(${CYCLES}) as cycles, sum(row_usage.usage) as usage,
               sum(row_usage.usage * run.price_per_unit) as amount
          from meterfold.records packed
          join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'

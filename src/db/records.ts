@@ -7,8 +7,11 @@ export const recordsCopy = (schema: string) => `
   copy ${schema}.records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros, last_called_micros)
   from stdin (format binary)`;
 
-/** For SQL that reads rows of records as `packed`: the places of a row's cycles, of which the planner is told how many there can be. */
-export const PLACES = '(select generate_series(1, length(packed.usages) / 64) as place limit 96)';
+// For SQL that reads rows of records as `packed`.
+/** How many cycles a row has. */
+export const CYCLES = 'length(packed.usages) / 64';
+/** Their places, of which the planner is told how many there can be. */
+export const PLACES = `(select generate_series(1, ${CYCLES}) as place limit 96)`;
 /** One of a row's numbers, at `cycle.place`. */
 export const numberAt = (column: string) => `meterfold.number_at(packed.${column}, cycle.place)`;
 

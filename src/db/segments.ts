@@ -5,7 +5,7 @@ import type { Buckets, Pass } from '../domain/partitions.js';
 import { BucketSlice, INDEX_ENTRY_BYTES, PAGE_BYTES, type Segment, SegmentError } from '../domain/segment.js';
 import type { Spill } from '../domain/spill.js';
 import { copyIn } from './copy-in.js';
-import { copyOut } from './copy-out.js';
+import { copyOut, isNull } from './copy-out.js';
 import { type Client, prepared } from './pool.js';
 import type { RowBuffer } from './row-buffer.js';
 
@@ -23,7 +23,6 @@ export class SegmentsLostError extends Error {
   }
 }
 
-const NULL = -1;
 const COLUMNS = 5;
 const ROW_BYTES_MAX = 2 + 12 + 3 * 8 + 4 + PAGE_BYTES;
 
@@ -81,7 +80,7 @@ export async function readSlices(client: Client, runId: bigint, shard: Buckets):
            order by task.number, stored.spill)
       to stdout (format binary)`;
   await copyOut(client, sql, 4, (view, at) => {
-    if (view.getInt32(at + 8) === NULL) throw new SegmentsLostError(view.getInt32(at + 4));
+    if (isNull(view, at + 8)) throw new SegmentsLostError(view.getInt32(at + 4));
     const entries = Buffer.from(bytesAt(view, at + 28));
     slices.push(
       new BucketSlice(view.getInt32(at + 4), view.getInt32(at + 12), view.getBigInt64(at + 20), shard.first, entries),

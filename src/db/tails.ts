@@ -4,7 +4,7 @@
  */
 import type { FoldedUser, OpenCycle } from '../domain/reduce.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
-import { copyOut } from './copy-out.js';
+import { copyOut, isNull } from './copy-out.js';
 import type { Pool } from './pool.js';
 import type { RowBuffer } from './row-buffer.js';
 
@@ -31,8 +31,6 @@ export function appendTail(rows: RowBuffer, runId: number, user: FoldedUser): vo
   rows.int2(calls);
   rows.text(user.bytes, user.nameAt, user.nameLength);
 }
-
-const NULL = -1;
 
 /**
  * The open cycles of those users after run `asOf`, in the order given; undefined for a user never seen. One index probe a user.
@@ -68,7 +66,7 @@ export async function readTails(
 
 /** Next cycle and usage as int32 length 8 and int64, calls as length 2 and int16 between them; then the first call, or nulls. */
 function openCycleAt(view: DataView, at: number): OpenCycle {
-  const hasCall = view.getInt32(at + 30) !== NULL;
+  const hasCall = !isNull(view, at + 30);
   return {
     cycle: view.getBigInt64(at + 4),
     calls: view.getInt16(at + 16),

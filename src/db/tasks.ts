@@ -120,15 +120,20 @@ const SELECT_TASK = `
  */
 export async function lockTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
   const { lost, ...row } = await selectTask<Outcome>(client, runId, task, `${SELECT_TASK} for update`);
-  if (!lost) return row;
-  await deleteQuarantined(client, runId, { first: BigInt(row.first_position), last: BigInt(row.last_position) });
-  return { ...row, outcome: null };
+  if (lost) {
+    await deleteQuarantined(client, runId, { first: BigInt(row.first_position), last: BigInt(row.last_position) });
+  }
+  return row;
 }
 
 /** Reads a task, whoever works on it. Throws RunGoneError if the plan has made no such task. */
-export async function readTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
-  const { lost, ...row } = await selectTask<Outcome>(client, runId, task, SELECT_TASK);
-  return lost ? { ...row, outcome: null } : row;
+export function readTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
+  return selectTask(client, runId, task, SELECT_TASK);
+}
+
+interface SelectedTask<Outcome> extends TaskRow<Outcome> {
+  /** Its segments are gone; the outcome is left out then. */
+  lost: boolean | null;
 }
 
 async function selectTask<Outcome>(
@@ -136,12 +141,11 @@ async function selectTask<Outcome>(
   runId: bigint,
   { kind, number }: TaskKey,
   select: string,
-): Promise<TaskRow<Outcome> & { lost: boolean | null }> {
-  const { rows } = await client.query<TaskRow<Outcome> & { lost: boolean | null }>(
-    prepared(select, [runId.toString(), kind, number]),
-  );
-  if (rows[0] === undefined) throw new RunGoneError(`run ${runId} has no ${kind} task ${number}`);
-  return rows[0];
+): Promise<SelectedTask<Outcome>> {
+  const { rows } = await client.query<SelectedTask<Outcome>>(prepared(select, [runId.toString(), kind, number]));
+  const row = rows[0];
+  if (row === undefined) throw new RunGoneError(`run ${runId} has no ${kind} task ${number}`);
+  return row.lost ? { ...row, outcome: null } : row;
 }
 
 /** A task that is still worked on, and for how long already. */

@@ -92,12 +92,13 @@ export class SlicesCheck {
 /** A time as records have it. A double has room for a microsecond until 2106. */
 const micros = (time: string) => `(date_part('epoch', ${time}) * 1000000)::bigint`;
 
+/** One of a record's numbers, at `own.place`; null where there is none. Not meterfold.number_at, which the views stand on. */
+const numberAt = (column: string) => `nullif(substring(packed.${column}, 64 * own.place - 63, 64), B'')::bigint`;
+
 /**
  * $1 mask and $2 value of the slice, $3 watermark, $4 calls a cycle, $5 first log positions and $6 ids of the runs, $7 where the
  * newest run begins, $8 whether the tails that it has superseded must be there, $9 limit; for one run: $10 its id, ($11, $12] its range.
  */
-const numberAt = (column: string) => `nullif(substring(packed.${column}, 64 * own.place - 63, 64), B'')::bigint`;
-
 const sliceSql = (oneRun: boolean) => `
   with call as (
     select id, user_id collate "C" as user_id, usage, called_at, hashtextextended(user_id collate "C", 0) as hash

@@ -20,7 +20,10 @@ const CALLS_PER_REDUCE = 1_250_000;
 /** Below this a second task costs more than it saves. */
 const CALLS_PER_TASK_MIN = 50_000;
 
-/** From so many slots on, one process would take longer for the recount than they do for all of reduce: it has several, and takes about as long as a shard. */
+/**
+ * From so many slots on, one process would take longer for the recount than they do for all of reduce: it has several, and takes about
+ * as long as a shard.
+ */
 export const PARALLEL_SLOTS_MIN = 8;
 /** What it takes otherwise, of all tasks beside which it runs. */
 const RECOUNT_PART = 0.25;
@@ -89,12 +92,12 @@ export function cutPartitions(extents: readonly Positions[], count: number): Pos
   return partitions;
 }
 
-/** What a map reads at a time of a partition that has more calls than it can hold. */
+/** A partition has at most 20 million calls where a run has ten billion: 16 parts. */
 const PARTS_MAX = 64;
 
 /**
- * Cuts a partition into parts of `callsMax` positions at most; not one that would have more than 64, of which most positions must be
- * gaps: that is its only part.
+ * Cuts a partition that has more calls than a map can hold into parts of `callsMax` positions at most. One that would have more than
+ * PARTS_MAX, of which most positions must be gaps, is its only part.
  */
 export function cutParts(partition: Positions, callsMax: number): Positions[] {
   const parts = (width(partition) + BigInt(callsMax) - 1n) / BigInt(callsMax);

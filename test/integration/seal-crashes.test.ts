@@ -2,15 +2,10 @@
  * Sealing across crashes, on a PostgreSQL of its own whose writers do not wait for the disk: after a crash, what they committed last
  * is gone, and the sequence gives the same ids again. METERFOLD_SEED=<seed> runs one of the drawn ones alone.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { migrate } from '../../src/db/migrate.js';
 import { openPool, type Pool } from '../../src/db/pool.js';
-import { type PostgresServer, startPostgres } from '../../src/dev/postgres.js';
-import { removeCluster } from '../../src/dev/postgres-cluster.js';
+import { type CrashingPostgres, startCrashingPostgres } from '../support/crashing-postgres.js';
 import { Draws, Writers } from '../support/interleavings.js';
 import { openRun, positionOf, Sealings } from '../support/sealings.js';
 
@@ -29,21 +24,16 @@ const settings = {
   autovacuum: 'off',
 };
 
-let stateDir: string;
-let server: PostgresServer;
+let server: CrashingPostgres;
 let pool: Pool;
 
 beforeAll(async () => {
-  stateDir = await mkdtemp(join(tmpdir(), `meterfold-test-${process.pid}-`));
-  server = await startPostgres({ stateDir, settings });
+  server = await startCrashingPostgres('meterfold', settings);
   pool = await openPool(server.url, { applicationName: 'sealing', connectionsMax: 2 });
-  await migrate(pool);
 });
 afterAll(async () => {
   await pool.end();
-  await server.stop('immediate');
-  await removeCluster(stateDir);
-  await rm(stateDir, { recursive: true, force: true });
+  await server.stop();
 });
 beforeEach(async () => {
   const { rows } = await pool.query<{ gid: string }>('select gid from pg_prepared_xacts');
@@ -53,12 +43,6 @@ beforeEach(async () => {
   await openRun(pool);
   await flush();
 });
-
-/** A crash, and the start after it; at the same port, where a pool finds the server again. */
-async function crash(): Promise<void> {
-  await server.stop('immediate');
-  server = await startPostgres({ stateDir, settings, port: server.port });
-}
 
 async function openSession(): Promise<pg.Client> {
   const session = new pg.Client({ connectionString: server.url, application_name: 'writer' });
@@ -83,14 +67,14 @@ describe('the crash that makes the sequence give the same ids again', () => {
   test('gives none again that was sealed', async () => {
     await flush();
     const lost = await insert(await openSession());
-    await crash();
+    await server.crash();
     // This is what sealing is up against.
     expect(await insert(await openSession())).toBe(lost);
 
     const sealings = new Sealings(pool, 0n);
     const sealed = await insert(await openSession());
     expect(await sealings.seal()).toMatchObject({ sealedEnd: sealed, heldUpBy: [] });
-    await crash();
+    await server.crash();
     expect(await insert(await openSession())).toBeGreaterThan(sealed);
     expect(await sealings.changes()).toEqual([]);
   });
@@ -103,7 +87,7 @@ describe('the crash that makes the sequence give the same ids again', () => {
       const before = await insert(await openSession());
       await sealings.start();
       for (let step = 0; step < statements; step++) over = (await sealings.next()) !== undefined;
-      await crash();
+      await server.crash();
       sealings.crashed();
       const session = await openSession();
       await session.query('begin');
@@ -131,7 +115,7 @@ describe('a prepared transaction', () => {
     const [holder] = (await sealings.seal())!.heldUpBy;
     expect(holder).toMatchObject(preparedFirst ? { pid: null, gid: 'stays' } : { application: 'writer', gid: null });
     if (!preparedFirst) await session.query("prepare transaction 'stays'");
-    await crash();
+    await server.crash();
 
     const writer = await openSession();
     await writer.query('begin');
@@ -196,7 +180,7 @@ describe('interleavings with crashes', () => {
     sealings.crashed();
     const inFlight = draws.below(2) === 0 ? sealings.step(draws) : Promise.resolve();
     sealings.crashed();
-    await crash();
+    await server.crash();
     await inFlight;
     await writers.connect();
   }

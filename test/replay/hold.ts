@@ -33,16 +33,6 @@ export async function hold(
   };
 }
 
-/** Holds the recount of the run in progress, and nothing else. */
-export async function holdRecount(stack: Stack): Promise<Pick<Hold, 'release'>> {
-  const end = await openTransaction(
-    stack,
-    `select from meterfold.tasks join meterfold.runs using (run_id)
-      where state = 'active' and kind = 'recount' for update of tasks`,
-  );
-  return { release: () => end('rollback') };
-}
-
 export interface HeldMap {
   /** Waits until the map waits. */
   waitFor(): Promise<void>;

@@ -18,10 +18,11 @@ import type {
 } from '../../src/workflows/messages.js';
 import { eventually } from '../support/eventually.js';
 import { uniform } from '../support/logs.js';
+import { holdTask } from '../support/phases.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
 import { freshStack, type Stack } from '../support/stack.js';
 import { checkNames, type History, SHAPES, shapeOf } from './histories.js';
-import { failAfterCommit, type Hold, hold, holdOneMap, holdRecount } from './hold.js';
+import { failAfterCommit, type Hold, hold, holdOneMap } from './hold.js';
 import { anonymous, saveHistories } from './save.js';
 
 const cut = { partitions: 4, shards: 4 };
@@ -249,7 +250,7 @@ test('a run whose segments are lost before it reduces, so that it maps anew', as
   // As a crash leaves them.
   await stack.pool.query('truncate meterfold.spills, meterfold.segments');
   // It is under way when the reduce beside it fails, and again when that is done.
-  const recount = await holdRecount(stack);
+  const recount = await holdTask(stack, 'recount');
   await ask(run, 'resume');
   await progressed(run, 'reduced', (now) => now.shards.done === 1);
   await recount.release();

@@ -1,0 +1,41 @@
+/** A PostgreSQL of a test file's own, migrated, that crashes when it is told to. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { migrate } from '../../src/db/migrate.js';
+import { openPool } from '../../src/db/pool.js';
+import { startPostgres } from '../../src/dev/postgres.js';
+import { removeCluster } from '../../src/dev/postgres-cluster.js';
+
+export interface CrashingPostgres {
+  /** Of the migrated database, to which nobody is connected; the same after a crash. */
+  readonly url: string;
+  readonly stateDir: string;
+  /** A crash, and the start after it; at the same port, where a pool finds the server again. */
+  crash(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startCrashingPostgres(
+  database: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<CrashingPostgres> {
+  const stateDir = await mkdtemp(join(tmpdir(), `meterfold-test-${process.pid}-`));
+  let server = await startPostgres({ stateDir, database, settings });
+  const { url, port } = server;
+  const pool = await openPool(url, { applicationName: 'test', connectionsMax: 1 });
+  await migrate(pool).finally(() => pool.end());
+  return {
+    url,
+    stateDir,
+    async crash() {
+      await server.stop('immediate');
+      server = await startPostgres({ stateDir, database, settings, port });
+    },
+    async stop() {
+      await server.stop('immediate');
+      await removeCluster(stateDir);
+      await rm(stateDir, { recursive: true, force: true });
+    },
+  };
+}
