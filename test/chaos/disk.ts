@@ -90,21 +90,44 @@ async function limitFileSize(pids: number[], bytes: number | 'unlimited'): Promi
   }
 }
 
-/** Makes the table's file larger than the limit. Its lock is held, by the one who writes. */
+/** Makes the table's file larger than the limit, and its last page full. Its lock is held, by the one who writes. */
 async function grow(
   stack: ChaosStack,
   lock: { writeForNothing(sql: string): Promise<void> },
-  table: string,
+  table: 'meterfold.records' | 'meterfold.segments',
 ): Promise<void> {
   const [row] = await stack.ask<{ bytes: string }>(`select pg_relation_size('${table}'::regclass) as bytes`);
-  if (Number(row!.bytes) > TABLE_BYTES) return;
-  const rows =
-    table === 'meterfold.records'
-      ? `insert into meterfold.records
-         select -1, n, 'nobody', many, many, many, many, many
-           from generate_series(1, ${TABLE_BYTES / 4000}) as n,
-                (select string_agg(n::bit(64)::text, '')::varbit as many from generate_series(1, 96) as n) strings`
-      : `insert into meterfold.segments
-         select -1, n, 0, 0, convert_to(repeat('x', ${PAGE_BYTES}), 'UTF8') from generate_series(1, ${Math.ceil(TABLE_BYTES / PAGE_BYTES)}) as n`;
-  await lock.writeForNothing(`set local session_replication_role = replica; ${rows}`);
+  const pages = Math.ceil(Math.max(0, TABLE_BYTES - Number(row!.bytes)) / PAGE_BYTES) + 1;
+  await lock.writeForNothing(`set local session_replication_role = replica; ${FILLERS[table](pages)}`);
 }
+
+/** Rows for so many pages more than there are, of which the last one has no room left for another row. */
+const FILLERS = {
+  'meterfold.segments': (pages: number) => `
+    insert into meterfold.segments
+    select -1, n, 0, 0, convert_to(repeat('x', ${PAGE_BYTES}), 'UTF8') from generate_series(1, ${pages}) as n`,
+  // The records of a burst are few enough to fit into a page: rows of one cycle until a new page begins, and there two that fill it.
+  'meterfold.records': (pages: number) => `
+    do $$
+    declare
+      one bit varying := 7::bigint::bit(64);
+      many bit varying := (select string_agg(n::bigint::bit(64)::text, '')::varbit from generate_series(1, 96) as n);
+      number bigint := 0;
+      page float8;
+      page_before float8;
+    begin
+      for filled in 1..${pages} loop
+        page := null;
+        loop
+          number := number + 1;
+          page_before := page;
+          insert into meterfold.records values (-1, number, 'nobody', one, one, one, one, one)
+            returning (ctid::text::point)[0] into page;
+          exit when page <> page_before;
+        end loop;
+        number := number + 2;
+        insert into meterfold.records
+        select -1, n, 'nobody', many, many, many, many, many from generate_series(number - 1, number) as n;
+      end loop;
+    end $$`,
+};
