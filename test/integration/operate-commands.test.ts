@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, te
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { startHeld, startPaused } from '../support/phases.js';
-import { type CommandOptions, type CommandResult, meterfold, startWorker } from '../support/processes.js';
+import { type CommandOptions, type CommandResult, meterfold, startCommand, startWorker } from '../support/processes.js';
 import {
   activitiesOf,
   bill,
@@ -193,20 +193,14 @@ describe('the commands', () => {
 
   test('`meterfold run --hold` waits for `meterfold retry`, and shows how it ends', async () => {
     await stack.pool.query('update public.api_logs set usage = -1 where id = 700');
-    const running = command(['run', '--hold', '10m', '--workflow-id', 'held']);
-    const workflow = stack.temporal.workflow.getHandle('held');
-    await eventually('it has failed', async () => {
-      const progress = await workflow.query<{ phase: string }, []>('progress').catch(() => undefined);
-      return progress?.phase === 'failed';
-    });
+    const running = startCommand(stack, ['run', '--hold', '10m', '--workflow-id', 'held']);
+    await running.noted('failed: call 700 in public.api_logs: usage must be a number from 0 to 10^15. Mend it, ');
     await stack.pool.query('update public.api_logs set usage = 1 where id = 700');
     expect(await command(['retry', '1'])).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^Run 1 goes on\. It is /),
     });
-    const { code, stdout, stderr } = await running;
-    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^run +1, published\n/) });
-    expect(stderr).toContain('failed: call 700 in public.api_logs: usage must be a number from 0 to 10^15. Mend it, ');
-    await expectExact(stack, published(await workflow.result()));
+    expect(await running.result).toMatchObject({ code: 0, stdout: expect.stringMatching(/^run +1, published\n/) });
+    await expectExact(stack, published(await stack.temporal.workflow.getHandle('held').result()));
   });
 });

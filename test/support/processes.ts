@@ -78,15 +78,24 @@ export interface CommandResult {
   stderr: string;
 }
 
+export interface Command {
+  readonly result: Promise<CommandResult>;
+  /** Waits until its standard error contains a text. */
+  noted(text: string): Promise<unknown>;
+}
+
+/** Starts `meterfold` with arguments. */
+export function startCommand(stack: Stack, args: readonly string[], { env = {} }: CommandOptions = {}): Command {
+  const { ended, output } = launch(stack, args, env);
+  return {
+    result: ended.then(({ code }) => ({ code, ...output })),
+    noted: (text) => eventually(`${args[0]} says ${text}`, () => output.stderr.includes(text)),
+  };
+}
+
 /** Runs `meterfold` with arguments to its end. */
-export async function meterfold(
-  stack: Stack,
-  args: readonly string[],
-  { env = {} }: CommandOptions = {},
-): Promise<CommandResult> {
-  const child = launch(stack, args, env);
-  const { code } = await child.ended;
-  return { code, ...child.output };
+export function meterfold(stack: Stack, args: readonly string[], options?: CommandOptions): Promise<CommandResult> {
+  return startCommand(stack, args, options).result;
 }
 
 /** Runs another program to its end, in a stack's environment. */
