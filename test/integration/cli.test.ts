@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { eventually } from '../support/eventually.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
-import { type CommandOptions, type CommandResult, meterfold, runProgram, startWorker } from '../support/processes.js';
+import { type CommandOptions, type CommandResult, meterfold, runProgram, startCommand, startWorker } from '../support/processes.js';
 import { repositoryDir } from '../support/repository.js';
 import { bill, expectExact, published, reset, runRows } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
@@ -51,15 +50,11 @@ test('an empty database is migrated, by several at once and again; then a worker
     expect(alone.stdout).toMatch(/✗ workflow workers +none polls task queue "billing"\. Fix: meterfold worker/);
 
     // A run waits for a worker, and says so.
-    const waiting = meterfold(bare, ['run', '--json']);
-    await eventually('the run is started', async () => {
-      const { count } = await bare.temporal.workflow.count();
-      return count === 1;
-    });
+    const waiting = startCommand(bare, ['run', '--json']);
+    await waiting.noted('No worker polls the task queue "billing"');
     await startWorker(bare);
-    const { code, stdout, stderr } = await waiting;
+    const { code, stdout } = await waiting.result;
     expect(code).toBe(0);
-    expect(stderr).toContain('No worker polls the task queue "billing"');
     expect(published(JSON.parse(stdout))).toMatchObject({ calls: '0' });
     expect(await meterfold(bare, ['doctor'])).toMatchObject({ code: 0, stderr: '' });
   } finally {
