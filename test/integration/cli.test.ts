@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
-import { type CommandOptions, type CommandResult, meterfold, runProgram, startCommand, startWorker } from '../support/processes.js';
+import {
+  type CommandOptions,
+  type CommandResult,
+  meterfold,
+  runProgram,
+  startCommand,
+  startWorker,
+} from '../support/processes.js';
 import { repositoryDir } from '../support/repository.js';
 import { bill, expectExact, published, reset, runRows } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
