@@ -21,7 +21,6 @@ import type { Logger } from '../log.js';
 import { bundlePath } from './bundle.js';
 import type { HealthServer } from './health.js';
 import { beginCounters, installRuntime, watchLag } from './metrics.js';
-import { ActivitySlots } from './slots.js';
 import type { Tracing } from './tracing.js';
 import { warm } from './warm.js';
 
@@ -30,9 +29,6 @@ export type WorkerRole = 'workflow' | 'activity' | 'all';
 /** Beside each activity's own connection: lookups, heartbeats and leases. */
 const SHARED_CONNECTIONS = 4;
 const EAGER_RESERVATIONS = 8;
-/** As many as the SDK takes where nothing is said. */
-const WORKFLOW_TASKS = 40;
-const POLLS_MAX = 10;
 const WORKFLOWS_CACHED = 20;
 const HEARTBEAT_THROTTLE_MS = 1000;
 
@@ -86,18 +82,7 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
       identity: WORKER_NAME,
       ...(role === 'activity' ? {} : { workflowBundle: { codePath: tracing?.bundlePath ?? bundlePath } }),
       ...(role === 'workflow' ? {} : { activities: createActivities(dependencies, memories) }),
-      tuner: {
-        workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: WORKFLOW_TASKS },
-        // Only who works on both is handed activities with a workflow task.
-        activityTaskSlotSupplier:
-          role === 'all'
-            ? new ActivitySlots(config.worker.slots)
-            : { type: 'fixed-size', numSlots: config.worker.slots },
-        // There are none.
-        localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
-        nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
-      },
-      activityTaskPollerBehavior: { type: 'simple-maximum', maximum: Math.min(config.worker.slots, POLLS_MAX) },
+      maxConcurrentActivityTaskExecutions: config.worker.slots,
       maxEagerActivityReservationsPerWorkflowTask: EAGER_RESERVATIONS,
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
