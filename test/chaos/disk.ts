@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 import { PAGE_BYTES } from '../../src/domain/segment.js';
 import { eventually } from '../support/eventually.js';
 import type { FaultScene, Struck } from './fault.js';
+import { NotReachedError } from './insist.js';
 import type { ChaosStack } from './stack.js';
 
 const run = promisify(execFile);
@@ -30,16 +31,16 @@ async function fillTables({ stack, held }: FaultScene): Promise<Struck> {
   const table = held.point === 'records' ? 'meterfold.records' : 'meterfold.segments';
   await grow(stack, held.lock!, table);
   const injectedAt = new Date();
-  // In this order: a connection that comes in between has the limit from the one that accepts it.
-  await limitFileSize([stack.postgresPid], TABLE_LIMIT_BYTES);
-  await limitFileSize(await serverPids(stack, `application_name like 'meterfold worker%'`), TABLE_LIMIT_BYTES);
+  await limitServer(stack, `application_name like 'meterfold worker%'`, TABLE_LIMIT_BYTES);
   await held.release();
-  // Rows that are few enough may still find room in a page, once an earlier try has told where there is some.
-  await eventually('a second try has failed, or the run has ended', async () => {
+  const seen = await eventually('a second try has failed, or the run has ended', async () => {
     const { raw, status } = await stack.temporal.workflow.getHandle(held.run.workflowId).describe();
-    return status.name !== 'RUNNING' || (raw.pendingActivities ?? []).some(({ attempt }) => (attempt ?? 1) >= 3);
+    if ((raw.pendingActivities ?? []).some(({ attempt }) => (attempt ?? 1) >= 3)) return 'second try failed';
+    return status.name === 'RUNNING' ? undefined : 'ended';
   });
-  await limitFileSize([stack.postgresPid, ...(await serverPids(stack, 'true'))], 'unlimited');
+  await limitServer(stack, 'true', 'unlimited');
+  // Rows that are few enough may still find room in a page, once an earlier try has told where there is some.
+  if (seen === 'ended') throw new NotReachedError('no second try has failed: there was room');
   return { injectedAt, healedAt: new Date() };
 }
 
@@ -54,8 +55,7 @@ async function fillLog({ stack, held }: FaultScene): Promise<Struck> {
     await stack.ask(`select pg_logical_emit_message(false, 'chaos', repeat('x', 1000000))`);
   }
   const injectedAt = new Date();
-  await limitFileSize([stack.postgresPid], LOG_LIMIT_BYTES);
-  await limitFileSize(await serverPids(stack, `application_name <> 'chaos'`), LOG_LIMIT_BYTES);
+  await limitServer(stack, `application_name <> 'chaos'`, LOG_LIMIT_BYTES);
   await held.release();
   await eventually('PostgreSQL stops for want of room', async () => (await panics(stack)) > said);
   await stack.stopPostgres();
@@ -68,6 +68,12 @@ async function fillLog({ stack, held }: FaultScene): Promise<Struck> {
 async function panics(stack: ChaosStack): Promise<number> {
   const log = await readFile(stack.postgresLog, 'utf8');
   return log.match(/PANIC: {2}could not write to log file .*: File too large/g)?.length ?? 0;
+}
+
+/** Of PostgreSQL itself, and then of such sessions as there are: one that comes in between has the limit of the process that accepts it. */
+async function limitServer(stack: ChaosStack, which: string, bytes: number | 'unlimited'): Promise<void> {
+  await limitFileSize([stack.postgresPid], bytes);
+  await limitFileSize(await serverPids(stack, which), bytes);
 }
 
 async function serverPids(stack: ChaosStack, which: string): Promise<number[]> {

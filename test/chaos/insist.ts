@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 const AGAIN_MS = 4000;
 const TRIES_MAX = 10;
 
-/** The point was not reached, and no harm done. */
+/** The point was not reached, or the fault not brought about, and no harm is left. */
 export class NotReachedError extends Error {
   override name = 'NotReachedError';
 }

@@ -64,7 +64,7 @@ export async function startWorker(stack: Stack, { role, env = {} }: WorkerOption
       return child.ended;
     },
     logs: () => child.output.stderr,
-    logged: (text) => eventually(`the worker logs ${text}`, () => child.output.stderr.includes(text)),
+    logged: (text) => noted(child, text),
   };
 }
 
@@ -86,11 +86,8 @@ export interface Command {
 
 /** Starts `meterfold` with arguments. */
 export function startCommand(stack: Stack, args: readonly string[], { env = {} }: CommandOptions = {}): Command {
-  const { ended, output } = launch(stack, args, env);
-  return {
-    result: ended.then(({ code }) => ({ code, ...output })),
-    noted: (text) => eventually(`${args[0]} says ${text}`, () => output.stderr.includes(text)),
-  };
+  const child = launch(stack, args, env);
+  return { result: resultOf(child), noted: (text) => noted(child, text) };
 }
 
 /** Runs `meterfold` with arguments to its end. */
@@ -105,9 +102,17 @@ export async function runProgram(
   args: readonly string[],
   { env = {}, cwd = stack.home }: CommandOptions & { cwd?: string } = {},
 ): Promise<CommandResult> {
-  const child = launchProgram(stack, command, args, { ...stack.env, ...env }, cwd);
-  const { code } = await child.ended;
-  return { code, ...child.output };
+  return resultOf(launchProgram(stack, command, args, { ...stack.env, ...env }, cwd));
+}
+
+async function resultOf({ ended, output }: Launched): Promise<CommandResult> {
+  const { code } = await ended;
+  return { code, ...output };
+}
+
+/** Waits until standard error contains a text. */
+function noted({ output }: Launched, text: string): Promise<unknown> {
+  return eventually(`the process says ${text}`, () => output.stderr.includes(text));
 }
 
 function launch(stack: Stack, args: readonly string[], env: Record<string, string>): Launched {
