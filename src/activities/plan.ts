@@ -52,8 +52,10 @@ export interface PlannedRun extends DoneBy {
   heldUpBy: Writer[];
   /** Whether tasks that straggle get a backup attempt. */
   backups: boolean;
-  /** The run is published already: the workflow was reset after that. */
+  /** The run is published already: it was small, or the workflow was reset after that. */
   published?: PublishedFigures;
+  /** It was small, and this activity has done all of it. */
+  small?: true;
 }
 
 export interface SkippedRun extends DoneBy {
@@ -62,8 +64,8 @@ export interface SkippedRun extends DoneBy {
   message: string;
 }
 
-/** Half of the heartbeat's time-out. */
-const OVERTAKEN_MS_MIN = 5000;
+/** Half of the heartbeat's time-out: an attempt that was asked for less than this ago is the newest one. */
+export const OVERTAKEN_MS_MIN = 5000;
 
 export function createPlan(dependencies: ActivityDependencies) {
   const { pool, settings, temporal, log } = dependencies;

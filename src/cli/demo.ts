@@ -7,6 +7,8 @@ import { type Column, counted, duration, grouped, table, writeLine } from './out
 import { resultText } from './run.js';
 
 const BILLS_SHOWN = 10;
+/** So few calls would be one task; this shows how those of a large run are shared. */
+const CUT = { partitions: 4, shards: 4 };
 /** The user whose statement is shown has at most this many cycles: a page, not a book. */
 const CYCLES_SHOWN = 10;
 
@@ -47,7 +49,7 @@ async function bill(connect: () => Promise<Client>, pool: Pool): Promise<void> {
   const { startRun } = await import('./start-run.js');
   const { followRun } = await import('./follow-run.js');
   await heading('Billing run');
-  const handle = await startRun(await connect(), {});
+  const handle = await startRun(await connect(), CUT);
   const { result, seconds } = await followRun(handle);
   await writeLine(resultText(result, seconds));
   if (result.status !== 'published') return;

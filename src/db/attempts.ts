@@ -10,6 +10,7 @@ import type { TaskKey } from './tasks.js';
 /** What an attempt works for: an activity, and the task of the run that it is about, if it is about one. */
 export interface AttemptOf {
   runId: bigint;
+  /** Of Temporal, and for a task, as an activity may do several, its kind: "5 map". */
   activityId: string;
   task?: TaskKey;
 }
@@ -64,6 +65,16 @@ export async function endAttempts(db: Queryable, runId: bigint, exceptPid: numbe
                   and ($3::text is null or (attempt.task_kind = $3 and attempt.task_number = $4))`),
       [runId.toString(), exceptPid, task?.kind, task?.number],
     ),
+  );
+}
+
+/** Ends the server processes of all attempts at tasks that the activity has begun, whichever of its own attempts that was. */
+export async function endAttemptsOf(db: Queryable, runId: bigint, activityId: string): Promise<void> {
+  await db.query(
+    prepared(endBackends(`attempt.run_id = $1 and starts_with(attempt.activity_id, $2 || ' ')`), [
+      runId.toString(),
+      activityId,
+    ]),
   );
 }
 

@@ -181,9 +181,10 @@ export async function openRun(
     await checkWanted();
     const inserted = await client.query<{ run_id: string }>(
       prepared(
+        // The transaction may have waited for its turn for a while.
         `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
-                                     execution_run_id, bad_calls, watermark, calls_per_cycle, price_per_unit, currency)
-         select $1, $2, $3, $4, $5, $6, 0, $7, $8, $9
+                                     execution_run_id, bad_calls, watermark, calls_per_cycle, price_per_unit, currency, opened_at)
+         select $1, $2, $3, $4, $5, $6, 0, $7, $8, $9, clock_timestamp()
           where not exists (select from meterfold.runs where state = 'active')
          on conflict do nothing
          returning run_id`,

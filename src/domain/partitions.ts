@@ -19,6 +19,8 @@ const CALLS_PER_MAP = 2_500_000;
 const CALLS_PER_REDUCE = 1_250_000;
 /** Below this a second task costs more than it saves. */
 const CALLS_PER_TASK_MIN = 50_000;
+/** A run of no more calls than this is one task (see activities/small-run.ts): two of them at work at a time would not be done before. */
+export const SMALL_RUN_CALLS = 250_000;
 
 /**
  * From so many slots on, one process would take longer for the recount than they do for all of reduce: it has several, and takes about
@@ -42,6 +44,7 @@ export function reducesFor(calls: number, slots: number): number {
 
 /** As few as may be, but something for each of the pool's slots, and as much for one as for another. */
 function tasksFor(calls: number, slots: number, callsPerTask: number): number {
+  if (calls <= SMALL_RUN_CALLS) return 1;
   const few = Math.min(slots, Math.ceil(calls / CALLS_PER_TASK_MIN));
   const many = Math.ceil(calls / callsPerTask);
   return many > slots ? Math.ceil(many / slots) * slots : Math.max(1, few);

@@ -13,6 +13,7 @@ import { createPlan } from '../activities/plan.js';
 import { createPublish } from '../activities/publish.js';
 import { createRecount } from '../activities/recount.js';
 import { createReduce } from '../activities/reduce.js';
+import { createSmallRun } from '../activities/small-run.js';
 import { type ActivityDependencies, WORKER_NAME } from '../activities/task.js';
 import { type Config, TASK_QUEUE, type WorkerVersion } from '../config.js';
 import { openPool } from '../db/pool.js';
@@ -126,14 +127,14 @@ function versioning(version: WorkerVersion | undefined): Pick<SdkWorkerOptions, 
 }
 
 export function createActivities(dependencies: ActivityDependencies, memories: TaskMemories) {
-  return {
+  const stages = {
     ...createPlan(dependencies),
     ...createMap(dependencies, memories),
     ...createReduce(dependencies, memories),
     ...createRecount(dependencies),
     ...createPublish(dependencies),
-    ...createDiscard(dependencies),
   };
+  return { ...createSmallRun(dependencies, stages), ...createDiscard(dependencies) };
 }
 
 /** Temporal's own lines go into our log; Core would print coloured ones to standard output. */

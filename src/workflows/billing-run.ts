@@ -1,30 +1,23 @@
 /**
- * The billing run: plan → map → reduce beside recount → publish.
+ * The billing run: plan → map → reduce beside recount → publish; a small run is all done by the activity that plans it.
  *
  * Nothing of size travels here: positions, counts and digests. Whatever goes wrong, or is cancelled, before the run is published
  * ends in discard, at once or after it was held for an operator; a workflow that is terminated or lost cleans nothing up, and the
  * next run's plan does it.
  */
 import {
-  ActivityCancellationType,
-  type ActivityOptions,
   ApplicationFailure,
   allHandlersFinished,
   CancellationScope,
   CancelledFailure,
   condition,
   isCancellation,
-  proxyActivities,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { createDiscard } from '../activities/discard.js';
-import type { createMap } from '../activities/map.js';
-import type { createPlan, PlannedRun, SkippedRun } from '../activities/plan.js';
-import type { createPublish } from '../activities/publish.js';
-import type { createRecount } from '../activities/recount.js';
-import type { createReduce } from '../activities/reduce.js';
+import type { PlannedRun, SkippedRun } from '../activities/plan.js';
 import type { MapOutcome, PublishedFigures, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
+import { discardRun, planRun, publishRun, recount, tasks } from './activities.js';
 import { Control } from './control.js';
 import { HOPELESS, reasonOf, SEGMENTS_LOST, typeOf } from './failures.js';
 import { fanOut } from './fan-out.js';
@@ -34,32 +27,6 @@ import { countEnded, countProofFailure, countPublished } from './metrics.js';
 import { Progress } from './progress.js';
 import { RunStatistics } from './statistics.js';
 import { type Race, withBackups } from './stragglers.js';
-
-type Coordination = ReturnType<typeof createPlan> & ReturnType<typeof createPublish> & ReturnType<typeof createDiscard>;
-type Tasks = ReturnType<typeof createMap> & ReturnType<typeof createReduce>;
-
-/** Tries go on for as long as the run may last: a database that is down for an hour delays a run, and does not fail it. */
-const retry = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' } as const;
-
-const { planRun, publishRun, discardRun } = proxyActivities<Coordination>({
-  startToCloseTimeout: '30m',
-  heartbeatTimeout: '10s',
-  // A plan that still runs could open a run behind the back of its discard.
-  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  retry,
-});
-
-// Eager dispatch would give all of them to the pod that happens to run the workflow.
-const taskOptions: ActivityOptions = {
-  startToCloseTimeout: '2h',
-  heartbeatTimeout: '10s',
-  cancellationType: ActivityCancellationType.TRY_CANCEL,
-  allowEagerDispatch: false,
-  retry,
-};
-const tasks = proxyActivities<Tasks>(taskOptions);
-// The longest of those beside it: begun last, it would leave all slots but one with nothing to do.
-const { recount } = proxyActivities<ReturnType<typeof createRecount>>({ ...taskOptions, priority: { priorityKey: 1 } });
 
 /** Temporal takes summaries of up to 400 bytes. */
 const SUMMARY_MAX = 100;
@@ -121,6 +88,10 @@ class BillingRun {
   async #bill(): Promise<BillingRunResult> {
     this.#plan ??= await this.#openRun();
     const plan = this.#plan;
+    if (plan.status === 'planned' && plan.published !== undefined) {
+      this.#progress.planned(plan);
+      return this.#result(plan, plan.published);
+    }
     // A plan that ended in spite of a cancellation; without work to do nothing else would notice it before publishing.
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
     if (plan.status === 'skipped') {
@@ -129,7 +100,6 @@ class BillingRun {
       return { status, activeRunId, message };
     }
     this.#progress.planned(plan);
-    if (plan.published !== undefined) return this.#result(plan, plan.published);
     await this.#map(plan);
     await Promise.all([this.#recount(plan), this.#reduce(plan)]);
     return this.#result(plan, await this.#publish(plan));
@@ -139,11 +109,14 @@ class BillingRun {
     this.#progress.phase('planning');
     await this.#control.gate();
     const input = { billing: this.#input, firstExecutionRunId: workflowInfo().firstExecutionRunId };
-    return this.#statistics.count(
+    const summary = 'open the run, seal its end, cut the work; all of a small run';
+    const plan = await this.#statistics.count(
       'plan',
-      () => planRun.executeWithOptions({ summary: 'open the run, seal its end, cut the work' }, [input]),
-      (planned) => planned,
+      () => planRun.executeWithOptions({ summary }, [input]),
+      (planned) => ({ ...planned, ...(isSmall(planned) ? { calls: planned.published.calls } : {}) }),
     );
+    if (isSmall(plan)) countPublished(plan.published, plan.terms.currency);
+    return plan;
   }
 
   async #map({ runId, partitions, backups }: PlannedRun): Promise<void> {
@@ -285,6 +258,11 @@ class BillingRun {
     const run = this.#plan?.status === 'planned' ? `run ${this.#plan.runId}` : 'the run';
     return { status: 'cancelled', message: `${run} was cancelled by an operator: nothing of it remains` };
   }
+}
+
+/** Whether it is published by now, by the activity that has planned it. */
+function isSmall(plan: PlannedRun | SkippedRun): plan is PlannedRun & { published: PublishedFigures } {
+  return plan.status === 'planned' && plan.small === true;
 }
 
 /** Marks a backup; absent otherwise, to keep the inputs that people look at short. */

@@ -23,6 +23,7 @@ export class Progress {
     this.now.partitions.total = plan.partitions.length;
     this.now.shards.total = plan.shards.length;
     this.now.callsExpected = plan.callsExpected;
+    if (plan.published !== undefined) this.#done(plan.published);
     upsertMemo({ meterfoldRun: plan.runId });
   }
 
@@ -71,6 +72,16 @@ export class Progress {
     this.now.callsReduced = plus(this.now.callsReduced, calls);
     this.now.cyclesClosed = plus(this.now.cyclesClosed, cycles);
     this.#show();
+  }
+
+  /** All of it, and not by activities that would have told. */
+  #done({ calls, cycles }: PublishedFigures): void {
+    const { partitions, shards } = this.now;
+    partitions.done = partitions.total;
+    shards.done = shards.total;
+    this.now.callsMapped = calls;
+    this.now.callsReduced = calls;
+    this.now.cyclesClosed = cycles;
   }
 
   #enter(phase: Phase): void {

@@ -26,18 +26,21 @@ interface Worker {
   title: string;
   env: Record<string, string>;
   input: BillingRunInput;
+  /** At least: a small run is one. */
+  activities: number;
 }
 
 const workers: Worker[] = [
-  { title: 'a worker with default settings', env: {}, input: {} },
+  { title: 'a worker with default settings', env: {}, input: {}, activities: 1 },
   {
     title: 'a worker with little memory, in 7 partitions and 5 shards',
     env: { SPILL_CALLS: '97', REDUCE_PASS_BYTES: '256' },
     input: { partitions: 7, shards: 5 },
+    activities: 14,
   },
 ];
 
-describe.each(workers)('$title', ({ env, input }) => {
+describe.each(workers)('$title', ({ env, input, activities }) => {
   let stack: Stack;
 
   beforeAll(async () => {
@@ -50,7 +53,7 @@ describe.each(workers)('$title', ({ env, input }) => {
   test.each(generated)('bills exactly, in one run: %s', async (_title, generate) => {
     await generate(stack.pool, { calls: CALLS, seed: 11 });
     const result = await bill(stack, input);
-    expect(result.activities.scheduled).toBeGreaterThanOrEqual((input.partitions ?? 1) + (input.shards ?? 1) + 1);
+    expect(result.activities.scheduled).toBeGreaterThanOrEqual(activities);
     await expectExact(stack, result);
   });
 

@@ -7,7 +7,7 @@ import { metricsPort } from '../support/metrics.js';
 import { expressions, metricsIn } from '../support/monitoring.js';
 import { startHeld, startPaused } from '../support/phases.js';
 import { meterfold, startWorker } from '../support/processes.js';
-import { bill, failureOf, published, startRun } from '../support/runs.js';
+import { bill, failureOf, fannedOut, published, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 let stack: Stack;
@@ -44,7 +44,7 @@ test('a run counts once it is published: its calls, cycles and amount, its phase
   await stack.pool.query('select pg_terminate_backend($1)', [waiting!.pid]);
   await hold.release();
   const { calls, cycles, amount } = published(await run.result());
-  const second = await bill(stack, { currency: 'EUR' });
+  const second = await bill(stack, { ...fannedOut, currency: 'EUR' });
   expect(second.calls).toBe('0');
 
   const metrics = await port.read();
@@ -69,6 +69,17 @@ test('a run counts once it is published: its calls, cycles and amount, its phase
     'select extract(epoch from max(published_at))::float8 at from meterfold.runs',
   );
   expect(caughtUp.value('meterfold_last_published_timestamp_seconds')).toBeCloseTo(rows[0].at, 3);
+});
+
+test('a small run counts once, too', async () => {
+  await logs.skewed(stack.pool, { calls: 53 });
+  const before = await port.read();
+  const { calls, cycles } = await bill(stack);
+  expect(calls).toBe('53');
+  const after = await port.read();
+  const more = (name: string) => after.value(name)! - before.value(name)!;
+  expect(more('meterfold_calls_billed_total')).toBe(53);
+  expect(more('meterfold_cycles_closed_total')).toBe(Number(cycles));
 });
 
 test('a run that does not add up counts as failed, and as a failure of the proof', async () => {

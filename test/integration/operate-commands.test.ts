@@ -8,6 +8,7 @@ import {
   bill,
   expectExact,
   failureOf,
+  fannedOut,
   published,
   type RunHandle,
   reset,
@@ -155,7 +156,7 @@ describe('the commands', () => {
   });
 
   test('cancel a run under whose workflow id another workflow has begun, which goes on', async () => {
-    const first = await startHeld(stack, 'mapping', () => startRun(stack, [{}], 'nightly'));
+    const first = await startHeld(stack, 'mapping', () => startRun(stack, [fannedOut], 'nightly'));
     await first.run.terminate();
     await first.held.release();
     // It waits for a worker that will never poll that queue.

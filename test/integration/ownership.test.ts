@@ -13,6 +13,7 @@ import {
   bill,
   expectExact,
   failureOf,
+  fannedOut,
   published,
   type RunHandle,
   reset,
@@ -220,11 +221,12 @@ describe.concurrent('a plan that has not opened its run when its workflow ends',
 
 describe('a published run whose workflow is reset', () => {
   test.each([
-    ['to its start', 0, { planRun: 1 }],
-    ['to after its plan', 1, { planRun: 1, mapPartition: 1, discardRun: 1 }],
-    ['to before it publishes', -1, {}],
-  ])('%s: it bills nothing twice, and ends with the same figures', async (_title, task, activities) => {
-    const run = await startRun(stack);
+    ['to its start', fannedOut, 0, { planRun: 1 }],
+    ['to after its plan', fannedOut, 1, { planRun: 1, mapPartition: 1, discardRun: 1 }],
+    ['to before it publishes', fannedOut, -1, {}],
+    ['a small one, to its start', {}, 0, { planRun: 1 }],
+  ])('%s: it bills nothing twice, and ends with the same figures', async (_title, input, task, activities) => {
+    const run = await startRun(stack, [input]);
     const result = published(await run.result());
     const again = await resetWorkflow(stack, run, task);
     const { activities: _, workers: __, ...figures } = result;
@@ -395,7 +397,7 @@ describe('a schedule, and ten starts at once,', () => {
 });
 
 test('a reverted run whose workflow is reset to after its plan does not call it published', async () => {
-  const run = await startRun(stack);
+  const run = await startRun(stack, [fannedOut]);
   published(await run.result());
   expect(await meterfold(stack, ['revert', '1', '--yes', '--reason', 'a try'])).toMatchObject({ code: 0 });
   const again = await resetWorkflow(stack, run, 1);

@@ -8,6 +8,7 @@ import { startWorker } from '../support/processes.js';
 import {
   bill,
   expectExact,
+  fannedOut,
   published,
   type RunHandle,
   reset,
@@ -91,7 +92,7 @@ describe("a run's Temporal is killed and replaced by an empty one at the same ad
   test('and a run begins there under the same workflow id: the old one can only have ended, and is taken over at once', {
     timeout: TIMEOUT_MS,
   }, async () => {
-    const { held } = await startHeld(stack, 'mapping', () => startRun(stack, [{}], 'nightly'));
+    const { held } = await startHeld(stack, 'mapping', () => startRun(stack, [fannedOut], 'nightly'));
     await temporal.replace();
     await held.release();
     const result = published(await (await startRun(stack, [{}], 'nightly')).result());

@@ -55,6 +55,7 @@ const withBackup = { ...whole, mapPartition: 5 };
 /** The histories by name, in the order in which they are recorded. A run's workflow id is its history's name. */
 export const SHAPES: Readonly<Record<string, Shape>> = {
   'finished-empty': { ends: 'COMPLETED', activities: { planRun: 1, publishRun: 1 } },
+  small: { ends: 'COMPLETED', activities: { planRun: 1 } },
   finished: { ends: 'COMPLETED', activities: whole },
   'finished-carried-in': { ends: 'COMPLETED', activities: whole },
   skipped: { ends: 'COMPLETED', activities: { planRun: 1 } },

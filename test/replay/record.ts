@@ -108,8 +108,13 @@ async function cancelSeen(run: WorkflowHandle): Promise<void> {
   });
 }
 
-test('a run by defaults over an empty log', async () => {
-  await finish(await start('finished-empty', {}));
+test('a run over an empty log', async () => {
+  await finish(await start('finished-empty'));
+});
+
+test('a small run, by defaults', async () => {
+  await addCalls(0);
+  await finish(await start('small', {}));
 });
 
 test('a run of four partitions and four shards', async () => {

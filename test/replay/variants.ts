@@ -51,7 +51,8 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another activity at the end',
-    edit: (source) => source.replaceAll(/\bpublishRun\b/g, 'proclaimRun'),
+    file: 'activities.ts',
+    edit: replace('publishRun,', 'proclaimRun: publishRun,'),
     fails: schedules('publishRun'),
     byReplayer: true,
     says: 'proclaimRun',
@@ -134,6 +135,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another time-out of plan, publish and discard',
+    file: 'activities.ts',
     edit: replace("startToCloseTimeout: '30m'", "startToCloseTimeout: '20m'"),
     fails: coordinates,
     byReplayer: false,
@@ -141,6 +143,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another time-out of map, reduce and recount',
+    file: 'activities.ts',
     edit: replace("startToCloseTimeout: '2h'", "startToCloseTimeout: '3h'"),
     fails: schedules('mapPartition'),
     byReplayer: false,
@@ -148,6 +151,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another heartbeat time-out',
+    file: 'activities.ts',
     edit: (source) => source.replaceAll("heartbeatTimeout: '10s'", "heartbeatTimeout: '11s'"),
     fails: coordinates,
     byReplayer: false,
@@ -155,6 +159,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another way to try again',
+    file: 'activities.ts',
     edit: replace("maximumInterval: '10s'", "maximumInterval: '10s', maximumAttempts: 3"),
     fails: coordinates,
     byReplayer: false,
@@ -162,6 +167,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another priority of recount',
+    file: 'activities.ts',
     edit: replace('priorityKey: 1', 'priorityKey: 2'),
     fails: schedules('recount'),
     byReplayer: false,
@@ -169,6 +175,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another task queue for map, reduce and recount',
+    file: 'activities.ts',
     edit: replace("startToCloseTimeout: '2h'", "taskQueue: 'folding', startToCloseTimeout: '2h'"),
     fails: schedules('mapPartition'),
     byReplayer: false,
@@ -191,6 +198,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'a cancelled run that waits for the end of its maps and reduces',
+    file: 'activities.ts',
     edit: replace('ActivityCancellationType.TRY_CANCEL', 'ActivityCancellationType.WAIT_CANCELLATION_COMPLETED'),
     fails: only('cancelled-in-map', 'cancelled-in-reduce', 'given-up-in-map', 'mapped-anew', 'backup-lost'),
     byReplayer: 3,

@@ -2,7 +2,7 @@
 import type { BillingRunProgress } from '../../src/workflows/messages.js';
 import { eventually } from './eventually.js';
 import { type Hold, hold, holdMap, holdReduce } from './holds.js';
-import { inPhase, type RunHandle, startRun } from './runs.js';
+import { fannedOut, inPhase, type RunHandle, startRun } from './runs.js';
 import type { Stack } from './stack.js';
 
 export const phases = ['sealing', 'planning', 'mapping', 'reducing', 'recounting', 'publishing'] as const;
@@ -69,7 +69,11 @@ export async function startPaused(
 }
 
 /** Starts a run, and returns once it waits in the phase. */
-export async function startHeld(stack: Stack, phase: HeldPhase, start = () => startRun(stack)): Promise<HeldRun> {
+export async function startHeld(
+  stack: Stack,
+  phase: HeldPhase,
+  start = () => startRun(stack, [fannedOut]),
+): Promise<HeldRun> {
   const { before, take, waits } = holdings[phase];
   if (before === undefined) {
     const held = await take(stack);

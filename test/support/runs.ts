@@ -22,6 +22,9 @@ import type { Stack } from './stack.js';
 
 export type RunHandle = WorkflowHandleWithFirstExecutionRunId<typeof billingRun>;
 
+/** A run that would be small has an activity for each of its tasks, as large ones have. */
+export const fannedOut: BillingRunInput = { partitions: 1, shards: 1 };
+
 /** Starts a run by Temporal's client, as any program would: the type by its name, plain JSON. `args` may be wrong on purpose. */
 export function startRun(
   stack: Stack,

@@ -1,0 +1,90 @@
+/**
+ * A small run is one task: the activity that has planned it goes on with its only partition and its only shard, and publishes it. To hand
+ * each of these over would take longer than all of them, and four times as many events.
+ *
+ * It does what the other activities do, by their own code and their own transactions. Whatever goes wrong, or takes long, is left to them:
+ * they find what is done, and it is they that are tried again, paused, cancelled, and looked at.
+ */
+import { once } from 'node:events';
+import { Context } from '@temporalio/activity';
+import { endAttemptsOf } from '../db/attempts.js';
+import { SMALL_RUN_CALLS } from '../domain/partitions.js';
+import type { PublishedFigures } from '../domain/proof.js';
+import type { BillingRunInput } from '../workflows/messages.js';
+import { toFailure } from './failures.js';
+import type { createMap } from './map.js';
+import { type createPlan, OVERTAKEN_MS_MIN, type PlanInput, type PlannedRun, type SkippedRun } from './plan.js';
+import type { createPublish } from './publish.js';
+import type { createRecount } from './recount.js';
+import type { createReduce } from './reduce.js';
+import type { ActivityDependencies } from './task.js';
+
+type Stages = ReturnType<typeof createPlan> &
+  ReturnType<typeof createMap> &
+  ReturnType<typeof createReduce> &
+  ReturnType<typeof createRecount> &
+  ReturnType<typeof createPublish>;
+
+/** Plan as the workflow asks for it: of a small run, it is all. */
+export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stages) {
+  async function planRun(input: PlanInput): Promise<PlannedRun | SkippedRun> {
+    const { info, cancellationSignal } = Context.current();
+    const plan = await stages.planRun(input);
+    if (plan.status === 'skipped' || plan.published !== undefined || !isSmall(plan, input.billing)) return plan;
+    const runId = BigInt(plan.runId);
+    // It may be frozen, and keep tasks from those that are to do them now.
+    const leave = () =>
+      endAttemptsOf(pool, runId, info.activityId).catch((error) => {
+        throw toFailure(error);
+      });
+    if (info.attempt > 1) {
+      await leave();
+      return plan;
+    }
+    // By then another attempt may have overtaken this one.
+    const msLeft = info.currentAttemptScheduledTimestampMs + OVERTAKEN_MS_MIN - Date.now();
+    if (msLeft <= 0) return plan;
+    const late = AbortSignal.timeout(msLeft);
+    try {
+      const published = await Promise.race([bill(plan, late), failing(late)]);
+      return { ...plan, published, small: true };
+    } catch (error) {
+      if (cancellationSignal.aborted) throw error;
+      log.warn({ run: plan.runId, err: error }, 'a small run is left to the other activities');
+      await leave();
+      // Publishing it may have come to its end after all.
+      return stages.planRun(input);
+    }
+  }
+
+  async function bill(plan: PlannedRun, late: AbortSignal): Promise<PublishedFigures> {
+    const { runId, previousRunId, after, to, partitions, shards, terms } = plan;
+    const { callsPerCycle } = terms;
+    const task = { runId, number: 0 };
+    const maps = await Promise.all(partitions.map(() => stages.mapPartition(task)));
+    late.throwIfAborted();
+    const [recount, ...reduces] = await Promise.all([
+      after === to ? undefined : stages.recount(task),
+      ...shards.map(() => stages.reduceShard({ ...task, callsPerCycle, previousRunId })),
+    ]);
+    late.throwIfAborted();
+    const proof = { maps: outcomesOf(maps), reduces: outcomesOf(reduces), recount: recount?.outcome };
+    return (await stages.publishRun({ runId, callsPerCycle, ...proof })).figures;
+  }
+
+  return { ...stages, planRun };
+}
+
+function outcomesOf<Outcome>(done: readonly { outcome: Outcome }[]): Outcome[] {
+  return done.map(({ outcome }) => outcome);
+}
+
+async function failing(signal: AbortSignal): Promise<never> {
+  await once(signal, 'abort');
+  throw signal.reason;
+}
+
+function isSmall({ partitions, shards, callsExpected }: PlannedRun, asked: BillingRunInput): boolean {
+  if (asked.partitions !== undefined || asked.shards !== undefined) return false;
+  return partitions.length <= 1 && shards.length <= 1 && callsExpected <= SMALL_RUN_CALLS;
+}
