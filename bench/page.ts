@@ -99,11 +99,12 @@ function fairness({ postgresSettings }: Machine): string {
 <li><b>Order.</b> All take turns; who is first changes with every round. One round before the first is not counted.
 <li><b>Cache.</b> Before each job everything is vacuumed and analyzed, so that the log lies in memory as the last reader left it, for all alike.
 <li><b>Checkpoint.</b> One is made before each job, outside the time. The first change of a page after it is logged in full, for all alike.
-<li><b>Durability.</b> PostgreSQL’s defaults: fsync, synchronous commit and full-page writes are on, no table is UNLOGGED. The time of SQL ends when its transaction is durable.
+<li><b>Durability.</b> PostgreSQL’s defaults: fsync, synchronous commit and full-page writes are on, no result is UNLOGGED. meterfold’s segments are: what map hands to reduce, which is gone once the run is published. The time of SQL ends when its transaction is durable.
 <li><b>Columns.</b> The SQL jobs, PySpark and the plain floor read id, user and usage. meterfold and the floor with its layout read also when a call was made, one column more: a disadvantage to meterfold.
 <li><b>What is left behind.</b> SQL and the floor: one row a cycle with a primary key. PySpark: the same without a key. meterfold: packed rows of up to 96 cycles, with first and last call and their times, open cycles, and the proof; what people read is a view over it.
    The floor with its layout shows what of the difference is due to packing.
 <li><b>What is not done.</b> Only meterfold keeps open cycles, proves what it has billed, and can be tried again at any point; the others bill from scratch.
+<li><b>Tasks.</b> meterfold bills by its defaults: up to 250,000 calls are one activity of one worker, “plan” here; more are fanned out over both.
 <li><b>Clocks.</b> meterfold: from the start of its workflow to its end by Temporal’s own times, so with all of Temporal, its workers already up. SQL: from sending the statement to its answer. PySpark: its own time, without its start-up. The floor: with the start of psql, about 20 ms each time.
 <li><b>Settings.</b> One PostgreSQL for all, with a quarter of the machine’s memory for its cache, as its manual advises: ${settings.join(', ')}. The tuned SQL job takes 2GB of work_mem in each of its two sessions. PySpark has local[2], 8 GB and eight partitions. meterfold’s workers have MALLOC_ARENA_MAX=2, as the image sets it: it takes memory off, not time.
 <li><b>Versions.</b> Above, and in package.json; all of one machine, on one day.
