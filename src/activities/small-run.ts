@@ -29,8 +29,9 @@ type Stages = ReturnType<typeof createPlan> &
 export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stages) {
   async function planRun(input: PlanInput): Promise<PlannedRun | SkippedRun> {
     const { info, cancellationSignal } = Context.current();
+    const askedAt = Math.min(Date.now(), info.currentAttemptScheduledTimestampMs);
     const plan = await stages.planRun(input);
-    if (plan.status === 'skipped' || plan.published !== undefined || !isSmall(plan, input.billing)) return plan;
+    if (plan.status === 'skipped' || !isSmall(plan, input.billing)) return plan;
     const runId = BigInt(plan.runId);
     // It may be frozen, and keep tasks from those that are to do them now.
     const leave = () =>
@@ -39,21 +40,22 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
       });
     if (info.attempt > 1) {
       await leave();
-      return plan;
+      return ended(plan);
     }
     // By then another attempt may have overtaken this one.
-    const msLeft = info.currentAttemptScheduledTimestampMs + OVERTAKEN_MS_MIN - Date.now();
-    if (msLeft <= 0) return plan;
+    const msLeft = askedAt + OVERTAKEN_MS_MIN - Date.now();
+    if (plan.published !== undefined || msLeft <= 0) return plan;
     const late = AbortSignal.timeout(msLeft);
     try {
       const published = await Promise.race([bill(plan, late), failing(late)]);
-      return { ...plan, published, small: true };
+      return ended({ ...plan, published });
     } catch (error) {
       if (cancellationSignal.aborted) throw error;
       log.warn({ run: plan.runId, err: error }, 'a small run is left to the other activities');
       await leave();
       // Publishing it may have come to its end after all.
-      return stages.planRun(input);
+      const now = await stages.planRun(input);
+      return now.status === 'planned' ? ended(now) : now;
     }
   }
 
@@ -73,6 +75,11 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
   }
 
   return { ...stages, planRun };
+}
+
+/** As this activity has left it, at this attempt or an earlier one. */
+function ended(plan: PlannedRun): PlannedRun {
+  return plan.published === undefined ? plan : { ...plan, small: true };
 }
 
 function outcomesOf<Outcome>(done: readonly { outcome: Outcome }[]): Outcome[] {

@@ -188,7 +188,7 @@ describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
   );
 
   test('by an error right after it was published ends well: what is published is read again', async (context) => {
-    const [stack] = await smallLog(context);
+    const [stack, worker] = await smallLog(context);
     const reducing = await holdTable(stack, 'records');
     const run = await startRun(stack);
     await reducing.waitFor('copy', 1);
@@ -196,7 +196,9 @@ describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
     await reducing.release();
     await publishing.waitFor('with', 1);
     await failAfterCommit(stack, publishing);
-    await expectExact(stack, published(await run.result()));
+    const result = published(await run.result());
+    await expectExact(stack, result);
+    expect(result.workers).toEqual([{ worker: worker!.name, activities: 1, calls: '503' }]);
     expect(await activitiesOf(run)).toEqual(ONE);
   });
 });
