@@ -10,19 +10,21 @@ import { freshStack, type Stack } from '../test/support/stack.js';
 import { secondsOf } from './figures.js';
 import { parentOf } from './proc.js';
 
-/**
- * As PostgreSQL's manual advises for a server that a machine is there for: a quarter of the memory is its cache. Its log has room enough
- * that no checkpoint falls into anybody's time. Else it is set up as that of `meterfold dev`, with fsync.
- */
-const SERVER_SETTINGS = {
-  shared_buffers: `${Math.floor(totalmem() / 4 / 2 ** 20)}MB`,
-  max_wal_size: '16GB',
-  min_wal_size: '4GB',
-};
+/** A call in the log and its index, in segments and in records. */
+const BYTES_PER_CALL = 140;
 
-/** Lends servers with default durability. */
-export async function withServers(work: (servers: RunningServers) => Promise<void>): Promise<void> {
-  const servers = await startServers(SERVER_SETTINGS);
+/**
+ * Lends servers with default durability. As PostgreSQL's manual advises for a server that a machine is there for, a quarter of the memory
+ * is its cache; more, up to three fifths, if that many calls need it, so that it holds the log at every size. Its WAL has room enough that
+ * no checkpoint falls into anybody's time. Else it is set up as that of `meterfold dev`, with fsync.
+ */
+export async function withServers(work: (servers: RunningServers) => Promise<void>, { calls = 0 } = {}): Promise<void> {
+  const cacheBytes = Math.max(totalmem() / 4, Math.min(0.6 * totalmem(), calls * BYTES_PER_CALL));
+  const servers = await startServers({
+    shared_buffers: `${Math.floor(cacheBytes / 2 ** 20)}MB`,
+    max_wal_size: '16GB',
+    min_wal_size: '4GB',
+  });
   try {
     await work(servers);
   } finally {

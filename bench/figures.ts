@@ -60,6 +60,7 @@ export interface Machine {
 const SETTINGS_SHOWN = [
   'server_version',
   'shared_buffers',
+  'huge_pages_status',
   'work_mem',
   'maintenance_work_mem',
   'max_wal_size',

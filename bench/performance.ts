@@ -30,7 +30,8 @@ function roundsOf(calls: number): number {
 }
 
 for (const calls of sizes) {
-  test(`${calls.toLocaleString('en')} calls, side by side`, () => withServers((servers) => measure(servers, calls)));
+  test(`${calls.toLocaleString('en')} calls, side by side`, () =>
+    withServers((servers) => measure(servers, calls), { calls }));
 }
 
 async function measure(servers: RunningServers, calls: number): Promise<void> {
@@ -94,8 +95,11 @@ async function measure(servers: RunningServers, calls: number): Promise<void> {
         };
       }),
     );
-    const report: SizeReport = { calls, users, workers: WORKERS.count, rounds, volumes, contenders: figures };
-    await addSize(await machineOf(stack.pool), report);
+    const machine = await machineOf(stack.pool);
+    const { shared_buffers, huge_pages_status } = machine.postgresSettings;
+    const cache = `${shared_buffers}, huge pages ${huge_pages_status}`;
+    const report: SizeReport = { calls, users, workers: WORKERS.count, cache, rounds, volumes, contenders: figures };
+    await addSize(machine, report);
     expect(figures.length).toBeGreaterThan(0);
   });
 }

@@ -28,6 +28,8 @@ export interface SizeReport {
   calls: number;
   users: number;
   workers: number;
+  /** Of the server: how large, and of what pages. */
+  cache: string;
   rounds: number;
   /** What went through each phase of meterfold's run. */
   volumes: Volume[];
