@@ -65,12 +65,15 @@ function contenderRow(figures: ContenderFigures, own: MeasuredContender | undefi
 }
 
 function growthSection(sizes: readonly SizeReport[]): string {
-  const rows = sizes.map((size, number) => {
+  const measured = sizes.flatMap((size) => {
     const own = measuredOf(size, 'meterfold');
-    const before = sizes[number - 1];
-    return `<tr><td>${size.calls.toLocaleString('en')}<td>${own?.seconds.median.toFixed(2) ?? ''} s
+    return own === undefined ? [] : [{ size, own }];
+  });
+  const rows = measured.map(({ size, own }, number) => {
+    const before = measured[number - 1]?.size;
+    return `<tr><td>${size.calls.toLocaleString('en')}<td>${own.seconds.median.toFixed(2)} s
 <td>${before === undefined ? '' : `× ${size.calls / before.calls}`}<td>${growth('meterfold', before, size)}<td>${growth('own floor', before, size)}
-<td>${mib(own?.peakBytes.worker ?? 0)}</tr>`;
+<td>${mib(own.peakBytes.worker ?? 0)}</tr>`;
   });
   return `<h2>How meterfold’s time grows</h2>
 <table><tr><th>calls<th>median<th>as many calls<th>its time<th>the time of the floor with its layout<th>most memory of a worker process</tr>${rows.join('\n')}</table>`;

@@ -64,8 +64,13 @@ export interface SkippedRun extends DoneBy {
   message: string;
 }
 
-/** Half of the heartbeat's time-out: an attempt that was asked for less than this ago is the newest one. */
-export const OVERTAKEN_MS_MIN = 5000;
+/** Half of the heartbeat's time-out. */
+const OVERTAKEN_MS_MIN = 5000;
+
+/** Until when, in ms of this machine's clock, the attempt at work is surely the newest of its activity: it was asked for just now. */
+export function newestUntil(): number {
+  return Math.min(Date.now(), Context.current().info.currentAttemptScheduledTimestampMs) + OVERTAKEN_MS_MIN;
+}
 
 export function createPlan(dependencies: ActivityDependencies) {
   const { pool, settings, temporal, log } = dependencies;
@@ -99,14 +104,14 @@ export function createPlan(dependencies: ActivityDependencies) {
 
   /**
    * An attempt that was frozen, before it began or after, may go on when its workflow has ended without it: it must not open a run
-   * of which nobody knows. One that was asked for less than half a heartbeat's time-out ago is not overtaken yet.
+   * of which nobody knows.
    */
   function makeCheckWanted(owner: Owner): () => Promise<void> {
-    const { cancellationSignal, info } = Context.current();
-    const askedAt = Math.min(Date.now(), info.currentAttemptScheduledTimestampMs);
+    const { cancellationSignal } = Context.current();
+    const newest = newestUntil();
     return async () => {
       cancellationSignal.throwIfAborted();
-      if (Date.now() - askedAt < OVERTAKEN_MS_MIN || (await askOwner(owner, temporal)) !== 'closed') return;
+      if (Date.now() < newest || (await askOwner(owner, temporal)) !== 'closed') return;
       throw new RunGoneError(`workflow ${owner.workflowId} has ended: nobody waits for this plan any more`);
     };
   }

@@ -13,7 +13,7 @@ import type { PublishedFigures } from '../domain/proof.js';
 import type { BillingRunInput } from '../workflows/messages.js';
 import { toFailure } from './failures.js';
 import type { createMap } from './map.js';
-import { type createPlan, OVERTAKEN_MS_MIN, type PlanInput, type PlannedRun, type SkippedRun } from './plan.js';
+import { type createPlan, newestUntil, type PlanInput, type PlannedRun, type SkippedRun } from './plan.js';
 import type { createPublish } from './publish.js';
 import type { createRecount } from './recount.js';
 import type { createReduce } from './reduce.js';
@@ -29,7 +29,7 @@ type Stages = ReturnType<typeof createPlan> &
 export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stages) {
   async function planRun(input: PlanInput): Promise<PlannedRun | SkippedRun> {
     const { info, cancellationSignal } = Context.current();
-    const askedAt = Math.min(Date.now(), info.currentAttemptScheduledTimestampMs);
+    const newest = newestUntil();
     const plan = await stages.planRun(input);
     if (plan.status === 'skipped' || !isSmall(plan, input.billing)) return plan;
     const runId = BigInt(plan.runId);
@@ -43,7 +43,7 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
       return ended(plan);
     }
     // By then another attempt may have overtaken this one.
-    const msLeft = askedAt + OVERTAKEN_MS_MIN - Date.now();
+    const msLeft = newest - Date.now();
     if (plan.published !== undefined || msLeft <= 0) return plan;
     const late = AbortSignal.timeout(msLeft);
     try {
