@@ -79,7 +79,8 @@ export async function endAttemptsOf(db: Queryable, runId: bigint, activityId: st
 }
 
 async function register(client: Client, { runId, activityId, task }: AttemptOf): Promise<OwnAttempt> {
-  // Not waiting for the disk: a server that forgets this row has ended the process that it names.
+  // It does not wait for the disk: a server that forgets this row has ended the process that it names. It does wait for one that is
+  // ending the run, who deletes the rows that are there.
   const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>(
     prepared(
       `with hurry as (select set_config('synchronous_commit', 'off', true)),
@@ -88,7 +89,7 @@ async function register(client: Client, { runId, activityId, task }: AttemptOf):
         select $1, $2, $3, $4, own.pid, own.backend_start
           from hurry, (select count(*) from earlier) ended, pg_stat_activity own
          where own.pid = pg_backend_pid()
-           and ($3::text is null or exists (select from meterfold.runs where run_id = $1 and state = 'active'))
+           and ($3::text is null or exists (select from meterfold.runs where run_id = $1 and state = 'active' for key share))
         returning attempt_id, backend_pid`,
       [runId.toString(), activityId, task?.kind, task?.number],
     ),

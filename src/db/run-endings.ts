@@ -126,7 +126,7 @@ export async function sealRow(client: Client, runId: bigint): Promise<void> {
  * Those that this run itself superseded stay until the next one, so that it could still be taken back.
  */
 async function sweepRun(client: Client, runId: bigint): Promise<void> {
-  // Of earlier runs too: an attempt that began just when its run ended may have left its row.
+  // Of earlier runs too: an attempt to end one that had ended already may have left its row.
   await client.query(
     prepared(
       `with spills as (delete from meterfold.spills where run_id <= $1),

@@ -29,7 +29,6 @@ export type WorkerRole = 'workflow' | 'activity' | 'all';
 
 /** Beside each activity's own connection: lookups, heartbeats and leases. */
 const SHARED_CONNECTIONS = 4;
-const EAGER_RESERVATIONS = 8;
 const WORKFLOWS_CACHED = 20;
 const HEARTBEAT_THROTTLE_MS = 1000;
 
@@ -84,7 +83,6 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
       ...(role === 'activity' ? {} : { workflowBundle: { codePath: tracing?.bundlePath ?? bundlePath } }),
       ...(role === 'workflow' ? {} : { activities: createActivities(dependencies, memories) }),
       maxConcurrentActivityTaskExecutions: config.worker.slots,
-      maxEagerActivityReservationsPerWorkflowTask: EAGER_RESERVATIONS,
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
       // One run is active at a time: a second thread would hold a second copy of the bundle, for nothing.

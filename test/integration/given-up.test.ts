@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { hold, holdMap, holdReduce } from '../support/holds.js';
+import { attempt } from '../../src/db/attempts.js';
+import { fence } from '../../src/db/runs.js';
+import { eventually } from '../support/eventually.js';
+import { hold, holdCommit, holdMap, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';
+import { startPaused } from '../support/phases.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import {
   bill,
@@ -78,6 +82,29 @@ test('a run that turns out to be published while it is taken over stays, and the
   const result = published(await second.result());
   await expectExact(stack, result);
   expect((await runRows(stack)).map((run) => run.state)).toEqual(['published', 'published']);
+});
+
+test('an attempt that begins while its run is being given up leaves no row', async () => {
+  const run = await startPaused(stack, 'mapping', 'reducing');
+  const discarding = await holdCommit(stack, { on: 'update on meterfold.runs', when: `new.state = 'discarded'` });
+  await run.cancel();
+  const [discarder] = await discarding.waiting();
+  const late = attempt(
+    stack.pool,
+    { runId: 1n, activityId: '9 reduce', task: { kind: 'reduce', number: 0 } },
+    new AbortController().signal,
+    (client) => fence(client, 1n),
+  );
+  const told = expect(late).rejects.toThrow('run 1 is discarded');
+  await eventually('the attempt waits for the run to be given up', async () => {
+    const waiting = await stack.pool.query('select from pg_stat_activity where $1 = any (pg_blocking_pids(pid))', [
+      discarder!.pid,
+    ]);
+    return waiting.rows.length > 0;
+  });
+  await discarding.over();
+  await told;
+  await expectCancelled(run);
 });
 
 test('a published run is not cancelled', async () => {
