@@ -18,6 +18,8 @@ const SETTLE_MS = 120_000;
 /** The rows that any of three shards reads are more than PostgreSQL sends at once, so that a COPY has a middle. */
 const BURST_CALLS = 3000;
 const HANDS_MAX = 3;
+/** Those of the schedule are small as well. */
+const SMALL_RUNS = 0.25;
 /** That bill undisturbed before the next fault. */
 const QUIET_RUNS = 2;
 const QUIET_CALLS = 300;
@@ -34,6 +36,8 @@ export interface Observed {
   fault: string;
   phase: Phase;
   point: Point;
+  /** It was a small run, past its plan. */
+  small: boolean;
   /** Those that count for the fault; none: the fault does not count. */
   effects: Effect[];
   ending: 'published' | 'discarded';
@@ -65,13 +69,14 @@ export async function strike(
   const struck = await fault.strike({ ...scene, held, phase });
   const ending = await settled(stack, held.run);
   await struck.afterwards?.();
-  const effects = [...(struck.effects ?? []), ...(await effectsOn(stack, held.run))];
+  const effects = [...(struck.effects ?? []), ...(await effectsOn(stack, held))];
   const publishedAt = await nextPublish(stack, held.run, struck.healedAt ?? struck.injectedAt);
   for (let run = 0; run < QUIET_RUNS; run++) await billQuietly({ stack, inflow }, `quiet-${name}-${run}`);
   return {
     fault: fault.name,
     phase,
     point,
+    small: held.doesAll,
     effects: effects.filter(({ kind }) => fault.counts.includes(kind)),
     ending,
     recoveryMs: publishedAt.getTime() - (struck.healedAt ?? struck.injectedAt).getTime(),
@@ -83,10 +88,9 @@ export async function strike(
 function hands(stack: ChaosStack, name: string, random: Random): () => Promise<void> {
   let hand = 0;
   return async () => {
-    const inputs = Array.from({ length: random.whole(1, HANDS_MAX) }, () => ({
-      partitions: random.whole(1, 3),
-      shards: random.whole(1, 3),
-    }));
+    const inputs = Array.from({ length: random.whole(1, HANDS_MAX) }, () =>
+      random.chance(SMALL_RUNS) ? {} : { partitions: random.whole(1, 3), shards: random.whole(1, 3) },
+    );
     await Promise.all(
       inputs.map((input) => {
         const workflowId = `hand-${name}-${hand++}`;

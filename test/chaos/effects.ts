@@ -1,11 +1,11 @@
 /**
- * What a fault has brought about, as those it was done to have noted it: Temporal's history, the runs' table, the proxy. A fault
- * counts only if there is such an effect.
+ * What a fault has brought about, as those it was done to have noted it: Temporal's history, the runs' table, the proxy, the worker's
+ * log. A fault counts only if there is such an effect.
  */
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { eventually } from '../support/eventually.js';
 import { type HistoryEvent, taskInputOf } from '../support/tally.js';
-import type { HeldRun } from './phases.js';
+import type { Held, HeldRun } from './phases.js';
 import type { ChaosStack } from './stack.js';
 
 export const EFFECTS = [
@@ -24,6 +24,8 @@ export interface Effect {
   detail: string;
 }
 
+/** A small run is left to others as well where it takes long, which needs no fault. */
+const TOO_LATE = /aborted due to timeout/;
 const BROKEN = /terminat|ECONN|EPIPE|closed|starting up|shutting down|in recovery|socket|timeout expired/i;
 
 async function historyOf(stack: ChaosStack, { workflowId }: HeldRun): Promise<HistoryEvent[]> {
@@ -49,9 +51,32 @@ function retriesIn(events: readonly HistoryEvent[]): Effect[] {
     const type = failure?.applicationFailureInfo?.type ?? '';
     const detail = `attempt ${attempt.attempt}: ${type === '' ? message : `${type}: ${message}`}`;
     if (failure?.timeoutFailureInfo) return [{ kind: 'task time-out', detail }];
-    if (BROKEN.test(message)) return [{ kind: 'broken connection', detail }];
-    if (type.startsWith('PostgreSQL ')) return [{ kind: 'error of the database', detail }];
-    return [{ kind: 'other failed try', detail }];
+    return [{ kind: kindOf(message), detail }];
+  });
+}
+
+function kindOf(message: string): EffectKind {
+  if (BROKEN.test(message)) return 'broken connection';
+  return message.startsWith('PostgreSQL: ') ? 'error of the database' : 'other failed try';
+}
+
+interface LogLine {
+  msg: string;
+  run?: string;
+  err?: { message: string };
+}
+
+/** That an activity which does all of a small run has left the rest of it to others, and why. That is no other try, and in no history. */
+function leftBy({ worker, run }: Held): Effect[] {
+  const lines = worker
+    .logs()
+    .split('\n')
+    .filter((line) => line.includes('a small run is left'));
+  return lines.flatMap((text): Effect[] => {
+    const line = JSON.parse(text) as LogLine;
+    const message = line.err?.message ?? '';
+    if (line.run !== run.runId || TOO_LATE.test(message)) return [];
+    return [{ kind: kindOf(message), detail: `left to other activities: ${message}` }];
   });
 }
 
@@ -77,7 +102,7 @@ async function takeoverOf(stack: ChaosStack, { runId }: HeldRun): Promise<Effect
 }
 
 /** All that shows once the run is settled. */
-export async function effectsOn(stack: ChaosStack, run: HeldRun): Promise<Effect[]> {
-  const events = await historyOf(stack, run);
-  return [...(await takeoverOf(stack, run)), ...retriesIn(events), ...backupsIn(events)];
+export async function effectsOn(stack: ChaosStack, held: Held): Promise<Effect[]> {
+  const events = await historyOf(stack, held.run);
+  return [...(await takeoverOf(stack, held.run)), ...retriesIn(events), ...backupsIn(events), ...leftBy(held)];
 }

@@ -3,7 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually.js';
 import { fillWherePostgresWrites } from './disk.js';
 import type { Effect } from './effects.js';
-import type { Fault } from './fault.js';
+import type { Fault, FaultScene } from './fault.js';
+import type { Session } from './lock.js';
+import type { ChaosStack } from './stack.js';
 
 /** Some of the time it is away for longer than a heartbeat may be. */
 const TEMPORAL_AWAY_MS = [0, 0, 2000, 12_000];
@@ -34,14 +36,14 @@ export const loseTemporal: Fault = {
   name: 'Temporal lost',
   points: { publish: ['taking'] },
   counts: ['takeover'],
-  async strike({ stack, held, phase }) {
+  async strike(scene) {
+    const { stack, held } = scene;
     const injectedAt = new Date();
     await stack.killTemporal();
     await stack.startTemporal({ empty: true });
     await stack.setSchedule();
     const healedAt = new Date();
-    // Its attempt ends once Temporal says that there is no such activity; let go before, it might still publish.
-    if (phase === 'publish') await sessionGone(stack, held.session.pid, held.session.startedAt);
+    if (wouldPublish(scene)) await sessionGone(stack, held.session);
     await held.release();
     return { injectedAt, healedAt };
   },
@@ -65,10 +67,11 @@ export const terminateWorkflow: Fault = {
   name: 'workflow terminated',
   points: { publish: ['taking'] },
   counts: ['takeover'],
-  async strike({ stack, held, phase }) {
+  async strike(scene) {
+    const { stack, held } = scene;
     const injectedAt = new Date();
     await stack.temporal.workflow.getHandle(held.run.workflowId).terminate('chaos');
-    if (phase === 'publish') await sessionGone(stack, held.session.pid, held.session.startedAt);
+    if (wouldPublish(scene)) await sessionGone(stack, held.session);
     await held.release();
     return { injectedAt };
   },
@@ -95,11 +98,13 @@ export const fillDisk: Fault = {
   strike: fillWherePostgresWrites,
 };
 
-async function sessionGone(
-  stack: Parameters<Fault['strike']>[0]['stack'],
-  pid: number,
-  startedAt: string,
-): Promise<void> {
+/** Whether the activity that is held would publish the run, let go before it has heard that its workflow is no more. */
+function wouldPublish({ held, phase }: FaultScene): boolean {
+  return phase === 'publish' || held.doesAll;
+}
+
+/** Its attempt ends once Temporal says that there is no such activity. */
+async function sessionGone(stack: ChaosStack, { pid, startedAt }: Session): Promise<void> {
   await eventually('the attempt has been given up', async () => {
     const rows = await stack.ask('select from pg_stat_activity where pid = $1 and backend_start::text = $2', [
       pid,

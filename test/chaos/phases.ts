@@ -51,6 +51,8 @@ export interface Held {
   link: Link;
   /** The lock that holds it; undefined in the middle of a COPY. */
   lock: Lock | undefined;
+  /** It is past the plan of a small run, of which one activity does all. */
+  doesAll: boolean;
   /** Lets the run go on. */
   release(): Promise<void>;
 }
@@ -63,6 +65,15 @@ export interface HoldScene extends RunStarter {
 
 /** Brings a run to the point, and holds it there. */
 export async function holdAt(scene: HoldScene, phase: Phase, point: Point): Promise<Held> {
+  const held = await hold(scene, phase, point);
+  const { raw } = await scene.stack.temporal.workflow.getHandle(held.run.workflowId).describe();
+  const plans = (raw.pendingActivities ?? []).some(({ activityType }) => activityType?.name === 'planRun');
+  return { ...held, doesAll: phase !== 'plan' && plans };
+}
+
+type HeldSession = Omit<Held, 'doesAll'>;
+
+async function hold(scene: HoldScene, phase: Phase, point: Point): Promise<HeldSession> {
   if (point === 'reading' || point === 'writing') return holdInCopy(scene, phase, point);
   const { stack } = scene;
   const first = (sql: string) => Lock.takeBetweenRuns(stack, sql);
@@ -111,7 +122,7 @@ function share(table: string): string {
   return `lock table meterfold.${table} in share mode`;
 }
 
-async function holdByLock(scene: HoldScene, point: Point, lock: Lock, query: string): Promise<Held> {
+async function holdByLock(scene: HoldScene, point: Point, lock: Lock, query: string): Promise<HeldSession> {
   const session = await lock.bringHere(query, scene);
   return held(scene, point, await activeRun(scene.stack), session, lock);
 }
@@ -123,7 +134,7 @@ interface LaterHold {
   query: string;
 }
 
-async function holdLater(scene: HoldScene, point: Point, later: LaterHold): Promise<Held> {
+async function holdLater(scene: HoldScene, point: Point, later: LaterHold): Promise<HeldSession> {
   const first = await Lock.takeBetweenRuns(scene.stack, later.first.sql);
   await first.bringHere(later.first.query, scene);
   const run = await activeRun(scene.stack);
@@ -137,7 +148,7 @@ const COPIES: Record<'map' | 'reduce', Record<'reading' | 'writing', RegExp>> = 
   reduce: { reading: /stored\.data/, writing: /copy meterfold\.(records|tails) \(/ },
 };
 
-async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'writing'): Promise<Held> {
+async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'writing'): Promise<HeldSession> {
   if (phase !== 'map' && phase !== 'reduce') throw new Error(`${phase} copies nothing`);
   const { stack, random } = scene;
   const trigger = { sql: COPIES[phase][point], bytes: random.whole(1, COPIED_MAX) };
@@ -164,7 +175,7 @@ function held(
   session: Session,
   lock: Lock | undefined,
   known?: Link,
-): Held {
+): HeldSession {
   const worker = workers.named(session.application);
   const link = known ?? [...stack.database.links].find((one) => one.serverSidePort === session.port);
   if (worker === undefined || link === undefined) throw new Error(`${session.application} is none of our workers`);

@@ -33,6 +33,8 @@ export interface ChaosReport {
   runs: { published: number; discarded: number };
   /** Of the runs that were hit. */
   endings: { published: number; discarded: number };
+  /** How many of them were small, and past their plan: one activity did all of it. */
+  small: number;
   calls: number;
   lost: number;
   doubled: number;
@@ -81,6 +83,7 @@ export async function reportOf({ seed, results, startedAt, temporalCli }: Campai
       published: count(({ ending }) => ending === 'published'),
       discarded: count(({ ending }) => ending === 'discarded'),
     },
+    small: count(({ small }) => small),
     calls: total(({ bills }) => bills.calls),
     lost: total(({ bills }) => bills.lost),
     doubled: total(({ bills }) => bills.doubled),
@@ -128,6 +131,7 @@ The page is written by that command; how the faults are done and what counts as 
 | **calls billed twice** | **${grouped(report.doubled)}** |
 | runs | ${grouped(runs.published)} published, ${grouped(runs.discarded)} given up without a trace |
 | runs that were hit | ${grouped(endings.published)} published, ${grouped(endings.discarded)} given up; the next run billed their calls |
+| runs that were hit while one activity did all of them | ${grouped(report.small)} |
 | recovery | median ${seconds(recovery.medianMs)}, longest ${seconds(recovery.longestMs)} |
 | **tasks completed / scheduled** | **${grouped(tasks.completed)} / ${grouped(tasks.scheduled)} = ${percent(tasks.completionByTask)}** |
 | the same, of workflows that were not themselves ended or lost | ${grouped(tasks.completed)} / ${grouped(tasks.scheduled - tasks.notCompleted.abandoned)} = ${percent(tasks.completionUnlessEnded)} |
