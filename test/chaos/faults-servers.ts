@@ -13,6 +13,8 @@ const POSTGRES_AWAY_MS = [0, 0, 1000, 4000];
 /** Past the heartbeat's time-out of 10 s. */
 const SEVERED_MS_MIN = 11_500;
 const SEVERED_MS_MAX = 14_000;
+/** Past the next heartbeat. */
+const HEARD_MS = 2500;
 
 export const restartTemporal: Fault = {
   name: 'Temporal killed, restarted on its file',
@@ -43,7 +45,7 @@ export const loseTemporal: Fault = {
     await stack.startTemporal({ empty: true });
     await stack.setSchedule();
     const healedAt = new Date();
-    if (wouldPublish(scene)) await sessionGone(stack, held.session);
+    await hears(scene);
     await held.release();
     return { injectedAt, healedAt };
   },
@@ -71,7 +73,7 @@ export const terminateWorkflow: Fault = {
     const { stack, held } = scene;
     const injectedAt = new Date();
     await stack.temporal.workflow.getHandle(held.run.workflowId).terminate('chaos');
-    if (wouldPublish(scene)) await sessionGone(stack, held.session);
+    await hears(scene);
     await held.release();
     return { injectedAt };
   },
@@ -98,9 +100,11 @@ export const fillDisk: Fault = {
   strike: fillWherePostgresWrites,
 };
 
-/** Whether the activity that is held would publish the run, let go before it has heard that its workflow is no more. */
-function wouldPublish({ held, phase }: FaultScene): boolean {
-  return phase === 'publish' || held.doesAll;
+/** Waits until the activity that is held has heard that its workflow is no more, where else it might still publish the run. */
+async function hears({ stack, held, phase }: FaultScene): Promise<void> {
+  if (phase === 'publish' || held.doesAll) await sessionGone(stack, held.session);
+  // Plan's connections stay; of a small run it would go on with the rest.
+  if (phase === 'plan') await delay(HEARD_MS);
 }
 
 /** Its attempt ends once Temporal says that there is no such activity. */
