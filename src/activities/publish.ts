@@ -42,7 +42,8 @@ export function createPublish(dependencies: ActivityDependencies) {
   async function publishRun(input: PublishInput): Promise<PublishedRun> {
     const runId = BigInt(input.runId);
     return withHeartbeat(leaseOf(dependencies, runId), async () => {
-      await publish(pool, runId, Context.current().cancellationSignal, (client) => prove(client, input));
+      const { info, cancellationSignal: signal } = Context.current();
+      await publish(pool, runId, { activityId: info.activityId, signal }, (client) => prove(client, input));
       const published = await readPublished(pool, runId);
       log.info({ run: input.runId, ...published }, 'published');
       return { ...doneBy(), figures: published };

@@ -33,15 +33,15 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
     const plan = await stages.planRun(input);
     if (plan.status === 'skipped' || !isSmall(plan, input.billing)) return plan;
     const runId = BigInt(plan.runId);
-    // It may be frozen, and keep tasks from those that are to do them now.
-    const leave = () =>
-      endAttemptsOf(pool, runId, info.activityId).catch((error) => {
+    // It may be frozen, and keep the run or its tasks from those that are to go on. Publishing it may have come to its end after all.
+    const leave = async () => {
+      await endAttemptsOf(pool, runId, info.activityId).catch((error) => {
         throw toFailure(error);
       });
-    if (info.attempt > 1) {
-      await leave();
-      return ended(plan);
-    }
+      const now = await stages.planRun(input);
+      return now.status === 'planned' ? ended(now) : now;
+    };
+    if (info.attempt > 1) return leave();
     // By then another attempt may have overtaken this one.
     const msLeft = newest - Date.now();
     if (plan.published !== undefined || msLeft <= 0) return plan;
@@ -52,10 +52,7 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
     } catch (error) {
       if (cancellationSignal.aborted) throw error;
       log.warn({ run: plan.runId, err: error }, 'a small run is left to the other activities');
-      await leave();
-      // Publishing it may have come to its end after all.
-      const now = await stages.planRun(input);
-      return now.status === 'planned' ? ended(now) : now;
+      return leave();
     }
   }
 

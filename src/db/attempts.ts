@@ -7,10 +7,10 @@ import { type Client, lend, type Pool, prepared, type Queryable } from './pool.j
 import { fence, RunGoneError } from './runs.js';
 import type { TaskKey } from './tasks.js';
 
-/** What an attempt works for: an activity, and the task of the run that it is about, if it is about one. */
+/** What an attempt works for: an activity, and the task of the run that it is about; without one it is to end the run. */
 export interface AttemptOf {
   runId: bigint;
-  /** Of Temporal, and for a task, as an activity may do several, its kind: "5 map". */
+  /** Of Temporal, if it is an activity's, and what the activity does, as that may be several things: "5 map". */
   activityId: string;
   task?: TaskKey;
 }
@@ -68,7 +68,7 @@ export async function endAttempts(db: Queryable, runId: bigint, exceptPid: numbe
   );
 }
 
-/** Ends the server processes of all attempts at tasks that the activity has begun, whichever of its own attempts that was. */
+/** Ends the server processes of all attempts that the activity has begun, at tasks or to end the run, whichever of its own attempts that was. */
 export async function endAttemptsOf(db: Queryable, runId: bigint, activityId: string): Promise<void> {
   await db.query(
     prepared(endBackends(`attempt.run_id = $1 and starts_with(attempt.activity_id, $2 || ' ')`), [
@@ -78,13 +78,17 @@ export async function endAttemptsOf(db: Queryable, runId: bigint, activityId: st
   );
 }
 
+/** Of the same activity; and whoever else is to end the run, where this one is. */
+const EARLIER = `attempt.run_id = $1 and attempt.backend_pid <> pg_backend_pid()
+                 and (attempt.activity_id = $2 or ($3::text is null and attempt.task_kind is null))`;
+
 async function register(client: Client, { runId, activityId, task }: AttemptOf): Promise<OwnAttempt> {
   // It does not wait for the disk: a server that forgets this row has ended the process that it names. It does wait for one that is
   // ending the run, who deletes the rows that are there.
   const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>(
     prepared(
       `with hurry as (select set_config('synchronous_commit', 'off', true)),
-             earlier as (${endBackends('attempt.run_id = $1 and attempt.activity_id = $2 and attempt.backend_pid <> pg_backend_pid()')})
+             earlier as (${endBackends(EARLIER)})
         insert into meterfold.attempts (run_id, activity_id, task_kind, task_number, backend_pid, backend_start)
         select $1, $2, $3, $4, own.pid, own.backend_start
           from hurry, (select count(*) from earlier) ended, pg_stat_activity own

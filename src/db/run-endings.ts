@@ -17,6 +17,13 @@ const LOCK_NOT_AVAILABLE = '55P03';
 /** Publish and discard in the table of attempts: a later one ends a frozen earlier one. */
 const TAKE = 'take-run';
 
+/** Who ends a run, and may be told to stop. */
+export interface Ender {
+  /** Of Temporal, where what the activity does else may be to be ended with it. */
+  activityId?: string;
+  signal: AbortSignal;
+}
+
 /**
  * Takes the run's row for good. Attempts that still work on it, frozen ones above all, would keep it: their server processes
  * are ended first, again and again, since one may have begun in between.
@@ -24,12 +31,13 @@ const TAKE = 'take-run';
 async function takeRun(
   pool: Pool,
   runId: bigint,
-  signal: AbortSignal,
+  { activityId, signal }: Ender,
   work: (client: Client, state: string | undefined) => Promise<void>,
 ): Promise<void> {
+  const of = { runId, activityId: activityId === undefined ? TAKE : `${activityId} ${TAKE}` };
   for (;;) {
     try {
-      return await attempt(pool, { runId, activityId: TAKE }, signal, async (client, { pid: backendPid }) => {
+      return await attempt(pool, of, signal, async (client, { pid: backendPid }) => {
         await endAttempts(pool, runId, backendPid);
         await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
         const { rows } = await client.query<{ state: string }>(
@@ -51,10 +59,10 @@ async function takeRun(
 export async function publishRun(
   pool: Pool,
   runId: bigint,
-  signal: AbortSignal,
+  ender: Ender,
   prove: (client: Client) => Promise<Proof>,
 ): Promise<void> {
-  await takeRun(pool, runId, signal, async (client, state) => {
+  await takeRun(pool, runId, ender, async (client, state) => {
     if (state === 'published' || state === 'reverted') return;
     if (state !== 'active') throw new RunGoneError(`run ${runId} is ${state ?? 'unknown to this database'}`);
     const { totals } = await prove(client);
@@ -91,7 +99,7 @@ export async function publishRun(
  * is refused by AlreadyPublishedError.
  */
 export async function discardRun(pool: Pool, runId: bigint, reason: string, signal = NEVER): Promise<void> {
-  await takeRun(pool, runId, signal, async (client, state) => {
+  await takeRun(pool, runId, { signal }, async (client, state) => {
     if (state === 'published' || state === 'reverted')
       throw new AlreadyPublishedError(`run ${runId} is already published`);
     if (state === undefined) throw new RunGoneError(`run ${runId} is unknown to this database`);

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, te
 import { failAfterCommit, hold as holdTable } from '../replay/hold.js';
 import { contents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
-import { holdMap, holdReduce } from '../support/holds.js';
+import { hold, holdMap, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';
+import { type HeldPhase, startHeld } from '../support/phases.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
 import {
   activitiesOf,
@@ -160,15 +161,26 @@ describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
     expect(await rowsOfRun(stack, '1')).toEqual({});
   });
 
+  const startSmall = (stack: Stack, phase: HeldPhase) => startHeld(stack, phase, () => startRun(stack));
+
   test.for([
-    { stage: 'map', holdStage: holdMap },
-    { stage: 'reduce', holdStage: holdReduce },
+    { stage: 'map', start: (stack: Stack) => startSmall(stack, 'mapping') },
+    { stage: 'reduce', start: (stack: Stack) => startSmall(stack, 'reducing') },
+    {
+      stage: 'publish',
+      async start(stack: Stack) {
+        const { run, held: reducing } = await startSmall(stack, 'reducing');
+        // By then it has the run's row.
+        const held = await hold(stack, 'lock table meterfold.segments in share mode');
+        await reducing.release();
+        return { run, held };
+      },
+    },
   ])(
     'by a worker that is frozen in $stage is gone on with, and changes nothing when that wakes up',
-    async ({ holdStage }, context) => {
+    async ({ start }, context) => {
       const [stack, ...workers] = await smallLog(context, 2);
-      const held = await holdStage(stack);
-      const run = await startRun(stack);
+      const { run, held } = await start(stack);
       const [waiting] = await held.waiting();
       const frozen = workers.find(({ name }) => waiting!.application.endsWith(name))!;
       const other = workers.find((worker) => worker !== frozen)!;
@@ -186,19 +198,20 @@ describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
       expect(await contents(stack)).toEqual(before);
     },
   );
+});
 
-  test('by an error right after it was published ends well: what is published is read again', async (context) => {
-    const [stack, worker] = await smallLog(context);
-    const reducing = await holdTable(stack, 'records');
-    const run = await startRun(stack);
-    await reducing.waitFor('copy', 1);
-    const publishing = await holdTable(stack, 'segments', 'writers');
-    await reducing.release();
-    await publishing.waitFor('with', 1);
-    await failAfterCommit(stack, publishing);
-    const result = published(await run.result());
-    await expectExact(stack, result);
-    expect(result.workers).toEqual([{ worker: worker!.name, activities: 1, calls: '503' }]);
-    expect(await activitiesOf(run)).toEqual(ONE);
-  });
+// Alone, as it must get there before the run is late.
+test('a small run that is held up by an error right after it was published ends well: what is published is read again', async (context) => {
+  const [stack, worker] = await smallLog(context);
+  const reducing = await holdTable(stack, 'records');
+  const run = await startRun(stack);
+  await reducing.waitFor('copy', 1);
+  const publishing = await holdTable(stack, 'segments', 'writers');
+  await reducing.release();
+  await publishing.waitFor('with', 1);
+  await failAfterCommit(stack, publishing);
+  const result = published(await run.result());
+  await expectExact(stack, result);
+  expect(result.workers).toEqual([{ worker: worker!.name, activities: 1, calls: '503' }]);
+  expect(await activitiesOf(run)).toEqual(ONE);
 });
