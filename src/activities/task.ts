@@ -104,29 +104,24 @@ export async function runTask<Outcome>(
   const startedAt = Date.now();
   ownLog.debug('started');
   return withHeartbeat(leaseOf(dependencies, runId), (progress) =>
-    attempt(
-      pool,
-      { runId, activityId: `${info.activityId} ${kind}`, task: key },
-      cancellationSignal,
-      async (client, own) => {
-        const run = await fence(client, runId);
-        const task = await (backup ? readTask : lockTask)<Outcome>(client, runId, key);
-        if (task.outcome !== null) return storedOutcome(task, task.outcome);
-        if (backup) await openBackup(client, kind);
-        const schema = backup ? BACKUP_SCHEMA : SCHEMA;
-        const outcome = await work({ client, task, run, schema, progress, signal: cancellationSignal });
-        if (backup) {
-          const now = await takeTask<Outcome>(pool, client, runId, key, own.pid);
-          if (now.outcome !== null) return storedOutcome(now, now.outcome);
-          await moveBackup(client, kind);
-        }
-        const stored = { outcome, ...doneBy() };
-        const overtaken = await storeOutcome(client, runId, key, own.attemptId, stored);
-        const ms = Date.now() - startedAt;
-        ownLog.info({ outcome, ms }, 'done');
-        return { ...stored, ms, ...(overtaken.length > 0 ? { overtaken } : {}) };
-      },
-    ),
+    attempt(pool, { runId, activityId: info.activityId, task: key }, cancellationSignal, async (client, own) => {
+      const run = await fence(client, runId);
+      const task = await (backup ? readTask : lockTask)<Outcome>(client, runId, key);
+      if (task.outcome !== null) return storedOutcome(task, task.outcome);
+      if (backup) await openBackup(client, kind);
+      const schema = backup ? BACKUP_SCHEMA : SCHEMA;
+      const outcome = await work({ client, task, run, schema, progress, signal: cancellationSignal });
+      if (backup) {
+        const now = await takeTask<Outcome>(pool, client, runId, key, own.pid);
+        if (now.outcome !== null) return storedOutcome(now, now.outcome);
+        await moveBackup(client, kind);
+      }
+      const stored = { outcome, ...doneBy() };
+      const overtaken = await storeOutcome(client, runId, key, own.attemptId, stored);
+      const ms = Date.now() - startedAt;
+      ownLog.info({ outcome, ms }, 'done');
+      return { ...stored, ms, ...(overtaken.length > 0 ? { overtaken } : {}) };
+    }),
   );
 }
 

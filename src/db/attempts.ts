@@ -7,13 +7,17 @@ import { type Client, lend, type Pool, prepared, type Queryable } from './pool.j
 import { fence, RunGoneError } from './runs.js';
 import type { TaskKey } from './tasks.js';
 
-/** What an attempt works for: an activity, and the task of the run that it is about; without one it is to end the run. */
+/** What an attempt works for. */
 export interface AttemptOf {
   runId: bigint;
-  /** Of Temporal, if it is an activity's, and what the activity does, as that may be several things: "5 map". */
-  activityId: string;
+  /** Of Temporal, where what an activity has begun is to be ended together. */
+  activityId?: string | undefined;
+  /** Without one it is to end the run. */
   task?: TaskKey;
 }
+
+/** As `activity_id` of an attempt that is to end the run has it, for publish and discard alike. */
+const TO_END = 'take-run';
 
 export interface OwnAttempt {
   /** Later ones have larger numbers. */
@@ -78,13 +82,16 @@ export async function endAttemptsOf(db: Queryable, runId: bigint, activityId: st
   );
 }
 
-/** Of the same activity; and whoever else is to end the run, where this one is. */
+/** For the same; and whoever is to end the run, where this one is: a later one ends a frozen earlier one. */
 const EARLIER = `attempt.run_id = $1 and attempt.backend_pid <> pg_backend_pid()
                  and (attempt.activity_id = $2 or ($3::text is null and attempt.task_kind is null))`;
 
 async function register(client: Client, { runId, activityId, task }: AttemptOf): Promise<OwnAttempt> {
   // It does not wait for the disk: a server that forgets this row has ended the process that it names. It does wait for one that is
   // ending the run, who deletes the rows that are there.
+  const work = task?.kind ?? TO_END;
+  // An activity may do several things: "5 map".
+  const worksFor = activityId === undefined ? work : `${activityId} ${work}`;
   const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>(
     prepared(
       `with hurry as (select set_config('synchronous_commit', 'off', true)),
@@ -95,7 +102,7 @@ async function register(client: Client, { runId, activityId, task }: AttemptOf):
          where own.pid = pg_backend_pid()
            and ($3::text is null or exists (select from meterfold.runs where run_id = $1 and state = 'active' for key share))
         returning attempt_id, backend_pid`,
-      [runId.toString(), activityId, task?.kind, task?.number],
+      [runId.toString(), worksFor, task?.kind, task?.number],
     ),
   );
   // One that wakes up late leaves no row behind, and is told what became of the run.

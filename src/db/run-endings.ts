@@ -14,12 +14,9 @@ export class AlreadyPublishedError extends Error {
 const NEVER = new AbortController().signal;
 const LOCK_WAIT_MS = 2000;
 const LOCK_NOT_AVAILABLE = '55P03';
-/** Publish and discard in the table of attempts: a later one ends a frozen earlier one. */
-const TAKE = 'take-run';
-
 /** Who ends a run, and may be told to stop. */
 export interface Ender {
-  /** Of Temporal, where what the activity does else may be to be ended with it. */
+  /** Of Temporal, where the activity may have begun other things, with which this is to be ended. */
   activityId?: string;
   signal: AbortSignal;
 }
@@ -34,10 +31,9 @@ async function takeRun(
   { activityId, signal }: Ender,
   work: (client: Client, state: string | undefined) => Promise<void>,
 ): Promise<void> {
-  const of = { runId, activityId: activityId === undefined ? TAKE : `${activityId} ${TAKE}` };
   for (;;) {
     try {
-      return await attempt(pool, of, signal, async (client, { pid: backendPid }) => {
+      return await attempt(pool, { runId, activityId }, signal, async (client, { pid: backendPid }) => {
         await endAttempts(pool, runId, backendPid);
         await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
         const { rows } = await client.query<{ state: string }>(

@@ -76,7 +76,7 @@ export async function strike(
     fault: fault.name,
     phase,
     point,
-    small: held.doesAll,
+    small: held.inPlan && phase !== 'plan',
     effects: effects.filter(({ kind }) => fault.counts.includes(kind)),
     ending,
     recoveryMs: publishedAt.getTime() - (struck.healedAt ?? struck.injectedAt).getTime(),

@@ -61,7 +61,6 @@ function kindOf(message: string): EffectKind {
 }
 
 interface LogLine {
-  msg: string;
   run?: string;
   err?: { message: string };
 }

@@ -102,9 +102,9 @@ export const fillDisk: Fault = {
 
 /** Waits until the activity that is held has heard that its workflow is no more, where else it might still publish the run. */
 async function hears({ stack, held, phase }: FaultScene): Promise<void> {
-  if (phase === 'publish' || held.doesAll) await sessionGone(stack, held.session);
   // Plan's connections stay; of a small run it would go on with the rest.
   if (phase === 'plan') await delay(HEARD_MS);
+  else if (phase === 'publish' || held.inPlan) await sessionGone(stack, held.session);
 }
 
 /** Its attempt ends once Temporal says that there is no such activity. */

@@ -51,8 +51,8 @@ export interface Held {
   link: Link;
   /** The lock that holds it; undefined in the middle of a COPY. */
   lock: Lock | undefined;
-  /** It is past the plan of a small run, of which one activity does all. */
-  doesAll: boolean;
+  /** It is held in the activity that plans; past plan, that one does all of a small run. */
+  inPlan: boolean;
   /** Lets the run go on. */
   release(): Promise<void>;
 }
@@ -65,15 +65,6 @@ export interface HoldScene extends RunStarter {
 
 /** Brings a run to the point, and holds it there. */
 export async function holdAt(scene: HoldScene, phase: Phase, point: Point): Promise<Held> {
-  const held = await hold(scene, phase, point);
-  const { raw } = await scene.stack.temporal.workflow.getHandle(held.run.workflowId).describe();
-  const plans = (raw.pendingActivities ?? []).some(({ activityType }) => activityType?.name === 'planRun');
-  return { ...held, doesAll: phase !== 'plan' && plans };
-}
-
-type HeldSession = Omit<Held, 'doesAll'>;
-
-async function hold(scene: HoldScene, phase: Phase, point: Point): Promise<HeldSession> {
   if (point === 'reading' || point === 'writing') return holdInCopy(scene, phase, point);
   const { stack } = scene;
   const first = (sql: string) => Lock.takeBetweenRuns(stack, sql);
@@ -122,7 +113,7 @@ function share(table: string): string {
   return `lock table meterfold.${table} in share mode`;
 }
 
-async function holdByLock(scene: HoldScene, point: Point, lock: Lock, query: string): Promise<HeldSession> {
+async function holdByLock(scene: HoldScene, point: Point, lock: Lock, query: string): Promise<Held> {
   const session = await lock.bringHere(query, scene);
   return held(scene, point, await activeRun(scene.stack), session, lock);
 }
@@ -134,7 +125,7 @@ interface LaterHold {
   query: string;
 }
 
-async function holdLater(scene: HoldScene, point: Point, later: LaterHold): Promise<HeldSession> {
+async function holdLater(scene: HoldScene, point: Point, later: LaterHold): Promise<Held> {
   const first = await Lock.takeBetweenRuns(scene.stack, later.first.sql);
   await first.bringHere(later.first.query, scene);
   const run = await activeRun(scene.stack);
@@ -148,7 +139,7 @@ const COPIES: Record<'map' | 'reduce', Record<'reading' | 'writing', RegExp>> = 
   reduce: { reading: /stored\.data/, writing: /copy meterfold\.(records|tails) \(/ },
 };
 
-async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'writing'): Promise<HeldSession> {
+async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'writing'): Promise<Held> {
   if (phase !== 'map' && phase !== 'reduce') throw new Error(`${phase} copies nothing`);
   const { stack, random } = scene;
   const trigger = { sql: COPIES[phase][point], bytes: random.whole(1, COPIED_MAX) };
@@ -168,17 +159,18 @@ async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'wr
   return held(scene, point, await activeRun(stack), session, undefined, link);
 }
 
-function held(
+async function held(
   { stack, workers }: HoldScene,
   point: Point,
   run: HeldRun,
   session: Session,
   lock: Lock | undefined,
   known?: Link,
-): HeldSession {
+): Promise<Held> {
   const worker = workers.named(session.application);
   const link = known ?? [...stack.database.links].find((one) => one.serverSidePort === session.port);
   if (worker === undefined || link === undefined) throw new Error(`${session.application} is none of our workers`);
+  const { raw } = await stack.temporal.workflow.getHandle(run.workflowId).describe();
   return {
     run,
     point,
@@ -186,6 +178,7 @@ function held(
     worker,
     link,
     lock,
+    inPlan: (raw.pendingActivities ?? []).some(({ activityType }) => activityType?.name === 'planRun'),
     async release() {
       link.resume();
       await lock?.release();

@@ -3,8 +3,7 @@ import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { attempt } from '../../src/db/attempts.js';
 import { fence } from '../../src/db/runs.js';
-import { eventually } from '../support/eventually.js';
-import { hold, holdCommit, holdMap, holdReduce } from '../support/holds.js';
+import { hold, holdCommit, holdMap, holdReduce, waitingFor } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { startPaused } from '../support/phases.js';
 import { meterfold, startWorker } from '../support/processes.js';
@@ -91,17 +90,12 @@ test('an attempt that begins while its run is being given up leaves no row', asy
   const [discarder] = await discarding.waiting();
   const late = attempt(
     stack.pool,
-    { runId: 1n, activityId: '9 reduce', task: { kind: 'reduce', number: 0 } },
+    { runId: 1n, activityId: '9', task: { kind: 'reduce', number: 0 } },
     new AbortController().signal,
     (client) => fence(client, 1n),
   );
   const told = expect(late).rejects.toThrow('run 1 is discarded');
-  await eventually('the attempt waits for the run to be given up', async () => {
-    const waiting = await stack.pool.query('select from pg_stat_activity where $1 = any (pg_blocking_pids(pid))', [
-      discarder!.pid,
-    ]);
-    return waiting.rows.length > 0;
-  });
+  await waitingFor(stack, discarder!.pid, 'the run');
   await discarding.over();
   await told;
   await expectCancelled(run);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
-import { failAfterCommit, hold as holdTable } from '../replay/hold.js';
+import { failAfterCommit, holdInSweep } from '../replay/hold.js';
 import { contents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
 import { hold, holdMap, holdReduce } from '../support/holds.js';
@@ -203,13 +203,8 @@ describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
 // Alone, as it must get there before the run is late.
 test('a small run that is held up by an error right after it was published ends well: what is published is read again', async (context) => {
   const [stack, worker] = await smallLog(context);
-  const reducing = await holdTable(stack, 'records');
-  const run = await startRun(stack);
-  await reducing.waitFor('copy', 1);
-  const publishing = await holdTable(stack, 'segments', 'writers');
-  await reducing.release();
-  await publishing.waitFor('with', 1);
-  await failAfterCommit(stack, publishing);
+  const { run, held } = await holdInSweep(stack, 1, () => startRun(stack));
+  await failAfterCommit(stack, held);
   const result = published(await run.result());
   await expectExact(stack, result);
   expect(result.workers).toEqual([{ worker: worker!.name, activities: 1, calls: '503' }]);

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { eventually } from '../support/eventually.js';
+import type { RunHandle } from '../support/runs.js';
 import type { Stack } from '../support/stack.js';
 
 /**
@@ -31,6 +32,21 @@ export async function hold(
     release: () => end('rollback'),
     waitFor: (statement, sessions) => waitForSessions(stack.pool, `meterfold.${table}`, statement, sessions),
   };
+}
+
+/** Starts a run that has proved all and waits in publish's sweep (one statement, `with …`), in the transaction that will publish it. */
+export async function holdInSweep(
+  stack: Stack,
+  reduces: number,
+  start: () => Promise<RunHandle>,
+): Promise<{ run: RunHandle; held: Hold }> {
+  const heldInReduce = await hold(stack, 'records');
+  const run = await start();
+  await heldInReduce.waitFor('copy', reduces);
+  const held = await hold(stack, 'segments', 'writers');
+  await heldInReduce.release();
+  await held.waitFor('with', 1);
+  return { run, held };
 }
 
 export interface HeldMap {

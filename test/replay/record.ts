@@ -22,7 +22,7 @@ import { holdTask } from '../support/phases.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
 import { freshStack, type Stack } from '../support/stack.js';
 import { checkNames, type History, SHAPES, shapeOf } from './histories.js';
-import { failAfterCommit, type Hold, hold, holdOneMap } from './hold.js';
+import { failAfterCommit, hold, holdInSweep, holdOneMap } from './hold.js';
 import { anonymous, saveHistories } from './save.js';
 
 const cut = { partitions: 4, shards: 4 };
@@ -171,19 +171,8 @@ test('a run that is cancelled when it is paused and nothing is under way', async
   await fail(run);
 });
 
-/** Starts a run that has proved all and waits in publish's sweep (one statement, `with …`), in the transaction that will publish it. */
-async function holdInSweep(name: string): Promise<{ run: RunHandle; held: Hold }> {
-  const heldInReduce = await hold(stack, 'records');
-  const run = await start(name);
-  await heldInReduce.waitFor('copy', 4);
-  const held = await hold(stack, 'segments', 'writers');
-  await heldInReduce.release();
-  await held.waitFor('with', 1);
-  return { run, held };
-}
-
 test('a run that is cancelled while it is published', async () => {
-  const { run, held } = await holdInSweep('cancelled-too-late');
+  const { run, held } = await holdInSweep(stack, 4, () => start('cancelled-too-late'));
   await refused(run, 'cancel', 'is being published: it is too late to cancel it');
   await run.cancel();
   await cancelSeen(run);
@@ -305,7 +294,7 @@ test('a run of which a stored outcome is changed, so that its proof fails', asyn
 });
 
 test('a run that is published, but whose publish then fails: it ends well all the same', async () => {
-  const { run, held } = await holdInSweep('failed-after-publish');
+  const { run, held } = await holdInSweep(stack, 4, () => start('failed-after-publish'));
   await failAfterCommit(stack, held);
   await finish(run);
 });

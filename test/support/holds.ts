@@ -29,6 +29,25 @@ export interface Hold {
   commit(sql: string): Promise<void>;
 }
 
+/** Waits until sessions wait for what the server process `pid` has locked, and returns them; `what` names it in errors. */
+export function waitingFor(
+  stack: Stack,
+  pid: number,
+  what: string,
+  { query = '', application = '', notPid = 0 }: WaitingFor = {},
+): Promise<Waiting[]> {
+  return eventually(`a session (${application} ${query}) waits for what this has locked: ${what}`, async () => {
+    const waiting = await stack.pool.query<Waiting>(
+      `select pid, application_name as application, query from pg_stat_activity
+        where $1 = any (pg_blocking_pids(pid))
+          and strpos(query, $2) > 0 and strpos(application_name, $3) > 0 and pid <> $4
+        order by pid`,
+      [pid, query, application, notPid],
+    );
+    return waiting.rows.length > 0 && waiting.rows;
+  });
+}
+
 const held = new WeakMap<Stack, Set<() => Promise<void>>>();
 
 /** Lets go of whatever a failed test still holds. */
@@ -64,17 +83,7 @@ export async function hold(stack: Stack, sql: string, values: unknown[] = []): P
   }
   held.get(stack)!.add(release);
   return {
-    waiting: ({ query = '', application = '', notPid = 0 } = {}) =>
-      eventually(`a session (${application} ${query}) waits for what this has locked: ${sql}`, async () => {
-        const waiting = await stack.pool.query<Waiting>(
-          `select pid, application_name as application, query from pg_stat_activity
-            where $1 = any (pg_blocking_pids(pid))
-              and strpos(query, $2) > 0 and strpos(application_name, $3) > 0 and pid <> $4
-            order by pid`,
-          [pid, query, application, notPid],
-        );
-        return waiting.rows.length > 0 && waiting.rows;
-      }),
+    waiting: (which) => waitingFor(stack, pid, sql, which),
     release: () => release(),
     async commit(last) {
       await client.query(last);
