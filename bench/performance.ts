@@ -3,6 +3,7 @@
  * in turn; before each job its own tables are emptied, everything is vacuumed and analyzed, and a checkpoint is made.
  */
 import { expect, test } from 'vitest';
+import type { WorkerProcess } from '../test/support/processes.js';
 import { say } from '../test/support/say.js';
 import type { RunningServers } from '../test/support/servers.js';
 import type { Stack } from '../test/support/stack.js';
@@ -19,74 +20,91 @@ import { addSize, type ContenderFigures, type SizeReport } from './report.js';
 import { volumesOf } from './volumes.js';
 
 const sizes = settings('BENCH_SIZES', [100_000, 1_000_000, 10_000_000]);
-const only = process.env.BENCH_ONLY?.split(',');
 const WORKERS = { count: 2, role: 'all' } as const;
 /** Users among as many calls. */
 const CALLS_PER_USER = 100;
 
-/** After one to warm up, which also shows how much memory each takes. */
-function roundsOf(calls: number): number {
-  return setting('BENCH_ROUNDS', calls <= 100_000 ? 15 : calls <= 1_000_000 ? 9 : 5);
+interface Place {
+  stack: Stack;
+  workers: readonly WorkerProcess[];
+  calls: number;
 }
+
+/** Who can take part, by name. A floor comes after the one whose rows it writes. */
+const ENTRANTS: Record<string, { enter(place: Place): Entrant | Promise<Entrant>; writesRowsOf?: string }> = {
+  statement: { enter: ({ stack }) => statement(stack) },
+  meterfold: { enter: ({ stack, workers }) => meterfold(stack, workers) },
+  tuned: { enter: ({ stack }) => tuned(stack) },
+  pyspark: { enter: ({ stack, calls }) => spark(stack, calls) },
+  floor: { enter: ({ stack }) => floor(stack, sqlLayout), writesRowsOf: 'statement' },
+  'own floor': { enter: ({ stack }) => floor(stack, ownLayout), writesRowsOf: 'meterfold' },
+};
+const chosen = chosenFrom(process.env.BENCH_ONLY?.split(',') ?? Object.keys(ENTRANTS));
 
 for (const calls of sizes) {
   test(`${calls.toLocaleString('en')} calls, side by side`, () =>
     withServers((servers) => measure(servers, calls), { calls }));
 }
 
+function chosenFrom(names: readonly string[]): readonly string[] {
+  for (const name of names) {
+    const entrant = ENTRANTS[name];
+    if (!entrant) throw new Error(`BENCH_ONLY: ${name} is none of ${Object.keys(ENTRANTS).join(', ')}`);
+    if (entrant.writesRowsOf !== undefined && !names.includes(entrant.writesRowsOf))
+      throw new Error(`BENCH_ONLY: ${name} writes the rows of ${entrant.writesRowsOf}, which must be measured too`);
+  }
+  return Object.keys(ENTRANTS).filter((name) => names.includes(name));
+}
+
+/** After one to warm up, which also shows how much memory each takes. */
+function roundsOf(calls: number): number {
+  return setting('BENCH_ROUNDS', calls <= 100_000 ? 15 : calls <= 1_000_000 ? 9 : 5);
+}
+
 async function measure(servers: RunningServers, calls: number): Promise<void> {
   await withWorkers(servers, WORKERS, async (stack, workers) => {
     const users = Math.max(1, calls / CALLS_PER_USER);
     await fillLog(stack, calls, users);
-    // The floors come after those whose rows they write.
-    const entrants: Entrant[] = [
-      await statement(stack),
-      meterfold(stack, workers),
-      tuned(stack),
-      await spark(stack, calls),
-      await floor(stack, sqlLayout),
-      await floor(stack, ownLayout),
-    ];
-    const chosen = entrants.filter(({ name }) => only === undefined || only.includes(name));
-    const contenders = chosen.filter((entrant): entrant is Contender => !('missing' in entrant));
-    for (const entrant of chosen) if ('missing' in entrant) say(`${entrant.title} is left out: ${entrant.missing}`);
-
     const postmaster = await postmasterOf(stack);
-    const measured = new Map<string, Measured>();
-    for (const contender of contenders) {
-      await makeReady(stack, contender);
-      const { result: job, peaks } = await withPeaks({ postmaster, processes: () => contender.processes() }, () =>
-        contender.run(),
+    const measured: Measured[] = [];
+    const leftOut: ContenderFigures[] = [];
+    for (const name of chosen) {
+      const entrant = await ENTRANTS[name]!.enter({ stack, workers, calls });
+      if ('missing' in entrant) {
+        say(`${entrant.title} is left out: ${entrant.missing}`);
+        leftOut.push({ name, ...entrant });
+        continue;
+      }
+      await makeReady(stack, entrant);
+      const { result: job, peaks } = await withPeaks({ postmaster, processes: () => entrant.processes() }, () =>
+        entrant.run(),
       );
-      say(`to warm up, ${contender.title}: ${job.seconds.toFixed(3)} s`);
-      measured.set(contender.name, { jobs: [], peaks, walBytes: 0 });
+      say(`to warm up, ${entrant.title}: ${job.seconds.toFixed(3)} s`);
+      measured.push({ name, contender: entrant, jobs: [], peaks, walBytes: 0 });
     }
     const volumes = await volumesOf(stack);
     const rounds = roundsOf(calls);
     for (let round = 0; round < rounds; round++) {
-      for (const place of contenders.keys()) {
-        const contender = contenders[(place + round) % contenders.length]!;
-        const own = measured.get(contender.name)!;
-        await makeReady(stack, contender);
+      for (const place of measured.keys()) {
+        const own = measured[(place + round) % measured.length]!;
+        await makeReady(stack, own.contender);
         const walBefore = await walPosition(stack);
-        const job = await contender.run();
+        const job = await own.contender.run();
         own.walBytes = Number((await walPosition(stack)) - walBefore);
         own.jobs.push(job);
-        say(`round ${round + 1} of ${rounds}, ${contender.title}: ${job.seconds.toFixed(3)} s`);
+        say(`round ${round + 1} of ${rounds}, ${own.contender.title}: ${job.seconds.toFixed(3)} s`);
       }
     }
-    for (const contender of contenders) await contender.close?.();
+    for (const { contender } of measured) await contender.close?.();
 
     const figures = await Promise.all(
-      chosen.map(async (entrant): Promise<ContenderFigures> => {
-        if ('missing' in entrant) return entrant;
-        const { jobs, peaks, walBytes } = measured.get(entrant.name)!;
-        const marks = await Promise.all((entrant.processes().worker ?? []).map(highWaterMark));
+      measured.map(async ({ name, contender, jobs, peaks, walBytes }): Promise<ContenderFigures> => {
+        const marks = await Promise.all((contender.processes().worker ?? []).map(highWaterMark));
         const worker = marks.length === 0 ? {} : { worker: Math.max(...marks.map((mark) => mark ?? 0)) };
         return {
-          name: entrant.name,
-          title: entrant.title,
-          does: entrant.does,
+          name,
+          title: contender.title,
+          does: contender.does,
           seconds: spread(jobs.map((job) => job.seconds)),
           samples: jobs.map((job) => job.seconds),
           parts: medianParts(jobs),
@@ -98,13 +116,23 @@ async function measure(servers: RunningServers, calls: number): Promise<void> {
     const machine = await machineOf(stack.pool);
     const { shared_buffers, huge_pages_status } = machine.postgresSettings;
     const cache = `${shared_buffers}, huge pages ${huge_pages_status}`;
-    const report: SizeReport = { calls, users, workers: WORKERS.count, cache, rounds, volumes, contenders: figures };
+    const report: SizeReport = {
+      calls,
+      users,
+      workers: WORKERS.count,
+      cache,
+      rounds,
+      volumes,
+      contenders: [...figures, ...leftOut],
+    };
     await addSize(machine, report);
     expect(figures.length).toBeGreaterThan(0);
   });
 }
 
 interface Measured {
+  readonly name: string;
+  readonly contender: Contender;
   jobs: Job[];
   peaks: Record<string, number>;
   walBytes: number;

@@ -1,7 +1,6 @@
 /** Who bills the same log side by side, and what each of them is measured by. */
 
 export interface Contender {
-  readonly name: string;
   /** For tables and plots. */
   readonly title: string;
   /** What it reads, and what it leaves behind. */
@@ -22,4 +21,4 @@ export interface Job {
 }
 
 /** A contender, or why it can't take part here. */
-export type Entrant = Contender | { name: string; title: string; missing: string };
+export type Entrant = Contender | { title: string; missing: string };

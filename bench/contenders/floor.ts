@@ -14,7 +14,6 @@ const SESSIONS = [0, 1];
 
 /** What a floor reads of the log, and the tables that hold what it writes. */
 interface Layout {
-  name: string;
   title: string;
   does: string;
   columns: string;
@@ -22,7 +21,6 @@ interface Layout {
 }
 
 export const sqlLayout: Layout = {
-  name: 'floor',
   title: 'the floor: COPY out, COPY in',
   does: "copies out id, user_id, usage; copies in the statement's rows, with their primary key",
   columns: 'id, user_id, usage',
@@ -30,7 +28,6 @@ export const sqlLayout: Layout = {
 };
 
 export const ownLayout: Layout = {
-  name: 'own floor',
   title: 'the floor with our record layout',
   does: "copies out id, user_id, usage, called_at; copies in meterfold's records and open cycles, with their keys",
   columns: 'id, user_id, usage, called_at',
@@ -40,10 +37,10 @@ export const ownLayout: Layout = {
   ],
 };
 
-/** Takes its rows from those that the contender with the same layout has left behind when it is first run. */
+/** Its rows are those that the contender with the same layout has left behind when the floor is first made ready. */
 export async function floor(stack: Stack, layout: Layout): Promise<Entrant> {
-  const { name, title, does } = layout;
-  if (!(await hasPsql())) return { name, title, missing: 'there is no psql on PATH' };
+  const { title, does } = layout;
+  if (!(await hasPsql())) return { title, missing: 'there is no psql on PATH' };
   const folder = await mkdtemp(join(stack.home, 'floor-'));
   const fileOf = (table: string, session: number) => join(folder, `${table}-${session}`);
   const copyOf = (table: string) => `public.floor_${table}`;
@@ -96,7 +93,6 @@ export async function floor(stack: Stack, layout: Layout): Promise<Entrant> {
   };
 
   const contender: Contender = {
-    name,
     title,
     does,
     async clear() {

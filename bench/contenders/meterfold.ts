@@ -8,7 +8,6 @@ import type { Contender, Job } from './contender.js';
 
 export function meterfold(stack: Stack, workers: readonly WorkerProcess[]): Contender {
   return {
-    name: 'meterfold',
     title: 'meterfold',
     does:
       'reads id, user_id, usage, called_at; writes records (user, cycle, usage, first and last call with their times), open cycles ' +

@@ -8,7 +8,6 @@ import { say } from '../../test/support/say.js';
 import type { Stack } from '../../test/support/stack.js';
 import type { Entrant } from './contender.js';
 
-const NAME = 'pyspark';
 const TITLE = "PySpark's DataFrame job";
 const PYSPARK = '4.3.0';
 const DRIVER = 'org.postgresql:postgresql:42.7.4';
@@ -20,10 +19,9 @@ const cacheDir = join(repositoryDir, '.meterfold', 'cache', 'spark');
 /** Its table is dropped each time, and made by Spark itself; it has no key. */
 export async function spark(stack: Stack, rows: number): Promise<Entrant> {
   const found = await findSpark();
-  if ('missing' in found) return { name: NAME, title: TITLE, missing: found.missing };
+  if ('missing' in found) return { title: TITLE, missing: found.missing };
   const running = new Set<number>();
   return {
-    name: NAME,
     title: TITLE,
     does: 'reads id, user_id, usage by eight JDBC connections; writes one row a cycle (user, cycle, calls, usage, cost) without a key',
     clear: async () => void (await stack.pool.query('drop table if exists public.baseline_spark')),

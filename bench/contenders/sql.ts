@@ -11,7 +11,6 @@ const TABLE = 'user_id text, cycle bigint, calls int, usage bigint, cost numeric
 export async function statement({ pool }: Stack): Promise<Contender> {
   const sql = await readFile(new URL('statement.sql', import.meta.url), 'utf8');
   return {
-    name: 'statement',
     title: 'one SQL statement',
     does: 'reads id, user_id, usage; writes one row a cycle (user, cycle, calls, usage, cost) with its primary key',
     clear: () => recreate(pool, 'public.baseline_sql', `${TABLE}, primary key (user_id, cycle)`),
@@ -31,7 +30,6 @@ const TUNED_SESSION = `
 /** What was tried before it was written so: docs/evaluation/performance.md. */
 export function tuned({ pool, databaseUrl }: Stack): Contender {
   return {
-    name: 'tuned',
     title: 'a tuned SQL job, two sessions',
     does: 'as the statement, in two sessions by hash of the user, sorted in memory, with the primary key built after',
     clear: () => recreate(pool, 'public.baseline_tuned', TABLE),

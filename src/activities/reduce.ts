@@ -10,7 +10,7 @@ import type { Client, Pool } from '../db/pool.js';
 import { appendRecord, recordsCopy } from '../db/records.js';
 import type { RowBuffer } from '../db/row-buffer.js';
 import { type PassReader, readSlices } from '../db/segments.js';
-import { appendTail, readTails, tailsCopy } from '../db/tails.js';
+import { appendTail, openCycleAt, readTails, tailsCopy } from '../db/tails.js';
 import { type Buckets, cutPasses, type Pass } from '../domain/partitions.js';
 import type { ReduceOutcome } from '../domain/proof.js';
 import { BucketFold, type OpenCycle } from '../domain/reduce.js';
@@ -147,15 +147,16 @@ class CarriedIn {
   usage = 0n;
   readonly #pool: Pool;
   readonly #previousRunId: bigint;
-  /** Users of the bucket whose users were looked up last, by their bytes. */
+  /** Users of the bucket whose users were looked up last. */
   readonly #users = new Set<string>();
   #segments: readonly Segment[] = [];
   #goesOn = false;
   /** The bucket whose users are looked up next. */
   #bucket = 0;
   #end = 0;
-  #block: (OpenCycle | undefined)[] = [];
-  #at = 0;
+  /** Of the users that were looked up last, and which of them comes next. */
+  #openCycles: BigInt64Array = new BigInt64Array(0);
+  #user = 0;
 
   constructor(pool: Pool, previousRunId: bigint) {
     this.#pool = pool;
@@ -182,21 +183,21 @@ class CarriedIn {
     while (names.length < USERS_PER_LOOKUP && this.#bucket < this.#end) {
       if (!this.#goesOn) users.clear();
       for (const segment of this.#segments) {
-        for (const name of segment.namesOf(this.#bucket)) {
-          const bytes = name.toString('latin1');
-          if (users.has(bytes)) continue;
-          users.add(bytes);
-          names.push(name.toString());
-        }
+        segment.seeNames(this.#bucket, (bytes, at, end) => {
+          const name = bytes.toString('utf8', at, end);
+          if (users.has(name)) return;
+          users.add(name);
+          names.push(name);
+        });
       }
       this.#bucket++;
     }
-    this.#block = await readTails(this.#pool, names, this.#previousRunId);
-    this.#at = 0;
+    this.#openCycles = await readTails(this.#pool, names, this.#previousRunId);
+    this.#user = 0;
   }
 
   next(): OpenCycle | undefined {
-    const open = this.#block[this.#at++];
+    const open = openCycleAt(this.#openCycles, this.#user++);
     if (open !== undefined && open.calls > 0) {
       this.calls += open.calls;
       this.usage += open.usage;

@@ -49,11 +49,11 @@ export class Segment {
     return this.#origin + this.#slice.start(bucket);
   }
 
-  /** The names of a bucket's users, which come first. */
-  namesOf(bucket: number): Buffer[] {
+  /** Shows the names of a bucket's users, which come first: each is bytes[at, end). */
+  seeNames(bucket: number, see: (bytes: Buffer, at: number, end: number) => void): void {
     const end = this.startOf(bucket + 1);
     let at = this.startOf(bucket);
-    if (at === end) return [];
+    if (at === end) return;
     const bytes = Buffer.from(this.#memory.buffer);
     const varint = () => {
       let value = 0;
@@ -66,14 +66,12 @@ export class Segment {
       } while (byte > 127 && shift < 28);
       return value;
     };
-    const names: Buffer[] = [];
     for (let users = varint(); users > 0; users--) {
       const length = varint();
       if (length < 1 || at + length > end) throw this.malformed();
-      names.push(bytes.subarray(at, at + length));
+      see(bytes, at, at + length);
       at += length;
     }
-    return names;
   }
 
   /** What is thrown when it is not what map wrote, in spite of its checksums. */

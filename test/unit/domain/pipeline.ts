@@ -212,7 +212,10 @@ export function reduceShard(spills: readonly StoredSpill[], shard: Buckets, opti
 
 /** The users that segments have of a bucket, in the order in which they come, one character a byte. */
 function namesOf(segments: readonly Segment[], bucket: number): string[] {
-  return [...new Set(segments.flatMap((segment) => segment.namesOf(bucket).map((name) => name.toString('latin1'))))];
+  const names = new Set<string>();
+  for (const segment of segments)
+    segment.seeNames(bucket, (bytes, at, end) => names.add(bytes.toString('latin1', at, end)));
+  return [...names];
 }
 
 /** A name's bytes, one character each. */
