@@ -6,6 +6,7 @@ import type { Proof } from '../domain/proof.js';
 import { attempt, endAttempts } from './attempts.js';
 import { type Client, type Pool, prepared } from './pool.js';
 import { RunGoneError } from './runs.js';
+import { deleteSuperseded } from './tails.js';
 
 export class AlreadyPublishedError extends Error {
   override name = 'AlreadyPublishedError';
@@ -14,8 +15,6 @@ export class AlreadyPublishedError extends Error {
 const NEVER = new AbortController().signal;
 const LOCK_WAIT_MS = 2000;
 const LOCK_NOT_AVAILABLE = '55P03';
-/** To look a tail up by index takes about as long as to read and hash so many. */
-const HASHED_SHARE = 8;
 /** Who ends a run, and may be told to stop. */
 export interface Ender {
   /** Of Temporal, where the activity may have begun other things, with which this is to be ended. */
@@ -142,25 +141,5 @@ async function sweepRun(client: Client, runId: bigint): Promise<void> {
       [runId.toString()],
     ),
   );
-  const { rows } = await client.query<{ runId: string; few: boolean }>(
-    prepared(
-      `select previous.run_id as "runId", previous.users < tails.reltuples / ${HASHED_SHARE} as few
-         from meterfold.runs run
-         join meterfold.runs previous on previous.run_id = run.previous_run_id and previous.previous_run_id is not null
-         join pg_class tails on tails.oid = 'meterfold.tails'::regclass
-        where run.run_id = $1`,
-      [runId.toString()],
-    ),
-  );
-  if (rows[0] === undefined) return;
-  const { runId: previous, few } = rows[0];
-  // Of a run that it has not analyzed yet PostgreSQL expects one row, and looks each up by index; behind a subselect it expects what an
-  // average run has, and reads and hashes the whole table, for which a run of few users must not pay.
-  await client.query(
-    `delete from meterfold.tails superseded
-      using meterfold.tails newer
-      where newer.run_id = ${few ? '$1' : '(select run_id from meterfold.runs where run_id = $1)'}
-        and superseded.user_id = newer.user_id and superseded.run_id < newer.run_id`,
-    [previous],
-  );
+  await deleteSuperseded(client, runId);
 }

@@ -5,7 +5,7 @@
 import type { FoldedUser, OpenCycle } from '../domain/reduce.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
 import { copyOut, isNull } from './copy-out.js';
-import type { Pool } from './pool.js';
+import { type Client, type Pool, prepared } from './pool.js';
 import type { RowBuffer } from './row-buffer.js';
 
 export const tailsCopy = (schema: string) => `
@@ -34,6 +34,8 @@ export function appendTail(rows: RowBuffer, runId: number, user: FoldedUser): vo
 
 /** What readTails() has of a user. */
 const NUMBERS = 5;
+/** How many tails are read and hashed in the time of one lookup by index. */
+const TAILS_READ_A_LOOKUP = 8;
 
 /**
  * The open cycles of those users after run `asOf`, in the order given, for openCycleAt(). One index probe a user. By COPY, whose rows
@@ -82,6 +84,32 @@ export function openCycleAt(numbers: BigInt64Array, user: number): OpenCycle | u
     firstCallId: numbers[at + 3],
     firstCalledAt: numbers[at + 4],
   };
+}
+
+/** Deletes the tails that the run before this one has superseded; it takes as long as that run has users, however many others there are. */
+export async function deleteSuperseded(client: Client, runId: bigint): Promise<void> {
+  const { rows } = await client.query<{ runId: string; few: boolean }>(
+    prepared(
+      `select previous.run_id as "runId", previous.users < tails.reltuples / ${TAILS_READ_A_LOOKUP} as few
+         from meterfold.runs run
+         join meterfold.runs previous on previous.run_id = run.previous_run_id
+         join pg_class tails on tails.oid = 'meterfold.tails'::regclass
+        where run.run_id = $1 and previous.previous_run_id is not null`,
+      [runId.toString()],
+    ),
+  );
+  // The first run has superseded none.
+  if (rows[0] === undefined) return;
+  const { runId: previous, few } = rows[0];
+  // Of a run that it has not analyzed yet PostgreSQL expects one row, and looks for older ones by index. Behind a subselect it expects
+  // what an average run has, and may well read and hash the whole table: better where they are many.
+  await client.query(
+    `delete from meterfold.tails superseded
+      using meterfold.tails newer
+      where newer.run_id = ${few ? '$1' : '(select run_id from meterfold.runs where run_id = $1)'}
+        and superseded.user_id = newer.user_id and superseded.run_id < newer.run_id`,
+    [previous],
+  );
 }
 
 /** As the text of an array: each element in quotes, in which only quotes and backslashes mean anything. */
