@@ -87,11 +87,11 @@ const EARLIER = `attempt.run_id = $1 and attempt.backend_pid <> pg_backend_pid()
                  and (attempt.activity_id = $2 or ($3::text is null and attempt.task_kind is null))`;
 
 async function register(client: Client, { runId, activityId, task }: AttemptOf): Promise<OwnAttempt> {
-  // It does not wait for the disk: a server that forgets this row has ended the process that it names. It does wait for one that is
-  // ending the run, who deletes the rows that are there.
   const work = task?.kind ?? TO_END;
   // An activity may do several things: "5 map".
   const worksFor = activityId === undefined ? work : `${activityId} ${work}`;
+  // It does not wait for the disk: a server that forgets this row has ended the process that it names. It does wait for one that is
+  // ending the run, who deletes the rows that are there.
   const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>(
     prepared(
       `with hurry as (select set_config('synchronous_commit', 'off', true)),

@@ -15,6 +15,7 @@ export class AlreadyPublishedError extends Error {
 const NEVER = new AbortController().signal;
 const LOCK_WAIT_MS = 2000;
 const LOCK_NOT_AVAILABLE = '55P03';
+
 /** Who ends a run, and may be told to stop. */
 export interface Ender {
   /** Of Temporal, where the activity may have begun other things, with which this is to be ended. */

@@ -86,7 +86,10 @@ export function openCycleAt(numbers: BigInt64Array, user: number): OpenCycle | u
   };
 }
 
-/** Deletes the tails that the run before this one has superseded; it takes as long as that run has users, however many others there are. */
+/**
+ * Deletes the tails that the run before this one has superseded. It takes as long as that run has users; others are read only where the
+ * tails of a run no longer lie together, since vacuum has made room for them among others, and their index (BRIN) tells less.
+ */
 export async function deleteSuperseded(client: Client, runId: bigint): Promise<void> {
   const { rows } = await client.query<{ runId: string; few: boolean }>(
     prepared(
