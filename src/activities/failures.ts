@@ -12,6 +12,7 @@ const FINAL_ERRORS: Readonly<Record<string, string>> = {
   CallOrderError: 'the log has no primary key on id any more',
   CopyFormatError: 'the log does not have the columns that meterfold reads',
   LogSequenceError: 'the sequence of the log must be mended',
+  PoolModeError: 'the pooler must be set, or passed by',
   ReplicaUnfitError: 'the setting must be mended',
   SegmentError: 'stored segments were changed',
   SegmentsLostError: 'the workflow has map begin anew',

@@ -5,6 +5,7 @@
  */
 import { type Client, lend, type Pool, prepared, type Queryable } from './pool.js';
 import { fence, RunGoneError } from './runs.js';
+import { checkBackend } from './session.js';
 import type { TaskKey } from './tasks.js';
 
 /** What an attempt works for. */
@@ -110,5 +111,6 @@ async function register(client: Client, { runId, activityId, task }: AttemptOf):
     await fence(client, runId);
     throw new RunGoneError(`run ${runId} was not active`);
   }
+  checkBackend(client, rows[0].backend_pid);
   return { attemptId: rows[0].attempt_id, pid: rows[0].backend_pid };
 }

@@ -1,11 +1,12 @@
 /**
- * Connections. One pool a process; every session speaks UTC and ISO dates, so that text read from the database means
+ * Connections. One pool a process and server; src/db/session.ts sets up each session, so that text read from the database means
  * the same everywhere. bigint and numeric arrive as strings and stay exact.
  */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { parseIntoClientConfig } from 'pg-connection-string';
 import { createReadSocket } from './read-socket.js';
+import { setUpSession } from './session.js';
 
 export type Pool = pg.Pool;
 export type Client = pg.PoolClient;
@@ -18,23 +19,21 @@ export interface PoolOptions {
   keepsConnections?: boolean;
 }
 
-const SESSION_OPTIONS = '-c timezone=UTC -c datestyle=ISO';
-
 /**
  * Opens a pool on a libpq URL. sslmode means what libpq says it means, sockets included (?host=/var/run/postgresql).
  * Nothing is connected yet, except for sslmode=prefer, which has to ask the server whether it speaks TLS.
  */
 export async function openPool(databaseUrl: string, options: PoolOptions): Promise<Pool> {
-  const given = await clientConfig(databaseUrl);
   const config: pg.PoolConfig = {
-    ...given,
-    options: [given.options, SESSION_OPTIONS].filter(Boolean).join(' '),
+    ...(await clientConfig(databaseUrl)),
     application_name: options.applicationName,
     max: options.connectionsMax,
     connectionTimeoutMillis: 10_000,
     // A worker's connections stay open: opening one costs as much as a small activity.
     idleTimeoutMillis: options.keepsConnections === true ? 0 : 30_000,
     keepAlive: true,
+    // Nobody is given a connection before this has succeeded.
+    onConnect: async (client) => void (await setUpSession(client)),
   };
   if (config.ssl === undefined || config.ssl === false) config.stream = createReadSocket;
   const pool = new pg.Pool(config);
