@@ -9,12 +9,17 @@
  * A log that somebody made by hand before the first migration is taken over if it can be billed from (src/db/log-faults.ts
  * says what that needs); the CHECKs of 0001-log.sql are added to it, as rows that break them could not be billed.
  * Otherwise nothing is touched, and the error lists what to mend.
+ *
+ * A database may have migrations that this build does not know: during a roll-out old pods restart on the new schema, and `helm rollback`
+ * brings an old build back. Each migration from 0007 on declares the oldest build that works with it (migration-files.ts), and the
+ * declaration is stored when it is applied, in meterfold.declared_migrations. A build accepts unknown migrations that declare to work
+ * with it, and refuses others by their version. Builds that end at 0006 read meterfold.migrations only and refuse any unknown number
+ * there; a migration is therefore listed there, too, only if it does not work with them.
  */
-import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { logExists, logFaults } from './log-faults.js';
 import type { LogFault } from './log-sequence.js';
+import { LAST_UNDECLARED, type Migration, readMigrations, release } from './migration-files.js';
 import { type Client, one, type Pool, type Queryable, transaction } from './pool.js';
 
 /** The schema can't be brought up to date; the message says why and what to do. */
@@ -25,15 +30,16 @@ export class MigrationError extends Error {
 /** Oldest PostgreSQL major version that the SQL is written for. */
 export const serverVersionMin = 15;
 
-interface Migration {
+/** A migration as the database has it. */
+interface Applied {
   number: number;
-  /** File name without its ending: "0002-runs". */
   name: string;
-  sql: string;
   checksum: string;
+  /** Its declaration, and the version that applied it; null up to 0006. */
+  worksWith: number | null;
+  release: string | null;
 }
 
-const directory = new URL('./migrations/', import.meta.url);
 /** The advisory lock's key, the same in every version: "meterfo" in ASCII. In decimals, as PostgreSQL 15 knows no others. */
 const lockKey = '30792323054069359';
 const lockPollMs = 100;
@@ -46,7 +52,7 @@ export async function migrate(pool: Pool): Promise<{ applied: string[]; current:
   const deadline = Date.now() + lockWaitMs;
   for (;;) {
     const step = await transaction(pool, (client) => applyNext(client, migrations)).catch(refused);
-    if (step === 'up to date') return { applied, current: migrations.map((migration) => migration.name) };
+    if (step === 'up to date') return { applied, current: (await appliedMigrations(pool)).map(({ name }) => name) };
     if (step !== 'locked') {
       applied.push(step.name);
       continue;
@@ -63,7 +69,7 @@ export async function migrate(pool: Pool): Promise<{ applied: string[]; current:
 /** Names of the migrations that the database lacks, in order. Throws MigrationError where migrate() could not help. */
 export async function pendingMigrations(queryable: Queryable): Promise<string[]> {
   const migrations = await readMigrations();
-  return pendingOf(migrations, await appliedMigrations(queryable)).map((migration) => migration.name);
+  return pendingOf(migrations, await appliedMigrations(queryable), await release()).map((migration) => migration.name);
 }
 
 function refused(cause: Error & { code?: string }): never {
@@ -80,17 +86,31 @@ async function applyNext(client: Client, migrations: Migration[]): Promise<Migra
   if (!lock.held) return 'locked';
 
   // Under the lock, each statement sees what the process that held it before has committed.
-  const next = pendingOf(migrations, await appliedMigrations(client))[0];
+  const next = pendingOf(migrations, await appliedMigrations(client), await release())[0];
   if (next === undefined) return 'up to date';
   if (next.number === 1) await createMigrationsTable(client);
   if (next.number === 1 && (await logExists(client))) await adoptLog(client);
   else await client.query(next.sql);
-  await client.query('insert into meterfold.migrations (number, name, checksum) values ($1, $2, $3)', [
-    next.number,
-    next.name,
-    next.checksum,
-  ]);
+  await recordMigration(client, next);
   return next;
+}
+
+async function recordMigration(client: Client, { number, name, checksum, worksWith }: Migration) {
+  if (worksWith !== undefined) {
+    await client.query(
+      `insert into meterfold.declared_migrations (number, name, checksum, works_with, release)
+       values ($1, $2, $3, $4, $5)`,
+      [number, name, checksum, worksWith, await release()],
+    );
+  }
+  // What builds without declarations must refuse.
+  if (worksWith === undefined || worksWith > LAST_UNDECLARED) {
+    await client.query('insert into meterfold.migrations (number, name, checksum) values ($1, $2, $3)', [
+      number,
+      name,
+      checksum,
+    ]);
+  }
 }
 
 async function createMigrationsTable(client: Client) {
@@ -133,25 +153,35 @@ function unfitLogMessage(faults: LogFault[]): string {
   ].join('\n');
 }
 
-async function appliedMigrations(queryable: Queryable): Promise<Omit<Migration, 'sql'>[]> {
-  const table = one(
-    await queryable.query<{ found: boolean }>("select to_regclass('meterfold.migrations') is not null as found"),
+async function appliedMigrations(queryable: Queryable): Promise<Applied[]> {
+  const tables = one(
+    await queryable.query<{ listed: boolean; declared: boolean }>(
+      `select to_regclass('meterfold.migrations') is not null as listed,
+              to_regclass('meterfold.declared_migrations') is not null as declared`,
+    ),
   );
-  if (!table.found) return [];
-  const { rows } = await queryable.query<Omit<Migration, 'sql'>>(
-    'select number, name, checksum from meterfold.migrations order by number',
-  );
+  if (!tables.listed) return [];
+  const undeclared =
+    'select number, name, checksum, null::integer as "worksWith", null::text as release from meterfold.migrations';
+  if (!tables.declared) return (await queryable.query<Applied>(`${undeclared} order by number`)).rows;
+  const { rows } = await queryable.query<Applied>(`
+    select number, name, checksum, works_with as "worksWith", release from meterfold.declared_migrations
+     union all
+    (${undeclared} where number not in (select number from meterfold.declared_migrations))
+     order by number`);
   return rows;
 }
 
-/** What is still to be applied. A migration that was applied is history: it may neither change nor be unknown. */
-function pendingOf(migrations: Migration[], applied: Omit<Migration, 'sql'>[]): Migration[] {
-  const checksums = new Map(applied.map((migration) => [migration.number, migration.checksum]));
-  for (const { number, name } of applied) {
-    if (!migrations.some((migration) => migration.number === number)) {
-      throw new MigrationError(`The database has migration ${name}, made by a newer meterfold: upgrade this one.`);
-    }
+/**
+ * The migrations still to be applied. An applied one is history: it may not change. One that this build does not know must declare to
+ * work with it.
+ */
+function pendingOf(migrations: Migration[], applied: Applied[], ownRelease: string): Migration[] {
+  const newest = migrations.at(-1)!;
+  for (const migration of applied) {
+    if (!migrations.some(({ number }) => number === migration.number)) checkWorksWith(migration, newest, ownRelease);
   }
+  const checksums = new Map(applied.map((migration) => [migration.number, migration.checksum]));
   for (const { number, name, checksum } of migrations) {
     if (checksums.has(number) && checksums.get(number) !== checksum) {
       throw new MigrationError(
@@ -161,6 +191,22 @@ function pendingOf(migrations: Migration[], applied: Omit<Migration, 'sql'>[]): 
   }
   return migrations.filter((migration) => !checksums.has(migration.number));
 }
+
+/** Throws MigrationError unless a build whose newest migration is that one works with the unknown migration. */
+function checkWorksWith(unknown: Applied, newest: Migration, ownRelease: string): void {
+  const { name, worksWith } = unknown;
+  if (worksWith !== null && worksWith <= newest.number) return;
+  const needs =
+    worksWith === null
+      ? 'declares no older build that works with it'
+      : `works with builds from ${numbered(worksWith)} on`;
+  throw new MigrationError(
+    `The database has migration ${name} of meterfold ${unknown.release ?? '(a newer one)'}, which ${needs}, and this build, ` +
+      `meterfold ${ownRelease}, ends at ${newest.name}: run meterfold ${unknown.release ?? 'of that version'} or newer.`,
+  );
+}
+
+const numbered = (number: number) => `migration ${String(number).padStart(4, '0')}`;
 
 async function checkServer(queryable: Queryable) {
   const server = one(
@@ -177,20 +223,4 @@ async function checkServer(queryable: Queryable) {
         "create database meterfold encoding 'UTF8' template template0",
     );
   }
-}
-
-async function readMigrations(): Promise<Migration[]> {
-  const files = (await readdir(directory)).filter((file) => /^\d{4}-[a-z0-9-]+\.sql$/.test(file)).sort();
-  return Promise.all(
-    files.map(async (file) => {
-      // A checkout may have turned line ends; that is no change of the migration.
-      const sql = (await readFile(new URL(file, directory), 'utf8')).replaceAll('\r\n', '\n');
-      return {
-        number: Number(file.slice(0, 4)),
-        name: file.replace(/\.sql$/, ''),
-        sql,
-        checksum: createHash('sha256').update(sql).digest('hex'),
-      };
-    }),
-  );
 }

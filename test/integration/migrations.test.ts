@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { logFaults } from '../../src/db/log-faults.js';
@@ -6,7 +6,9 @@ import { migrate, pendingMigrations } from '../../src/db/migrate.js';
 import { eventually } from '../support/eventually.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
-const all = readdirSync(new URL('../../src/db/migrations/', import.meta.url))
+const directory = new URL('../../src/db/migrations/', import.meta.url);
+const sqlOf = (name: string) => readFileSync(new URL(`${name}.sql`, directory), 'utf8');
+const all = readdirSync(directory)
   .map((file) => file.replace('.sql', ''))
   .sort();
 
@@ -76,12 +78,58 @@ describe('migrating', () => {
     expect((await migrate(pool)).applied).toEqual(all.slice(1));
   });
 
-  test('refuses a database that a newer meterfold has migrated', async () => {
-    await migrate(pool);
-    await pool.query("insert into meterfold.migrations values (9999, '9999-future', 'x')");
-    const refusal = 'The database has migration 9999-future, made by a newer meterfold: upgrade this one.';
-    await expect(migrate(pool)).rejects.toThrow(refusal);
-    await expect(pendingMigrations(pool)).rejects.toThrow(refusal);
+  describe('on a schema that a newer meterfold has migrated', () => {
+    const newest = Number(all.at(-1)!.slice(0, 4));
+    const declare = (worksWith: number) =>
+      pool.query("insert into meterfold.declared_migrations values (9999, '9999-future', 'x', $1, '7.8.9')", [
+        worksWith,
+      ]);
+
+    test('does nothing where each newer migration declares to work with this build', async () => {
+      await migrate(pool);
+      await declare(newest);
+      expect(await pendingMigrations(pool)).toEqual([]);
+      expect(await migrate(pool)).toEqual({ applied: [], current: [...all, '9999-future'] });
+    });
+
+    test('refuses one that declares to need a newer build, and names the version that has it', async () => {
+      await migrate(pool);
+      await declare(newest + 1);
+      const needed = String(newest + 1).padStart(4, '0');
+      const refusal = new RegExp(
+        `migration 9999-future of meterfold 7\\.8\\.9, which works with builds from migration ${needed} on, and this build, ` +
+          `meterfold [\\d.]+, ends at ${all.at(-1)}: run meterfold 7\\.8\\.9 or newer\\.`,
+      );
+      await expect(migrate(pool)).rejects.toThrow(refusal);
+      await expect(pendingMigrations(pool)).rejects.toThrow(refusal);
+    });
+
+    test('refuses one that declares nothing', async () => {
+      await migrate(pool);
+      await pool.query("insert into meterfold.migrations values (9999, '9999-future', 'x')");
+      const refusal = '9999-future of meterfold (a newer one), which declares no older build that works with it';
+      await expect(migrate(pool)).rejects.toThrow(refusal);
+      await expect(pendingMigrations(pool)).rejects.toThrow(refusal);
+    });
+  });
+
+  test('lets each role read what a session reads first that may read the list of migrations', async () => {
+    await pool.query('drop role if exists meterfold_reader; create role meterfold_reader');
+    try {
+      await migrate(pool);
+      await pool.query(`
+        grant usage on schema meterfold to meterfold_reader;
+        grant select on meterfold.migrations to meterfold_reader;
+        drop table meterfold.declared_migrations, meterfold.installation`);
+      await pool.query(sqlOf('0007-installation'));
+      const { rows } = await pool.query(`
+        select has_table_privilege('meterfold_reader', 'meterfold.declared_migrations', 'select') as declared,
+               has_table_privilege('meterfold_reader', 'meterfold.installation', 'select') as installation,
+               has_table_privilege('meterfold_reader', 'meterfold.runs', 'select') as runs`);
+      expect(rows).toEqual([{ declared: true, installation: true, runs: false }]);
+    } finally {
+      await pool.query('drop owned by meterfold_reader; drop role meterfold_reader');
+    }
   });
 
   test('refuses a migration that was changed after it was applied', async () => {

@@ -10,7 +10,7 @@ import { eventually } from './eventually.js';
 import { repositoryDir } from './repository.js';
 import type { Stack } from './stack.js';
 
-const program = join(repositoryDir, 'bin', 'meterfold.js');
+const ownProgram = join(repositoryDir, 'bin', 'meterfold.js');
 /** A worker loads, warms its kernels and connects; on a busy machine that takes its time. */
 const WORKER_START_MS = 60_000;
 
@@ -36,11 +36,13 @@ export interface WorkerProcess {
 export interface WorkerOptions {
   role?: 'workflow' | 'activity' | 'all';
   env?: Record<string, string>;
+  /** The bin/meterfold.js of another build. */
+  program?: string;
 }
 
 /** Starts a worker process; resolves once it polls. */
-export async function startWorker(stack: Stack, { role, env = {} }: WorkerOptions = {}): Promise<WorkerProcess> {
-  const child = launch(stack, ['worker', ...(role === undefined ? [] : ['--role', role])], env);
+export async function startWorker(stack: Stack, { role, ...options }: WorkerOptions = {}): Promise<WorkerProcess> {
+  const child = launch(stack, ['worker', ...(role === undefined ? [] : ['--role', role])], options);
   const pid = child.process.pid!;
   let over = false;
   void child.ended.then(() => {
@@ -70,6 +72,8 @@ export async function startWorker(stack: Stack, { role, env = {} }: WorkerOption
 
 export interface CommandOptions {
   env?: Record<string, string>;
+  /** The bin/meterfold.js of another build. */
+  program?: string;
 }
 
 export interface CommandResult {
@@ -85,8 +89,8 @@ export interface Command {
 }
 
 /** Starts `meterfold` with arguments. */
-export function startCommand(stack: Stack, args: readonly string[], { env = {} }: CommandOptions = {}): Command {
-  const child = launch(stack, args, env);
+export function startCommand(stack: Stack, args: readonly string[], options: CommandOptions = {}): Command {
+  const child = launch(stack, args, options);
   return { result: resultOf(child), noted: (text) => noted(child, text) };
 }
 
@@ -100,7 +104,7 @@ export async function runProgram(
   stack: Stack,
   command: string,
   args: readonly string[],
-  { env = {}, cwd = stack.home }: CommandOptions & { cwd?: string } = {},
+  { env = {}, cwd = stack.home }: Pick<CommandOptions, 'env'> & { cwd?: string } = {},
 ): Promise<CommandResult> {
   return resultOf(launchProgram(stack, command, args, { ...stack.env, ...env }, cwd));
 }
@@ -115,7 +119,7 @@ function noted({ output }: Launched, text: string): Promise<unknown> {
   return eventually(`the process says ${text}`, () => output.stderr.includes(text));
 }
 
-function launch(stack: Stack, args: readonly string[], env: Record<string, string>): Launched {
+function launch(stack: Stack, args: readonly string[], { env = {}, program = ownProgram }: CommandOptions): Launched {
   return launchProgram(stack, process.execPath, [program, ...args], { ...stack.env, ...env }, stack.home);
 }
 
