@@ -41,7 +41,7 @@ export async function takeTask<Outcome>(
     await endAttempts(pool, runId, ownPid, task);
     await client.query(`savepoint taking; set local lock_timeout = ${LOCK_WAIT_MS}`);
     try {
-      const row = await lockTask<Outcome>(client, runId, task);
+      const { task: row } = await lockTask<Outcome>(client, runId, task);
       await client.query('set local lock_timeout = 0');
       return row;
     } catch (error) {

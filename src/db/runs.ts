@@ -232,9 +232,13 @@ export async function fence(client: Client, runId: bigint): Promise<{ badCalls: 
       runId.toString(),
     ]),
   );
-  if (rows[0]?.state !== 'active')
-    throw new RunGoneError(`run ${runId} is ${rows[0]?.state ?? 'unknown to this database'}`);
-  return rows[0];
+  checkActive(runId, rows[0]?.state);
+  return rows[0]!;
+}
+
+/** Throws RunGoneError unless the run's state is active; undefined stands for a run without a row. */
+export function checkActive(runId: bigint, state: RunState | undefined): void {
+  if (state !== 'active') throw new RunGoneError(`run ${runId} is ${state ?? 'unknown to this database'}`);
 }
 
 export async function renewLease(db: Queryable, runId: bigint): Promise<void> {
