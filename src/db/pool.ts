@@ -5,6 +5,8 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { parseIntoClientConfig } from 'pg-connection-string';
+import { ConnectionWatch } from './connection-watch.js';
+import { CONNECT_MS, KEEPALIVE_IDLE_MS, LIVENESS_SETTINGS } from './liveness.js';
 import { createReadSocket } from './read-socket.js';
 
 export type Pool = pg.Pool;
@@ -18,7 +20,9 @@ export interface PoolOptions {
   keepsConnections?: boolean;
 }
 
-const SESSION_OPTIONS = '-c timezone=UTC -c datestyle=ISO';
+const SESSION_OPTIONS = Object.entries({ timezone: 'UTC', datestyle: 'ISO', ...LIVENESS_SETTINGS })
+  .map(([name, value]) => `-c ${name}=${value}`)
+  .join(' ');
 
 /**
  * Opens a pool on a libpq URL. sslmode means what libpq says it means, sockets included (?host=/var/run/postgresql).
@@ -31,12 +35,15 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
     options: [given.options, SESSION_OPTIONS].filter(Boolean).join(' '),
     application_name: options.applicationName,
     max: options.connectionsMax,
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: CONNECT_MS,
     // A worker's connections stay open: opening one costs as much as a small activity.
     idleTimeoutMillis: options.keepsConnections === true ? 0 : 30_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
   };
   if (config.ssl === undefined || config.ssl === false) config.stream = createReadSocket;
+  const watch = new ConnectionWatch({ ...config });
+  config.onConnect = (client) => watch.begin(client);
   const pool = new pg.Pool(config);
   // A connection that breaks while idle is replaced at its next use; without a listener it would end the process.
   pool.on('error', () => {});
@@ -53,7 +60,7 @@ async function clientConfig(databaseUrl: string): Promise<pg.ClientConfig> {
   if (sslmode !== 'prefer') return libpq(databaseUrl);
 
   const encrypted = libpq(databaseUrl);
-  const probe = new pg.Client({ ...encrypted, connectionTimeoutMillis: 10_000 });
+  const probe = new pg.Client({ ...encrypted, connectionTimeoutMillis: CONNECT_MS });
   try {
     await probe.connect();
     return encrypted;
