@@ -5,6 +5,8 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { parseIntoClientConfig } from 'pg-connection-string';
+import { ConnectionWatch } from './connection-watch.js';
+import { CONNECT_MS, KEEPALIVE_IDLE_MS } from './liveness.js';
 import { createReadSocket } from './read-socket.js';
 import { setUpSession } from './session.js';
 
@@ -28,14 +30,16 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
     ...(await clientConfig(databaseUrl)),
     application_name: options.applicationName,
     max: options.connectionsMax,
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: CONNECT_MS,
     // A worker's connections stay open: opening one costs as much as a small activity.
     idleTimeoutMillis: options.keepsConnections === true ? 0 : 30_000,
     keepAlive: true,
-    // Nobody is given a connection before this has succeeded.
-    onConnect: async (client) => void (await setUpSession(client)),
+    keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
   };
   if (config.ssl === undefined || config.ssl === false) config.stream = createReadSocket;
+  const watch = new ConnectionWatch({ ...config });
+  // Nobody is given a connection before this has succeeded.
+  config.onConnect = async (client) => watch.begin(client, await setUpSession(client));
   const pool = new pg.Pool(config);
   // A connection that breaks while idle is replaced at its next use; without a listener it would end the process.
   pool.on('error', () => {});
@@ -52,7 +56,7 @@ async function clientConfig(databaseUrl: string): Promise<pg.ClientConfig> {
   if (sslmode !== 'prefer') return libpq(databaseUrl);
 
   const encrypted = libpq(databaseUrl);
-  const probe = new pg.Client({ ...encrypted, connectionTimeoutMillis: 10_000 });
+  const probe = new pg.Client({ ...encrypted, connectionTimeoutMillis: CONNECT_MS });
   try {
     await probe.connect();
     return encrypted;

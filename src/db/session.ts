@@ -6,12 +6,15 @@
  * whatever could change a result, hide a row, end a statement or lose a commit is set here. The settings are sent as a statement
  * and not as the start-up parameter `options`, which poolers and some managed servers refuse.
  */
-import type { ClientBase } from 'pg';
+import type { ClientBase, QueryConfig } from 'pg';
+import { ANSWER_MS, LIVENESS_SETTINGS } from './liveness.js';
 
 /** What is known of a session once its settings are applied. */
 export interface Session {
   /** The server process by pg_backend_pid(); behind a pooler it differs from the one that the connection was told at start-up. */
   backendPid: number;
+  /** When that process started, as seconds since 1970: a process id can be used again. */
+  startedAt: string;
   /** As server_version_num: 150013, 180004. */
   serverVersion: number;
   /** True if what answers the connection is not the server process itself: PgBouncer and others make up their own process id. */
@@ -45,6 +48,7 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   // `x = null` means what SQL says.
   transform_null_equals: 'off',
   default_table_access_method: 'heap',
+  ...LIVENESS_SETTINGS,
 };
 
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
@@ -56,6 +60,8 @@ const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const SET_UP = `
   set statement_timeout = 0;
   select pg_catalog.pg_backend_pid() as pid,
+         (select extract(epoch from backend_start)::pg_catalog.text
+            from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())) as "startedAt",
          pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as version,
          pg_catalog.count(pg_catalog.set_config(name, value, false)) as settings
     from (values ${Object.entries(SESSION_SETTINGS)
@@ -66,16 +72,28 @@ const SET_UP = `
          ) as setting (name, value)
    where pg_catalog.current_setting(name, true) is not null`;
 
+interface SetUpRow {
+  pid: number;
+  startedAt: string;
+  version: number;
+}
+
 const sessions = new WeakMap<object, Session>();
 
 /** Applies the settings, in one round trip. A connection for which this fails is closed by the pool. */
 export async function setUpSession(client: ClientBase): Promise<Session> {
   // Two statements have two results, of which pg's types know one.
-  const results = (await client.query(SET_UP)) as unknown as { rows: { pid: number; version: number }[] }[];
+  const setUp = { text: SET_UP, query_timeout: ANSWER_MS } as QueryConfig;
+  const results = (await client.query(setUp)) as unknown as { rows: SetUpRow[] }[];
   const row = results[1]?.rows[0];
   if (row === undefined) throw new Error('the server did not answer the set-up of a session');
   const told = (client as unknown as { processID: number | null }).processID;
-  const session = { backendPid: row.pid, serverVersion: row.version, isPooled: told !== row.pid };
+  const session = {
+    backendPid: row.pid,
+    startedAt: row.startedAt,
+    serverVersion: row.version,
+    isPooled: told !== row.pid,
+  };
   sessions.set(client, session);
   return session;
 }

@@ -17,6 +17,8 @@ export interface CopyTrigger {
 /** One connection through the proxy, with a socket to either side. */
 export class Link {
   readonly copy: CopyWatch | undefined;
+  /** Let through, in both directions. */
+  bytesPassed = 0;
   readonly #client: Socket;
   readonly #server: Socket;
   readonly #onData: (link: Link) => boolean;
@@ -99,6 +101,7 @@ export class Link {
       this.#heldBack.push({ to, chunk });
       return;
     }
+    this.bytesPassed += chunk.length;
     const from = to === this.#client ? this.#server : this.#client;
     if (to.write(chunk)) return;
     from.pause();
@@ -110,6 +113,8 @@ export class TcpProxy {
   readonly links = new Set<Link>();
   /** Connections that the server's side has broken. */
   brokenByServer = 0;
+  /** Connections that clients have opened, ever. */
+  accepted = 0;
   readonly #server: Server;
   readonly #target: number;
   readonly #reads: boolean;
@@ -164,7 +169,13 @@ export class TcpProxy {
   /** Swallows all that comes, on new connections too. */
   swallowAll(): void {
     this.#swallowing = true;
+    this.swallowOpen();
+  }
+
+  /** Swallows all that comes on the connections that are open, as a firewall does that has forgotten them; returns their number. */
+  swallowOpen(): number {
     for (const link of this.links) link.swallow();
+    return this.links.size;
   }
 
   /** Ends what was swallowed; new connections pass again. */
@@ -181,6 +192,7 @@ export class TcpProxy {
   }
 
   #accept(client: Socket): void {
+    this.accepted++;
     client.on('error', () => {});
     if (this.#swallowing) {
       this.#strays.add(client);
