@@ -44,7 +44,7 @@ export async function attempt<T>(
   return lend(pool, { signal, onAbort: endBackend }, async (client) => {
     const own = await register(client, of);
     pid = own.pid;
-    await client.query('begin');
+    await client.query('begin isolation level read committed');
     const result = await work(client, own);
     await client.query(prepared('delete from meterfold.attempts where attempt_id = $1', [own.attemptId]));
     await client.query('commit');

@@ -6,7 +6,7 @@
  * whatever could change a result, hide a row, end a statement or lose a commit is set here. The settings are sent as a statement
  * and not as the start-up parameter `options`, which poolers and some managed servers refuse.
  */
-import type { ClientBase } from 'pg';
+import type { ClientBase, QueryConfig } from 'pg';
 
 /** What is known of a session once its settings are applied. */
 export interface Session {
@@ -18,7 +18,7 @@ export interface Session {
   isPooled: boolean;
 }
 
-/** Settings that a server does not know are left out: transaction_timeout came with 17. */
+/** A setting that the server does not know is left out: transaction_timeout came with 17. */
 const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   // Nothing ends a statement but meterfold itself, which knows what it waits for.
   transaction_timeout: '0',
@@ -45,6 +45,8 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   // `x = null` means what SQL says.
   transform_null_equals: 'off',
   default_table_access_method: 'heap',
+  // With `replica` no foreign key and no guard holds. Only a superuser may set it, also back; others are refused by name.
+  session_replication_role: 'origin',
 };
 
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
@@ -62,16 +64,31 @@ const SET_UP = `
       .map(([name, value]) => `(${literal(name)}, ${literal(value)})`)
       .join(', ')},
                  ('synchronous_commit',
-                  case pg_catalog.current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end)
+                  case when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'remote_apply'
+                       then 'remote_apply' else 'on' end)
          ) as setting (name, value)
-   where pg_catalog.current_setting(name, true) is not null`;
+   where pg_catalog.current_setting(name, true) operator(pg_catalog.<>) value`;
+
+/** Behind a pooler in session mode a connection waits here for a server process of its own. */
+const SET_UP_MS_MAX = 10_000;
 
 const sessions = new WeakMap<object, Session>();
 
-/** Applies the settings, in one round trip. A connection for which this fails is closed by the pool. */
+/** The server refuses a setting that meterfold's sessions need. */
+export class SessionSettingError extends Error {
+  override name = 'SessionSettingError';
+}
+
+/** SQLSTATE classes of a setting that is refused: not supported, a wrong value, a missing right. */
+const REFUSED_CLASSES = ['0A', '22', '42'];
+
+/** Applies the settings, in one round trip. A connection for which this fails is closed by the pool. Throws SessionSettingError. */
 export async function setUpSession(client: ClientBase): Promise<Session> {
   // Two statements have two results, of which pg's types know one.
-  const results = (await client.query(SET_UP)) as unknown as { rows: { pid: number; version: number }[] }[];
+  const query = { text: SET_UP, query_timeout: SET_UP_MS_MAX } as QueryConfig;
+  const results = (await client.query(query).catch(refused)) as unknown as {
+    rows: { pid: number; version: number }[];
+  }[];
   const row = results[1]?.rows[0];
   if (row === undefined) throw new Error('the server did not answer the set-up of a session');
   const told = (client as unknown as { processID: number | null }).processID;
@@ -80,14 +97,43 @@ export async function setUpSession(client: ClientBase): Promise<Session> {
   return session;
 }
 
+function refused(error: Error & { code?: string }): never {
+  if (error.message === 'Query read timeout') {
+    throw new Error(
+      `timeout exceeded when trying to connect: no server process answered within ${SET_UP_MS_MAX / 1000} s; a pooler in session ` +
+        'mode needs one for each connection of all workers and commands (default_pool_size in PgBouncer)',
+    );
+  }
+  if (!REFUSED_CLASSES.includes(error.code?.slice(0, 2) ?? '')) throw error;
+  throw new SessionSettingError(
+    `the server refuses a setting that meterfold's sessions need (${error.message}): reset what this role and this database set ` +
+      '(`alter role … reset …`, `alter database … reset …`; `\\drds` in psql lists it)',
+    { cause: error },
+  );
+}
+
+/** The pooler or the server does not take a parameter that the URL asks for at start-up. */
+export class StartupParameterError extends Error {
+  override name = 'StartupParameterError';
+
+  constructor(parameter: string, options?: ErrorOptions) {
+    super(
+      `the pooler refuses the start-up parameter ${parameter}, which comes from the URL or from PGOPTIONS: take it out, or set ` +
+        `ignore_startup_parameters = ${parameter} in PgBouncer; meterfold itself needs none`,
+      options,
+    );
+  }
+}
+
 /** The pooler between here and the server gives each transaction, or each statement, another server process. */
 export class PoolModeError extends Error {
   override name = 'PoolModeError';
 
-  constructor() {
+  constructor(options?: ErrorOptions) {
     super(
       'a connection pooler in transaction or statement mode stands before PostgreSQL, and meterfold needs sessions: ' +
         'set pool_mode = session for this database in PgBouncer, or connect to PostgreSQL directly (DATABASE_URL, LOG_REPLICA_URL)',
+      options,
     );
   }
 }
