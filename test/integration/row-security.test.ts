@@ -1,40 +1,29 @@
 /** A policy that hides rows from the billing role makes everything that reads or writes them fail, named, before anything is written. */
-import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { BILLING_TABLES } from '../../src/db/row-security.js';
+import { type BillingRole, makeBillingRole } from '../support/billing-role.js';
 import * as logs from '../support/logs.js';
 import { startPaused } from '../support/phases.js';
 import { type CommandResult, meterfold, startWorker } from '../support/processes.js';
 import { startReplica } from '../support/replica.js';
 import { bill, expectExact, failureOf, forgetRuns, reset, rowsOfRun, runRows, startRun } from '../support/runs.js';
-import { freshStack, type Stack, urlOf } from '../support/stack.js';
+import { freshStack, type Stack } from '../support/stack.js';
 
 const CALLS = 100;
-const role = { name: `billing_${randomBytes(6).toString('hex')}`, password: 'x' };
 const hides = (table: string) => new RegExp(`row-level security on "?${table}"? would hide rows from this role`);
 
 let stack: Stack;
-let roleUrl: string;
+let role: BillingRole;
 
 beforeAll(async () => {
   stack = await freshStack();
-  roleUrl = urlOf(inject('servers'), stack.databaseName, role);
-  await stack.pool.query(`
-    create role ${role.name} login password '${role.password}';
-    grant usage on schema meterfold to ${role.name};
-    grant select, insert, update, delete on all tables in schema meterfold to ${role.name};
-    grant select on all tables in schema public to ${role.name};
-    grant select on all sequences in schema public to ${role.name}`);
-  await startWorker(stack, { env: { DATABASE_URL: roleUrl } });
+  role = await makeBillingRole(stack);
+  await startWorker(stack, { env: { DATABASE_URL: role.url } });
 });
-afterAll(async () => {
-  await stack.pool.query(`drop owned by ${role.name}`);
-  await stack.pool.query(`drop role ${role.name}`);
-  await stack.close();
-});
+afterAll(() => stack.close());
 beforeEach(() => reset(stack));
 
-const asRole = (args: string[]): Promise<CommandResult> => meterfold(stack, args, { env: { DATABASE_URL: roleUrl } });
+const asRole = (args: string[]): Promise<CommandResult> => meterfold(stack, args, { env: { DATABASE_URL: role.url } });
 
 /** Hides every other call from the role. */
 async function hideCalls(): Promise<void> {
@@ -95,9 +84,8 @@ describe('a policy on the log that hides calls from the billing role', () => {
     onTestFinished(() => replica.stop());
     const other = await freshStack({ beside: stack });
     onTestFinished(() => other.close());
-    const url = new URL(replica.urlOf(stack.databaseName));
-    url.username = role.name;
-    url.password = role.password;
+    const url = new URL(role.url);
+    url.host = new URL(replica.urlOf(stack.databaseName)).host;
     await startWorker(other, { env: { LOG_REPLICA_URL: url.toString() } });
     await hideCalls();
     const failure = await failureOf(await startRun(other));
