@@ -43,6 +43,7 @@ const written = new Set([
   'AlreadyPublishedError',
   'RevertRefusedError',
   'VerifyRefusedError',
+  'NoServerProcessError',
 ]);
 
 /** What is wrong with these is how meterfold was called or set up. */

@@ -87,6 +87,8 @@ function parametersOf(databaseUrl: string): { place: string; parameters: URLSear
 /** A client that is frozen in the middle of a transaction must not keep its locks from everybody else. */
 const IDLE_MS_MAX = 15_000;
 
+export const READ_COMMITTED = 'isolation level read committed';
+
 export interface TransactionOptions {
   /** What BEGIN says of the transaction. */
   mode?: string;
@@ -94,21 +96,26 @@ export interface TransactionOptions {
   idleMsMax?: number;
 }
 
+/** Begins a transaction in the server process that was set up for the session. Throws PoolModeError. */
+export async function begin(client: Client, mode: string, idleMsMax: number): Promise<void> {
+  // Several statements have a result each, of which pg's types know one.
+  const begun = (await client.query(
+    `begin ${mode};
+     select pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleMsMax}', true), pg_catalog.pg_backend_pid() as pid`,
+  )) as unknown as pg.QueryResult<{ pid: number }>[];
+  checkBackend(client, begun.at(-1)!.rows[0]!.pid);
+}
+
 /** Runs `work` in one short transaction on a connection of its own. A connection whose transaction failed is not used again. */
 export async function transaction<T>(
   pool: Pool,
   work: (client: Client) => Promise<T>,
-  { mode = 'isolation level read committed', idleMsMax = IDLE_MS_MAX }: TransactionOptions = {},
+  { mode = READ_COMMITTED, idleMsMax = IDLE_MS_MAX }: TransactionOptions = {},
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    // Several statements have a result each, of which pg's types know one.
-    const begun = (await client.query(
-      `begin ${mode};
-       select pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleMsMax}', true), pg_catalog.pg_backend_pid() as pid`,
-    )) as unknown as pg.QueryResult<{ pid: number }>[];
-    checkBackend(client, begun.at(-1)!.rows[0]!.pid);
+    await begin(client, mode, idleMsMax);
     const result = await work(client);
     await client.query('commit');
     return result;

@@ -79,6 +79,18 @@ export class SessionSettingError extends Error {
   override name = 'SessionSettingError';
 }
 
+/** Nothing answers a new session: it is tried again, as a pooler's server processes may become free. */
+export class NoServerProcessError extends Error {
+  override name = 'NoServerProcessError';
+
+  constructor() {
+    super(
+      `PostgreSQL accepted a connection, and no server process has answered it for ${SET_UP_MS_MAX / 1000} s: check the server; a ` +
+        'pooler in session mode needs a server connection for each connection of all workers and commands (default_pool_size in PgBouncer)',
+    );
+  }
+}
+
 /** SQLSTATE classes of a setting that is refused: not supported, a wrong value, a missing right. */
 const REFUSED_CLASSES = ['0A', '22', '42'];
 
@@ -98,12 +110,7 @@ export async function setUpSession(client: ClientBase): Promise<Session> {
 }
 
 function refused(error: Error & { code?: string }): never {
-  if (error.message === 'Query read timeout') {
-    throw new Error(
-      `timeout exceeded when trying to connect: no server process answered within ${SET_UP_MS_MAX / 1000} s; a pooler in session ` +
-        'mode needs one for each connection of all workers and commands (default_pool_size in PgBouncer)',
-    );
-  }
+  if (error.message === 'Query read timeout') throw new NoServerProcessError();
   if (!REFUSED_CLASSES.includes(error.code?.slice(0, 2) ?? '')) throw error;
   throw new SessionSettingError(
     `the server refuses a setting that meterfold's sessions need (${error.message}): reset what this role and this database set ` +
