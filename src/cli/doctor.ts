@@ -42,7 +42,7 @@ async function examine(flags: { json?: boolean }) {
   });
 }
 
-const logChecks = ['rights', 'migrations', 'log', 'log guard'];
+const logChecks = ['rights', 'row-level security', 'migrations', 'log', 'log guard'];
 
 async function databaseChecks(context: Context): Promise<Check[]> {
   const server = await subject('database', context, async () => serverChecks(await context.bareDatabase()));
@@ -50,12 +50,15 @@ async function databaseChecks(context: Context): Promise<Check[]> {
   const pool = await context.bareDatabase();
   const rights = await subject('rights', context, () => rightsChecks(pool));
   if (rights.some((check) => !check.ok)) return [...server, ...rights, ...logChecks.slice(1).map(unseen)];
+  const rowSecurity = await subject('row-level security', context, () => rowSecurityChecks(pool));
+  if (rowSecurity.some((check) => !check.ok))
+    return [...server, ...rights, ...rowSecurity, ...logChecks.slice(2).map(unseen)];
   const migrations = await subject('migrations', context, () => migrationChecks(pool));
   const log = await subject('log', context, () => logFaultChecks(pool));
   const isMigrated = migrations.every((check) => check.ok);
   const guard = isMigrated ? await subject('log guard', context, () => logGuardChecks(pool)) : [unseen('log guard')];
   const replica = await subject('log replica', context, () => replicaChecks(context, pool));
-  return [...server, ...rights, ...migrations, ...log, ...guard, ...replica];
+  return [...server, ...rights, ...rowSecurity, ...migrations, ...log, ...guard, ...replica];
 }
 
 /** Only where one is set. */
@@ -120,6 +123,17 @@ async function rightsChecks(pool: Pool): Promise<Check[]> {
     return [good('rights', `all that billing needs${note}`)];
   }
   return missing.map(({ rights, fix }) => bad('rights', `lacks ${rights}`, fix));
+}
+
+async function rowSecurityChecks(pool: Pool): Promise<Check[]> {
+  const { hiddenTables } = await import('../db/row-security.js');
+  const { one } = await import('../db/pool.js');
+  const hidden = await hiddenTables(pool);
+  if (hidden.length === 0) return [good('row-level security', 'hides nothing from this role')];
+  const { role } = one(await pool.query<{ role: string }>('select current_user as role'));
+  return hidden.map(({ name, fix }) =>
+    bad('row-level security', `row-level security hides rows of ${name} from role "${role}"`, fix),
+  );
 }
 
 async function migrationChecks(pool: Pool): Promise<Check[]> {

@@ -3,7 +3,7 @@
  * of PostgreSQL fires there; ending its server process frees them at once. So each attempt first stores its own, in a
  * transaction of its own, and ends those of earlier attempts of the same activity.
  */
-import { type Client, lend, type Pool, prepared, type Queryable } from './pool.js';
+import { begin, type Client, lend, type Pool, prepared, type Queryable, READ_COMMITTED } from './pool.js';
 import { fence, RunGoneError } from './runs.js';
 import { checkBackend } from './session.js';
 import type { TaskKey } from './tasks.js';
@@ -44,7 +44,7 @@ export async function attempt<T>(
   return lend(pool, { signal, onAbort: endBackend }, async (client) => {
     const own = await register(client, of);
     pid = own.pid;
-    await client.query('begin');
+    await begin(client, READ_COMMITTED, 0);
     const result = await work(client, own);
     await client.query(prepared('delete from meterfold.attempts where attempt_id = $1', [own.attemptId]));
     await client.query('commit');

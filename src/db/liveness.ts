@@ -13,7 +13,7 @@
  *
  *   idle       PING_AFTER_TICKS + 1 + PING_TICKS + 1                                = 17 s
  *   in flight  1 + SILENT_TICKS + max(CONFIRM_TICKS, ANSWER_MS) + 1 + ANSWER_MS     = 22 s
- *   connecting CONNECT_MS + ANSWER_MS                                               = 15 s
+ *   connecting CONNECT_MS + SET_UP_MS_MAX                                           = 20 s
  */
 
 export const TICK_MS = 1000;
@@ -27,6 +27,8 @@ export const CONFIRM_TICKS = 5;
 /** Of the server, to what is asked over a fresh connection, connecting included. */
 export const ANSWER_MS = 5000;
 export const CONNECT_MS = 10_000;
+/** Of the statement that sets up a session. Behind a pooler in session mode a connection waits here for a server process of its own. */
+export const SET_UP_MS_MAX = 10_000;
 /** From the end of a session until its socket is closed, whether the server says goodbye or not. */
 export const GOODBYE_TICKS = 3;
 /** A dead connection is noticed within this time. */
@@ -36,7 +38,7 @@ export const NOTICED_MS_MAX = 30_000;
 export const NOTICED_MS = {
   idle: (PING_AFTER_TICKS + PING_TICKS + 2) * TICK_MS,
   inFlight: (1 + SILENT_TICKS + 1) * TICK_MS + Math.max(CONFIRM_TICKS * TICK_MS, ANSWER_MS) + ANSWER_MS,
-  connecting: CONNECT_MS + ANSWER_MS,
+  connecting: CONNECT_MS + SET_UP_MS_MAX,
 } as const;
 
 /** TCP's own probes on an idle connection, by the client: after this long, then (as libuv sets it) 10 of them, 1 s apart. */

@@ -54,7 +54,7 @@ export async function readReplica<T>(
   // If it aborts, to close the connection is all it takes: nothing that it reads is locked.
   return lend(replica, { signal }, async (client) => {
     await catchUp(client, target, signal);
-    await client.query('begin read only');
+    await client.query('begin isolation level read committed read only');
     const result = await work(client);
     await client.query('commit');
     return result;

@@ -7,7 +7,7 @@
  * and not as the start-up parameter `options`, which poolers and some managed servers refuse.
  */
 import type { ClientBase, QueryConfig } from 'pg';
-import { ANSWER_MS, LIVENESS_SETTINGS } from './liveness.js';
+import { LIVENESS_SETTINGS, SET_UP_MS_MAX } from './liveness.js';
 
 /** What is known of a session once its settings are applied. */
 export interface Session {
@@ -21,7 +21,7 @@ export interface Session {
   isPooled: boolean;
 }
 
-/** Settings that a server does not know are left out: transaction_timeout came with 17. */
+/** A setting that the server does not know is left out: transaction_timeout came with 17. */
 const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   // Nothing ends a statement but meterfold itself, which knows what it waits for.
   transaction_timeout: '0',
@@ -49,6 +49,8 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   transform_null_equals: 'off',
   default_table_access_method: 'heap',
   ...LIVENESS_SETTINGS,
+  // With `replica` no foreign key and no guard holds. Only a superuser may set it, also back; others are refused by name.
+  session_replication_role: 'origin',
 };
 
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
@@ -68,9 +70,10 @@ const SET_UP = `
       .map(([name, value]) => `(${literal(name)}, ${literal(value)})`)
       .join(', ')},
                  ('synchronous_commit',
-                  case pg_catalog.current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end)
+                  case when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'remote_apply'
+                       then 'remote_apply' else 'on' end)
          ) as setting (name, value)
-   where pg_catalog.current_setting(name, true) is not null`;
+   where pg_catalog.current_setting(name, true) operator(pg_catalog.<>) value`;
 
 interface SetUpRow {
   pid: number;
@@ -80,11 +83,31 @@ interface SetUpRow {
 
 const sessions = new WeakMap<object, Session>();
 
-/** Applies the settings, in one round trip. A connection for which this fails is closed by the pool. */
+/** The server refuses a setting that meterfold's sessions need. */
+export class SessionSettingError extends Error {
+  override name = 'SessionSettingError';
+}
+
+/** Nothing answers a new session: it is tried again, as a pooler's server processes may become free. */
+export class NoServerProcessError extends Error {
+  override name = 'NoServerProcessError';
+
+  constructor() {
+    super(
+      `PostgreSQL accepted a connection, and no server process has answered it for ${SET_UP_MS_MAX / 1000} s: check the server; a ` +
+        'pooler in session mode needs a server connection for each connection of all workers and commands (default_pool_size in PgBouncer)',
+    );
+  }
+}
+
+/** SQLSTATE classes of a setting that is refused: not supported, a wrong value, a missing right. */
+const REFUSED_CLASSES = ['0A', '22', '42'];
+
+/** Applies the settings, in one round trip. A connection for which this fails is closed by the pool. Throws SessionSettingError. */
 export async function setUpSession(client: ClientBase): Promise<Session> {
   // Two statements have two results, of which pg's types know one.
-  const setUp = { text: SET_UP, query_timeout: ANSWER_MS } as QueryConfig;
-  const results = (await client.query(setUp)) as unknown as { rows: SetUpRow[] }[];
+  const query = { text: SET_UP, query_timeout: SET_UP_MS_MAX } as QueryConfig;
+  const results = (await client.query(query).catch(refused)) as unknown as { rows: SetUpRow[] }[];
   const row = results[1]?.rows[0];
   if (row === undefined) throw new Error('the server did not answer the set-up of a session');
   const told = (client as unknown as { processID: number | null }).processID;
@@ -98,14 +121,38 @@ export async function setUpSession(client: ClientBase): Promise<Session> {
   return session;
 }
 
+function refused(error: Error & { code?: string }): never {
+  if (error.message === 'Query read timeout') throw new NoServerProcessError();
+  if (!REFUSED_CLASSES.includes(error.code?.slice(0, 2) ?? '')) throw error;
+  throw new SessionSettingError(
+    `the server refuses a setting that meterfold's sessions need (${error.message}): reset what this role and this database set ` +
+      '(`alter role … reset …`, `alter database … reset …`; `\\drds` in psql lists it)',
+    { cause: error },
+  );
+}
+
+/** The pooler or the server does not take a parameter that the URL asks for at start-up. */
+export class StartupParameterError extends Error {
+  override name = 'StartupParameterError';
+
+  constructor(parameter: string, options?: ErrorOptions) {
+    super(
+      `the pooler refuses the start-up parameter ${parameter}, which comes from the URL or from PGOPTIONS: take it out, or set ` +
+        `ignore_startup_parameters = ${parameter} in PgBouncer; meterfold itself needs none`,
+      options,
+    );
+  }
+}
+
 /** The pooler between here and the server gives each transaction, or each statement, another server process. */
 export class PoolModeError extends Error {
   override name = 'PoolModeError';
 
-  constructor() {
+  constructor(options?: ErrorOptions) {
     super(
       'a connection pooler in transaction or statement mode stands before PostgreSQL, and meterfold needs sessions: ' +
         'set pool_mode = session for this database in PgBouncer, or connect to PostgreSQL directly (DATABASE_URL, LOG_REPLICA_URL)',
+      options,
     );
   }
 }

@@ -146,11 +146,14 @@ async function inParallel(
   };
   const { snapshot } = one(await leader.query<{ snapshot: string }>('select pg_export_snapshot() as snapshot'));
   const others = Array.from({ length: CONNECTIONS - 1 }, () =>
-    readSnapshot(pool, async (client) => {
-      await client.query(`set transaction snapshot '${snapshot}'`);
-      await client.query(SESSION);
-      await takeChecks(client);
-    }),
+    readSnapshot(
+      pool,
+      async (client) => {
+        await client.query(SESSION);
+        await takeChecks(client);
+      },
+      snapshot,
+    ),
   );
   // Whichever fails, the others' transactions must have ended before this one does: they stand on its snapshot.
   const ends = await Promise.allSettled([takeChecks(leader), ...others]);

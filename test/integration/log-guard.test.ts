@@ -203,7 +203,7 @@ describe('doctor', () => {
     name: 'log guard',
     ok: true,
     warning: true,
-    found: 'calls that may be billed can be changed, deleted or truncated in api_logs',
+    found: 'calls that may be billed can be changed, deleted or truncated in public.api_logs',
     fix: 'meterfold migrate --log-guard on',
   };
 
@@ -266,7 +266,7 @@ describe('a log of partitions', () => {
       name: 'log guard',
       ok: true,
       warning: true,
-      found: 'calls that may be billed can be changed, deleted or truncated in later',
+      found: 'calls that may be billed can be changed, deleted or truncated in public.later',
       fix: 'meterfold migrate --log-guard on',
     });
     expect(await meterfold(own, ['migrate', '--log-guard', 'on'])).toMatchObject({ code: 0, stderr: '' });
