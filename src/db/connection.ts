@@ -103,8 +103,9 @@ function askingClient(
   return class extends Client {
     constructor(config: pg.ClientConfig = {}) {
       const { stream: _, ...given } = config;
-      const { ssl, enableChannelBinding, sslnegotiation } = way ?? plain;
-      super({ ...given, ssl, enableChannelBinding, sslnegotiation, ...stream(ssl) });
+      // A pool hides its password from a copy of its options.
+      const { ssl, enableChannelBinding, sslnegotiation, password } = way ?? plain;
+      super({ ...given, ssl, enableChannelBinding, sslnegotiation, password: password as string, ...stream(ssl) });
     }
 
     override connect(): Promise<pg.Client>;
