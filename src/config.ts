@@ -8,9 +8,11 @@ import { availableParallelism } from 'node:os';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { z } from 'zod';
+import { DatabaseUrlError, parseDatabaseUrl } from './db/database-url.js';
 import { DecimalError, parsePrice } from './domain/money.js';
 import { ARENA_BYTES } from './domain/partitions.js';
 import type { BadCalls, BillingTerms } from './domain/terms.js';
+import { cleanEnvironment } from './environment.js';
 
 /** Wrong use or a wrong setting: shown as it is, exit code 2. */
 export class SettingsError extends Error {
@@ -94,19 +96,12 @@ const currency = z.string().regex(/^[A-Z]{3}$/, 'must be a three-letter ISO 4217
 /** How the terms look wherever they come from: the environment or a workflow's input. */
 export const termsSchema = z.object({ callsPerCycle: z.int().min(1).max(1000), pricePerUnit: price, currency });
 
-const POSTGRES_URL = /^postgres(ql)?:\/\//;
-
 const environmentSchema = z.object({
-  DATABASE_URL: z
-    .string({ error: 'is not set; give a PostgreSQL URL like postgres://user:password@host:5432/database' })
-    .regex(POSTGRES_URL, 'must be a PostgreSQL URL like postgres://user:password@host:5432/database'),
-  LOG_REPLICA_URL: z
-    .string()
-    .regex(
-      POSTGRES_URL,
-      'must be the PostgreSQL URL of a streaming replica, like postgres://user:password@host:5432/database',
-    )
-    .optional(),
+  // What they say is read below, with libpq's variables.
+  DATABASE_URL: z.string({
+    error: 'is not set; give a PostgreSQL URL like postgres://user:password@host:5432/database',
+  }),
+  LOG_REPLICA_URL: z.string().optional(),
   PRICE_PER_UNIT: price.optional(),
   CURRENCY: currency.optional(),
   CALLS_PER_CYCLE: wholeNumber(1, 1000).optional(),
@@ -126,13 +121,12 @@ const environmentSchema = z.object({
     .default('info'),
 });
 
-/** Reads the settings. Empty variables count as unset. Throws SettingsError that names every fault. */
+/** Reads the settings. Throws SettingsError that names every fault. */
 export function loadConfig(environment: NodeJS.ProcessEnv): Config {
-  const set = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
-  );
+  const set = cleanEnvironment(environment);
   const parsed = environmentSchema.safeParse(set);
-  const faults = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+  const faults = ['DATABASE_URL', 'LOG_REPLICA_URL'].flatMap((name) => databaseUrlFaults(name, set));
+  for (const issue of parsed.error?.issues ?? []) faults.push(`${issue.path.join('.')} ${issue.message}`);
   const { TEMPORAL_DEPLOYMENT_NAME: deploymentName, TEMPORAL_WORKER_BUILD_ID: buildId } = set;
   if ((deploymentName === undefined) !== (buildId === undefined)) {
     faults.push('TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID belong together: set both, or none');
@@ -182,6 +176,18 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     traces,
     logLevel: env.LOG_LEVEL,
   };
+}
+
+function databaseUrlFaults(name: string, set: NodeJS.ProcessEnv): string[] {
+  const url = set[name];
+  if (url === undefined) return [];
+  try {
+    parseDatabaseUrl(url, set);
+    return [];
+  } catch (error) {
+    if (error instanceof DatabaseUrlError) return error.faults.map((fault) => `${name}: ${fault}`);
+    throw error;
+  }
 }
 
 function loadTemporal(env: Record<string, string>): TemporalSettings {

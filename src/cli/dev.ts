@@ -86,6 +86,8 @@ async function withStack(
   const say = (line: string) => void writeLine(line).catch(() => {});
   const stack = await startStack({ ...flags, stateDir: resolve(flags.stateDir), say });
   try {
+    // A person's own PGSERVICE or PGTARGETSESSIONATTRS has no part in it.
+    for (const name of Object.keys(process.env)) if (name.startsWith('PG')) delete process.env[name];
     Object.assign(process.env, stack.environment);
     const pool = await openPool(stack.databaseUrl, { applicationName: 'meterfold dev', connectionsMax: 2 });
     await migrate(pool).finally(() => pool.end());

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { cleanOwnEnvironment } from '../environment.js';
 import { register as registerDev } from './dev.js';
 import { register as registerDoctor } from './doctor.js';
 import { register as registerGenerate } from './generate.js';
@@ -81,6 +82,7 @@ async function places(): Promise<Places> {
 }
 
 async function main() {
+  cleanOwnEnvironment();
   try {
     await buildProgram().parseAsync();
   } catch (error) {

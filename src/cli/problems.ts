@@ -2,6 +2,7 @@
  * Whatever went wrong, as one sentence that says what to do. Codes decide, not classes: the libraries that throw
  * are loaded only by the commands that need them. A password is never shown: places are named host:port.
  */
+import { parseDatabaseUrl } from '../db/database-url.js';
 
 import { refusalOf } from '../db/refusals.js';
 
@@ -36,6 +37,8 @@ interface Fault {
 /** Errors whose message was written for the person at the terminal. */
 const written = new Set([
   'SettingsError',
+  'DatabaseUrlError',
+  'NoHostError',
   'CommandError',
   'MigrationError',
   'DevStackError',
@@ -48,7 +51,7 @@ const written = new Set([
 ]);
 
 /** What is wrong with these is how meterfold was called or set up. */
-const wrongUse = new Set(['SettingsError', 'FrozenTermError']);
+const wrongUse = new Set(['SettingsError', 'DatabaseUrlError', 'FrozenTermError']);
 
 /** The error as one sentence with the fix; without a stack. */
 export function explain(error: unknown, places: Places = placesOf(process.env)): string {
@@ -76,22 +79,20 @@ export function exitCodeOf(error: unknown): 1 | 2 {
 /** The places that the environment names, without passwords. Where the settings are known, Temporal's come from there: it has profiles. */
 export function placesOf(environment: NodeJS.ProcessEnv, temporal?: { address: string; namespace: string }): Places {
   return {
-    ...databasePlace(environment.DATABASE_URL ?? ''),
+    ...databasePlace(environment),
     temporal: temporal?.address ?? (environment.TEMPORAL_ADDRESS || 'localhost:7233'),
     namespace: temporal?.namespace ?? (environment.TEMPORAL_NAMESPACE || 'default'),
   };
 }
 
-function databasePlace(databaseUrl: string): { database: string; role: string } {
+function databasePlace(environment: NodeJS.ProcessEnv): { database: string; role: string } {
   try {
-    const url = new URL(databaseUrl);
-    const socket = url.searchParams.get('host');
-    const host = socket ?? (url.hostname === '' ? 'localhost' : decodeURIComponent(url.hostname));
-    const port = url.searchParams.get('port') ?? (url.port === '' ? '5432' : url.port);
-    return {
-      database: host.startsWith('/') ? `${host} (socket ${port})` : `${host}:${port}`,
-      role: url.username === '' ? 'the role' : `the role "${decodeURIComponent(url.username)}"`,
-    };
+    const { addresses, user } = parseDatabaseUrl(environment.DATABASE_URL ?? '', environment);
+    const places = addresses.map(({ host, port }) => {
+      if (host.startsWith('/')) return `${host} (socket ${port})`;
+      return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    });
+    return { database: places.join(' or '), role: `the role "${user}"` };
   } catch {
     return { database: 'DATABASE_URL', role: 'the role' };
   }

@@ -66,12 +66,12 @@ const SESSIONS = `
    order by watched.position`;
 
 export class ConnectionWatch {
-  readonly #config: pg.ClientConfig;
+  readonly #config: pg.PoolConfig;
   readonly #watched = new Set<Watched>();
   #timer: NodeJS.Timeout | undefined;
 
   /** `config` opens the connections over which the server is asked. */
-  constructor(config: pg.ClientConfig) {
+  constructor(config: pg.PoolConfig) {
     this.#config = { ...config, application_name: 'meterfold watch', connectionTimeoutMillis: ANSWER_MS };
   }
 
@@ -165,7 +165,7 @@ export class ConnectionWatch {
 
   /** What the server shows of the sessions, in their order; undefined for one that is gone. */
   async #look(silent: readonly Watched[]): Promise<(Backend | undefined)[]> {
-    const asking = new pg.Client(this.#config);
+    const asking = new (this.#config.Client ?? pg.Client)(this.#config);
     asking.on('error', () => {});
     const socket = () => (asking as unknown as WatchedClient).connection.stream;
     const timer = setTimeout(() => socket().destroy(new Error('no answer in time')), ANSWER_MS);

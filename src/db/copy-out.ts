@@ -1,6 +1,7 @@
 /**
  * COPY … TO STDOUT (FORMAT BINARY), parsed in place. Each row comes in a message of its own: 'd', its length as int32 but for the 'd',
- * the number of its columns as int16, and then each field: an int32 length, -1 for null, and as many bytes; all big-endian.
+ * the number of its columns as int16, and then each field: an int32 length, -1 for null, and as many bytes; all big-endian. The rows of a
+ * query that asks for binary results look the same, but for the 'D'; unlike COPY it takes parameters.
  *
  * While the COPY is under way its reader stands before pg's own: it keeps the messages that carry rows and hands all others
  * (errors, command complete, ready for query) on to pg, which then ends the query as any other.
@@ -25,9 +26,14 @@ export class CopyFormatError extends Error {
 }
 
 const COPY_DATA = 0x64; // 'd'
+const DATA_ROW = 0x44; // 'D'
+const PARSE_COMPLETE = 0x31; // '1'
+const BIND_COMPLETE = 0x32; // '2'
 const COPY_DONE = 0x63; // 'c'
 const COPY_OUT_RESPONSE = 0x48; // 'H'
 const READY_FOR_QUERY = 0x5a; // 'Z'
+/** What pg need not hear of. */
+const SILENT = new Set([COPY_OUT_RESPONSE, COPY_DONE, PARSE_COMPLETE, BIND_COMPLETE]);
 const MESSAGE_HEAD_BYTES = 5;
 const FILE_HEADER_BYTES = 19; // signature, flags, and an extension of no bytes
 const END_OF_ROWS = -1;
@@ -42,35 +48,82 @@ export const messageEnd = (view: DataView, at: number) => at + 1 + view.getInt32
 
 /** Streams the rows of a COPY into `row`; resolves with their number, by the server's count. */
 export function copyOut(client: ClientBase, sql: string, columns: number, row: RowReader): Promise<number> {
-  return copyRowsOut(client, sql, (_bytes, view, at) => {
-    if (columnsOf(view, at) !== columns) return at;
-    row(view, fieldsOf(at));
-    return messageEnd(view, at);
-  });
+  return copyRowsOut(client, sql, oneByOne(columns, row));
 }
 
 /** As copyOut(), for who takes many rows at a time. */
 export function copyRowsOut(client: ClientBase, sql: string, rows: RowsReader): Promise<number> {
+  return submit(client, { text: sql, rowType: COPY_DATA, send: (connection) => connection.query(sql) }, rows);
+}
+
+/** As copyOut(), for a query with parameters. Each is bound in binary (a Buffer) or as text; nothing of them is in the query's text. */
+export function queryOut(
+  client: ClientBase,
+  { text, values }: { text: string; values: (Buffer | string)[] },
+  columns: number,
+  row: RowReader,
+): Promise<number> {
+  const send = (connection: ExtendedConnection) => {
+    const stream = connection.stream as Socket;
+    stream.cork();
+    // Without a name: it is planned for these values, and for the tables as they are now.
+    connection.parse({ text, name: '', types: [] });
+    connection.bind({ values, binary: true });
+    connection.execute({});
+    connection.sync();
+    stream.uncork();
+  };
+  return submit(client, { text, rowType: DATA_ROW, send }, oneByOne(columns, row));
+}
+
+function oneByOne(columns: number, row: RowReader): RowsReader {
+  return (_bytes, view, at) => {
+    if (columnsOf(view, at) !== columns) return at;
+    row(view, fieldsOf(at));
+    return messageEnd(view, at);
+  };
+}
+
+function submit(client: ClientBase, request: Request, rows: RowsReader): Promise<number> {
   return new Promise((resolve, reject) => {
-    client.query(new CopyOut(sql, rows, (error, count = 0) => (error === null ? resolve(count) : reject(error))));
+    client.query(new RowsOut(request, rows, (error, count = 0) => (error === null ? resolve(count) : reject(error))));
   });
 }
 
-class CopyOut implements Submittable {
+/** What pg's connection takes and its types don't say. */
+interface ExtendedConnection extends Omit<Connection, 'parse' | 'bind' | 'execute' | 'sync'> {
+  parse(query: { text: string; name: string; types: number[] }): void;
+  bind(config: { values: (Buffer | string)[]; binary: boolean }): void;
+  execute(config: object): void;
+  sync(): void;
+}
+
+interface Request {
+  text: string;
+  /** Of the messages that carry rows. */
+  rowType: number;
+  send(connection: ExtendedConnection): void;
+}
+
+class RowsOut implements Submittable {
   /** As pg's own queries have them, for who watches queries: the statement, and what is called once at its end. */
   readonly text: string;
   callback: (error: Error | null, rows?: number) => void;
+  readonly #request: Request;
   readonly #rows: RowsReader;
   #count = 0;
   #ended = false;
-  #headerSeen = false;
+  #headerSeen: boolean;
   #failure: Error | undefined;
   #connection: Connection | undefined;
   #release: () => void = () => {};
   #handOn: (bytes: Buffer) => void = () => {};
 
-  constructor(text: string, rows: RowsReader, callback: CopyOut['callback']) {
-    this.text = text;
+  constructor(request: Request, rows: RowsReader, callback: RowsOut['callback']) {
+    this.text = request.text;
+    this.#request = request;
+    // Only a COPY has one.
+    this.#headerSeen = request.rowType !== COPY_DATA;
     this.#rows = rows;
     this.callback = callback;
   }
@@ -79,7 +132,7 @@ class CopyOut implements Submittable {
   submit(connection: Connection): void {
     this.#connection = connection;
     this.#takeOver(connection.stream as Socket);
-    connection.query(this.text);
+    this.#request.send(connection as unknown as ExtendedConnection);
   }
 
   #takeOver(stream: Socket): void {
@@ -115,13 +168,13 @@ class CopyOut implements Submittable {
       const type = buffer[at];
       let next = messageEnd(view, at);
       if (next > end) break;
-      if (type === COPY_DATA) next = this.#readRows(buffer, view, at, end);
+      if (type === this.#request.rowType) next = this.#readRows(buffer, view, at, end);
       else if (type === READY_FOR_QUERY) {
         // The query is over: this and whatever follows is pg's.
         this.#release();
         this.#handOn(Buffer.from(buffer.subarray(at, end)));
         return end;
-      } else if (type !== COPY_OUT_RESPONSE && type !== COPY_DONE) {
+      } else if (!SILENT.has(type!)) {
         this.#handOn(Buffer.from(buffer.subarray(at, next)));
       }
       at = next;
@@ -142,7 +195,7 @@ class CopyOut implements Submittable {
       if (columnsOf(view, at) === END_OF_ROWS) return next;
       const stopped = this.#rows(buffer, view, at, end);
       if (stopped === at)
-        throw new CopyFormatError(`COPY sent ${columnsOf(view, at)} columns, which are not those asked for`);
+        throw new CopyFormatError(`PostgreSQL sent ${columnsOf(view, at)} columns, which are not those asked for`);
       return stopped;
     } catch (error) {
       this.#fail(error as Error);

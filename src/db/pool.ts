@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
-import { parseIntoClientConfig } from 'pg-connection-string';
+import { clientConfig } from './connection.js';
 import { ConnectionWatch } from './connection-watch.js';
 import { CONNECT_MS, KEEPALIVE_IDLE_MS } from './liveness.js';
 import { probePoolMode } from './pooler.js';
@@ -23,15 +23,16 @@ export interface PoolOptions {
 }
 
 /**
- * Opens a pool on a libpq URL. sslmode means what libpq says it means, sockets included (?host=/var/run/postgresql).
- * Nothing is connected yet, except for sslmode=prefer, which has to ask the server whether it speaks TLS.
+ * Opens a pool on a libpq URL (database-url.ts). Throws DatabaseUrlError. Nothing is connected yet, except for sslmode=prefer and allow,
+ * which have to ask the server whether it speaks TLS.
  */
 export async function openPool(databaseUrl: string, options: PoolOptions): Promise<Pool> {
+  const given = await clientConfig(databaseUrl);
   const config: pg.PoolConfig = {
-    ...(await clientConfig(databaseUrl)),
+    ...given,
     application_name: options.applicationName,
     max: options.connectionsMax,
-    connectionTimeoutMillis: CONNECT_MS,
+    connectionTimeoutMillis: given.connectionTimeoutMillis ?? CONNECT_MS,
     // A worker's connections stay open: opening one costs as much as a small activity.
     idleTimeoutMillis: options.keepsConnections === true ? 0 : 30_000,
     keepAlive: true,
@@ -54,39 +55,6 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
-}
-
-async function clientConfig(databaseUrl: string): Promise<pg.ClientConfig> {
-  const sslmode = parametersOf(databaseUrl).parameters.get('sslmode');
-  const libpq = (url: string) => parseIntoClientConfig(withParameter(url, 'uselibpqcompat', 'true')) as pg.ClientConfig;
-  const plain = () => libpq(withParameter(databaseUrl, 'sslmode', 'disable'));
-  if (sslmode === null) return libpq(databaseUrl);
-  if (sslmode === 'allow') return plain();
-  if (sslmode !== 'prefer') return libpq(databaseUrl);
-
-  const encrypted = libpq(databaseUrl);
-  const probe = new pg.Client({ ...encrypted, connectionTimeoutMillis: CONNECT_MS });
-  try {
-    await probe.connect();
-    return encrypted;
-  } catch (error) {
-    if ((error as Error).message.includes('does not support SSL')) return plain();
-    return encrypted;
-  } finally {
-    await probe.end().catch(() => {});
-  }
-}
-
-function withParameter(databaseUrl: string, name: string, value: string): string {
-  const { place, parameters } = parametersOf(databaseUrl);
-  parameters.set(name, value);
-  return `${place}?${parameters}`;
-}
-
-/** libpq takes URLs that are none by the standard, like postgres://user@/database?host=/var/run/postgresql. */
-function parametersOf(databaseUrl: string): { place: string; parameters: URLSearchParams } {
-  const [place = '', query = ''] = databaseUrl.split('?', 2);
-  return { place, parameters: new URLSearchParams(query) };
 }
 
 /** A client that is frozen in the middle of a transaction must not keep its locks from everybody else. */

@@ -19,8 +19,12 @@ const PROBE_MS_MAX = 2_000;
  * Throws PoolModeError if a new connection gets the server process of an open, idle session. Answers nothing if the connection
  * can't be made or has to wait.
  */
-export async function probePoolMode(config: pg.ClientConfig, session: Session): Promise<void> {
-  const probe = new pg.Client({ ...config, connectionTimeoutMillis: PROBE_MS_MAX, query_timeout: PROBE_MS_MAX });
+export async function probePoolMode(config: pg.PoolConfig, session: Session): Promise<void> {
+  const probe = new (config.Client ?? pg.Client)({
+    ...config,
+    connectionTimeoutMillis: PROBE_MS_MAX,
+    query_timeout: PROBE_MS_MAX,
+  });
   probe.on('error', () => {});
   let pid: number | undefined;
   try {

@@ -4,9 +4,10 @@
  */
 import type { FoldedUser, OpenCycle } from '../domain/reduce.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
-import { copyOut, isNull } from './copy-out.js';
+import { isNull, queryOut } from './copy-out.js';
 import { type Client, type Pool, prepared } from './pool.js';
 import type { RowBuffer } from './row-buffer.js';
+import { textArray } from './text-array.js';
 
 export const tailsCopy = (schema: string) => `
   copy ${schema}.tails (run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id)
@@ -37,24 +38,22 @@ const NUMBERS = 5;
 /** How many tails are read and hashed in the time of one lookup by index. */
 const TAILS_READ_A_LOOKUP = 8;
 
-/**
- * The open cycles of those users after run `asOf`, in the order given, for openCycleAt(). One index probe a user. By COPY, whose rows
- * cost a fraction of a query's; it takes no parameters, so the users are quoted into its text.
- */
+/** The users are bound, so that their names are in no statement's text: neither in logs nor in pg_stat_statements. */
+const LOOKUP = `
+  select asked.number, tail.next_cycle, tail.calls, tail.usage, tail.first_call_id, tail.first_called_at
+    from unnest($1::text[]) with ordinality as asked (user_id, number)
+   cross join lateral (
+         select * from meterfold.tails
+          where user_id = asked.user_id collate "C" and run_id <= $2::bigint
+          order by run_id desc
+          limit 1) tail`;
+
+/** The open cycles of those users after run `asOf`, in the order given, for openCycleAt(). One index probe a user. */
 export async function readTails(pool: Pool, users: readonly string[], asOf: bigint): Promise<BigInt64Array> {
   const client = await pool.connect();
   const numbers = new BigInt64Array(NUMBERS * users.length);
-  const sql = `
-    copy (select asked.number, tail.next_cycle, tail.calls, tail.usage, tail.first_call_id, tail.first_called_at
-            from unnest(${literalOf(arrayOf(users))}::text[]) with ordinality as asked (user_id, number)
-           cross join lateral (
-                 select * from meterfold.tails
-                  where user_id = asked.user_id collate "C" and run_id <= ${asOf}
-                  order by run_id desc
-                  limit 1) tail)
-      to stdout (format binary)`;
   try {
-    await copyOut(client, sql, 6, (view, at) => {
+    await queryOut(client, { text: LOOKUP, values: [textArray(users), String(asOf)] }, 6, (view, at) => {
       // Number, next cycle and usage as int32 length 8 and int64, calls as length 2 and int16; then the first call, or nulls.
       const user = NUMBERS * (view.getInt32(at + 8) - 1);
       numbers[user] = view.getBigInt64(at + 16);
@@ -113,14 +112,4 @@ export async function deleteSuperseded(client: Client, runId: bigint): Promise<v
         and superseded.user_id = newer.user_id and superseded.run_id < newer.run_id`,
     [previous],
   );
-}
-
-/** As the text of an array: each element in quotes, in which only quotes and backslashes mean anything. */
-function arrayOf(texts: readonly string[]): string {
-  return `{${texts.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
-}
-
-/** As pg's escapeLiteral(), which goes through a text character by character, and leaves as much garbage. */
-function literalOf(text: string): string {
-  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }

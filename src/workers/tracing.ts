@@ -2,8 +2,8 @@
  * Traces: from a run's workflow over its activities to each SQL statement, sent by OTLP. Set up by OpenTelemetry's own variables
  * (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, …). This file, and all of OpenTelemetry with it, is imported only where traces are on.
  *
- * Values never leave: parameters are not exported, and what is quoted in a statement is cut out of it (users are quoted into the
- * one that reads tails). The server's own messages are, and they may name the id of a call.
+ * Values never leave: parameters are not exported, and no statement has a user in its text. The server's own messages are exported, and
+ * they may name the id of a call.
  */
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -85,15 +85,10 @@ export function startTracing(log: Logger): Tracing {
 function watchQueries(): void {
   new PgInstrumentation({
     requireParentSpan: true,
-    requestHook: (span, { query }) => span.setAttribute('db.query.text', withoutValues(query.text)),
+    requestHook: (span, { query }) => span.setAttribute('db.query.text', query.text),
   });
   // The instrumentation sees what is required, not what is imported: the two share one pg, and its client is patched in place.
   createRequire(import.meta.url)('pg');
-}
-
-/** SQL without what is quoted in it. In E'…' a backslash comes doubled, and a quote too, as everywhere. */
-export function withoutValues(sql: string): string {
-  return sql.replace(/'(?:[^']|'')*'/g, "'…'");
 }
 
 /**

@@ -54,7 +54,8 @@ const rules: Record<string, Rule> = {
     imports: ['workers', 'activities', 'db', 'domain', 'config.ts', 'log.ts'],
     packages: ['@temporalio/worker', '@temporalio/interceptors-opentelemetry', '@opentelemetry/*'],
   },
-  'config.ts': { imports: ['domain'], packages: ['zod', '@temporalio/*'] },
+  'config.ts': { imports: ['domain', 'db/database-url.ts', 'environment.ts'], packages: ['zod', '@temporalio/*'] },
+  'environment.ts': { imports: [], packages: [], builtins: [] },
   'log.ts': { imports: [], packages: ['pino'] },
   // These wire it all, and nobody imports them but they each other.
   dev: {
@@ -62,7 +63,18 @@ const rules: Record<string, Rule> = {
     packages: ['*'],
   },
   cli: {
-    imports: ['cli', 'dev', 'workers', 'activities', 'workflows', 'db', 'domain', 'config.ts', 'log.ts'],
+    imports: [
+      'cli',
+      'dev',
+      'workers',
+      'activities',
+      'workflows',
+      'db',
+      'domain',
+      'config.ts',
+      'environment.ts',
+      'log.ts',
+    ],
     packages: ['*'],
   },
 };

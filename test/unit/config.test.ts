@@ -45,6 +45,41 @@ describe('with a database alone', () => {
   });
 });
 
+describe('newlines at the end of a value, as mounted files have them,', () => {
+  test.each(['\n', '\r\n', '\n\n'])('are no part of any variable: %j', (end) => {
+    const settings = {
+      ...env,
+      LOG_REPLICA_URL: 'postgres://u:p@replica/d',
+      PRICE_PER_UNIT: '0.5',
+      CURRENCY: 'EUR',
+      CALLS_PER_CYCLE: '7',
+      BAD_CALLS: 'quarantine',
+      BACKUP_ATTEMPTS: 'off',
+      WORKER_SLOTS: '3',
+      HEALTH_PORT: '8080',
+      METRICS_PORT: '9464',
+      LOG_LEVEL: 'debug',
+      OTEL_TRACES_EXPORTER: 'otlp',
+      TEMPORAL_ADDRESS: 'temporal.example:7233',
+      TEMPORAL_NAMESPACE: 'billing',
+      TEMPORAL_API_KEY: 'key',
+      TEMPORAL_TLS_SERVER_NAME: 'temporal.example',
+      TEMPORAL_DEPLOYMENT_NAME: 'billing',
+      TEMPORAL_WORKER_BUILD_ID: '7',
+    };
+    const ended = Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, `${value}${end}`]));
+    expect(loadConfig(ended)).toEqual(loadConfig(settings));
+  });
+
+  test('alone are an empty value, which counts as unset', () => {
+    expect(loadConfig({ ...env, CURRENCY: '\n', TEMPORAL_ADDRESS: '\r\n' })).toEqual(loadConfig(env));
+  });
+
+  test('elsewhere in a value are a fault', () => {
+    expect(faultsOf({ CURRENCY: '\nUSD' })).toContain('CURRENCY must be');
+  });
+});
+
 describe('settings', () => {
   test('of price are exact decimals, and remembered as said here', () => {
     const { terms, explicitInput } = loadConfig({ ...env, PRICE_PER_UNIT: '0.10', CURRENCY: 'JPY' });
@@ -87,6 +122,8 @@ test('a version of workers is its deployment and its build, or there is none', (
 describe('a wrong setting is named with what it must be', () => {
   test.each([
     ['DATABASE_URL', 'mysql://db', 'must be a PostgreSQL URL'],
+    ['DATABASE_URL', 'postgres://db/x?sslmod=verify-full', 'sslmod is no parameter of libpq: did you mean sslmode?'],
+    ['LOG_REPLICA_URL', 'postgres://db/x?service=y', 'service is not supported'],
     ['PRICE_PER_UNIT', '-1', 'must be a decimal like 0.0004'],
     ['PRICE_PER_UNIT', '0.0000000000001', 'at most 12 decimal places'],
     ['PRICE_PER_UNIT', '1e-4', 'must be a decimal like 0.0004'],
@@ -128,6 +165,6 @@ describe('a wrong setting is named with what it must be', () => {
   test('all faults at once, a line each', () => {
     const said = faultsOf({ DATABASE_URL: 'x', CURRENCY: 'x', LOG_LEVEL: 'x' }).split('\n');
     expect(said[0]).toBe('Wrong settings:');
-    expect(said.slice(1).map((line) => line.trim().split(' ')[0])).toEqual(['DATABASE_URL', 'CURRENCY', 'LOG_LEVEL']);
+    expect(said.slice(1).map((line) => line.trim().split(/:? /)[0])).toEqual(['DATABASE_URL', 'CURRENCY', 'LOG_LEVEL']);
   });
 });

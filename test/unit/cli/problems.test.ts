@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { CommandError, exitCodeOf, explain, placesOf } from '../../../src/cli/problems.js';
 import { SettingsError } from '../../../src/config.js';
@@ -9,6 +10,8 @@ const environment = {
   TEMPORAL_NAMESPACE: 'prod',
 };
 const places = placesOf(environment);
+/** libpq's default. */
+const ownRole = `the role "${userInfo().username}"`;
 const say = (error: unknown) => explain(error, places);
 
 /** An error as a library throws it. */
@@ -25,11 +28,12 @@ function grpcFailure(code: number, details: string): Error {
 describe('where things are', () => {
   test.each([
     [environment.DATABASE_URL, 'db.example:6432', 'the role "billing"'],
-    ['postgresql://db.example/billing', 'db.example:5432', 'the role'],
-    ['postgres://u@/billing?host=/var/run/postgresql', 'DATABASE_URL', 'the role'],
-    ['postgres:///billing?host=/var/run/postgresql&port=5433', '/var/run/postgresql (socket 5433)', 'the role'],
-    ['postgres://%2Fvar%2Frun/billing', '/var/run (socket 5432)', 'the role'],
-    ['postgres://[::1]:5433/billing', '[::1]:5433', 'the role'],
+    ['postgresql://db.example/billing', 'db.example:5432', ownRole],
+    ['postgres://u@/billing?host=/var/run/postgresql', '/var/run/postgresql (socket 5432)', 'the role "u"'],
+    ['postgres:///billing?host=/var/run/postgresql&port=5433', '/var/run/postgresql (socket 5433)', ownRole],
+    ['postgres://%2Fvar%2Frun/billing', '/var/run (socket 5432)', ownRole],
+    ['postgres://[::1]:5433/billing', '[::1]:5433', ownRole],
+    ['postgres://u@a,b:5433/billing', 'a:5432 or b:5433', 'the role "u"'],
     ['postgres://a%40b:x@db.example/billing', 'db.example:5432', 'the role "a@b"'],
     ['nonsense', 'DATABASE_URL', 'the role'],
   ])('%s is shown as %s', (databaseUrl, database, role) => {
