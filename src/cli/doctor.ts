@@ -11,6 +11,7 @@ export function register(program: Command): void {
   program
     .command('doctor')
     .description('check the database, Temporal and the workers; says how to mend what is wrong')
+    .option('--trust <roles...>', 'roles that are meant to have what they were granted: not warned about')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -19,14 +20,18 @@ Exit code 1 if anything is wrong; a warning is not. Nothing is changed.
 
 Examples:
   $ meterfold doctor
+  $ meterfold doctor --trust web_app reporting
   $ meterfold doctor --json | jq '.checks[] | select(.ok == false)'`,
     )
     .action(examine);
 }
 
-async function examine(flags: { json?: boolean }) {
+async function examine(flags: { json?: boolean; trust?: string[] }) {
   await withContext(async (context) => {
-    const [database, temporal] = await Promise.all([databaseChecks(context), temporalChecks(context)]);
+    const [database, temporal] = await Promise.all([
+      databaseChecks(context, flags.trust ?? []),
+      temporalChecks(context),
+    ]);
     const checks = [...database, ...temporal];
     const faults = checks.filter((check) => check.ok === false).length;
     if (faults > 0) process.exitCode = 1;
@@ -42,9 +47,9 @@ async function examine(flags: { json?: boolean }) {
   });
 }
 
-const logChecks = ['rights', 'row-level security', 'migrations', 'log', 'log guard'];
+const logChecks = ['rights', 'row-level security', 'migrations', 'log', 'log guard', 'access'];
 
-async function databaseChecks(context: Context): Promise<Check[]> {
+async function databaseChecks(context: Context, trusted: readonly string[]): Promise<Check[]> {
   const server = await subject('database', context, async () => serverChecks(await context.bareDatabase()));
   if (server.some((check) => !check.ok)) return [...server, ...logChecks.map(unseen)];
   const pool = await context.bareDatabase();
@@ -57,8 +62,9 @@ async function databaseChecks(context: Context): Promise<Check[]> {
   const log = await subject('log', context, () => logFaultChecks(pool));
   const isMigrated = migrations.every((check) => check.ok);
   const guard = isMigrated ? await subject('log guard', context, () => logGuardChecks(pool)) : [unseen('log guard')];
+  const access = isMigrated ? await subject('access', context, () => accessChecks(pool, trusted)) : [unseen('access')];
   const replica = await subject('log replica', context, () => replicaChecks(context, pool));
-  return [...server, ...rights, ...rowSecurity, ...migrations, ...log, ...guard, ...replica];
+  return [...server, ...rights, ...rowSecurity, ...migrations, ...log, ...guard, ...access, ...replica];
 }
 
 /** Only where one is set. */
@@ -158,4 +164,14 @@ async function logGuardChecks(pool: Pool): Promise<Check[]> {
   if (unguarded.length === 0) return [good('log guard', 'public.api_logs takes inserts only')];
   const found = `calls that may be billed can be changed, deleted or truncated in ${unguarded.join(', ')}`;
   return [warn('log guard', found, 'meterfold migrate --log-guard on')];
+}
+
+async function accessChecks(pool: Pool, trusted: readonly string[]): Promise<Check[]> {
+  const { foreignAccess } = await import('../db/access.js');
+  const others = await foreignAccess(pool, trusted);
+  if (others.length > 0) return others.map(({ role, may, fix }) => warn('access', `role ${role} ${may}`, fix));
+  const besides = trusted.length === 0 ? '' : ` and ${trusted.join(', ')}`;
+  return [
+    good('access', `no role but the owner, this one${besides} may read or write what meterfold owns; superusers may`),
+  ];
 }

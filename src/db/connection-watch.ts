@@ -3,7 +3,8 @@
  * DeadConnectionError, and is tried again on another. It costs a timer: nothing is added to a query, or to taking a connection.
  */
 import type { Socket } from 'node:net';
-import pg from 'pg';
+import type pg from 'pg';
+import { newClient } from './connection.js';
 import { sendingOf } from './copy-in.js';
 import {
   ANSWER_MS,
@@ -165,7 +166,7 @@ export class ConnectionWatch {
 
   /** What the server shows of the sessions, in their order; undefined for one that is gone. */
   async #look(silent: readonly Watched[]): Promise<(Backend | undefined)[]> {
-    const asking = new (this.#config.Client ?? pg.Client)(this.#config);
+    const asking = newClient(this.#config);
     asking.on('error', () => {});
     const socket = () => (asking as unknown as WatchedClient).connection.stream;
     const timer = setTimeout(() => socket().destroy(new Error('no answer in time')), ANSWER_MS);

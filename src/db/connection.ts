@@ -41,6 +41,11 @@ export async function clientConfig(databaseUrl: string, environment = process.en
 
 type ClientClass = new (config?: pg.ClientConfig) => pg.Client;
 
+/** A client outside the pool that connects as those of the pool do. Its connection is not opened yet. */
+export function newClient(config: pg.PoolConfig): pg.Client {
+  return new ((config.Client as ClientClass | undefined) ?? pg.Client)(config);
+}
+
 async function withTls(
   url: DatabaseUrl,
   plain: pg.PoolConfig,

@@ -9,7 +9,8 @@
  *   3. A prepared statement is missing, or is there already (refusals.ts).
  * (1) can miss it while other clients use the pooler; (2) then finds it before that transaction writes.
  */
-import pg from 'pg';
+import type pg from 'pg';
+import { newClient } from './connection.js';
 import { PoolModeError, type Session } from './session.js';
 
 /** In session mode a second connection may have to wait for a server process; in the other modes one is idle. */
@@ -20,7 +21,7 @@ const PROBE_MS_MAX = 2_000;
  * can't be made or has to wait.
  */
 export async function probePoolMode(config: pg.PoolConfig, session: Session): Promise<void> {
-  const probe = new (config.Client ?? pg.Client)({
+  const probe = newClient({
     ...config,
     connectionTimeoutMillis: PROBE_MS_MAX,
     query_timeout: PROBE_MS_MAX,
