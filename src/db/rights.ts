@@ -20,7 +20,7 @@ export async function missingRights(queryable: Queryable): Promise<MissingRights
        where nspname in ('public', 'meterfold')
       union all
       select 'table', format('%I.%I', nspname, relname), pg_class.oid,
-             case when nspname = 'public' or relname = 'migrations' then '{select}'
+             case when nspname = 'public' or relname in ('migrations', 'chain', 'chain_head') then '{select}'
                   else '{select,insert,update,delete}' end::text[]
         from pg_class
         join pg_namespace on pg_namespace.oid = relnamespace
