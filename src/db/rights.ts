@@ -38,7 +38,8 @@ export async function missingRights(
        where pronamespace = to_regnamespace('meterfold') and prorettype <> 'trigger'::regtype and proname <> 'guard_log'
       union all
       select 'table', format('%I.%I', nspname, relname), pg_class.oid,
-             case when nspname = 'public' or relname in ('migrations', 'declared_migrations', 'installation') then '{select}'
+             case when nspname = 'public'
+                    or relname in ('migrations', 'declared_migrations', 'installation', 'chain', 'chain_head') then '{select}'
                   else '{select,insert,update,delete}' end::text[]
         from pg_class
         join pg_namespace on pg_namespace.oid = relnamespace
