@@ -37,7 +37,7 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-Amounts are exact; each total is also rounded, once, to the currency's minor unit (half to even): that is what is due.
+Amounts are exact; each total is also rounded, once, to the currency's minor unit by ISO 4217 (half away from zero): that is what is due.
 
 Examples:
   $ meterfold statement user-0000042
