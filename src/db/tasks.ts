@@ -43,7 +43,8 @@ export async function storePlan(
   return transaction(pool, async (client) => {
     const first = await client.query(
       prepared(
-        `update meterfold.runs set sealed_end = $2, held_up_by = $3, sealed_lsn = pg_current_wal_insert_lsn()
+        `update meterfold.runs set sealed_end = $2, held_up_by = $3, sealed_lsn = pg_current_wal_insert_lsn(),
+                seal_id = gen_random_uuid()
           where run_id = $1 and state = 'active' and sealed_end is null and xmin = $4::xid`,
         [runId.toString(), sealedEnd.toString(), heldUpBy.length === 0 ? null : JSON.stringify(heldUpBy), version],
       ),

@@ -16,7 +16,13 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { PlannedRun, SkippedRun } from '../activities/plan.js';
-import type { MapOutcome, PublishedFigures, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
+import {
+  askedDigest,
+  type MapOutcome,
+  type PublishedFigures,
+  type RecountOutcome,
+  type ReduceOutcome,
+} from '../domain/proof.js';
 import { discardRun, planRun, publishRun, recount, tasks } from './activities.js';
 import { Control } from './control.js';
 import { HOPELESS, reasonOf, SEGMENTS_LOST, typeOf } from './failures.js';
@@ -168,7 +174,10 @@ class BillingRun {
     await this.#fanOut([runId], this.#recounts, false, async () => {
       const { outcome } = await this.#statistics.count(
         'recount',
-        () => recount.executeWithOptions({ summary: `calls after ${after} to ${to}` }, [{ runId, number: 0 }]),
+        () =>
+          recount.executeWithOptions({ summary: `calls after ${after} to ${to}` }, [
+            { runId, number: 0, ...askedDigest(this.#maps) },
+          ]),
         (recounted) => recounted,
       );
       return outcome;

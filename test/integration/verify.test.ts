@@ -111,6 +111,7 @@ function changed({ name, type }: { name: string; type: string }): string {
   if (type === 'text') return `${name} = coalesce(${name}, '') || 'x'`;
   if (type === 'jsonb') return `${name} = coalesce(${name}, '{}') || '{"damaged": true}'`;
   if (type === 'timestamptz') return `${name} = coalesce(${name}, now()) + interval '1 second'`;
+  if (type === 'uuid') return `${name} = gen_random_uuid()`;
   if (type === 'xid8') return `${name} = '7'`;
   if (type === 'pg_lsn') return `${name} = coalesce(${name}, '0/0') + 1`;
   if (type === 'bool') return `${name} = not ${name}`;
