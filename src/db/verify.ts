@@ -8,6 +8,7 @@
  *   verify-keys.ts     no row is there twice, and none of a run that is not published       each table
  *   verify-log.ts      counts, sums and digests of each run; calls that can't be billed; calls written again after they were billed
  *   verify-runs.ts     the chain of runs, their figures, and the digest of all that is known of each
+ *   verify-repacked.ts all runs of a repacked row have the terms by which it is priced
  *   verify-cycles.ts   every call up to the watermark in exactly one published record or one open cycle, users slice by slice
  */
 import { type Client, one, type Pool } from './pool.js';
@@ -15,6 +16,7 @@ import { readSnapshot } from './snapshot.js';
 import { SlicesCheck } from './verify-cycles.js';
 import { checkKeys, checkLeftovers } from './verify-keys.js';
 import { checkLog, type LogCheck } from './verify-log.js';
+import { checkRepacked } from './verify-repacked.js';
 import { checkRuns, type RunsCheck } from './verify-runs.js';
 import { type Difference, type History, readHistory, type Scope } from './verify-scope.js';
 
@@ -89,6 +91,7 @@ export function verify(pool: Pool, options: VerifyOptions): Promise<Verification
           return runs.differences;
         },
       },
+      { doing: 'repacked records', work: (client) => checkRepacked(client, scope) },
       ...slices.numbers().map((number) => ({
         doing: `users, slice ${number + 1} of ${slices.count}`,
         work: (client: Client) => slices.check(client, number),
