@@ -48,6 +48,7 @@ const written = new Set([
   'VerifyRefusedError',
   'DeadConnectionError',
   'NoServerProcessError',
+  'RepackError',
 ]);
 
 /** What is wrong with these is how meterfold was called or set up. */

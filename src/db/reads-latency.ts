@@ -3,7 +3,7 @@
  * the publication of its billing record.
  */
 import { one, type Queryable } from './pool.js';
-import { numberAt, PLACES } from './records.js';
+import { numberAt, PLACES, packedRows, RUN_AT, RUN_RANGE } from './records.js';
 
 /** Seconds; null if no cycle was measured. Cycles whose last call has no `received_at` are in none of it. */
 export interface CycleLatency {
@@ -19,6 +19,8 @@ export interface CycleLatency {
 /** Each cycle costs one index probe of the log. */
 const CYCLES_MAX = 200_000;
 
+const ofRun = packedRows({ records: 'packed.run_id = $1', repacked: `${RUN_RANGE} @> $1::bigint` });
+
 /** Of a published run; null if it closed no cycle whose last call has a `received_at`. */
 export async function readCycleLatency(db: Queryable, runId: string, cycles: string): Promise<CycleLatency | null> {
   const oneOf = Math.max(1, Math.ceil(Number(cycles) / CYCLES_MAX));
@@ -31,11 +33,11 @@ export async function readCycleLatency(db: Queryable, runId: string, cycles: str
          from (select case when call.received_at between timestamptz '1970-01-01 00:00:00+00' and run.published_at
                            then extract(epoch from run.published_at - call.received_at)::float8 end as seconds
                  from meterfold.runs run
-                 join meterfold.records packed on packed.run_id = run.run_id
+                cross join ${ofRun} packed
                 cross join lateral ${PLACES} cycle
                  join public.api_logs call on call.id = ${numberAt('last_call_ids')}
-                where run.run_id = $1 and run.state = 'published' and call.received_at is not null
-                  and abs(hashtextextended(packed.user_id, 0) % $2) = 0) closed`,
+                where run.run_id = $1 and run.state = 'published' and ${RUN_AT} = $1::bigint and call.received_at is not null
+                  and abs(hashtextextended(packed.user_id, 0) % $2) = 0) measured`,
       [runId, oneOf],
     ),
   );

@@ -9,6 +9,7 @@
  *   verify-log.ts      counts, sums and digests of each run; calls that can't be billed; calls written again after they were billed
  *   verify-runs.ts     each run follows from the one before it; figures, and the digest of all that is known of each
  *   verify-chain.ts    no ended run was deleted: the chain of endings, its head, the numbering of runs
+ *   verify-repacked.ts all runs of a repacked row have the terms by which it is priced
  *   verify-cycles.ts   every call up to the watermark in exactly one published record or one open cycle, users slice by slice
  */
 import { type Client, one, type Pool } from './pool.js';
@@ -17,6 +18,7 @@ import { type ChainHead, checkChain, checkNotedHead, readHead } from './verify-c
 import { SlicesCheck } from './verify-cycles.js';
 import { checkKeys, checkLeftovers } from './verify-keys.js';
 import { checkLog, type LogCheck } from './verify-log.js';
+import { checkRepacked } from './verify-repacked.js';
 import { checkRuns, type RunsCheck } from './verify-runs.js';
 import { type Difference, type History, readHistory, type Scope } from './verify-scope.js';
 
@@ -102,6 +104,7 @@ export function verify(pool: Pool, options: VerifyOptions): Promise<Verification
           ...(notedHead === undefined ? [] : await checkNotedHead(client, notedHead)),
         ],
       },
+      { doing: 'repacked records', work: (client) => checkRepacked(client, scope) },
       ...slices.numbers().map((number) => ({
         doing: `users, slice ${number + 1} of ${slices.count}`,
         work: (client: Client) => slices.check(client, number),

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { openPool } from '../../src/db/pool.js';
+import { repack } from '../../src/db/repack.js';
 import { verify } from '../../src/db/verify.js';
 import type { ChainHead } from '../../src/db/verify-chain.js';
 import * as logs from '../support/logs.js';
@@ -16,7 +17,9 @@ import { adminOf, freshStack, type Stack, urlOf } from '../support/stack.js';
 /** Tables that hold history. Segments, leases, attempts and seals are tools of a run under way. */
 const TABLES = [
   'public.api_logs',
-  ...['runs', 'tasks', 'records', 'tails', 'quarantine', 'chain', 'chain_head'].map((name) => `meterfold.${name}`),
+  ...['runs', 'tasks', 'records', 'repacked_records', 'tails', 'quarantine', 'chain', 'chain_head'].map(
+    (name) => `meterfold.${name}`,
+  ),
 ];
 /** Which row of a table is damaged; one of the middle of its history. */
 const ROW: Record<string, string> = {
@@ -24,6 +27,7 @@ const ROW: Record<string, string> = {
   'meterfold.runs': 'run_id = 2',
   'meterfold.tasks': "run_id = 2 and kind = 'map'",
   'meterfold.records': 'run_id = 2',
+  'meterfold.repacked_records': 'true',
   'meterfold.tails': 'run_id = 4',
   'meterfold.quarantine': 'true',
   'meterfold.chain': 'run_id = 2',
@@ -48,6 +52,7 @@ beforeAll(async () => {
   await bill(stack);
   expect(await meterfold(stack, ['revert', '3', '--yes', '--reason', 'wrong price'])).toMatchObject({ code: 0 });
   await bill(stack, { pricePerUnit: '0.0005' });
+  await repackFirstRun();
   await stack.pool.query(`insert into public.api_logs (user_id, usage, called_at) values ('bad', -8, now())`);
   await failureOf(await startRun(stack, [{ badCalls: 'stop' }]));
   const found = await stack.pool.query<{ table: string; name: string; type: string }>(
@@ -65,6 +70,18 @@ afterAll(async () => {
   await admin?.end();
   await stack?.close();
 });
+
+/** As if the first run had been many: each of its rows is split into one a cycle, and they are repacked. */
+async function repackFirstRun(): Promise<void> {
+  const numbers = ['usages', 'first_call_ids', 'last_call_ids', 'first_called_micros', 'last_called_micros'];
+  await stack.pool.query(
+    `with taken as (delete from only meterfold.records where run_id = 1 returning *)
+     insert into meterfold.records (run_id, first_cycle, user_id, ${numbers})
+     select run_id, first_cycle + place - 1, user_id, ${numbers.map((name) => `substring(${name}, 64 * place - 63, 64)`)}
+       from taken, generate_series(1, length(usages) / 64) as place`,
+  );
+  expect((await repack(stack.pool, { until: { run: '1' } })).rowsAfter).toBeGreaterThan(1);
+}
 
 /** The differences that verify finds in a copy of the database after some damage, perhaps with a head that was noted before. */
 async function differencesAfter(...given: (string | ChainHead)[]): Promise<string[]> {
@@ -96,7 +113,8 @@ async function differencesAfter(...given: (string | ChainHead)[]): Promise<strin
 async function dropConstraints(client: pg.PoolClient): Promise<void> {
   const { rows } = await client.query<{ sql: string }>(
     `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as sql
-       from pg_constraint where conrelid = any ($1::regclass[]) and contype in ('c', 'f', 'p', 'u')
+       from pg_constraint
+      where conrelid = any ($1::regclass[]) and contype in ('c', 'f', 'p', 'u') and coninhcount = 0
       order by contype = 'p', conname`,
     [TABLES],
   );
@@ -116,6 +134,7 @@ function changed({ name, type }: { name: string; type: string }): string {
   if (type === 'pg_lsn') return `${name} = coalesce(${name}, '0/0') + 1`;
   if (type === 'bool') return `${name} = not ${name}`;
   if (type === 'bytea') return `${name} = set_bit(${name}, 63, 1 - get_bit(${name}, 63))`;
+  if (name === 'run_starts') return `${name} = set_bit(${name}, 0, 1 - get_bit(${name}, 0))`;
   if (type === 'varbit') return `${name} = set_bit(${name}, 63, 1 - get_bit(${name}, 63))`;
   return `${name} = coalesce(${name}, 0) + 1`;
 }
@@ -132,7 +151,8 @@ test('a change of any column of any table that holds history is found', async ()
   const unnoticed: string[] = [];
   for (const column of columns) {
     const { table, name } = column;
-    const damage = `update ${table} set ${changed(column)} where ctid = (select min(ctid) from ${table} where ${ROW[table]})`;
+    const damage = `update only ${table} set ${changed(column)}
+                     where ctid = (select min(ctid) from only ${table} where ${ROW[table]})`;
     if ((await differencesAfter(damage)).length === 0) unnoticed.push(`${table}.${name}`);
   }
   expect(columns.length).toBeGreaterThan(60);
@@ -141,13 +161,13 @@ test('a change of any column of any table that holds history is found', async ()
 
 describe('a row of', () => {
   test.each(TABLES)('%s that is missing is found', async (table) => {
-    const row = `ctid = (select min(ctid) from ${table} where ${ROW[table]})`;
-    expect(await differencesAfter(`delete from ${table} where ${row}`)).not.toEqual([]);
+    const row = `ctid = (select min(ctid) from only ${table} where ${ROW[table]})`;
+    expect(await differencesAfter(`delete from only ${table} where ${row}`)).not.toEqual([]);
   });
 
   test.each(TABLES)('%s that is there twice is found', async (table) => {
-    const row = `ctid = (select min(ctid) from ${table} where ${ROW[table]})`;
-    expect(await differencesAfter(`insert into ${table} select * from ${table} where ${row}`)).not.toEqual([]);
+    const row = `ctid = (select min(ctid) from only ${table} where ${ROW[table]})`;
+    expect(await differencesAfter(`insert into ${table} select * from only ${table} where ${row}`)).not.toEqual([]);
   });
 });
 
@@ -175,6 +195,16 @@ test.each([
     'update meterfold.records set usages = substring(usages, 1, length(usages) - 1) where run_id = 2',
   ],
   ['a record of which one string is empty', `update meterfold.records set first_called_micros = B'' where run_id = 2`],
+  [
+    'a repacked row that is also where its run wrote it',
+    `insert into meterfold.records select run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros,
+            last_called_micros from meterfold.repacked_records limit 1`,
+  ],
+  [
+    'a repacked row with a run of another price',
+    'update meterfold.repacked_records set run_ids = run_ids || 4::bigint::bit(64), run_id = 4',
+  ],
+  ['a repacked row that names no run', `update meterfold.repacked_records set run_ids = B'', run_id = 1`],
   ['records of a reverted run', 'update meterfold.records set run_id = 3 where run_id = 4'],
 ])('%s: found', async (_title, damage) => {
   expect(await differencesAfter(damage)).not.toEqual([]);
