@@ -9,6 +9,7 @@ const FINAL_ERRORS: Readonly<Record<string, string>> = {
   RunGoneError: 'the run was published or discarded meanwhile, or the database was restored',
   AlreadyPublishedError: 'a published run is not discarded',
   FrozenTermError: 'the setting must be mended',
+  BackupRefusedError: 'the role may not make temporary tables; the first attempt goes on',
   BadCallError: 'the row in the log must be mended',
   CallOrderError: 'the log has no primary key on id any more',
   CopyFormatError: 'the log does not have the columns that meterfold reads',

@@ -47,7 +47,7 @@ async function examine(flags: { json?: boolean; trust?: string[] }) {
   });
 }
 
-const logChecks = ['rights', 'row-level security', 'migrations', 'log', 'log guard', 'access'];
+const logChecks = ['rights', 'row-level security', 'session', 'migrations', 'log', 'log guard', 'access'];
 
 async function databaseChecks(context: Context, trusted: readonly string[]): Promise<Check[]> {
   const server = await subject('database', context, async () => serverChecks(await context.bareDatabase()));
@@ -58,13 +58,14 @@ async function databaseChecks(context: Context, trusted: readonly string[]): Pro
   const rowSecurity = await subject('row-level security', context, () => rowSecurityChecks(pool));
   if (rowSecurity.some((check) => !check.ok))
     return [...server, ...rights, ...rowSecurity, ...logChecks.slice(2).map(unseen)];
+  const session = await subject('session', context, () => sessionChecks(pool));
   const migrations = await subject('migrations', context, () => migrationChecks(pool));
   const log = await subject('log', context, () => logFaultChecks(pool));
   const isMigrated = migrations.every((check) => check.ok);
   const guard = isMigrated ? await subject('log guard', context, () => logGuardChecks(pool)) : [unseen('log guard')];
   const access = isMigrated ? await subject('access', context, () => accessChecks(pool, trusted)) : [unseen('access')];
   const replica = await subject('log replica', context, () => replicaChecks(context, pool));
-  return [...server, ...rights, ...rowSecurity, ...migrations, ...log, ...guard, ...access, ...replica];
+  return [...server, ...rights, ...rowSecurity, ...session, ...migrations, ...log, ...guard, ...access, ...replica];
 }
 
 /** Only where one is set. */
@@ -98,17 +99,17 @@ async function serverChecks(pool: Pool): Promise<Check[]> {
       encoding: string;
       database: string;
       role: string;
-      readOnly: boolean;
+      isStandby: boolean;
     }>(`
       select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
              current_setting('server_encoding') as encoding, current_database() as database, current_user as role,
-             pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean as "readOnly"`),
+             pg_is_in_recovery() as "isStandby"`),
   );
   const { database } = placesOf(process.env);
   const found = `"${server.database}" at ${database} as role "${server.role}"`;
   return [
-    server.readOnly
-      ? bad('database', `${found} takes no writes`, 'set DATABASE_URL to the primary server')
+    server.isStandby
+      ? bad('database', `${found} is a standby, which takes no writes`, 'set DATABASE_URL to the primary server')
       : good('database', found),
     server.major >= serverVersionMin
       ? good('version', `PostgreSQL ${server.version}`)
@@ -140,6 +141,24 @@ async function rowSecurityChecks(pool: Pool): Promise<Check[]> {
   return hidden.map(({ name, fix }) =>
     bad('row-level security', `row-level security hides rows of ${name} from role "${role}"`, fix),
   );
+}
+
+/** What the role's and the database's own settings are, where meterfold's sessions have others; and what is not possible in them. */
+async function sessionChecks(pool: Pool): Promise<Check[]> {
+  const { missingTemporaryGrant, overriddenSettings } = await import('../db/session-overrides.js');
+  const overridden = await overriddenSettings(pool);
+  const list = overridden.map(({ name, theirs, ours }) => `${name} (${ours} instead of ${theirs})`).join(', ');
+  const found = overridden.length === 0 ? 'settings as meterfold needs them' : `meterfold overrides ${list}`;
+  const isReadOnly = overridden.some(({ name }) => name === 'default_transaction_read_only');
+  const grant = await missingTemporaryGrant(pool);
+  return [
+    isReadOnly
+      ? warn('session', `${found}: it writes all the same`, 'stop the workers if nothing is to be written')
+      : good('session', found),
+    ...(grant === undefined
+      ? []
+      : [warn('backup attempts', 'none: they need temporary tables, which this role may not make', grant)]),
+  ];
 }
 
 async function migrationChecks(pool: Pool): Promise<Check[]> {

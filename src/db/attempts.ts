@@ -52,12 +52,19 @@ export async function attempt<T>(
   });
 }
 
+/** Whether the role may end a server process; asking to without a right would fail the statement. */
+const MAY_END = `
+  (select case when target.rolsuper then own.rolsuper
+               else pg_has_role(target.oid, 'usage') or pg_has_role('pg_signal_backend', 'usage') end
+     from pg_roles target, pg_roles own
+    where target.oid = backend.usesysid and own.rolname = current_user)`;
+
 /** Ends the server process of each attempt `where`, unless another process has its pid by now. */
 const endBackends = (where: string) => `
   select pg_terminate_backend(attempt.backend_pid)
     from meterfold.attempts attempt
     join pg_stat_activity backend on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
-   where ${where}`;
+   where ${where} and ${MAY_END}`;
 
 /**
  * Ends the server processes of all attempts that still work on the run, or just of those at one of its tasks, but for `exceptPid`.

@@ -53,6 +53,11 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   session_replication_role: 'origin',
 };
 
+/** Those whose value may surprise somebody who has set another one for the role; initdb writes a time zone and formats down itself. */
+export const OVERRIDDEN_SETTINGS = [...Object.keys(SESSION_SETTINGS), 'statement_timeout', 'synchronous_commit'].filter(
+  (name) => !['timezone', 'datestyle', 'client_encoding'].includes(name),
+);
+
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 /**

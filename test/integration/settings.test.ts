@@ -7,7 +7,7 @@ import { startCrashingPostgres } from '../support/crashing-postgres.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { type CommandResult, meterfold, startWorker } from '../support/processes.js';
-import { bill, expectExact, reset } from '../support/runs.js';
+import { bill, expectExact, failureOf, reset, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 let stack: Stack;
@@ -34,8 +34,8 @@ async function beginAnew(): Promise<void> {
   });
 }
 
-/** Each of them made a run of the previous build fail, wait or bill otherwise, or could. */
-const settings: [name: string, value: string][] = [
+/** By these, runs of earlier builds failed, waited for ever, or could lose what they had published. */
+const harmful: [name: string, value: string][] = [
   ['statement_timeout', '15ms'],
   ['transaction_timeout', '50ms'],
   ['idle_session_timeout', '1s'],
@@ -44,9 +44,12 @@ const settings: [name: string, value: string][] = [
   ['default_transaction_isolation', 'serializable'],
   ['default_transaction_isolation', 'repeatable read'],
   ['default_transaction_read_only', 'on'],
-  ['default_transaction_deferrable', 'on'],
   ['synchronous_commit', 'off'],
   ['search_path', 'pg_temp, public, pg_catalog'],
+];
+/** These change the text of values, or how a statement is read or planned. */
+const others: [name: string, value: string][] = [
+  ['default_transaction_deferrable', 'on'],
   ['timezone', 'Pacific/Chatham'],
   ['datestyle', 'SQL, DMY'],
   ['intervalstyle', 'sql_standard'],
@@ -62,24 +65,42 @@ const settings: [name: string, value: string][] = [
 ];
 
 describe.each([
-  ['the role', () => `role ${role.name}`],
-  ['the database', () => `database ${stack.databaseName}`],
-])('a run bills exactly, nothing is tried twice, and verify agrees, although %s sets', (_title, who) => {
-  afterEach(() => stack.pool.query(`alter ${who()} reset all`));
+  ['the role', () => `role ${role.name}`, [...harmful, ...others]],
+  ['the database', () => `database ${stack.databaseName}`, harmful],
+] as const)(
+  'a run bills exactly, nothing is tried twice, and verify agrees, although %s sets',
+  (_title, who, settings) => {
+    afterEach(() => stack.pool.query(`alter ${who()} reset all`));
 
-  test.each(settings)('%s = %s', async (name, value) => {
-    await logs.weirdUsers(stack.pool, { calls: 3000 });
-    await stack.pool.query(`alter ${who()} set ${name} = ${name === 'search_path' ? value : `'${value}'`}`);
+    test.each(settings)('%s = %s', async (name, value) => {
+      await logs.weirdUsers(stack.pool, { calls: 3000 });
+      await stack.pool.query(`alter ${who()} set ${name} = ${name === 'search_path' ? value : `'${value}'`}`);
+      await beginAnew();
+      const result = await bill(stack, { partitions: 3, shards: 3 });
+      expect(result.activities).toMatchObject({ retried: 0 });
+      await logs.weirdUsers(stack.pool, { calls: 500, seed: 2 });
+      const run = await asRole(['run', '--json']);
+      expect(run).toMatchObject({ code: 0 });
+      await stack.pool.query(`alter ${who()} reset all`);
+      await expectExact(stack, JSON.parse(run.stdout));
+      expect(await asRole(['verify'])).toMatchObject({ code: 0 });
+    });
+  },
+);
+
+test('session_replication_role, by which foreign keys do not hold, is refused by name where the role may not set it back', async () => {
+  onTestFinished(async () => {
+    await stack.pool.query(`alter role ${role.name} reset session_replication_role`);
     await beginAnew();
-    const result = await bill(stack, { partitions: 3, shards: 3 });
-    expect(result.activities).toMatchObject({ retried: 0 });
-    await logs.weirdUsers(stack.pool, { calls: 500, seed: 2 });
-    const run = await asRole(['run', '--json']);
-    expect(run).toMatchObject({ code: 0 });
-    await stack.pool.query(`alter ${who()} reset all`);
-    await expectExact(stack, JSON.parse(run.stdout));
-    expect(await asRole(['verify'])).toMatchObject({ code: 0 });
   });
+  await stack.pool.query(`alter role ${role.name} set session_replication_role = replica`);
+  await beginAnew();
+  const failure = await failureOf(await startRun(stack));
+  expect(failure).toMatchObject({ type: 'SessionSettingError', nonRetryable: true });
+  expect(failure.message).toContain('"session_replication_role"');
+  const { code, stderr } = await asRole(['runs']);
+  expect(code).toBe(1);
+  expect(stderr).toContain('alter role … reset');
 });
 
 test('a function that another role has made for everybody is never called', async () => {

@@ -4,12 +4,12 @@
  */
 import { execFile } from 'node:child_process';
 import { access, chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { startService } from '../../src/dev/child.js';
 import { accepts, freePorts } from '../../src/dev/ports.js';
 import { serverUser } from '../../src/dev/postgres-user.js';
-import { repositoryDir } from './repository.js';
 import type { Servers } from './servers.js';
 
 const runFile = promisify(execFile);
@@ -117,11 +117,12 @@ async function installed(): Promise<string | undefined> {
 }
 
 async function unpacked(): Promise<Program> {
-  const folder = join(repositoryDir, '.meterfold', 'cache', 'pgbouncer');
+  // Whom it runs as may not reach what lies below root's home.
+  const folder = join(tmpdir(), `meterfold-pgbouncer-${process.getuid?.()}`);
   const path = join(folder, 'usr', 'sbin', 'pgbouncer');
   try {
     await mkdir(folder, { recursive: true });
-    await runFile('apt-get', ['-qq', 'download', ...PACKAGES], { cwd: folder });
+    await runFile('apt-get', ['-qq', '-o', 'APT::Sandbox::User=root', 'download', ...PACKAGES], { cwd: folder });
     for (const name of (await readdir(folder)).filter((file) => file.endsWith('.deb'))) {
       await runFile('dpkg', ['-x', join(folder, name), folder]);
     }
