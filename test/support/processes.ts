@@ -36,11 +36,16 @@ export interface WorkerProcess {
 export interface WorkerOptions {
   role?: 'workflow' | 'activity' | 'all';
   env?: Record<string, string>;
+  /** A program that runs it, with its first arguments. */
+  by?: readonly string[];
 }
 
 /** Starts a worker process; resolves once it polls. */
-export async function startWorker(stack: Stack, { role, env = {} }: WorkerOptions = {}): Promise<WorkerProcess> {
-  const child = launch(stack, ['worker', ...(role === undefined ? [] : ['--role', role])], env);
+export async function startWorker(
+  stack: Stack,
+  { role, env = {}, by = [] }: WorkerOptions = {},
+): Promise<WorkerProcess> {
+  const child = launch(stack, ['worker', ...(role === undefined ? [] : ['--role', role])], env, by);
   const pid = child.process.pid!;
   let over = false;
   void child.ended.then(() => {
@@ -70,6 +75,8 @@ export async function startWorker(stack: Stack, { role, env = {} }: WorkerOption
 
 export interface CommandOptions {
   env?: Record<string, string>;
+  /** A program that runs it, with its first arguments. */
+  by?: readonly string[];
 }
 
 export interface CommandResult {
@@ -85,8 +92,12 @@ export interface Command {
 }
 
 /** Starts `meterfold` with arguments. */
-export function startCommand(stack: Stack, args: readonly string[], { env = {} }: CommandOptions = {}): Command {
-  const child = launch(stack, args, env);
+export function startCommand(
+  stack: Stack,
+  args: readonly string[],
+  { env = {}, by = [] }: CommandOptions = {},
+): Command {
+  const child = launch(stack, args, env, by);
   return { result: resultOf(child), noted: (text) => noted(child, text) };
 }
 
@@ -115,8 +126,9 @@ function noted({ output }: Launched, text: string): Promise<unknown> {
   return eventually(`the process says ${text}`, () => output.stderr.includes(text));
 }
 
-function launch(stack: Stack, args: readonly string[], env: Record<string, string>): Launched {
-  return launchProgram(stack, process.execPath, [program, ...args], { ...stack.env, ...env }, stack.home);
+function launch(stack: Stack, args: readonly string[], env: Record<string, string>, by: readonly string[]): Launched {
+  const [command = '', ...rest] = [...by, process.execPath, program, ...args];
+  return launchProgram(stack, command, rest, { ...stack.env, ...env }, stack.home);
 }
 
 interface Launched {
