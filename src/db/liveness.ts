@@ -5,15 +5,22 @@
  * computes, or is frozen, does not take its own silence for the server's.
  *
  *   idle       nothing heard for PING_AFTER_TICKS: the server is asked for a sign of life; no answer in PING_TICKS: dead
- *   in flight  nothing heard for SILENT_TICKS: the server is asked over another connection what the session does. Twice the sign of
- *              a dead connection, or twice no answer, with nothing heard in between: dead. A session that works or waits is
- *              healthy, however long it takes: to say so counts as heard.
+ *   in flight  nothing heard for SILENT_TICKS: the server is asked over another connection what the session does. If it has none such:
+ *              dead. Twice another sign of a dead connection, or twice no answer, with nothing heard in between: dead. A session that
+ *              works or waits is healthy, however long it takes: to say so counts as heard.
  *
  * Noticed at the latest, where TICK_MS is added for what begins between two ticks:
  *
- *   idle       PING_AFTER_TICKS + 1 + PING_TICKS + 1                                = 17 s
- *   in flight  1 + SILENT_TICKS + max(CONFIRM_TICKS, ANSWER_MS) + 1 + ANSWER_MS     = 22 s
- *   connecting CONNECT_MS + SET_UP_MS_MAX                                           = 20 s
+ *   idle         PING_AFTER_TICKS + 1 + PING_TICKS + 1                              = 17 s
+ *   in flight    1 + SILENT_TICKS + 1 + max(CONFIRM_TICKS, ANSWER_MS) + ANSWER_MS   = 22 s
+ *   connecting   CONNECT_MS + SET_UP_MS_MAX                                         = 20 s
+ *
+ * One case is left to the server: the session waits for a lock, or computes, so that it looks healthy, while packets of its connection
+ * alone are dropped. The server then ends the session (SERVER_NOTICES_MS), and the second look finds it gone:
+ *
+ *   waiting      1 + 2 × SILENT_TICKS + 1 + ANSWER_MS                               = 27 s, where SERVER_NOTICES_MS <= 2 × SILENT_TICKS
+ *
+ * If a proxy acknowledges what it drops while a session waits or computes, nothing tells until the session is done with its statement.
  */
 
 export const TICK_MS = 1000;
@@ -39,21 +46,29 @@ export const NOTICED_MS = {
   idle: (PING_AFTER_TICKS + PING_TICKS + 2) * TICK_MS,
   inFlight: (1 + SILENT_TICKS + 1) * TICK_MS + Math.max(CONFIRM_TICKS * TICK_MS, ANSWER_MS) + ANSWER_MS,
   connecting: CONNECT_MS + SET_UP_MS_MAX,
+  waiting: (1 + 2 * SILENT_TICKS + 1) * TICK_MS + ANSWER_MS,
 } as const;
 
 /** TCP's own probes on an idle connection, by the client: after this long, then (as libuv sets it) 10 of them, 1 s apart. */
-export const KEEPALIVE_IDLE_MS = 10_000;
+export const KEEPALIVE_IDLE_MS = 15_000;
+
+const SERVER_KEEPALIVE_S = 2;
+const SERVER_TIMEOUT_S = 12;
+const SERVER_CHECK_S = 3;
+/** When the server has ended the session of a client that has vanished, whatever the session does. */
+export const SERVER_NOTICES_MS = (SERVER_TIMEOUT_S + SERVER_KEEPALIVE_S + SERVER_CHECK_S) * 1000;
 
 /**
- * The same by the server, for clients that vanish: it ends the session, which frees its locks. On a Unix socket they have no effect. A
- * client that is alive and does not read for tcp_user_timeout loses its connection.
+ * Of a session, for clients that vanish: what they have locked is free again. On a Unix socket they have no effect. A client that lives
+ * and does not read for tcp_user_timeout loses its connection. In the units of pg_settings.
  */
 export const LIVENESS_SETTINGS: Readonly<Record<string, string>> = {
-  tcp_keepalives_idle: '10s',
-  tcp_keepalives_interval: '3s',
-  tcp_keepalives_count: '5',
-  tcp_user_timeout: '25s',
-  client_connection_check_interval: '5s',
+  tcp_keepalives_idle: String(SERVER_KEEPALIVE_S),
+  tcp_keepalives_interval: String(SERVER_KEEPALIVE_S),
+  // Beside tcp_user_timeout it is what other systems than Linux go by.
+  tcp_keepalives_count: String(SERVER_TIMEOUT_S / SERVER_KEEPALIVE_S),
+  tcp_user_timeout: String(SERVER_TIMEOUT_S * 1000),
+  client_connection_check_interval: String(SERVER_CHECK_S * 1000),
 };
 
 /** A session as the server shows it. */
@@ -84,10 +99,12 @@ export interface Look {
 const BUFFERED_BYTES_MAX = 64 * 1024;
 
 /**
- * What a look says of a connection on which nothing was heard: 'alive', 'doubtful', or the sign that it is dead. A sign needs two
- * looks; `before` is an earlier doubtful one.
+ * What a look says of a connection on which nothing was heard: 'alive', 'doubtful', or the sign that it is dead. But for a session that
+ * has ended it takes two looks; `before` is an earlier doubtful one.
  */
 export function judge(look: Look, before: Look | undefined): 'alive' | 'doubtful' | { sign: string } {
+  // There is nothing to wait for.
+  if (look.backend === undefined) return { sign: 'its session has ended on the server' };
   const sign = signOf(look, before);
   if (before !== undefined) return sign === undefined ? 'alive' : { sign };
   if (sign !== undefined) return 'doubtful';
@@ -97,7 +114,7 @@ export function judge(look: Look, before: Look | undefined): 'alive' | 'doubtful
 
 function signOf({ asked, backend }: Look, before: Look | undefined): string | undefined {
   if (backend === null) return 'no other connection can be made either';
-  if (backend === undefined) return 'its session has ended on the server';
+  if (backend === undefined) return undefined;
   const { state, waitEvent, command, copiedBytes } = backend;
   if (state?.startsWith('idle')) return 'its session waits for a statement';
   if (state !== 'active') return undefined;

@@ -121,6 +121,8 @@ export class TcpProxy {
   #swallowing = false;
   #armed: { trigger: CopyTrigger; caught: (link: Link) => void } | undefined;
   readonly #strays = new Set<Socket>();
+  /** Whose client has gone while bytes were swallowed, so that the server's side stays open. */
+  readonly #orphans = new Set<Link>();
 
   private constructor(server: Server, target: number, reads: boolean) {
     this.#server = server;
@@ -181,8 +183,14 @@ export class TcpProxy {
   /** Ends what was swallowed; new connections pass again. */
   heal(): void {
     this.#swallowing = false;
-    for (const link of this.links) if (link.state === 'swallowing') link.cut();
+    this.cutSwallowed();
     for (const stray of this.#strays) stray.resetAndDestroy();
+  }
+
+  /** Resets the connections of which bytes were swallowed. */
+  cutSwallowed(): void {
+    for (const link of [...this.links, ...this.#orphans]) if (link.state === 'swallowing') link.cut();
+    this.#orphans.clear();
   }
 
   async close(): Promise<void> {
@@ -207,10 +215,12 @@ export class TcpProxy {
     client.on('close', () => {
       link.ended(client);
       this.links.delete(link);
+      if (link.state === 'swallowing') this.#orphans.add(link);
     });
     server.on('close', () => {
       if (link.state !== 'cut' && !client.destroyed) this.brokenByServer++;
       link.ended(server);
+      this.#orphans.delete(link);
     });
   }
 

@@ -5,6 +5,7 @@
 import { expect, type TestContext, test } from 'vitest';
 import { copyIn } from '../../src/db/copy-in.js';
 import { copyRowsOut } from '../../src/db/copy-out.js';
+import { LIVENESS_SETTINGS } from '../../src/db/liveness.js';
 import { type Client, openPool, type Pool } from '../../src/db/pool.js';
 import { TcpProxy } from '../chaos/proxy.js';
 import { eventually } from '../support/eventually.js';
@@ -95,7 +96,8 @@ const inFlight: InFlight[] = [
     strike: (proxy) => {
       for (const link of proxy.links) link.hold();
     },
-    sign: 'its session waits until its rows are taken',
+    // The server may be the first to notice.
+    sign: 'its session (waits until its rows are taken|has ended)',
   },
   {
     what: 'a COPY in that goes on sending',
@@ -144,6 +146,29 @@ test.concurrent.for(inFlight)(
     await way.pool.end();
   },
 );
+
+test.concurrent('a session that the server has ended is noticed, though word of it is lost', {
+  timeout: TIMEOUT_MS,
+}, async (context) => {
+  const { pool, proxy, stack } = await openWay(context);
+  const held = await hold(stack, 'lock table meterfold.runs in access exclusive mode');
+  const waiting = ending(pool.query('select from meterfold.runs'));
+  const [session] = await held.waiting({ application: 'silent' });
+  proxy.swallowOpen();
+  await stack.pool.query('select pg_terminate_backend($1)', [session!.pid]);
+  expect(await waiting).toEqual(dead('its session has ended on the server'));
+  await pool.end();
+});
+
+test.concurrent('the server watches over its clients, too, by settings of each session', async (context) => {
+  const { pool } = await openWay(context);
+  const { rows } = await pool.query<{ name: string; setting: string }>(
+    'select name, setting from pg_settings where name = any ($1)',
+    [Object.keys(LIVENESS_SETTINGS)],
+  );
+  expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual(LIVENESS_SETTINGS);
+  await pool.end();
+});
 
 test.concurrent('idle connections of a pool are closed when they are dead, all of them, and it goes on with others', {
   timeout: TIMEOUT_MS,

@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { type Backend, judge, type Look, NOTICED_MS, NOTICED_MS_MAX } from '../../../src/db/liveness.js';
+import {
+  type Backend,
+  judge,
+  type Look,
+  NOTICED_MS,
+  NOTICED_MS_MAX,
+  SERVER_NOTICES_MS,
+  SILENT_TICKS,
+  TICK_MS,
+} from '../../../src/db/liveness.js';
 
 const backend = (own: Partial<Backend>): Backend => ({
   state: 'active',
@@ -15,6 +24,16 @@ test.each(Object.entries(NOTICED_MS))('a dead connection that is %s is noticed w
   expect(ms).toBeLessThanOrEqual(NOTICED_MS_MAX);
 });
 
+test('the server has ended the session of a client that has vanished before the second look at it', () => {
+  expect(SERVER_NOTICES_MS).toBeLessThan(2 * SILENT_TICKS * TICK_MS);
+});
+
+test('a session that has ended is a dead connection at the first look', () => {
+  expect(judge({ asked: waiting, backend: undefined }, undefined)).toEqual({
+    sign: expect.stringContaining('has ended'),
+  });
+});
+
 describe('signs of a dead connection need two looks', () => {
   const copyIn = { command: 'COPY FROM', waitEvent: 'ClientRead' };
   test.each<[string, Look, Look, string]>([
@@ -24,7 +43,6 @@ describe('signs of a dead connection need two looks', () => {
       { asked: waiting, backend: null },
       'no other connection',
     ],
-    ['no such session', { asked: waiting, backend: undefined }, { asked: waiting, backend: undefined }, 'has ended'],
     ['idle', look({ state: 'idle' }), look({ state: 'idle' }), 'waits for a statement'],
     ['idle in a transaction', look({ state: 'idle in transaction' }), look({ state: 'idle in transaction' }), 'waits'],
     ['it can not send', look({ waitEvent: 'ClientWrite' }), look({ waitEvent: 'ClientWrite' }), 'rows are taken'],
