@@ -41,6 +41,8 @@ export interface WorkerSettings {
 export interface TemporalSettings {
   address: string;
   namespace: string;
+  /** Where the runs of this installation wait; another one in the same namespace has another. */
+  taskQueue: string;
   connection: NativeConnectionOptions;
 }
 
@@ -68,6 +70,7 @@ export interface Config {
   logLevel: string;
 }
 
+/** Unless TEMPORAL_TASK_QUEUE names another. */
 export const TASK_QUEUE = 'billing';
 export const WORKFLOW_TYPE = 'billingRun';
 
@@ -115,6 +118,13 @@ const environmentSchema = z.object({
   REDUCE_PASS_BYTES: wholeNumber(1, ARENA_BYTES).default(16_777_216),
   HEALTH_PORT: wholeNumber(1, 65535).optional(),
   METRICS_PORT: wholeNumber(1, 65535).optional(),
+  TEMPORAL_TASK_QUEUE: z
+    .string()
+    .regex(
+      /^(?!\/_sys\/)[!-~]{1,200}$/,
+      'must be a name of up to 200 visible ASCII characters, not beginning with /_sys/',
+    )
+    .default(TASK_QUEUE),
   OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').optional(),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'must be one of fatal, error, warn, info, debug, trace')
@@ -134,7 +144,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   const traces = set.OTEL_TRACES_EXPORTER === 'otlp' && set.OTEL_SDK_DISABLED?.toLowerCase() !== 'true';
   const protocol = set.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? set.OTEL_EXPORTER_OTLP_PROTOCOL ?? OTLP_PROTOCOL;
   if (traces && protocol !== OTLP_PROTOCOL) faults.push(`OTEL_EXPORTER_OTLP_PROTOCOL must be ${OTLP_PROTOCOL}`);
-  let temporal: TemporalSettings | undefined;
+  let temporal: Omit<TemporalSettings, 'taskQueue'> | undefined;
   try {
     temporal = loadTemporal(set as Record<string, string>);
   } catch (error) {
@@ -151,7 +161,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   return {
     databaseUrl: env.DATABASE_URL,
     ...(env.LOG_REPLICA_URL === undefined ? {} : { logReplicaUrl: env.LOG_REPLICA_URL }),
-    temporal,
+    temporal: { ...temporal, taskQueue: env.TEMPORAL_TASK_QUEUE },
     terms: { ...DEFAULT_TERMS, ...explicitTerms },
     explicitInput: {
       ...explicitTerms,
@@ -190,7 +200,7 @@ function databaseUrlFaults(name: string, set: NodeJS.ProcessEnv): string[] {
   }
 }
 
-function loadTemporal(env: Record<string, string>): TemporalSettings {
+function loadTemporal(env: Record<string, string>): Omit<TemporalSettings, 'taskQueue'> {
   const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: env });
   const address = connectionOptions.address ?? 'localhost:7233';
   return { address, namespace: namespace ?? 'default', connection: { ...connectionOptions, address } };

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Runtime, type RuntimeOptions } from '@temporalio/worker';
-import { SettingsError, TASK_QUEUE, WORKFLOW_TYPE } from '../config.js';
+import { SettingsError, WORKFLOW_TYPE } from '../config.js';
 import { readLag } from '../db/lag.js';
 import type { Pool } from '../db/pool.js';
 import { BUCKETS_OF, METRICS, OUTCOMES } from '../domain/metrics.js';
@@ -36,11 +36,11 @@ export function installRuntime(options: RuntimeOptions, port: number | undefined
 }
 
 /** Counters of a workflow begin at 0, or Prometheus would see no increase when the first one counts. */
-export function beginCounters(namespace: string): void {
+export function beginCounters(namespace: string, taskQueue: string): void {
   // As the SDK tags what a workflow counts.
   const meter = Runtime.instance().metricMeter.withTags({
     namespace,
-    taskQueue: TASK_QUEUE,
+    taskQueue,
     workflowType: WORKFLOW_TYPE,
   });
   const begin = ({ name, help }: { name: string; help: string }) => meter.createCounter(name, undefined, help);

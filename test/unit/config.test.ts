@@ -168,3 +168,16 @@ describe('a wrong setting is named with what it must be', () => {
     expect(said.slice(1).map((line) => line.trim().split(/:? /)[0])).toEqual(['DATABASE_URL', 'CURRENCY', 'LOG_LEVEL']);
   });
 });
+
+describe('the task queue', () => {
+  test('is billing, unless TEMPORAL_TASK_QUEUE names another', () => {
+    expect(loadConfig(env).temporal.taskQueue).toBe('billing');
+    expect(loadConfig({ ...env, TEMPORAL_TASK_QUEUE: 'billing-eu' }).temporal.taskQueue).toBe('billing-eu');
+  });
+
+  test.each(['two words', '/_sys/x', 'größe', 'x'.repeat(201)])('is not called %s', (name) => {
+    expect(faultsOf({ TEMPORAL_TASK_QUEUE: name })).toContain(
+      'TEMPORAL_TASK_QUEUE must be a name of up to 200 visible',
+    );
+  });
+});
