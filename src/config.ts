@@ -4,6 +4,7 @@
  * Temporal's own variables and profiles (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TLS, …) are read by its
  * environment configuration library; everything else is named here, and documented in the README's table.
  */
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
@@ -52,6 +53,13 @@ export interface WorkerVersion {
   buildId: string;
 }
 
+/** Where a server of this process listens. */
+export interface Listener {
+  /** An IP address of this machine; 0.0.0.0 or :: for all of them. */
+  host: string;
+  port: number;
+}
+
 export interface Config {
   databaseUrl: string;
   /** Of a streaming replica of it, from which map reads the log; absent: it reads the database itself. */
@@ -62,7 +70,7 @@ export interface Config {
   explicitInput: Partial<BillingTerms> & { badCalls?: BadCalls; backups?: boolean };
   worker: WorkerSettings;
   /** Where a worker is watched from outside; absent: not at all. */
-  ports: { health?: number; metrics?: number };
+  ports: { health?: Listener; metrics?: Listener };
   /** Absent: workers are unversioned. */
   version?: WorkerVersion;
   /** Whether workers send traces; where to is for OpenTelemetry to know. */
@@ -96,6 +104,12 @@ const price = z.string().transform((text, context) => {
 
 const currency = z.string().regex(/^[A-Z]{3}$/, 'must be a three-letter ISO 4217 code in capitals, like USD');
 
+/** Figures of billing are for those who are let in: nobody but this machine, until a person says so. */
+const LOOPBACK = '127.0.0.1';
+const ipAddress = z
+  .string()
+  .refine((text) => isIP(text) !== 0, `must be an IP address of this machine, like ${LOOPBACK}, 0.0.0.0 or ::`);
+
 /** How the terms look wherever they come from: the environment or a workflow's input. */
 export const termsSchema = z.object({ callsPerCycle: z.int().min(1).max(1000), pricePerUnit: price, currency });
 
@@ -116,7 +130,9 @@ const environmentSchema = z.object({
   BACKUP_ATTEMPTS: z.enum(['on', 'off'], 'must be on or off').optional(),
   SPILL_CALLS: wholeNumber(1, 2_000_000).default(1_250_000),
   REDUCE_PASS_BYTES: wholeNumber(1, ARENA_BYTES).default(16_777_216),
+  HEALTH_HOST: ipAddress.default(LOOPBACK),
   HEALTH_PORT: wholeNumber(1, 65535).optional(),
+  METRICS_HOST: ipAddress.default(LOOPBACK),
   METRICS_PORT: wholeNumber(1, 65535).optional(),
   TEMPORAL_TASK_QUEUE: z
     .string()
@@ -179,8 +195,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       passBytes: env.REDUCE_PASS_BYTES,
     },
     ports: {
-      ...(env.HEALTH_PORT === undefined ? {} : { health: env.HEALTH_PORT }),
-      ...(env.METRICS_PORT === undefined ? {} : { metrics: env.METRICS_PORT }),
+      ...(env.HEALTH_PORT === undefined ? {} : { health: { host: env.HEALTH_HOST, port: env.HEALTH_PORT } }),
+      ...(env.METRICS_PORT === undefined ? {} : { metrics: { host: env.METRICS_HOST, port: env.METRICS_PORT } }),
     },
     ...(deploymentName === undefined || buildId === undefined ? {} : { version: { deploymentName, buildId } }),
     traces,
