@@ -4,6 +4,7 @@
  * Temporal's own variables and profiles (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TLS, …) are read by its
  * environment configuration library; everything else is named here, and documented in the README's table.
  */
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
@@ -42,6 +43,8 @@ export interface WorkerSettings {
 export interface TemporalSettings {
   address: string;
   namespace: string;
+  /** Where the runs of this installation wait; another one in the same namespace has another. */
+  taskQueue: string;
   connection: NativeConnectionOptions;
 }
 
@@ -49,6 +52,13 @@ export interface TemporalSettings {
 export interface WorkerVersion {
   deploymentName: string;
   buildId: string;
+}
+
+/** Where a server of this process listens. */
+export interface Listener {
+  /** An IP address of this machine; 0.0.0.0 or :: for all of them. */
+  host: string;
+  port: number;
 }
 
 export interface Config {
@@ -61,7 +71,7 @@ export interface Config {
   explicitInput: Partial<BillingTerms> & { badCalls?: BadCalls; backups?: boolean };
   worker: WorkerSettings;
   /** Where a worker is watched from outside; absent: not at all. */
-  ports: { health?: number; metrics?: number };
+  ports: { health?: Listener; metrics?: Listener };
   /** Absent: workers are unversioned. */
   version?: WorkerVersion;
   /** Whether workers send traces; where to is for OpenTelemetry to know. */
@@ -69,6 +79,7 @@ export interface Config {
   logLevel: string;
 }
 
+/** Unless TEMPORAL_TASK_QUEUE names another. */
 export const TASK_QUEUE = 'billing';
 export const WORKFLOW_TYPE = 'billingRun';
 
@@ -99,6 +110,12 @@ const currency = z
     error: ({ input }) => `must be a currency of ISO 4217 with a minor unit, like USD; ${input} is none`,
   });
 
+/** Figures of billing are for those who are let in: nobody but this machine, until a person says so. */
+const LOOPBACK = '127.0.0.1';
+const ipAddress = z
+  .string()
+  .refine((text) => isIP(text) !== 0, `must be an IP address of this machine, like ${LOOPBACK}, 0.0.0.0 or ::`);
+
 /** How the terms look wherever they come from: the environment or a workflow's input. */
 export const termsSchema = z.object({ callsPerCycle: z.int().min(1).max(1000), pricePerUnit: price, currency });
 
@@ -119,8 +136,17 @@ const environmentSchema = z.object({
   BACKUP_ATTEMPTS: z.enum(['on', 'off'], 'must be on or off').optional(),
   SPILL_CALLS: wholeNumber(1, 2_000_000).default(1_250_000),
   REDUCE_PASS_BYTES: wholeNumber(1, ARENA_BYTES).default(16_777_216),
+  HEALTH_HOST: ipAddress.default(LOOPBACK),
   HEALTH_PORT: wholeNumber(1, 65535).optional(),
+  METRICS_HOST: ipAddress.default(LOOPBACK),
   METRICS_PORT: wholeNumber(1, 65535).optional(),
+  TEMPORAL_TASK_QUEUE: z
+    .string()
+    .regex(
+      /^(?!\/_sys\/)[!-~]{1,200}$/,
+      'must be a name of up to 200 visible ASCII characters, not beginning with /_sys/',
+    )
+    .default(TASK_QUEUE),
   OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').optional(),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'must be one of fatal, error, warn, info, debug, trace')
@@ -140,7 +166,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   const traces = set.OTEL_TRACES_EXPORTER === 'otlp' && set.OTEL_SDK_DISABLED?.toLowerCase() !== 'true';
   const protocol = set.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? set.OTEL_EXPORTER_OTLP_PROTOCOL ?? OTLP_PROTOCOL;
   if (traces && protocol !== OTLP_PROTOCOL) faults.push(`OTEL_EXPORTER_OTLP_PROTOCOL must be ${OTLP_PROTOCOL}`);
-  let temporal: TemporalSettings | undefined;
+  let temporal: Omit<TemporalSettings, 'taskQueue'> | undefined;
   try {
     temporal = loadTemporal(set as Record<string, string>);
   } catch (error) {
@@ -157,7 +183,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   return {
     databaseUrl: env.DATABASE_URL,
     ...(env.LOG_REPLICA_URL === undefined ? {} : { logReplicaUrl: env.LOG_REPLICA_URL }),
-    temporal,
+    temporal: { ...temporal, taskQueue: env.TEMPORAL_TASK_QUEUE },
     terms: { ...DEFAULT_TERMS, ...explicitTerms },
     explicitInput: {
       ...explicitTerms,
@@ -175,8 +201,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       passBytes: env.REDUCE_PASS_BYTES,
     },
     ports: {
-      ...(env.HEALTH_PORT === undefined ? {} : { health: env.HEALTH_PORT }),
-      ...(env.METRICS_PORT === undefined ? {} : { metrics: env.METRICS_PORT }),
+      ...(env.HEALTH_PORT === undefined ? {} : { health: { host: env.HEALTH_HOST, port: env.HEALTH_PORT } }),
+      ...(env.METRICS_PORT === undefined ? {} : { metrics: { host: env.METRICS_HOST, port: env.METRICS_PORT } }),
     },
     ...(deploymentName === undefined || buildId === undefined ? {} : { version: { deploymentName, buildId } }),
     traces,
@@ -196,7 +222,7 @@ function databaseUrlFaults(name: string, set: NodeJS.ProcessEnv): string[] {
   }
 }
 
-function loadTemporal(env: Record<string, string>): TemporalSettings {
+function loadTemporal(env: Record<string, string>): Omit<TemporalSettings, 'taskQueue'> {
   const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: env });
   const address = connectionOptions.address ?? 'localhost:7233';
   return { address, namespace: namespace ?? 'default', connection: { ...connectionOptions, address } };

@@ -7,20 +7,24 @@ import { readPublished } from '../db/published.js';
 import { AlreadyPublishedError, discardRun as discard } from '../db/run-endings.js';
 import { readRunOf } from '../db/runs.js';
 import type { PublishedFigures } from '../domain/proof.js';
+import { checkInstallation } from './installation.js';
 import { type ActivityDependencies, withHeartbeat } from './task.js';
 
 export interface DiscardInput {
   /** The owner, together with this activity's workflow id. */
   firstExecutionRunId: string;
   reason: string;
+  /** Whose run it is; absent in those of earlier versions. */
+  installation?: string;
 }
 
 export type DiscardAnswer =
   | { status: 'discarded' | 'nothing to discard' }
   | { status: 'already published'; runId: string; figures: PublishedFigures };
 
-export function createDiscard({ pool, temporal, log }: ActivityDependencies) {
-  async function discardRun({ firstExecutionRunId, reason }: DiscardInput): Promise<DiscardAnswer> {
+export function createDiscard({ pool, temporal, installation: own, log }: ActivityDependencies) {
+  async function discardRun({ firstExecutionRunId, reason, installation }: DiscardInput): Promise<DiscardAnswer> {
+    checkInstallation(own, installation);
     const { info, cancellationSignal } = Context.current();
     return withHeartbeat(undefined, async () => {
       const own = await readRunOf(pool, {

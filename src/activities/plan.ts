@@ -29,6 +29,7 @@ import type { PublishedFigures } from '../domain/proof.js';
 import type { BillingTerms } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
 import type { BillingRunInput } from '../workflows/messages.js';
+import { checkInstallation } from './installation.js';
 import { askOwner } from './owner.js';
 import { type ActivityDependencies, type DoneBy, doneBy, withHeartbeat } from './task.js';
 
@@ -36,11 +37,15 @@ export interface PlanInput {
   billing: BillingRunInput;
   /** Survives a reset of the workflow, unlike its run id. */
   firstExecutionRunId: string;
+  /** Whose database it was started for, as its memo says. */
+  installation?: string;
 }
 
 /** The plan of a run, as the workflow carries it: numbers and positions, nothing of size. */
 export interface PlannedRun extends DoneBy {
   status: 'planned';
+  /** Whose database the run is in; absent in plans of earlier versions. */
+  installation?: string;
   runId: string;
   previousRunId: string | null;
   after: string;
@@ -76,6 +81,7 @@ export function createPlan(dependencies: ActivityDependencies) {
   const { pool, settings, temporal, log } = dependencies;
 
   async function planRun(input: PlanInput): Promise<PlannedRun | SkippedRun> {
+    checkInstallation(dependencies.installation, input.installation);
     const terms = checkedTerms({ ...dependencies.terms, ...definedTerms(input.billing) });
     const owner: Owner = {
       temporalAddress: temporal.address,
@@ -176,6 +182,7 @@ export function createPlan(dependencies: ActivityDependencies) {
     return {
       status: 'planned',
       ...doneBy(),
+      installation: dependencies.installation,
       runId: String(run.runId),
       previousRunId: run.previousRunId === undefined ? null : String(run.previousRunId),
       after: String(run.watermark),

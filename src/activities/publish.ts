@@ -21,10 +21,13 @@ import {
   type ReduceOutcome,
 } from '../domain/proof.js';
 import { ProofError } from './failures.js';
+import { checkInstallation } from './installation.js';
 import { type ActivityDependencies, type DoneBy, doneBy, leaseOf, withHeartbeat } from './task.js';
 
 export interface PublishInput {
   runId: string;
+  /** Whose run it is; absent in those of earlier versions. */
+  installation?: string;
   callsPerCycle: number;
   /** Undefined for a run over no positions at all. */
   recount: RecountOutcome | undefined;
@@ -42,6 +45,7 @@ export function createPublish(dependencies: ActivityDependencies) {
   const { pool, log } = dependencies;
 
   async function publishRun(input: PublishInput): Promise<PublishedRun> {
+    checkInstallation(dependencies.installation, input.installation);
     const runId = BigInt(input.runId);
     return withHeartbeat(leaseOf(dependencies, runId), async () => {
       const { info, cancellationSignal: signal } = Context.current();

@@ -28,6 +28,7 @@ import { METRICS } from '../domain/metrics.js';
 import type { BadCalls, BillingTerms } from '../domain/terms.js';
 import type { Logger } from '../log.js';
 import { toFailure } from './failures.js';
+import { checkInstallation } from './installation.js';
 
 /** What activities are made of; one a worker process. */
 export interface ActivityDependencies {
@@ -38,6 +39,8 @@ export interface ActivityDependencies {
   /** What a run bills by, where its input does not say. */
   terms: BillingTerms;
   temporal: { address: string; namespace: string };
+  /** Of the database (db/installation.ts). */
+  installation: string;
   log: Logger;
 }
 
@@ -66,6 +69,8 @@ export interface TaskProgress {
 export interface TaskInput {
   runId: string;
   number: number;
+  /** Whose run it is; absent in those of earlier versions. */
+  installation?: string;
   /** A second attempt beside one that straggles. */
   backup?: boolean;
 }
@@ -94,9 +99,10 @@ export interface TaskWork<Outcome> {
 export async function runTask<Outcome>(
   dependencies: ActivityDependencies,
   kind: TaskKind,
-  { runId: id, number, backup = false }: TaskInput,
+  { runId: id, number, backup = false, installation }: TaskInput,
   work: (work: TaskWork<Outcome>) => Promise<Outcome>,
 ): Promise<DoneTask<Outcome>> {
+  checkInstallation(dependencies.installation, installation);
   const { pool, log } = dependencies;
   const runId = BigInt(id);
   const key = { kind, number };

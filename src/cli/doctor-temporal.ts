@@ -43,11 +43,10 @@ interface Queue {
   current: WorkerVersion | undefined;
 }
 
-async function describeQueue(client: Client, { namespace }: TemporalSettings, kind: Kind): Promise<Queue> {
-  const { TASK_QUEUE } = await import('../config.js');
+async function describeQueue(client: Client, { namespace, taskQueue }: TemporalSettings, kind: Kind): Promise<Queue> {
   const { pollers, versioningInfo } = await client.workflowService.describeTaskQueue({
     namespace,
-    taskQueue: { name: TASK_QUEUE },
+    taskQueue: { name: taskQueue },
     taskQueueType: kind === 'workflow' ? 1 : 2,
   });
   const alive = (pollers ?? []).filter(({ lastAccessTime }) => {
@@ -71,11 +70,10 @@ function versionOf(given: { deploymentName?: string | null; buildId?: string | n
   return deploymentName && buildId ? { deploymentName, buildId } : undefined;
 }
 
-async function pollersCheck({ workers }: Queue, kind: Kind): Promise<Check> {
-  const { TASK_QUEUE } = await import('../config.js');
+function pollersCheck({ workers }: Queue, kind: Kind, taskQueue: string): Check {
   const name = `${kind} workers`;
-  if (workers.size > 0) return good(name, `${grouped(workers.size)} polling task queue "${TASK_QUEUE}"`);
-  return bad(name, `none polls task queue "${TASK_QUEUE}"`, 'meterfold worker');
+  if (workers.size > 0) return good(name, `${grouped(workers.size)} polling task queue "${taskQueue}"`);
+  return bad(name, `none polls task queue "${taskQueue}"`, 'meterfold worker');
 }
 
 async function workersChecks(client: Client, settings: TemporalSettings): Promise<Check[]> {
@@ -84,8 +82,8 @@ async function workersChecks(client: Client, settings: TemporalSettings): Promis
     describeQueue(client, settings, 'activity'),
   ]);
   return [
-    await pollersCheck(workflow, 'workflow'),
-    await pollersCheck(activity, 'activity'),
+    pollersCheck(workflow, 'workflow', settings.taskQueue),
+    pollersCheck(activity, 'activity', settings.taskQueue),
     versionsCheck(workflow.current, workflow.versions, activity.versions),
   ];
 }

@@ -84,14 +84,17 @@ export async function startAndFollow(
 ): Promise<void> {
   const client = await context.temporal();
   const { startRun, warnWithoutWorkers } = await import('./start-run.js');
-  const handle = await startRun(client, input, flags.workflowId);
+  const { taskQueue } = context.config.temporal;
+  const { readInstallation } = await import('../db/installation.js');
+  const installation = await readInstallation(await context.database());
+  const handle = await startRun(client, input, { workflowId: flags.workflowId, taskQueue, installation });
   if (flags.detach === true) {
     const started = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
     if (flags.json === true) return writeJson(started);
     await writeLine(`Started ${handle.workflowId}. Follow it by \`meterfold runs\`, or in Temporal's UI.`);
     return;
   }
-  void warnWithoutWorkers(client, note);
+  void warnWithoutWorkers(client, taskQueue, note);
   const { followRun } = await import('./follow-run.js');
   const { result, seconds } = await followRun(handle);
   if (result.status === 'cancelled') throw new CommandError(resultText(result, seconds));

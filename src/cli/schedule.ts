@@ -4,14 +4,11 @@
  */
 import type { Client, ScheduleOptions, ScheduleOptionsAction, ScheduleSpec } from '@temporalio/client';
 import { type Command, Option } from 'commander';
+import { INSTALLATION_MEMO } from '../domain/installation.js';
 import { durationMs, durationText } from './arguments.js';
-import { withContext } from './context.js';
+import { type Context, withContext } from './context.js';
 import { writeLine } from './output.js';
 import { CommandError } from './problems.js';
-
-const scheduleId = 'meterfold-billing';
-/** Temporal appends the time of each start. */
-const workflowId = 'meterfold-billing-scheduled';
 
 const dayMs = 86_400_000;
 export const scheduleTimeoutMs = 6 * 3_600_000;
@@ -84,38 +81,50 @@ Examples:
     .description('show the schedule, its next times and what came of the last runs')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExamples:\n  $ meterfold schedule show\n  $ meterfold schedule show --json')
-    .action((flags: { json?: boolean }) => withClient((client) => show(client, flags.json === true)));
+    .action((flags: { json?: boolean }) => withSchedule((client, id) => show(client, id, flags.json === true)));
 
   schedule
     .command('pause')
     .description('start no more runs until resumed; a run that is under way goes on')
     .option('--note <text>', 'why, for `schedule show` and the UI', 'paused by `meterfold schedule pause`')
     .addHelpText('after', '\nExamples:\n  $ meterfold schedule pause --note "database upgrade"')
-    .action((flags: { note: string }) => withClient((client) => pauseSchedule(client, flags.note)));
+    .action((flags: { note: string }) => withOwnSchedule((client, id) => pauseSchedule(client, id, flags.note)));
 
   schedule
     .command('resume')
     .description('start runs again')
     .addHelpText('after', '\nExamples:\n  $ meterfold schedule resume')
-    .action(() => withClient(resumeSchedule));
+    .action(() => withOwnSchedule(resumeSchedule));
 
   schedule
     .command('trigger')
     .description('start a run now, also while paused; not beside one that the schedule has started before')
     .addHelpText('after', '\nExamples:\n  $ meterfold schedule trigger')
-    .action(() => withClient(triggerSchedule));
+    .action(() => withOwnSchedule(triggerSchedule));
 
   schedule
     .command('remove')
     .description('remove the schedule; a run that is under way goes on')
     .addHelpText('after', '\nExamples:\n  $ meterfold schedule remove')
-    .action(() => withClient(removeSchedule));
+    .action(() => withOwnSchedule(removeSchedule));
 }
 
-function withClient(work: (client: Client) => Promise<void>): Promise<void> {
+type ScheduleWork = (client: Client, scheduleId: string, context: Context) => Promise<void>;
+
+function withSchedule(work: ScheduleWork): Promise<void> {
   return withContext(async (context) => {
     const client = await context.temporal();
-    await client.withDeadline(Date.now() + requestMs, () => work(client));
+    const { scheduleIdOf } = await import('./schedule-owner.js');
+    const scheduleId = scheduleIdOf(context.config.temporal.taskQueue);
+    await client.withDeadline(Date.now() + requestMs, () => work(client, scheduleId, context));
+  });
+}
+
+function withOwnSchedule(work: ScheduleWork): Promise<void> {
+  return withSchedule(async (client, scheduleId, context) => {
+    const { checkScheduleOwnerIfPossible } = await import('./schedule-owner.js');
+    await checkScheduleOwnerIfPossible(context, client, scheduleId);
+    await work(client, scheduleId, context);
   });
 }
 
@@ -123,9 +132,13 @@ async function setSchedule(flags: SetFlags, command: Command) {
   if (flags.every === undefined && flags.cron === undefined) {
     command.error("error: say when: --every 5m, or --cron '0 3 * * *'", { exitCode: 2 });
   }
-  await withClient(async (client) => {
+  await withSchedule(async (client, scheduleId, context) => {
     const { ScheduleAlreadyRunning } = await import('@temporalio/client');
-    const options = await scheduleOptions(flags);
+    const { readInstallation } = await import('../db/installation.js');
+    const installation = await readInstallation(await context.database());
+    const { checkScheduleOwner } = await import('./schedule-owner.js');
+    await checkScheduleOwner(client, scheduleId, installation);
+    const options = await scheduleOptions(flags, { taskQueue: context.config.temporal.taskQueue, installation });
     try {
       await client.schedule.create(options);
       await writeLine(`Created schedule ${scheduleId}.\n`);
@@ -136,7 +149,7 @@ async function setSchedule(flags: SetFlags, command: Command) {
       await client.schedule.getHandle(scheduleId).update((previous) => ({ ...options, state: previous.state }));
       await writeLine(`Changed schedule ${scheduleId}.\n`);
     }
-    await show(client, false);
+    await show(client, scheduleId, false);
   });
 }
 
@@ -146,8 +159,13 @@ function isWrongSpec(error: unknown): error is TypeError {
 }
 
 /** The whole schedule; docs/decisions/0002-schedule.md says why. */
-export async function scheduleOptions(flags: SetFlags): Promise<ScheduleOptions<ScheduleOptionsAction>> {
+export async function scheduleOptions(
+  flags: SetFlags,
+  place: { taskQueue?: string; installation?: string } = {},
+): Promise<ScheduleOptions<ScheduleOptionsAction>> {
   const { TASK_QUEUE, WORKFLOW_TYPE } = await import('../config.js');
+  const { scheduledWorkflowIdOf, scheduleIdOf } = await import('./schedule-owner.js');
+  const { taskQueue = TASK_QUEUE, installation } = place;
   const spec: ScheduleSpec =
     flags.every === undefined
       ? {
@@ -156,13 +174,14 @@ export async function scheduleOptions(flags: SetFlags): Promise<ScheduleOptions<
         }
       : { intervals: [{ every: flags.every }] };
   return {
-    scheduleId,
+    scheduleId: scheduleIdOf(taskQueue),
     spec,
     action: {
       type: 'startWorkflow',
       workflowType: WORKFLOW_TYPE,
-      taskQueue: TASK_QUEUE,
-      workflowId,
+      taskQueue,
+      workflowId: scheduledWorkflowIdOf(taskQueue),
+      ...(installation === undefined ? {} : { memo: { [INSTALLATION_MEMO]: installation } }),
       args: [flags.hold === undefined ? {} : { holdFailedSeconds: flags.hold / 1000 }],
       workflowExecutionTimeout: flags.timeout,
       staticSummary: `Scheduled billing run (${flags.every === undefined ? `cron ${flags.cron}` : `every ${durationText(flags.every)}`})`,
@@ -180,22 +199,22 @@ function commented(cron: string): string {
   return `${cron.split('#')[0]} # ${cron}`;
 }
 
-async function show(client: Client, json: boolean) {
+async function show(client: Client, scheduleId: string, json: boolean) {
   const { showSchedule } = await import('./schedule-show.js');
   await showSchedule(client, scheduleId, json);
 }
 
-async function pauseSchedule(client: Client, note: string) {
+async function pauseSchedule(client: Client, scheduleId: string, note: string) {
   await client.schedule.getHandle(scheduleId).pause(note);
   await writeLine(`Paused schedule ${scheduleId}; \`meterfold schedule resume\` goes on.`);
 }
 
-async function resumeSchedule(client: Client) {
+async function resumeSchedule(client: Client, scheduleId: string) {
   await client.schedule.getHandle(scheduleId).unpause('resumed by `meterfold schedule resume`');
   await writeLine(`Resumed schedule ${scheduleId}.`);
 }
 
-async function triggerSchedule(client: Client) {
+async function triggerSchedule(client: Client, scheduleId: string) {
   const handle = client.schedule.getHandle(scheduleId);
   const before = await handle.describe();
   await handle.trigger('SKIP');
@@ -216,7 +235,7 @@ async function triggerSchedule(client: Client) {
   );
 }
 
-async function removeSchedule(client: Client) {
+async function removeSchedule(client: Client, scheduleId: string) {
   await client.schedule.getHandle(scheduleId).delete();
   await writeLine(`Removed schedule ${scheduleId}.`);
 }

@@ -1,8 +1,17 @@
 /** Starts billing runs, by the CLI and the demo alike. */
 import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { TASK_QUEUE } from '../config.js';
+import { INSTALLATION_MEMO } from '../domain/installation.js';
 import type { billingRun } from '../workflows/billing-run.js';
 import type { BillingRunInput } from '../workflows/messages.js';
+
+export interface StartOptions {
+  /** Without it, one that names the moment. */
+  workflowId?: string | undefined;
+  taskQueue?: string;
+  /** Whose run it is: other installations' workers refuse it. */
+  installation?: string;
+}
 
 export type RunHandle = WorkflowHandleWithFirstExecutionRunId<typeof billingRun>;
 
@@ -13,27 +22,31 @@ const EXECUTION_TIMEOUT = '12h';
 export function startRun(
   client: Client,
   input: BillingRunInput,
-  workflowId = `meterfold-run-${new Date().toISOString()}`,
+  { workflowId = `meterfold-run-${new Date().toISOString()}`, taskQueue = TASK_QUEUE, installation }: StartOptions = {},
 ): Promise<RunHandle> {
   return client.workflow.start<typeof billingRun>('billingRun', {
-    taskQueue: TASK_QUEUE,
+    taskQueue,
     workflowId,
     args: [input],
     workflowExecutionTimeout: EXECUTION_TIMEOUT,
     staticSummary: 'meterfold: bill all calls since the last run',
     staticDetails:
       'plan → map over partitions of the log → reduce over shards of users, beside a recount → prove and publish',
-    memo: { startedBy: 'meterfold run' },
+    memo: { startedBy: 'meterfold run', ...(installation === undefined ? {} : { [INSTALLATION_MEMO]: installation }) },
   });
 }
 
 /** Says so if nobody polls the task queue: the run would wait, and its starter wonder. */
-export async function warnWithoutWorkers(client: Client, say: (line: string) => void): Promise<void> {
+export async function warnWithoutWorkers(
+  client: Client,
+  taskQueue: string,
+  say: (line: string) => void,
+): Promise<void> {
   const { pollers } = await client.workflowService
-    .describeTaskQueue({ namespace: client.options.namespace, taskQueue: { name: TASK_QUEUE }, taskQueueType: 1 })
+    .describeTaskQueue({ namespace: client.options.namespace, taskQueue: { name: taskQueue }, taskQueueType: 1 })
     .catch(() => ({ pollers: undefined }));
   if (pollers?.length === 0)
     say(
-      `No worker polls the task queue "${TASK_QUEUE}": the run waits until one does. Start it by \`meterfold worker\`.`,
+      `No worker polls the task queue "${taskQueue}": the run waits until one does. Start it by \`meterfold worker\`.`,
     );
 }

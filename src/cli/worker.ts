@@ -51,8 +51,8 @@ async function work({ role, stopWithStdin }: WorkerFlags): Promise<void> {
       log.info({ cause, graceMs: config.worker.graceMs }, 'stopping');
       stopping.abort();
     };
-    const { health: healthPort } = config.ports;
-    const health = healthPort === undefined ? undefined : await serveHealth(healthPort, stopping.signal);
+    const { health: listener } = config.ports;
+    const health = listener === undefined ? undefined : await serveHealth(listener, stopping.signal);
     const tracing = await context.tracing();
     try {
       await context.database();

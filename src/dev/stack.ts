@@ -103,7 +103,9 @@ async function emptyProfile(stateDir: string): Promise<string> {
  * that only one of several workers could have.
  */
 function environmentOf(databaseUrl: string, temporalAddress: string, workers: number): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|PG|(HEALTH|METRICS)_PORT$)/.test(name));
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(TEMPORAL_|PG|(HEALTH|METRICS)_(HOST|PORT)$)/.test(name),
+  );
   const unproxied = [process.env.no_proxy ?? process.env.NO_PROXY, '127.0.0.1'].filter(Boolean).join(',');
   return {
     WORKER_SLOTS: String(Math.max(1, Math.floor(availableParallelism() / workers))),

@@ -12,7 +12,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from '@temporalio/worker';
-import { SettingsError } from '../config.js';
+import { type Listener, SettingsError } from '../config.js';
 import type { Pool } from '../db/pool.js';
 
 /** How long the database's answer counts: probes of any number and pace cost it one small query in that time. */
@@ -30,7 +30,7 @@ export interface HealthServer {
 }
 
 /** Serves until it is closed. `stopping` is what stops the worker. Throws SettingsError if the port can't be had. */
-export async function serveHealth(port: number, stopping: AbortSignal): Promise<HealthServer> {
+export async function serveHealth({ host, port }: Listener, stopping: AbortSignal): Promise<HealthServer> {
   let polling: { worker: Worker; database: () => Promise<Reason> } | undefined;
   const starting = () => (polling === undefined ? 'the worker is starting' : undefined);
   const probes: Record<string, () => Reason | Promise<Reason>> = {
@@ -49,9 +49,11 @@ export async function serveHealth(port: number, stopping: AbortSignal): Promise<
     const reason = await probe();
     answer(response, reason === undefined ? 200 : 503, reason);
   });
-  server.listen(port);
+  server.listen(port, host);
   await once(server, 'listening').catch((cause: Error) => {
-    throw new SettingsError(`Wrong setting: HEALTH_PORT can't be listened on: ${cause.message}`, { cause });
+    throw new SettingsError(`Wrong setting: HEALTH_HOST and HEALTH_PORT can't be listened on: ${cause.message}`, {
+      cause,
+    });
   });
   return {
     polls(worker, pool) {

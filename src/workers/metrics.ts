@@ -2,9 +2,10 @@
  * A worker's metrics: Core serves its own and ours on one port. Workflows and activities count what happens; what lies in the
  * database, how far billing is behind the log, is looked up now and then.
  */
+import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Runtime, type RuntimeOptions } from '@temporalio/worker';
-import { SettingsError, TASK_QUEUE, WORKFLOW_TYPE } from '../config.js';
+import { type Listener, SettingsError, WORKFLOW_TYPE } from '../config.js';
 import { readLag } from '../db/lag.js';
 import type { Pool } from '../db/pool.js';
 import { BUCKETS_OF, METRICS, OUTCOMES } from '../domain/metrics.js';
@@ -13,13 +14,14 @@ import type { Logger } from '../log.js';
 const LAG_PERIOD_MS = 15_000;
 
 /** Starts the SDK's runtime, with a port for metrics if there is to be one. Throws SettingsError if it can't be had. */
-export function installRuntime(options: RuntimeOptions, port: number | undefined): void {
-  if (port === undefined) {
+export function installRuntime(options: RuntimeOptions, listener: Listener | undefined): void {
+  if (listener === undefined) {
     Runtime.install(options);
     return;
   }
+  const { host, port } = listener;
   const prometheus = {
-    bindAddress: `0.0.0.0:${port}`,
+    bindAddress: `${isIPv6(host) ? `[${host}]` : host}:${port}`,
     countersTotalSuffix: true,
     unitSuffix: true,
     useSecondsForDurations: true,
@@ -31,16 +33,16 @@ export function installRuntime(options: RuntimeOptions, port: number | undefined
   } catch (cause) {
     const { message } = cause as Error;
     if (!message.includes('prometheus')) throw cause;
-    throw new SettingsError(`Wrong setting: METRICS_PORT can't be listened on: ${message}`, { cause });
+    throw new SettingsError(`Wrong setting: METRICS_HOST and METRICS_PORT can't be listened on: ${message}`, { cause });
   }
 }
 
 /** Counters of a workflow begin at 0, or Prometheus would see no increase when the first one counts. */
-export function beginCounters(namespace: string): void {
+export function beginCounters(namespace: string, taskQueue: string): void {
   // As the SDK tags what a workflow counts.
   const meter = Runtime.instance().metricMeter.withTags({
     namespace,
-    taskQueue: TASK_QUEUE,
+    taskQueue,
     workflowType: WORKFLOW_TYPE,
   });
   const begin = ({ name, help }: { name: string; help: string }) => meter.createCounter(name, undefined, help);

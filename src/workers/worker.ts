@@ -15,7 +15,8 @@ import { createRecount } from '../activities/recount.js';
 import { createReduce } from '../activities/reduce.js';
 import { createSmallRun } from '../activities/small-run.js';
 import { type ActivityDependencies, WORKER_NAME } from '../activities/task.js';
-import { type Config, TASK_QUEUE, type WorkerVersion } from '../config.js';
+import type { Config, WorkerVersion } from '../config.js';
+import { readInstallation } from '../db/installation.js';
 import { openPool } from '../db/pool.js';
 import { workerApplicationName } from '../db/worker-processes.js';
 import type { Logger } from '../log.js';
@@ -66,19 +67,20 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
   try {
     if (role !== 'workflow') await warm(pool, config.worker.slots, memories, config.terms.callsPerCycle);
     connection = await NativeConnection.connect(config.temporal.connection);
-    const { address, namespace } = config.temporal;
+    const { address, namespace, taskQueue } = config.temporal;
     const dependencies = {
       pool,
       logReplica,
       settings: config.worker,
       terms: config.terms,
       temporal: { address, namespace },
+      installation: await readInstallation(pool),
       log,
     };
     const worker = await Worker.create({
       connection,
       namespace,
-      taskQueue: TASK_QUEUE,
+      taskQueue,
       identity: WORKER_NAME,
       ...(role === 'activity' ? {} : { workflowBundle: { codePath: tracing?.bundlePath ?? bundlePath } }),
       ...(role === 'workflow' ? {} : { activities: createActivities(dependencies, memories) }),
@@ -99,12 +101,12 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
     const running = worker.run();
     if (signal.aborted) stop();
     log.info(
-      { role, slots: config.worker.slots, taskQueue: TASK_QUEUE, namespace, temporal: address, ...config.version },
+      { role, slots: config.worker.slots, taskQueue, namespace, temporal: address, ...config.version },
       'worker polls',
     );
     health?.polls(worker, pool);
     if (config.ports.metrics !== undefined && role !== 'activity') {
-      beginCounters(namespace);
+      beginCounters(namespace, taskQueue);
       void watchLag(pool, log, signal);
     }
     await running;

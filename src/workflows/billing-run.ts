@@ -16,6 +16,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { PlannedRun, SkippedRun } from '../activities/plan.js';
+import { INSTALLATION_MEMO } from '../domain/installation.js';
 import {
   askedDigest,
   type MapOutcome,
@@ -74,6 +75,13 @@ class BillingRun {
     this.#control = control;
   }
 
+  /** Whose database it bills, for the activities to check: by its plan, before that by its memo. Absent where neither says. */
+  get #installation(): { installation?: string } {
+    const planned = this.#plan?.status === 'planned' ? this.#plan.installation : undefined;
+    const installation = planned ?? workflowInfo().memo?.[INSTALLATION_MEMO];
+    return typeof installation === 'string' ? { installation } : {};
+  }
+
   async run(): Promise<BillingRunResult> {
     for (;;) {
       try {
@@ -114,7 +122,8 @@ class BillingRun {
   async #openRun(): Promise<PlannedRun | SkippedRun> {
     this.#progress.phase('planning');
     await this.#control.gate();
-    const input = { billing: this.#input, firstExecutionRunId: workflowInfo().firstExecutionRunId };
+    const { firstExecutionRunId } = workflowInfo();
+    const input = { billing: this.#input, firstExecutionRunId, ...this.#installation };
     const summary = 'open the run, seal its end, cut the work; all of a small run';
     const plan = await this.#statistics.count(
       'plan',
@@ -132,7 +141,10 @@ class BillingRun {
       const { outcome } = await race(number, (backup) =>
         this.#statistics.count(
           `map ${number}`,
-          () => tasks.mapPartition.executeWithOptions({ summary }, [{ runId, number, ...twin(backup) }]),
+          () =>
+            tasks.mapPartition.executeWithOptions({ summary }, [
+              { runId, number, ...this.#installation, ...twin(backup) },
+            ]),
           (mapped) => ({ ...mapped, calls: mapped.outcome.calls }),
           backup,
         ),
@@ -158,7 +170,7 @@ class BillingRun {
           `reduce ${number}`,
           () =>
             tasks.reduceShard.executeWithOptions({ summary }, [
-              { runId, number, callsPerCycle, previousRunId, ...twin(backup) },
+              { runId, number, callsPerCycle, previousRunId, ...this.#installation, ...twin(backup) },
             ]),
           (reduced) => reduced,
           backup,
@@ -176,7 +188,7 @@ class BillingRun {
         'recount',
         () =>
           recount.executeWithOptions({ summary: `calls after ${after} to ${to}` }, [
-            { runId, number: 0, ...askedDigest(this.#maps) },
+            { runId, number: 0, ...this.#installation, ...askedDigest(this.#maps) },
           ]),
         (recounted) => recounted,
       );
@@ -196,7 +208,7 @@ class BillingRun {
         'publish',
         () =>
           publishRun.executeWithOptions({ summary: `prove run ${runId} and make it visible` }, [
-            { runId, callsPerCycle: terms.callsPerCycle, ...proof },
+            { runId, callsPerCycle: terms.callsPerCycle, ...this.#installation, ...proof },
           ]),
         (done) => done,
       ),
@@ -248,7 +260,7 @@ class BillingRun {
     const reason = this.#control.cancelled ? 'cancelled by an operator' : cancelled ? 'cancelled' : reasonOf(error);
     const answer = await CancellationScope.nonCancellable(() =>
       discardRun.executeWithOptions({ summary: `discard: ${reason}`.slice(0, SUMMARY_MAX) }, [
-        { firstExecutionRunId, reason },
+        { firstExecutionRunId, reason, ...this.#installation },
       ]),
     );
     if (answer.status === 'already published') {

@@ -104,5 +104,7 @@ test.concurrent('a port that is taken is a wrong setting', async (context) => {
   await startWorker(stack, { env });
   const second = await meterfold(stack, ['worker'], { env });
   expect(second).toMatchObject({ code: 2, stdout: '' });
-  expect(second.stderr).toMatch(/^meterfold: Wrong setting: HEALTH_PORT can't be listened on: .*EADDRINUSE.*\n$/);
+  expect(second.stderr).toMatch(
+    /^meterfold: Wrong setting: HEALTH_HOST and HEALTH_PORT can't be listened on: .*EADDRINUSE.*\n$/,
+  );
 });

@@ -142,5 +142,7 @@ test('the lag is looked up by indexes alone, and where the log has no received_a
 test('a port that is taken is a wrong setting', async () => {
   const second = await meterfold(stack, ['worker'], { env: port.env });
   expect(second).toMatchObject({ code: 2, stdout: '' });
-  expect(second.stderr).toMatch(/^meterfold: Wrong setting: METRICS_PORT can't be listened on: .*in use.*\n$/);
+  expect(second.stderr).toMatch(
+    /^meterfold: Wrong setting: METRICS_HOST and METRICS_PORT can't be listened on: .*in use.*\n$/,
+  );
 });

@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 function start(name: string, input: BillingRunInput = cut): Promise<RunHandle> {
-  return startRun(stack.temporal, input, name);
+  return startRun(stack.temporal, input, { workflowId: name });
 }
 
 /** Waits for the end of a run that ends well. */

@@ -114,7 +114,10 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'other arguments of the last map only',
-    edit: replace('[{ runId, number, ...twin', '[{ runId, number: number === 3 ? 0 : number, ...twin'),
+    edit: replace(
+      '{ runId, number, ...this.#installation, ...twin',
+      '{ runId, number: number === 3 ? 0 : number, ...this.#installation, ...twin',
+    ),
     fails: schedules('mapPartition'),
     byReplayer: false,
     says: 'activity 5 mapPartition: arguments was ',
@@ -128,7 +131,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'other arguments of discard',
-    edit: replace('{ firstExecutionRunId, reason }', "{ firstExecutionRunId, reason: 'given up' }"),
+    edit: replace('{ firstExecutionRunId, reason, ', "{ firstExecutionRunId, reason: 'given up', "),
     fails: schedules('discardRun'),
     byReplayer: false,
     says: 'discardRun: arguments was ',

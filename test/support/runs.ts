@@ -130,7 +130,7 @@ export const forgetRuns = (stack: Stack): Promise<void> => empty(stack, `scheman
 async function empty(stack: Stack, which: string): Promise<void> {
   const { rows } = await stack.pool.query<{ tables: string }>(
     `select string_agg(format('%I.%I', schemaname, tablename), ', ' order by schemaname, tablename) as tables
-       from pg_tables where (${which}) and tablename <> 'migrations'`,
+       from pg_tables where (${which}) and tablename not in ('migrations', 'declared_migrations', 'installation')`,
   );
   await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
 }

@@ -113,6 +113,19 @@ describe('settings', () => {
   });
 });
 
+test('probes and metrics are served to this machine only, unless a variable says where else', () => {
+  const ports = { HEALTH_PORT: '8080', METRICS_PORT: '9464' };
+  expect(loadConfig({ ...env, ...ports }).ports).toEqual({
+    health: { host: '127.0.0.1', port: 8080 },
+    metrics: { host: '127.0.0.1', port: 9464 },
+  });
+  expect(loadConfig({ ...env, ...ports, HEALTH_HOST: '::', METRICS_HOST: '10.0.0.7' }).ports).toEqual({
+    health: { host: '::', port: 8080 },
+    metrics: { host: '10.0.0.7', port: 9464 },
+  });
+  expect(loadConfig({ ...env, METRICS_HOST: '0.0.0.0' }).ports).toEqual({});
+});
+
 test('a version of workers is its deployment and its build, or there is none', () => {
   expect(loadConfig(env).version).toBeUndefined();
   const { version } = loadConfig({ ...env, TEMPORAL_DEPLOYMENT_NAME: 'billing', TEMPORAL_WORKER_BUILD_ID: '7' });
@@ -132,6 +145,8 @@ describe('a wrong setting is named with what it must be', () => {
     ['CALLS_PER_CYCLE', '5.0', 'must be a whole number from 1 to 1000'],
     ['WORKER_SLOTS', 'many', 'must be a whole number from 1 to 64'],
     ['LEASE_SECONDS', '4', 'must be a whole number from 5 to 86400'],
+    ['HEALTH_HOST', 'localhost', 'must be an IP address of this machine, like 127.0.0.1, 0.0.0.0 or ::'],
+    ['METRICS_HOST', '0.0.0.0:9464', 'must be an IP address of this machine, like 127.0.0.1, 0.0.0.0 or ::'],
     ['HEALTH_PORT', '0', 'must be a whole number from 1 to 65535'],
     ['OTEL_TRACES_EXPORTER', 'zipkin', 'must be otlp or none'],
     ['LOG_LEVEL', 'loud', 'must be one of fatal, error, warn, info, debug, trace'],
@@ -166,5 +181,18 @@ describe('a wrong setting is named with what it must be', () => {
     const said = faultsOf({ DATABASE_URL: 'x', CURRENCY: 'x', LOG_LEVEL: 'x' }).split('\n');
     expect(said[0]).toBe('Wrong settings:');
     expect(said.slice(1).map((line) => line.trim().split(/:? /)[0])).toEqual(['DATABASE_URL', 'CURRENCY', 'LOG_LEVEL']);
+  });
+});
+
+describe('the task queue', () => {
+  test('is billing, unless TEMPORAL_TASK_QUEUE names another', () => {
+    expect(loadConfig(env).temporal.taskQueue).toBe('billing');
+    expect(loadConfig({ ...env, TEMPORAL_TASK_QUEUE: 'billing-eu' }).temporal.taskQueue).toBe('billing-eu');
+  });
+
+  test.each(['two words', '/_sys/x', 'größe', 'x'.repeat(201)])('is not called %s', (name) => {
+    expect(faultsOf({ TEMPORAL_TASK_QUEUE: name })).toContain(
+      'TEMPORAL_TASK_QUEUE must be a name of up to 200 visible',
+    );
   });
 });
