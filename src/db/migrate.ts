@@ -15,7 +15,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { adoptedObjects, grantToWorkers, ownObjects, type Revoked, revokeDefaultGrants } from './grants.js';
 import { logExists, logFaults } from './log-faults.js';
-import type { LogFault } from './log-sequence.js';
+import type { LogFault } from './log-ids.js';
 import { type Client, one, type Pool, type Queryable, transaction } from './pool.js';
 
 /** The schema can't be brought up to date; the message says why and what to do. */
