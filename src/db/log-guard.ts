@@ -1,10 +1,18 @@
 /** The log's guard: triggers that refuse to change or delete a call (migrations/0005-log-guard.sql). */
 import { WITH_LOG_RELATIONS } from './log-ids.js';
-import type { Queryable } from './pool.js';
+import { lockLog, type Patience, patiently } from './patient-locks.js';
+import type { Pool, Queryable } from './pool.js';
 
-/** Sets the guard on the log and all its present partitions, or lifts it. */
-export async function setLogGuard(db: Queryable, guarded: boolean): Promise<void> {
-  await db.query('select meterfold.guard_log($1)', [guarded]);
+/** Sets the guard on the log, its present partitions and child tables, or lifts it. Throws MigrationError if they stay in use. */
+export async function setLogGuard(pool: Pool, guarded: boolean, patience?: Patience): Promise<void> {
+  await patiently(
+    pool,
+    async (client) => {
+      await lockLog(client, 'share row exclusive');
+      await client.query('select meterfold.guard_log($1)', [guarded]);
+    },
+    patience,
+  );
 }
 
 /**
