@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { Revoked } from '../db/grants.js';
 import { withContext } from './context.js';
-import { writeJson, writeLine } from './output.js';
+import { note, writeJson, writeLine } from './output.js';
 
 export function register(program: Command): void {
   program
@@ -29,9 +29,9 @@ Examples:
         const pool = await context.bareDatabase();
         const { migrate } = await import('../db/migrate.js');
         const revoked: Revoked[] = [];
-        const { applied, current } = await migrate(pool, { onRevoked: (found) => revoked.push(...found) });
+        const { applied, current } = await migrate(pool, { onRevoked: (found) => revoked.push(...found), onBlocked });
         const { setLogGuard, unguardedTables } = await import('../db/log-guard.js');
-        if (flags.logGuard !== undefined) await setLogGuard(pool, flags.logGuard === 'on');
+        if (flags.logGuard !== undefined) await setLogGuard(pool, flags.logGuard === 'on', { onBlocked });
         const guarded = (await unguardedTables(pool)).length === 0;
         if (flags.json) return writeJson({ applied, current, logGuard: guarded ? 'on' : 'off', revoked });
         for (const name of applied) await writeLine(`applied ${name}`);
@@ -44,6 +44,15 @@ Examples:
         return writeLine(`The database is up to date at ${current.at(-1)}.`);
       }),
     );
+}
+
+let lastBlockedBy: string | undefined;
+
+/** Says once of each transaction that it is waited for. */
+function onBlocked(blockedBy: string): void {
+  if (blockedBy === lastBlockedBy) return;
+  lastBlockedBy = blockedBy;
+  note(`waiting for ${blockedBy}, which uses a table that is to be changed; others can go on using it meanwhile`);
 }
 
 /** A line a role: what default privileges had granted to it, and migrating has revoked. */

@@ -2,7 +2,9 @@
  * What keeps the log from being billed, each with the statement that mends it. Asked by `doctor`, and by the first
  * migration where the log is older than meterfold. The checks read the catalogues, and of the log the end of its index.
  */
-import { type LogFault, sequenceFaults } from './log-sequence.js';
+import { collationFix, identityFix, missingIdFix, typeFix, unpartitionFix } from './log-fixes.js';
+import { type LogFault, WITH_LOG_RELATIONS } from './log-ids.js';
+import { sequenceFaults } from './log-sequence.js';
 import { one, type Queryable } from './pool.js';
 
 interface Column {
@@ -33,7 +35,7 @@ export async function logExists(queryable: Queryable): Promise<boolean> {
 
 /** Needs SELECT on the log and on its sequence. */
 export async function logFaults(queryable: Queryable): Promise<LogFault[]> {
-  if (!(await logExists(queryable))) return [{ what: 'there is no table public.api_logs', fix: 'meterfold migrate' }];
+  if (!(await logExists(queryable))) return [await noLog(queryable)];
   const table = await tableFaults(queryable);
   if (table.length > 0) return table;
   const columns = columnFaults(await readColumns(queryable));
@@ -41,23 +43,59 @@ export async function logFaults(queryable: Queryable): Promise<LogFault[]> {
   return [...(await keyFaults(queryable)), ...(await sequenceFaults(queryable))];
 }
 
+async function noLog(queryable: Queryable): Promise<LogFault> {
+  const { rows } = await queryable.query("select where to_regclass('meterfold.migrations') is not null");
+  if (rows.length === 0) return { what: 'there is no table public.api_logs', fix: 'meterfold migrate' };
+  return {
+    what: 'the table public.api_logs, which was there when this database was migrated, is gone or has another name',
+    fix: 'alter table <its present name> rename to api_logs;',
+  };
+}
+
+/** How ALTER calls what is not a table, by its kind in pg_class. */
+const kinds: Record<string, string> = { v: 'view', m: 'materialized view', f: 'foreign table', S: 'sequence' };
+
 async function tableFaults(queryable: Queryable): Promise<LogFault[]> {
   const table = one(
-    await queryable.query<{ kind: string; persistence: string; filtered: boolean }>(`
-      select relkind as kind, relpersistence as persistence, row_security_active(oid) as filtered
+    await queryable.query<{ kind: string; filtered: boolean; role: string; unlogged: string[]; parts: string | null }>(`
+      ${WITH_LOG_RELATIONS}
+      select relkind as kind, row_security_active(oid) as filtered, quote_ident(current_user) as role,
+             array(select format('%I.%I', relnamespace::regnamespace::text::name, relname)
+                     from pg_class join log on relation = pg_class.oid
+                    where relpersistence = 'u' and relkind = 'r' order by 1) as unlogged,
+             (select pg_get_partkeydef(partrelid) from pg_partitioned_table
+               where partrelid = pg_class.oid
+                 and not partattrs::int2[] <@ array(select attnum from pg_attribute where attrelid = partrelid and attname = 'id')) as parts
         from pg_class where oid = 'public.api_logs'::regclass`),
   );
   // 'r' is a table, 'p' one of partitions.
   if (table.kind !== 'r' && table.kind !== 'p') {
-    return [{ what: 'public.api_logs is no table', fix: 'rename it, and run `meterfold migrate`' }];
+    const kind = kinds[table.kind] ?? 'table';
+    return [
+      {
+        what: 'public.api_logs is no table; once the name is free, `meterfold migrate` makes one',
+        fix: `alter ${kind} public.api_logs rename to api_logs_before;`,
+      },
+    ];
   }
-  const faults: LogFault[] = [];
-  if (table.persistence === 'u')
-    faults.push({ what: 'the table is unlogged, a crash empties it', fix: `${alter} set logged` });
+  if (table.parts !== null) {
+    return [
+      {
+        what:
+          `public.api_logs is partitioned by ${table.parts}, where PostgreSQL keeps no id unique; it must be one table, or partitioned by range (id). ` +
+          'The fix copies it into one table, and who writes to it needs INSERT on that',
+        fix: unpartitionFix(),
+      },
+    ];
+  }
+  const faults: LogFault[] = table.unlogged.map((name) => ({
+    what: `the table ${name} is unlogged, a crash empties it`,
+    fix: `alter table ${name} set logged;`,
+  }));
   if (table.filtered) {
     faults.push({
       what: 'row-level security hides calls from this role',
-      fix: '`alter role … bypassrls` for it, or connect as the owner of the table, without FORCE ROW LEVEL SECURITY',
+      fix: `alter role ${table.role} bypassrls;`,
     });
   }
   return faults;
@@ -79,28 +117,23 @@ function columnFaults(columns: Map<string, Column>): LogFault[] {
     const column = columns.get(name);
     const collate = name === 'user_id' ? ' collate "C"' : '';
     if (column === undefined) {
-      faults.push({ what: `column ${name} is missing`, fix: `${alter} add column ${name} ${type}${collate}` });
+      const fix = name === 'id' ? missingIdFix() : `${alter} add column ${name} ${type}${collate};`;
+      faults.push({ what: `column ${name} is missing`, fix });
       continue;
     }
     if (column.type !== type) {
       faults.push({
         what: `column ${name} is ${column.type} instead of ${type}`,
-        fix: `${alter} alter column ${name} type ${type}${collate}`,
+        fix: typeFix(name, column.type, type),
       });
     } else if (name === 'user_id' && column.collation !== 'C') {
-      faults.push({
-        what: `column user_id has collation "${column.collation}" instead of "C"`,
-        fix: `${alter} alter column user_id type text collate "C"`,
-      });
+      faults.push({ what: `column user_id has collation "${column.collation}" instead of "C"`, fix: collationFix() });
     }
     if (requiredColumns.includes(name) && !column.notNull) {
-      faults.push({ what: `column ${name} may be null`, fix: `${alter} alter column ${name} set not null` });
+      faults.push({ what: `column ${name} may be null`, fix: `${alter} alter column ${name} set not null;` });
     }
     if (name === 'id' && !column.generates) {
-      faults.push({
-        what: 'column id takes no number from a sequence',
-        fix: `${alter} alter column id add generated by default as identity`,
-      });
+      faults.push({ what: 'column id takes no number from a sequence', fix: identityFix() });
     }
   }
   return faults;
@@ -112,5 +145,5 @@ async function keyFaults(queryable: Queryable): Promise<LogFault[]> {
       join pg_attribute attribute on attribute.attrelid = index.indrelid and attribute.attnum = index.indkey[0]
      where index.indrelid = 'public.api_logs'::regclass and index.indisunique and index.indisvalid
        and index.indnkeyatts = 1 and index.indpred is null and attribute.attname = 'id'`);
-  return rows.length > 0 ? [] : [{ what: 'column id has no unique index', fix: `${alter} add primary key (id)` }];
+  return rows.length > 0 ? [] : [{ what: 'column id has no unique index', fix: `${alter} add unique (id);` }];
 }

@@ -1,6 +1,6 @@
 /** Who writes to the log at this moment, read off the server's locks: no writer has to know of meterfold. */
 import type { Writer } from '../domain/writers.js';
-import { WITH_LOG_RELATIONS } from './log-sequence.js';
+import { WITH_LOG_RELATIONS } from './log-ids.js';
 import { prepared, type Queryable } from './pool.js';
 
 /**

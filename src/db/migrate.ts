@@ -6,9 +6,8 @@
  * for as long, and a `create index concurrently` of the one at work would wait for it: a deadlock. A lock that belongs to a
  * transaction also works through a pooler, and is gone with a process that dies.
  *
- * A log that somebody made by hand before the first migration is taken over if it can be billed from (src/db/log-faults.ts
- * says what that needs); the CHECKs of 0001-log.sql are added to it, as rows that break them could not be billed.
- * Otherwise nothing is touched, and the error lists what to mend.
+ * A log that somebody made by hand before the first migration is taken over if it can be billed from (src/db/adopt-log.ts). What changes
+ * a table waits for no lock longer than writers may have to wait behind it (src/db/patient-locks.ts).
  *
  * A database may have migrations that this build does not know: during a roll-out old pods restart on the new schema, and `helm rollback`
  * brings an old build back. Each migration from 0007 on declares the oldest build that works with it (migration-files.ts), and the
@@ -17,16 +16,15 @@
  * there; a migration is therefore listed there, too, only if it does not work with them.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { adoptLog, releaseLog, UnbillableCallsError } from './adopt-log.js';
 import { adoptedObjects, grantToWorkers, ownObjects, type Revoked, revokeDefaultGrants } from './grants.js';
-import { logExists, logFaults } from './log-faults.js';
-import type { LogFault } from './log-sequence.js';
+import { logExists } from './log-faults.js';
+import { MigrationError } from './migration-error.js';
 import { LAST_UNDECLARED, type Migration, readMigrations, release } from './migration-files.js';
-import { type Client, one, type Pool, type Queryable, transaction } from './pool.js';
+import { lockLog, type Patience, patiently } from './patient-locks.js';
+import { type Client, one, type Pool, type Queryable } from './pool.js';
 
-/** The schema can't be brought up to date; the message says why and what to do. */
-export class MigrationError extends Error {
-  override name = 'MigrationError';
-}
+export { MigrationError };
 
 /** Oldest PostgreSQL major version that the SQL is written for. */
 export const serverVersionMin = 15;
@@ -46,7 +44,7 @@ const lockKey = '30792323054069359';
 const lockPollMs = 100;
 const lockWaitMs = 600_000;
 
-export interface MigrateOptions {
+export interface MigrateOptions extends Patience {
   /** Told after a migration what it revoked that default privileges had granted. */
   onRevoked?: (revoked: Revoked[]) => void;
 }
@@ -54,13 +52,17 @@ export interface MigrateOptions {
 /** Applies what is missing. `applied` are the names applied by this call, `current` all that the database has now. */
 export async function migrate(
   pool: Pool,
-  { onRevoked = () => {} }: MigrateOptions = {},
+  { onRevoked = () => {}, ...patience }: MigrateOptions = {},
 ): Promise<{ applied: string[]; current: string[] }> {
   const migrations = await readMigrations();
   const applied: string[] = [];
   const deadline = Date.now() + lockWaitMs;
   for (;;) {
-    const step = await transaction(pool, (client) => applyNext(client, migrations)).catch(refused);
+    const step = await patiently(pool, (client) => applyNext(client, migrations), patience).catch(async (error) => {
+      if (error instanceof UnbillableCallsError) await patiently(pool, releaseLog, patience);
+      return refused(error);
+    });
+    if (step === 'adopting') continue;
     if (step === 'up to date') return { applied, current: (await appliedMigrations(pool)).map(({ name }) => name) };
     if (step !== 'locked') {
       applied.push(step.migration.name);
@@ -93,12 +95,18 @@ function refused(cause: Error & { code?: string }): never {
 /** The first migration that takes from roles what default privileges grant: it does so for the objects of all before it, too. */
 const FIRST_WITH_GRANTS = 8;
 
+/** A migration that changes the triggers of the log, whose partitions it then locks one after the other. */
+const SETS_GUARD = /^select meterfold\.guard_log/m;
+
 interface Step {
   migration: Migration;
   revoked: Revoked[];
 }
 
-async function applyNext(client: Client, migrations: Migration[]): Promise<Step | 'locked' | 'up to date'> {
+async function applyNext(
+  client: Client,
+  migrations: Migration[],
+): Promise<Step | 'adopting' | 'locked' | 'up to date'> {
   await checkServer(client);
   const lock = one(await client.query<{ held: boolean }>(`select pg_try_advisory_xact_lock(${lockKey}) as held`));
   if (!lock.held) return 'locked';
@@ -107,9 +115,11 @@ async function applyNext(client: Client, migrations: Migration[]): Promise<Step 
   const next = pendingOf(migrations, await appliedMigrations(client), await release())[0];
   if (next === undefined) return 'up to date';
   const known = next.number === FIRST_WITH_GRANTS ? await adoptedObjects(client) : await ownObjects(client);
+  const adopts = next.number === 1 && (await logExists(client));
+  if (adopts && !(await adoptLog(client))) return 'adopting';
   if (next.number === 1) await createMigrationsTable(client);
-  if (next.number === 1 && (await logExists(client))) await adoptLog(client);
-  else await client.query(next.sql);
+  if (SETS_GUARD.test(next.sql)) await lockLog(client, 'access exclusive');
+  if (!adopts) await client.query(next.sql);
   await recordMigration(client, next);
   const revoked = await revokeDefaultGrants(client, known);
   await grantToWorkers(client, known);
@@ -143,35 +153,6 @@ async function createMigrationsTable(client: Client) {
       checksum   text not null,
       applied_at timestamptz not null default now()
     )`);
-}
-
-/** Takes over a log that was there before: as it is, but for the CHECKs that billing relies on. */
-async function adoptLog(client: Client) {
-  const faults = await logFaults(client);
-  if (faults.length > 0) throw new MigrationError(unfitLogMessage(faults));
-  try {
-    await client.query(`
-      alter table public.api_logs add constraint api_logs_billable check (
-            id > 0
-        and octet_length(user_id) between 1 and 256
-        and usage between 0 and 1000000000000000
-        and called_at >= '1970-01-01 00:00:00+00' and called_at < '2100-01-01 00:00:00+00')`);
-  } catch (cause) {
-    if ((cause as { code?: string }).code !== '23514') throw cause;
-    throw new MigrationError(
-      'The table public.api_logs, made before meterfold, holds calls that cannot be billed. Each needs an id above 0, ' +
-        'a user_id of 1 to 256 bytes, a usage from 0 to 10^15 and a called_at from 1970 to 2099: mend or remove the others, then migrate again.',
-      { cause },
-    );
-  }
-}
-
-function unfitLogMessage(faults: LogFault[]): string {
-  const lines = faults.map((fault) => `  ${fault.what}: ${fault.fix}`);
-  return [
-    'The table public.api_logs was there before meterfold and cannot be billed from as it is. Mend it, or rename it to have one made:',
-    ...lines,
-  ].join('\n');
 }
 
 async function appliedMigrations(queryable: Queryable): Promise<Applied[]> {

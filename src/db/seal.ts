@@ -107,14 +107,17 @@ async function checkedSequence(db: Queryable, watermark: bigint): Promise<string
   );
   const sealed = BigInt(one(seals).last);
   const sequence = await inspectSequence(db);
-  if (sequence === undefined) throw new LogSequenceError(`${noSequence.what}: ${noSequence.fix}`);
+  if (sequence === undefined) {
+    const { what, fix } = await noSequence(db);
+    throw new LogSequenceError(`${what}: ${fix}`);
+  }
   const { name, position, faults } = sequence;
   const last = sealed > watermark ? sealed : watermark;
   if (position < last) {
     const passed = last === watermark ? `the watermark ${last}` : `${last}, up to which the log was sealed`;
     throw new LogSequenceError(
       `sequence ${name} stands at ${position}, before ${passed}: the log was truncated with restart, or its sequence set back, and new ` +
-        `calls would get positions that are passed already: select setval('${name}', ${last})`,
+        `calls would get positions that are passed already (calls that have got one are not billed, insert them again afterwards): select setval('${name}', ${last});`,
     );
   }
   if (faults[0] !== undefined) throw new LogSequenceError(`${faults[0].what}: ${faults[0].fix}`);

@@ -283,6 +283,33 @@ describe('doctor', () => {
   });
 });
 
+test('in a child table of the log doctor warns of, until the guard is set again, what can be changed there; then it is refused', async () => {
+  const own = await freshStack();
+  onTestFinished(() => own.close());
+  await own.pool.query('create table public.old () inherits (public.api_logs)');
+  await own.pool.query(
+    "insert into public.old (id, user_id, usage, called_at) values (nextval('public.api_logs_id_seq'), 'user-1', 1, now())",
+  );
+  const guardOf = async () => {
+    const { checks } = JSON.parse((await meterfold(own, ['doctor', '--json'])).stdout);
+    return checks.find(({ name }: { name: string }) => name === 'log guard');
+  };
+  expect(await guardOf()).toMatchObject({ warning: true, found: expect.stringMatching(/ in old$/) });
+  expect(await meterfold(own, ['migrate', '--log-guard', 'on'])).toMatchObject({ code: 0, stderr: '' });
+  expect(await guardOf()).toEqual({ name: 'log guard', ok: true, found: 'public.api_logs takes inserts only' });
+  const client = await connect(own);
+  for (const [operation, sql] of [
+    ['UPDATE', 'update public.api_logs set usage = 2'],
+    ['DELETE', 'delete from public.old'],
+    ['TRUNCATE', 'truncate public.old'],
+  ] as const) {
+    await expect(client.query(sql)).rejects.toMatchObject({
+      code: '55000',
+      message: messageFor(operation, 'public.old'),
+    });
+  }
+});
+
 describe('a log of partitions', () => {
   let own: Stack;
   let client: pg.Client;

@@ -171,7 +171,7 @@ describe('a log that was there before', () => {
     await pool.query('create table public.api_logs (id int, user_id varchar(20), usage int, called_at timestamp)');
     await expect(migrate(pool)).rejects.toThrow(/column id is integer.*\n.*column id may be null/);
     for (let round = 0; round < 3; round++) {
-      for (const { fix } of await logFaults(pool)) await pool.query(fix);
+      for (const { fix } of await logFaults(pool)) await pool.query(fix.replace(/<the time zone[^>]*>/, 'UTC'));
     }
     expect(await logFaults(pool)).toEqual([]);
     expect((await migrate(pool)).applied).toEqual(all);

@@ -37,7 +37,7 @@ describe('a log that sealing cannot rely on stops the run, named, and leaves no 
     [
       'truncated with restart',
       'truncate public.api_logs restart identity',
-      `^sequence ${sequence} stands at 0, before the watermark 100: .* select setval\\('${sequence}', 100\\)$`,
+      `^sequence ${sequence} stands at 0, before the watermark 100: .* select setval\\('${sequence}', 100\\);$`,
     ],
     [
       'a sequence set back',
@@ -47,7 +47,7 @@ describe('a log that sealing cannot rely on stops the run, named, and leaves no 
     [
       'ids beyond the sequence',
       "insert into public.api_logs (id, user_id, usage, called_at) values (5000, 'by hand', 1, now())",
-      `^call 5000 lies beyond sequence ${sequence}, which stands at 100 .* select setval\\('${sequence}', 5000\\)$`,
+      `^call 5000 lies beyond sequence ${sequence}, which stands at 100 .* select setval\\('${sequence}', 5000\\);$`,
     ],
     [
       'a sequence with a cache',
@@ -106,10 +106,100 @@ describe('a log that sealing cannot rely on stops the run, named, and leaves no 
     await logs.uniform(stack.pool, { calls: 100 });
     await bill(stack);
     await stack.pool.query('truncate public.api_logs restart identity');
-    const [mend] = /select setval\(.*\)$/.exec(await refusal())!;
+    const [mend] = /select setval\(.*\);$/.exec(await refusal())!;
     await stack.pool.query(mend);
     await logs.uniform(stack.pool, { calls: 105, seed: 2 });
     expect(await bill(stack)).toMatchObject({ calls: '105', range: { after: '100', to: '205' } });
+  });
+});
+
+describe('what may give a call another id than the sequence stops the run, named, as doctor names it:', () => {
+  const belowWatermark = `
+    create function public.move() returns trigger language plpgsql as
+      'begin new.id = (select coalesce(max(id), 0) + 1 from public.api_logs where id < 50); return new; end'`;
+
+  test.each([
+    [
+      'a trigger that moves ids below the watermark',
+      `${belowWatermark}; create trigger "Move ids" before insert on public.api_logs for each row execute function public.move()`,
+      'trigger "Move ids" on public.api_logs runs before each insert and may change the id of a call, on whose order billing relies',
+      'drop trigger "Move ids" on public.api_logs; drop function public.move()',
+    ],
+    [
+      'a trigger that is always on',
+      `${belowWatermark}; create trigger t before insert or update on public.api_logs for each row execute function public.move();
+       alter table public.api_logs enable always trigger t`,
+      'trigger t on public.api_logs runs before each insert and may change the id of a call, on whose order billing relies',
+      'drop trigger t on public.api_logs; drop function public.move()',
+    ],
+    [
+      'a rule for inserts',
+      `create table public.elsewhere (like public.api_logs);
+       create rule r as on insert to public.api_logs do instead insert into public.elsewhere values (new.*)`,
+      'rule r on public.api_logs rewrites inserts, so that calls may get lost or get other ids',
+      'drop rule r on public.api_logs; drop table public.elsewhere',
+    ],
+    [
+      'a child table',
+      `create table public."Old calls" () inherits (public.api_logs)`,
+      `table public."Old calls" inherits from public.api_logs: its calls count as the log's, but nothing keeps their ids unique`,
+      'drop table public."Old calls"',
+    ],
+    [
+      'a child of a table that was one',
+      `create table public.old () inherits (public.api_logs); create table public.older () inherits (public.old);
+       alter table public.old no inherit public.api_logs; alter table public.older inherit public.api_logs`,
+      `table public.older inherits from public.api_logs: its calls count as the log's, but nothing keeps their ids unique`,
+      'drop table public.old cascade',
+    ],
+  ])('%s', async (_title, damage, what, cleanUp) => {
+    onTestFinished(async () => {
+      await stack.pool.query(cleanUp);
+    });
+    await logs.uniform(stack.pool, { calls: 100 });
+    await bill(stack);
+    await stack.pool.query(damage);
+    await logs.uniform(stack.pool, { calls: 0 });
+    const message = await refusal();
+    expect(message.slice(0, what.length)).toBe(what);
+    const found = await foundByDoctor();
+    expect(found).toEqual([message]);
+    const fix = message.slice(what.length + ': '.length);
+    expect(fix).toMatch(/;$/);
+    await stack.pool.query(fix);
+    expect(await foundByDoctor()).toEqual([]);
+    expect(await bill(stack)).toMatchObject({ calls: '0' });
+  });
+
+  test("a child table that holds calls, which stay the log's: the fix refuses to leave them out", async () => {
+    onTestFinished(async () => {
+      await stack.pool.query('drop table public.old');
+    });
+    await stack.pool.query('create table public.old () inherits (public.api_logs)');
+    await stack.pool.query(
+      "insert into public.old (id, user_id, usage, called_at) values (nextval('public.api_logs_id_seq'), 'user-1', 1, now())",
+    );
+    const fix = (await refusal()).replace(/^[^:]*: [^:]*: /, '');
+    await expect(stack.pool.query(fix)).rejects.toThrow('public.old holds calls: insert them into public.api_logs');
+    await stack.pool.query('insert into public.api_logs select * from public.old; truncate public.old');
+    await stack.pool.query(fix);
+    const result = await bill(stack);
+    expect(result).toMatchObject({ calls: '1' });
+    await expectExact(stack, result);
+  });
+
+  test('but not a trigger after an insert, nor one that is disabled', async () => {
+    await stack.pool.query(`${belowWatermark};
+      create trigger later after insert on public.api_logs for each row execute function public.move();
+      create trigger off before insert on public.api_logs for each row execute function public.move();
+      alter table public.api_logs disable trigger off`);
+    onTestFinished(async () => {
+      await stack.pool.query('drop function public.move() cascade');
+    });
+    await logs.uniform(stack.pool, { calls: 5 });
+    const result = await bill(stack);
+    expect(result).toMatchObject({ calls: '5' });
+    await expectExact(stack, result);
   });
 });
 
@@ -197,7 +287,7 @@ describe('a log that a subscription fills', () => {
     expect(message).toMatch(
       /^subscription "of the ""other"" region" fills public.api_logs with calls of another server/,
     );
-    expect(message).toContain('`alter subscription "of the ""other"" region" refresh publication` here');
+    expect(message).toContain('`alter subscription "of the ""other"" region" refresh publication;` here');
     expect(await foundByDoctor()).toEqual([message]);
 
     await drop();

@@ -23,9 +23,9 @@ begin
                  'or permanently by "meterfold migrate --log-guard off"; "meterfold verify" finds what was changed.';
 end $$;
 
--- Sets the guard on the log and on all its present partitions, or lifts it. Existing triggers are enabled or disabled, which takes a weaker
+-- Sets the guard on the log and on all its present partitions and child tables, or lifts it. Existing triggers are enabled or disabled, which takes a weaker
 -- lock than to drop and create them: readers of the log are not waited for. PostgreSQL passes row triggers on to partitions that
--- are created later, but not those of TRUNCATE.
+-- are created later, but not those of TRUNCATE, and to a child table (INHERITS) none.
 create or replace function meterfold.guard_log(guarded boolean) returns void
   language plpgsql
   set search_path = pg_catalog, pg_temp
@@ -36,20 +36,27 @@ declare
   event text;
 begin
   for part, guard, event in
-    select id, wanted.guard, wanted.event
-      from (select 'public.api_logs'::regclass as id union select relid from pg_partition_tree('public.api_logs')) part,
+    with recursive log (relation) as (
+      select 'public.api_logs'::regclass::oid
+      union
+      select inhrelid from pg_inherits join log on inhparent = relation
+    )
+    select relation, wanted.guard, wanted.event
+      from log
+      join pg_class on pg_class.oid = relation,
            (values (name 'meterfold_guard', 'update or delete'), ('meterfold_guard_truncate', 'truncate')) wanted (guard, event)
      -- A partition has the log's row trigger from its parent.
-     where wanted.guard = 'meterfold_guard_truncate' or id = 'public.api_logs'::regclass
-     order by id, wanted.guard
+     where wanted.guard = 'meterfold_guard_truncate' or not relispartition
+     order by relation, wanted.guard
   loop
     if guarded and not exists (select from pg_trigger
                                 where tgrelid = part and tgname = guard and tgfoid = 'meterfold.refuse_log_change'::regproc) then
-      execute format('drop trigger if exists %I on %s', guard, part);
+      if exists (select from pg_trigger where tgrelid = part and tgname = guard) then
+        execute format('drop trigger %I on %s', guard, part);
+      end if;
       execute format('create trigger %I before %s on %s for each %s execute function meterfold.refuse_log_change()',
                      guard, event, part, case guard when 'meterfold_guard' then 'row' else 'statement' end);
-    end if;
-    if exists (select from pg_trigger where tgrelid = part and tgname = guard) then
+    elsif exists (select from pg_trigger where tgrelid = part and tgname = guard) then
       execute format('alter table %s %s trigger %I', part, case when guarded then 'enable' else 'disable' end, guard);
     end if;
   end loop;
