@@ -37,7 +37,10 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
     onConnect: async (client) => {
       const session = await setUpSession(client);
       if (!session.isPooled) return;
-      probing ??= probePoolMode(config, session);
+      probing ??= probePoolMode(config, session).catch((error) => {
+        probing = undefined;
+        throw error;
+      });
       await probing;
     },
   };
