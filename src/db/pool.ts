@@ -42,7 +42,10 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
       const session = await setUpSession(client);
       watch.begin(client, session);
       if (!session.isPooled) return;
-      probing ??= probePoolMode(config, session);
+      probing ??= probePoolMode(config, session).catch((error) => {
+        probing = undefined;
+        throw error;
+      });
       await probing;
     },
   };

@@ -60,7 +60,9 @@ async function insert(session: pg.Client): Promise<bigint> {
 }
 
 async function flush(): Promise<void> {
-  await pool.query(`begin; set local synchronous_commit = on; create table flushed (); drop table flushed; commit`);
+  await pool.query(
+    `begin; set local synchronous_commit = on; create table public.flushed (); drop table public.flushed; commit`,
+  );
 }
 
 describe('the crash that makes the sequence give the same ids again', () => {
