@@ -10,6 +10,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { z } from 'zod';
 import { DatabaseUrlError, parseDatabaseUrl } from './db/database-url.js';
+import { isCurrency } from './domain/currency.js';
 import { DecimalError, parsePrice } from './domain/money.js';
 import { ARENA_BYTES } from './domain/partitions.js';
 import type { BadCalls, BillingTerms } from './domain/terms.js';
@@ -102,7 +103,12 @@ const price = z.string().transform((text, context) => {
   }
 });
 
-const currency = z.string().regex(/^[A-Z]{3}$/, 'must be a three-letter ISO 4217 code in capitals, like USD');
+const currency = z
+  .string()
+  .regex(/^[A-Z]{3}$/, { error: 'must be a three-letter ISO 4217 code in capitals, like USD', abort: true })
+  .refine(isCurrency, {
+    error: ({ input }) => `must be a currency of ISO 4217 with a minor unit, like USD; ${input} is none`,
+  });
 
 /** Figures of billing are for those who are let in: nobody but this machine, until a person says so. */
 const LOOPBACK = '127.0.0.1';

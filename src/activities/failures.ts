@@ -3,17 +3,23 @@
  * says why. The list is by name, so that it reads as a table.
  */
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { refusalOf } from '../db/refusals.js';
 
 const FINAL_ERRORS: Readonly<Record<string, string>> = {
   RunGoneError: 'the run was published or discarded meanwhile, or the database was restored',
   AlreadyPublishedError: 'a published run is not discarded',
   FrozenTermError: 'the setting must be mended',
+  BackupRefusedError: 'the role may not make temporary tables; the first attempt goes on',
   BadCallError: 'the row in the log must be mended',
   CallOrderError: 'the log has no primary key on id any more',
   CopyFormatError: 'the log does not have the columns that meterfold reads',
   LogSequenceError: 'the sequence of the log must be mended',
+  PoolModeError: 'the pooler needs another setting',
   ReplicaUnfitError: 'the setting must be mended',
+  RowSecurityError: 'the role needs BYPASSRLS',
   SegmentError: 'stored segments were changed',
+  SessionSettingError: 'the role or the database needs another setting',
+  StartupParameterError: 'the URL or the pooler needs another setting',
   SegmentsLostError: 'the workflow has map begin anew',
   ProofError: 'the run does not add up',
   InvariantError: 'meterfold itself is wrong',
@@ -27,6 +33,11 @@ const FINAL_SQLSTATES: Readonly<Record<string, string>> = {
   '42': 'a table, column or right is missing: run `meterfold migrate`, then `meterfold doctor`',
 };
 
+/** SQLSTATEs that are tried again for a reason that is worth showing. */
+const RETRIED_SQLSTATES: Readonly<Record<string, string>> = {
+  '25006': 'a standby takes no writes: tried again until DATABASE_URL leads to the primary',
+};
+
 export class ProofError extends Error {
   override name = 'ProofError';
 }
@@ -34,18 +45,19 @@ export class ProofError extends Error {
 /** What an activity throws instead of `error`. */
 export function toFailure(error: unknown): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
-  const cause = error as Error & { code?: string; errors?: Error[] };
+  const cause = (refusalOf(error as Error) ?? error) as Error & { code?: string; errors?: Error[] };
   // A connection refused on each of a host's addresses has no message of its own.
   const { name, code } = cause;
   const message = cause.message || cause.errors?.[0]?.message || code || name;
   if (name in FINAL_ERRORS) return ApplicationFailure.create({ message, type: name, nonRetryable: true, cause });
   const sqlstate = typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
   if (sqlstate === undefined) return ApplicationFailure.create({ message, type: name, cause });
-  const reason = FINAL_SQLSTATES[sqlstate] ?? FINAL_SQLSTATES[sqlstate.slice(0, 2)];
+  const final = FINAL_SQLSTATES[sqlstate] ?? FINAL_SQLSTATES[sqlstate.slice(0, 2)];
+  const reason = final ?? RETRIED_SQLSTATES[sqlstate];
   return ApplicationFailure.create({
     message: reason === undefined ? `PostgreSQL: ${message}` : `PostgreSQL: ${message} (${reason})`,
     type: `PostgreSQL ${sqlstate}`,
-    nonRetryable: reason !== undefined,
+    nonRetryable: final !== undefined,
     cause,
   });
 }

@@ -52,11 +52,12 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
           usage += map.usage;
           digests.push(map.digest);
         };
-        const store = async (reader: Client) => {
-          for (const part of cutParts(partition, map.callsMax)) await storePart(reader, part);
-        };
-        if (logReplica === undefined) await store(client);
-        else await readReplica(logReplica, await replicaTarget(client, runId), signal, store);
+        const target = logReplica === undefined ? undefined : await replicaTarget(client, runId);
+        for (const part of cutParts(partition, map.callsMax)) {
+          // Each part in a snapshot of its own: a long one on a replica holds up its replay, or is cancelled by it.
+          if (logReplica === undefined || target === undefined) await storePart(client, part);
+          else await readReplica(logReplica, target, signal, (reader) => storePart(reader, part));
+        }
         if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
         return {
           calls: String(calls),
@@ -66,6 +67,7 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
           quarantinedUsage: String(aside.reduce((sum, { usage }) => sum + (usage ?? 0n), 0n)),
           spills,
           segmentBytes,
+          readFrom: target === undefined ? 'primary' : 'replica',
         };
       }),
     );

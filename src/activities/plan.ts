@@ -174,7 +174,7 @@ export function createPlan(dependencies: ActivityDependencies) {
     const slots = await countSlots(pool, settings.slots);
     const partitions = extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? mapsFor(calls, slots));
     const shards = extents.length === 0 ? [] : cutShards(billing.shards ?? reducesFor(calls, slots));
-    return storePlan(pool, run, seal, partitions, shards);
+    return storePlan(pool, run, seal, partitions, shards, dependencies.logReplica !== undefined);
   }
 
   async function describePlan(run: Run, plan: Plan, backups: boolean): Promise<PlannedRun> {

@@ -7,11 +7,13 @@ import { Context } from '@temporalio/activity';
 import type { Client } from '../db/pool.js';
 import { readPublished } from '../db/published.js';
 import { readQuarantined } from '../db/quarantine.js';
+import { recountWithDigest } from '../db/recount.js';
 import { publishRun as publish } from '../db/run-endings.js';
-import { carriedInOf } from '../db/runs.js';
+import { carriedInOf, readRun } from '../db/runs.js';
 import { readOutcomes, type TaskKind } from '../db/tasks.js';
 import {
   type MapOutcome,
+  needsDigest,
   type Outcomes,
   type PublishedFigures,
   proveRun,
@@ -62,7 +64,7 @@ async function prove(client: Client, input: PublishInput) {
   const carried: Outcomes = {
     maps: input.maps,
     reduces: input.reduces,
-    recount: input.recount ?? NOTHING,
+    recount: await recountFor(client, input),
     quarantine: await readQuarantined(client, runId),
   };
   const stored = await readOutcomes(client, runId);
@@ -73,6 +75,17 @@ async function prove(client: Client, input: PublishInput) {
   if (proof.differences.length > 0)
     throw new ProofError(`run ${runId} does not add up: ${proof.differences.join('; ')}`);
   return proof;
+}
+
+/**
+ * The recount, with the digest where map may have read a replica. It is counted here if the recount was not asked for it: where map
+ * began again elsewhere after the recount had ended, or a worker of an earlier version did a part of the run.
+ */
+async function recountFor(client: Client, { runId, recount, maps }: PublishInput): Promise<RecountOutcome> {
+  if (recount === undefined) return NOTHING;
+  if (recount.digest !== undefined || !needsDigest(maps)) return recount;
+  const { watermark, sealedEnd } = await readRun(client, BigInt(runId));
+  return recountWithDigest(client, BigInt(runId), { first: watermark + 1n, last: sealedEnd! }, true);
 }
 
 function compareStored(runId: bigint, kind: TaskKind, stored: readonly unknown[], carried: readonly unknown[]): void {

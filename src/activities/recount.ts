@@ -1,17 +1,28 @@
-/** Recount: counts the sealed range by one SQL statement that shares nothing with map and reduce; it runs beside reduce. */
-import { recountRange } from '../db/log.js';
+/**
+ * Recount: counts the sealed range by one SQL statement that shares nothing with map and reduce; it runs beside reduce. It reads the
+ * primary, whatever map has read; where that was a replica, it digests the calls as well.
+ */
+import { recountRange, recountWithDigest } from '../db/recount.js';
 import { countSlots } from '../db/worker-processes.js';
 import { PARALLEL_SLOTS_MIN } from '../domain/partitions.js';
 import type { RecountOutcome } from '../domain/proof.js';
 import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } from './task.js';
 
+export interface RecountInput extends TaskInput {
+  /** Whether the digest is asked for. */
+  digest?: true;
+}
+
 export function createRecount(dependencies: ActivityDependencies) {
   const { slots } = dependencies.settings;
 
-  async function recount(input: TaskInput): Promise<DoneTask<RecountOutcome>> {
+  async function recount(input: RecountInput): Promise<DoneTask<RecountOutcome>> {
     return runTask<RecountOutcome>(dependencies, 'recount', input, async ({ client, task }) => {
       const range = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
-      return recountRange(client, range, (await countSlots(client, slots)) >= PARALLEL_SLOTS_MIN);
+      const parallel = (await countSlots(client, slots)) >= PARALLEL_SLOTS_MIN;
+      return input.digest === true
+        ? recountWithDigest(client, BigInt(input.runId), range, parallel)
+        : recountRange(client, range, parallel);
     });
   }
 

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { Context } from '@temporalio/activity';
 import { endAttemptsOf } from '../db/attempts.js';
 import { SMALL_RUN_CALLS } from '../domain/partitions.js';
-import type { PublishedFigures } from '../domain/proof.js';
+import { askedDigest, type PublishedFigures } from '../domain/proof.js';
 import type { BillingRunInput } from '../workflows/messages.js';
 import { toFailure } from './failures.js';
 import type { createMap } from './map.js';
@@ -63,7 +63,7 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
     const maps = await Promise.all(partitions.map(() => stages.mapPartition(task)));
     late.throwIfAborted();
     const [recount, ...reduces] = await Promise.all([
-      after === to ? undefined : stages.recount(task),
+      after === to ? undefined : stages.recount({ ...task, ...askedDigest(outcomesOf(maps)) }),
       ...shards.map(() => stages.reduceShard({ ...task, callsPerCycle, previousRunId })),
     ]);
     late.throwIfAborted();

@@ -20,6 +20,7 @@ import {
   readTask,
   type StoredOutcome,
   storeOutcome,
+  type TaskKey,
   type TaskKind,
   type TaskRow,
 } from '../db/tasks.js';
@@ -111,8 +112,7 @@ export async function runTask<Outcome>(
   ownLog.debug('started');
   return withHeartbeat(leaseOf(dependencies, runId), (progress) =>
     attempt(pool, { runId, activityId: info.activityId, task: key }, cancellationSignal, async (client, own) => {
-      const run = await fence(client, runId);
-      const task = await (backup ? readTask : lockTask)<Outcome>(client, runId, key);
+      const { run, task } = await (backup ? readFenced : lockTask)<Outcome>(client, runId, key);
       if (task.outcome !== null) return storedOutcome(task, task.outcome);
       if (backup) await openBackup(client, kind);
       const schema = backup ? BACKUP_SCHEMA : SCHEMA;
@@ -129,6 +129,11 @@ export async function runTask<Outcome>(
       return { ...stored, ms, ...(overtaken.length > 0 ? { overtaken } : {}) };
     }),
   );
+}
+
+/** A backup does not lock the task: its first attempt holds that lock. */
+async function readFenced<Outcome>(client: Client, runId: bigint, key: TaskKey) {
+  return { run: await fence(client, runId), task: await readTask<Outcome>(client, runId, key) };
 }
 
 function storedOutcome<Outcome>({ worker, attempt }: TaskRow<Outcome>, outcome: Outcome): StoredOutcome<Outcome> {

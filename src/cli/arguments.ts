@@ -1,5 +1,6 @@
 /** Arguments and options as people write them. What can't be read is wrong use: commander names the option, exit code 2. */
 import { InvalidArgumentError } from 'commander';
+import type { ChainHead } from '../db/verify-chain.js';
 
 const largestBigint = 2n ** 63n - 1n;
 
@@ -21,6 +22,17 @@ export function runIdArgument(text: string): string {
     throw new InvalidArgumentError('A run is named by its number, as `meterfold runs` shows it.');
   }
   return text;
+}
+
+/** A head of the chain of endings, as `meterfold verify` prints it. */
+export function headArgument(text: string): ChainHead {
+  const [, number, hash] = /^(0|[1-9]\d{0,18}):([0-9a-f]{64})$/.exec(text.trim()) ?? [];
+  if (number === undefined || hash === undefined || BigInt(number) > largestBigint) {
+    throw new InvalidArgumentError(
+      'It must be a head as `meterfold verify` prints it: a number, a colon, 64 hex digits.',
+    );
+  }
+  return { number, hash };
 }
 
 /** A user's id: any text of 1 to 256 bytes. */

@@ -11,6 +11,7 @@ export function register(program: Command): void {
   program
     .command('doctor')
     .description('check the database, Temporal and the workers; says how to mend what is wrong')
+    .option('--trust <roles...>', 'roles that are meant to have what they were granted: not warned about')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -19,14 +20,18 @@ Exit code 1 if anything is wrong; a warning is not. Nothing is changed.
 
 Examples:
   $ meterfold doctor
+  $ meterfold doctor --trust web_app reporting
   $ meterfold doctor --json | jq '.checks[] | select(.ok == false)'`,
     )
     .action(examine);
 }
 
-async function examine(flags: { json?: boolean }) {
+async function examine(flags: { json?: boolean; trust?: string[] }) {
   await withContext(async (context) => {
-    const [database, temporal] = await Promise.all([databaseChecks(context), temporalChecks(context)]);
+    const [database, temporal] = await Promise.all([
+      databaseChecks(context, flags.trust ?? []),
+      temporalChecks(context),
+    ]);
     const checks = [...database, ...temporal];
     const faults = checks.filter((check) => check.ok === false).length;
     if (faults > 0) process.exitCode = 1;
@@ -42,20 +47,25 @@ async function examine(flags: { json?: boolean }) {
   });
 }
 
-const logChecks = ['rights', 'migrations', 'log', 'log guard'];
+const logChecks = ['rights', 'row-level security', 'session', 'migrations', 'log', 'log guard', 'access'];
 
-async function databaseChecks(context: Context): Promise<Check[]> {
+async function databaseChecks(context: Context, trusted: readonly string[]): Promise<Check[]> {
   const server = await subject('database', context, async () => serverChecks(await context.bareDatabase()));
   if (server.some((check) => !check.ok)) return [...server, ...logChecks.map(unseen)];
   const pool = await context.bareDatabase();
   const rights = await subject('rights', context, () => rightsChecks(pool));
   if (rights.some((check) => !check.ok)) return [...server, ...rights, ...logChecks.slice(1).map(unseen)];
+  const rowSecurity = await subject('row-level security', context, () => rowSecurityChecks(pool));
+  if (rowSecurity.some((check) => !check.ok))
+    return [...server, ...rights, ...rowSecurity, ...logChecks.slice(2).map(unseen)];
+  const session = await subject('session', context, () => sessionChecks(pool));
   const migrations = await subject('migrations', context, () => migrationChecks(pool));
   const log = await subject('log', context, () => logFaultChecks(pool));
   const isMigrated = migrations.every((check) => check.ok);
   const guard = isMigrated ? await subject('log guard', context, () => logGuardChecks(pool)) : [unseen('log guard')];
+  const access = isMigrated ? await subject('access', context, () => accessChecks(pool, trusted)) : [unseen('access')];
   const replica = await subject('log replica', context, () => replicaChecks(context, pool));
-  return [...server, ...rights, ...migrations, ...log, ...guard, ...replica];
+  return [...server, ...rights, ...rowSecurity, ...session, ...migrations, ...log, ...guard, ...access, ...replica];
 }
 
 /** Only where one is set. */
@@ -89,17 +99,17 @@ async function serverChecks(pool: Pool): Promise<Check[]> {
       encoding: string;
       database: string;
       role: string;
-      readOnly: boolean;
+      isStandby: boolean;
     }>(`
       select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
              current_setting('server_encoding') as encoding, current_database() as database, current_user as role,
-             pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean as "readOnly"`),
+             pg_is_in_recovery() as "isStandby"`),
   );
   const { database } = placesOf(process.env);
   const found = `"${server.database}" at ${database} as role "${server.role}"`;
   return [
-    server.readOnly
-      ? bad('database', `${found} takes no writes`, 'set DATABASE_URL to the primary server')
+    server.isStandby
+      ? bad('database', `${found} is a standby, which takes no writes`, 'set DATABASE_URL to the primary server')
       : good('database', found),
     server.major >= serverVersionMin
       ? good('version', `PostgreSQL ${server.version}`)
@@ -120,6 +130,35 @@ async function rightsChecks(pool: Pool): Promise<Check[]> {
     return [good('rights', `all that billing needs${note}`)];
   }
   return missing.map(({ rights, fix }) => bad('rights', `lacks ${rights}`, fix));
+}
+
+async function rowSecurityChecks(pool: Pool): Promise<Check[]> {
+  const { hiddenTables } = await import('../db/row-security.js');
+  const { one } = await import('../db/pool.js');
+  const hidden = await hiddenTables(pool);
+  if (hidden.length === 0) return [good('row-level security', 'hides nothing from this role')];
+  const { role } = one(await pool.query<{ role: string }>('select current_user as role'));
+  return hidden.map(({ name, fix }) =>
+    bad('row-level security', `row-level security hides rows of ${name} from role "${role}"`, fix),
+  );
+}
+
+/** What the role's and the database's own settings are, where meterfold's sessions have others; and what is not possible in them. */
+async function sessionChecks(pool: Pool): Promise<Check[]> {
+  const { missingTemporaryGrant, overriddenSettings } = await import('../db/session-overrides.js');
+  const overridden = await overriddenSettings(pool);
+  const list = overridden.map(({ name, theirs, ours }) => `${name} (${ours} instead of ${theirs})`).join(', ');
+  const found = overridden.length === 0 ? 'settings as meterfold needs them' : `meterfold overrides ${list}`;
+  const isReadOnly = overridden.some(({ name }) => name === 'default_transaction_read_only');
+  const grant = await missingTemporaryGrant(pool);
+  return [
+    isReadOnly
+      ? warn('session', `${found}: it writes all the same`, 'stop the workers if nothing is to be written')
+      : good('session', found),
+    ...(grant === undefined
+      ? []
+      : [warn('backup attempts', 'none: they need temporary tables, which this role may not make', grant)]),
+  ];
 }
 
 async function migrationChecks(pool: Pool): Promise<Check[]> {
@@ -144,4 +183,14 @@ async function logGuardChecks(pool: Pool): Promise<Check[]> {
   if (unguarded.length === 0) return [good('log guard', 'public.api_logs takes inserts only')];
   const found = `calls that may be billed can be changed, deleted or truncated in ${unguarded.join(', ')}`;
   return [warn('log guard', found, 'meterfold migrate --log-guard on')];
+}
+
+async function accessChecks(pool: Pool, trusted: readonly string[]): Promise<Check[]> {
+  const { foreignAccess } = await import('../db/access.js');
+  const others = await foreignAccess(pool, trusted);
+  if (others.length > 0) return others.map(({ role, may, fix }) => warn('access', `role ${role} ${may}`, fix));
+  const besides = trusted.length === 0 ? '' : ` and ${trusted.join(', ')}`;
+  return [
+    good('access', `no role but the owner, this one${besides} may read or write what meterfold owns; superusers may`),
+  ];
 }

@@ -1,5 +1,6 @@
 /** `meterfold migrate`. */
 import { type Command, Option } from 'commander';
+import type { Revoked } from '../db/grants.js';
 import { withContext } from './context.js';
 import { writeJson, writeLine } from './output.js';
 
@@ -27,12 +28,14 @@ Examples:
       withContext(async (context) => {
         const pool = await context.bareDatabase();
         const { migrate } = await import('../db/migrate.js');
-        const { applied, current } = await migrate(pool);
+        const revoked: Revoked[] = [];
+        const { applied, current } = await migrate(pool, { onRevoked: (found) => revoked.push(...found) });
         const { setLogGuard, unguardedTables } = await import('../db/log-guard.js');
         if (flags.logGuard !== undefined) await setLogGuard(pool, flags.logGuard === 'on');
         const guarded = (await unguardedTables(pool)).length === 0;
-        if (flags.json) return writeJson({ applied, current, logGuard: guarded ? 'on' : 'off' });
+        if (flags.json) return writeJson({ applied, current, logGuard: guarded ? 'on' : 'off', revoked });
         for (const name of applied) await writeLine(`applied ${name}`);
+        for (const line of revokedLines(revoked)) await writeLine(line);
         await writeLine(
           guarded
             ? 'The log is guarded: public.api_logs takes inserts only.'
@@ -41,4 +44,13 @@ Examples:
         return writeLine(`The database is up to date at ${current.at(-1)}.`);
       }),
     );
+}
+
+/** A line a role: what default privileges had granted to it, and migrating has revoked. */
+function revokedLines(revoked: readonly Revoked[]): string[] {
+  const roles = [...new Set(revoked.map(({ role }) => role))];
+  return roles.map((role) => {
+    const objects = revoked.filter((one) => one.role === role).flatMap((one) => one.objects);
+    return `revoked from ${role} what default privileges had granted on ${[...new Set(objects)].join(', ')}; grant what it needs of it`;
+  });
 }

@@ -72,9 +72,26 @@ function jsonText(value: unknown, indent?: number): string {
   return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? String(item) : item), indent);
 }
 
-/** A line of CSV (RFC 4180, but ended as Unix ends lines). Millions of them are written: a library costs five times as much. */
+/**
+ * What a spreadsheet takes for a formula where a cell begins with it, also in full width, or after white space and invisible characters,
+ * which it may skip; and tab, CR and LF, which may end the cell before. https://owasp.org/www-community/attacks/CSV_Injection
+ */
+const EXECUTED = /^(?:[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠]|[\t\r\n])/u;
+
+/**
+ * Text from outside, as a cell of CSV: an apostrophe goes before what a spreadsheet would execute, and before an apostrophe. So a cell
+ * begins with an apostrophe just if one was added, and without its first apostrophe it is the text as it was (docs/csv.md).
+ */
+export function csvText(text: string): string {
+  return text.startsWith("'") || EXECUTED.test(text) ? `'${text}` : text;
+}
+
+/**
+ * A line of CSV (RFC 4180, but ended as Unix ends lines). Also quoted is what other readers split cells by, and what csvText has
+ * changed. Millions of lines are written: a library costs five times as much.
+ */
 export function csvLine(cells: (string | number)[]): string {
-  return `${cells.map((cell) => (typeof cell === 'string' && /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(',')}\n`;
+  return `${cells.map((cell) => (typeof cell === 'string' && /[",;\t\r\n]|^'/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(',')}\n`;
 }
 
 export interface Column {

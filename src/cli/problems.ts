@@ -4,6 +4,8 @@
  */
 import { parseDatabaseUrl } from '../db/database-url.js';
 
+import { refusalOf } from '../db/refusals.js';
+
 /** A command can't do what it was asked to; the message says why and what to do. Exit code 1. */
 export class CommandError extends Error {
   override name = 'CommandError';
@@ -44,6 +46,9 @@ const written = new Set([
   'AlreadyPublishedError',
   'RevertRefusedError',
   'VerifyRefusedError',
+  'DeadConnectionError',
+  'NoServerProcessError',
+  'RepackError',
 ]);
 
 /** What is wrong with these is how meterfold was called or set up. */
@@ -54,6 +59,10 @@ export function explain(error: unknown, places: Places = placesOf(process.env)):
   const chain = causes(error);
   for (const fault of chain) {
     if (written.has(fault.name ?? '')) return fault.message ?? '';
+  }
+  for (const fault of chain) {
+    const refusal = refusalOf(fault);
+    if (refusal !== undefined) return `${refusal.message}.`;
   }
   for (const fault of chain) {
     const sentence = databaseProblem(fault, places) ?? temporalProblem(fault, places) ?? systemProblem(fault, places);
@@ -137,9 +146,9 @@ function databaseProblem(fault: Fault, { database, role }: Places): string | und
     case '57P02':
       return `${at} closed the connection (${said}): someone ended it, or the server is restarting; try again.`;
     case '57014':
-      return `${at} cancelled the statement (${said}): raise statement_timeout for ${role} if it is set, then try again.`;
+      return `${at} cancelled the statement (${said}): try again; if it recurs, see who cancels it, or whether statement_timeout is below a few milliseconds.`;
     case '25006':
-      return `${at} takes no writes (${said}): it is a standby or set to read-only; set DATABASE_URL to the primary.`;
+      return `${at} takes no writes (${said}): it is a standby; set DATABASE_URL to the primary.`;
     default:
       return `${at} refused a statement: ${said} (code ${code}).`;
   }

@@ -188,11 +188,17 @@ function billingFacts(run: RunDetail): [string, string][] {
 
 function latencyFacts({ cycleLatency }: RunDetail): [string, string][] {
   if (cycleLatency === null) return [];
-  const { meanSeconds, p99Seconds, maxSeconds } = cycleLatency;
-  const [mean, p99, longest] = [meanSeconds, p99Seconds, maxSeconds].map((seconds) => duration(seconds * 1000));
-  return [
-    ['cycle latency', `${mean} from a cycle's last call to its record on average; p99 ${p99}, longest ${longest}`],
-  ];
+  const { meanSeconds, p99Seconds, maxSeconds, cyclesIgnored } = cycleLatency;
+  const shown = (seconds: number | null) => duration((seconds ?? 0) * 1000);
+  const measured =
+    meanSeconds === null
+      ? 'not measured'
+      : `${shown(meanSeconds)} from a cycle's last call to its record on average; p99 ${shown(p99Seconds)}, longest ${shown(maxSeconds)}`;
+  const ignored =
+    cyclesIgnored === 0
+      ? ''
+      : `; without ${counted(cyclesIgnored, 'cycle')} whose last call has a received_at that can't be right`;
+  return [['cycle latency', `${measured}${ignored}`]];
 }
 
 /** What was proved before the run was published, as the sums themselves, and the rest of the figures as stored. */

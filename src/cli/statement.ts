@@ -10,6 +10,7 @@ import {
   columnWidths,
   counted,
   csvLine,
+  csvText,
   grouped,
   note,
   printable,
@@ -19,6 +20,9 @@ import {
   writeLine,
 } from './output.js';
 import { CommandError, unknownRun } from './problems.js';
+
+const CSV_RULE = `In CSV, a user id that begins with = + - @ or the like, which a spreadsheet would execute, or with an apostrophe, has an
+apostrophe in front: programs remove the first apostrophe of a user id, if it begins with one. JSON has ids as they are.`;
 
 interface FormatFlags {
   json?: boolean;
@@ -37,7 +41,8 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-Amounts are exact; each total is also rounded, once, to the currency's minor unit (half to even): that is what is due.
+Amounts are exact; each total is also rounded, once, to the currency's minor unit by ISO 4217 (half away from zero): that is what is due.
+${CSV_RULE}
 
 Examples:
   $ meterfold statement user-0000042
@@ -54,6 +59,8 @@ Examples:
     .addHelpText(
       'after',
       `
+${CSV_RULE}
+
 Examples:
   $ meterfold export --run 7 --csv > run-7.csv
   $ meterfold export --run 7 --json | jq '.records | length'`,
@@ -173,7 +180,7 @@ const recordHeader = [
 
 function recordCells(record: BillingRecord): (string | number)[] {
   return [
-    record.userId,
+    csvText(record.userId),
     record.cycleNumber,
     record.calls,
     record.usage,
@@ -194,11 +201,11 @@ async function statementCsv(userId: string, statement: Statement, totals: Statem
     await write(batch.map((cycle) => csvLine(['cycle', ...recordCells(cycle), ''])).join(''));
   }
   for (const { calls, usage, amount, currency, amountDue } of totals.totals()) {
-    await write(csvLine(['total', userId, '', calls, usage, amount, currency, '', '', '', '', '', amountDue]));
+    await write(csvLine(['total', csvText(userId), '', calls, usage, amount, currency, '', '', '', '', '', amountDue]));
   }
   if (statement.openCycle === null) return;
   const { nextCycleNumber, calls, usage } = statement.openCycle;
-  await write(csvLine(['open', userId, nextCycleNumber, calls, usage, '', '', '', '', '', '', '', '']));
+  await write(csvLine(['open', csvText(userId), nextCycleNumber, calls, usage, '', '', '', '', '', '', '', '']));
 }
 
 async function exportRun(flags: FormatFlags & { run: string }) {

@@ -1,8 +1,9 @@
 /** `meterfold verify`: checks the whole history, or one run, against the log; by SQL that shares nothing with the pipeline. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Verification, VerifyOptions } from '../db/verify.js';
+import type { ChainHead } from '../db/verify-chain.js';
 import type { Difference } from '../db/verify-scope.js';
-import { runIdArgument, wholeNumber } from './arguments.js';
+import { headArgument, runIdArgument, wholeNumber } from './arguments.js';
 import { withContext } from './context.js';
 import { counted, duration, facts, grouped, note, printable, writeJson, writeLine } from './output.js';
 
@@ -10,6 +11,7 @@ interface VerifyFlags {
   all?: true;
   json?: true;
   limit: number;
+  head?: ChainHead;
 }
 
 export function register(program: Command): void {
@@ -23,6 +25,11 @@ export function register(program: Command): void {
     )
     .addOption(new Option('--all', 'all of the history; the default'))
     .option('--limit <n>', 'how many differences to show', wholeNumber(1, 100_000), 20)
+    .option(
+      '--head <number:hash>',
+      'a head of the chain that an earlier verify printed: the present chain must continue it',
+      headArgument,
+    )
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -34,14 +41,19 @@ What is checked, by SQL that shares nothing with what bills:
     known of it has changed since it ended; published runs form one chain
   - no call was written again after it was billed, whatever column was changed
   - nothing is there twice, and nothing is left of runs that were discarded or reverted
+  - no run was deleted: every ending of a run is a link in a chain of hashes that leads to a head, and numbers are not given again
 Of one run: its calls, records, tails as far as they still exist, figures and place in the chain.
 
 It reads one moment of the database, so runs may go on meanwhile; a role that may only read is enough, and so is a standby.
 Exits with 1 if there is a difference.
 
+The chain shows what was deleted or changed by mistake, or by a role that may not write to it. The owner of the database could
+recompute all of it: keep the head that verify prints somewhere else, and give it to a later verify by --head.
+
 Examples:
   $ meterfold verify
   $ meterfold verify 7
+  $ meterfold verify --head 42:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
   $ meterfold verify --all --json | jq '.differences'`,
     )
     .action(showVerification);
@@ -56,6 +68,7 @@ async function showVerification(runId: string | undefined, flags: VerifyFlags): 
     const startedAt = performance.now();
     const verification = await verify(pool, {
       ...(runId === undefined ? {} : { runId }),
+      ...(flags.head === undefined ? {} : { notedHead: flags.head }),
       differencesMax: flags.limit,
       onProgress: progress.update,
     }).finally(progress.stop);
@@ -69,13 +82,14 @@ async function showVerification(runId: string | undefined, flags: VerifyFlags): 
 }
 
 function verificationText(verification: Verification, runId: string | undefined, ms: number): string {
-  const { range, checked, differences, more, notes } = verification;
+  const { range, checked, differences, more, notes, head } = verification;
   const figures = facts([
     ['checked', runId === undefined ? `all calls up to the watermark, ${grouped(range.to)}` : `run ${runId}`],
     ['calls', grouped(checked.calls)],
     ['users', grouped(checked.users)],
     ['cycles', grouped(checked.cycles)],
     ['runs', grouped(checked.runs)],
+    ['head', head ?? 'missing'],
     ['took', duration(ms)],
   ]);
   const remarks = notes.map((text) => `Note: ${text}`);

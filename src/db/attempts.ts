@@ -3,8 +3,9 @@
  * of PostgreSQL fires there; ending its server process frees them at once. So each attempt first stores its own, in a
  * transaction of its own, and ends those of earlier attempts of the same activity.
  */
-import { type Client, lend, type Pool, prepared, type Queryable } from './pool.js';
+import { begin, type Client, lend, type Pool, prepared, type Queryable, READ_COMMITTED } from './pool.js';
 import { fence, RunGoneError } from './runs.js';
+import { checkBackend } from './session.js';
 import type { TaskKey } from './tasks.js';
 
 /** What an attempt works for. */
@@ -43,7 +44,7 @@ export async function attempt<T>(
   return lend(pool, { signal, onAbort: endBackend }, async (client) => {
     const own = await register(client, of);
     pid = own.pid;
-    await client.query('begin');
+    await begin(client, READ_COMMITTED, 0);
     const result = await work(client, own);
     await client.query(prepared('delete from meterfold.attempts where attempt_id = $1', [own.attemptId]));
     await client.query('commit');
@@ -51,12 +52,19 @@ export async function attempt<T>(
   });
 }
 
+/** Whether the role may end a server process; asking to without a right would fail the statement. */
+const MAY_END = `
+  (select case when target.rolsuper then own.rolsuper
+               else pg_has_role(target.oid, 'usage') or pg_has_role('pg_signal_backend', 'usage') end
+     from pg_roles target, pg_roles own
+    where target.oid = backend.usesysid and own.rolname = current_user)`;
+
 /** Ends the server process of each attempt `where`, unless another process has its pid by now. */
 const endBackends = (where: string) => `
   select pg_terminate_backend(attempt.backend_pid)
     from meterfold.attempts attempt
     join pg_stat_activity backend on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
-   where ${where}`;
+   where ${where} and ${MAY_END}`;
 
 /**
  * Ends the server processes of all attempts that still work on the run, or just of those at one of its tasks, but for `exceptPid`.
@@ -110,5 +118,6 @@ async function register(client: Client, { runId, activityId, task }: AttemptOf):
     await fence(client, runId);
     throw new RunGoneError(`run ${runId} was not active`);
   }
+  checkBackend(client, rows[0].backend_pid);
   return { attemptId: rows[0].attempt_id, pid: rows[0].backend_pid };
 }

@@ -19,10 +19,25 @@ const TABLES: Readonly<Record<TaskKind, readonly string[]>> = {
 const LOCK_WAIT_MS = 1000;
 const LOCK_NOT_AVAILABLE = '55P03';
 
-/** Makes the tables that a backup writes to; they end with its transaction. */
+/** The role may not make temporary tables: there are no backup attempts, and the first ones go on. */
+export class BackupRefusedError extends Error {
+  override name = 'BackupRefusedError';
+}
+
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** Makes the tables that a backup writes to; they end with its transaction. Throws BackupRefusedError. */
 export async function openBackup(client: Client, kind: TaskKind): Promise<void> {
   for (const table of TABLES[kind]) {
-    await client.query(`create temporary table ${table} (like meterfold.${table} including storage) on commit drop`);
+    await client
+      .query(`create temporary table ${table} (like meterfold.${table} including storage) on commit drop`)
+      .catch((error: Error & { code?: string }) => {
+        if (error.code !== INSUFFICIENT_PRIVILEGE) throw error;
+        throw new BackupRefusedError(
+          `a backup attempt needs temporary tables (${error.message}): grant the role TEMPORARY on the database, or set BACKUP_ATTEMPTS=off`,
+          { cause: error },
+        );
+      });
   }
 }
 
@@ -41,7 +56,7 @@ export async function takeTask<Outcome>(
     await endAttempts(pool, runId, ownPid, task);
     await client.query(`savepoint taking; set local lock_timeout = ${LOCK_WAIT_MS}`);
     try {
-      const row = await lockTask<Outcome>(client, runId, task);
+      const { task: row } = await lockTask<Outcome>(client, runId, task);
       await client.query('set local lock_timeout = 0');
       return row;
     } catch (error) {

@@ -7,11 +7,10 @@
 import pg from 'pg';
 import { type Address, type DatabaseUrl, parseDatabaseUrl } from './database-url.js';
 import { clientOf, type Hosts } from './hosts.js';
+import { CONNECT_MS } from './liveness.js';
 import { passwordFromFile } from './password-file.js';
 import { createReadSocket } from './read-socket.js';
 import { tlsOptions } from './tls.js';
-
-const CONNECT_MS_DEFAULT = 10_000;
 
 /** Throws DatabaseUrlError. Connects only where a server must be asked whether it speaks TLS: sslmode=prefer, the default, and allow. */
 export async function clientConfig(databaseUrl: string, environment = process.env): Promise<pg.PoolConfig> {
@@ -24,7 +23,7 @@ export async function clientConfig(databaseUrl: string, environment = process.en
   const password = await passwordOf(first);
   // Each host's turn, and then the connection itself.
   const turns = addresses.length > 1 || attributes !== 'any' ? addresses.length + 1 : 1;
-  const timeoutMs = connectTimeoutMs ?? Math.floor(CONNECT_MS_DEFAULT / turns);
+  const timeoutMs = connectTimeoutMs ?? Math.floor(CONNECT_MS / turns);
   const plain: pg.PoolConfig = {
     ...first,
     user: url.user,
@@ -41,6 +40,11 @@ export async function clientConfig(databaseUrl: string, environment = process.en
 }
 
 type ClientClass = new (config?: pg.ClientConfig) => pg.Client;
+
+/** A client outside the pool that connects as those of the pool do. Its connection is not opened yet. */
+export function newClient(config: pg.PoolConfig): pg.Client {
+  return new ((config.Client as ClientClass | undefined) ?? pg.Client)(config);
+}
 
 async function withTls(
   url: DatabaseUrl,

@@ -18,8 +18,17 @@ export const BINARY_TRAILER = Buffer.from([0xff, 0xff]);
 /** Starts a COPY … FROM STDIN on the client; resolves once the server takes rows. */
 export function copyIn(client: ClientBase, sql: string): Promise<CopyIn> {
   const copy = new CopyIn(sql);
+  copies.set(client, copy);
   client.query(copy);
   return copy.accepted;
+}
+
+/** The last COPY of each client. */
+const copies = new WeakMap<ClientBase, CopyIn>();
+
+/** Bytes of rows that a COPY on the client has sent, if it may send more; undefined if none is under way, or it waits for the server. */
+export function sendingOf(client: ClientBase): number | undefined {
+  return copies.get(client)?.sendingBytes;
 }
 
 /** One COPY under way. End it by finish() or fail(); whatever went wrong is thrown by each call from then on. */
@@ -35,6 +44,8 @@ export class CopyIn implements Submittable {
   #reject: (error: Error) => void = () => {};
   #connection: CopyConnection | undefined;
   #rows = 0;
+  #bytes = 0;
+  #sends = false;
 
   constructor(text: string) {
     this.text = text;
@@ -51,9 +62,15 @@ export class CopyIn implements Submittable {
     this.#done.catch(() => {});
   }
 
+  /** How many bytes were sent, while more may be; undefined before the server takes rows, and once it is to end. */
+  get sendingBytes(): number | undefined {
+    return this.#sends ? this.#bytes : undefined;
+  }
+
   /** Sends a chunk of rows; resolves when the socket has taken it, and the chunk may be used anew. */
   async write(chunk: Buffer): Promise<void> {
     const stream = this.#connection!.stream as Socket;
+    this.#bytes += chunk.length;
     const header = Buffer.allocUnsafe(HEADER_BYTES);
     header[0] = COPY_DATA;
     header.writeInt32BE(chunk.length + 4, 1);
@@ -70,12 +87,14 @@ export class CopyIn implements Submittable {
 
   /** Ends the COPY; resolves with the number of rows that the server has stored. */
   finish(): Promise<number> {
+    this.#sends = false;
     this.#connection!.endCopyFrom();
     return this.#done;
   }
 
   /** Gives the COPY up; the transaction fails with the reason. */
   async fail(reason: string): Promise<void> {
+    this.#sends = false;
     this.#connection!.sendCopyFail(reason);
     await this.#done.catch(() => {});
   }
@@ -87,6 +106,7 @@ export class CopyIn implements Submittable {
   }
 
   handleCopyInResponse(): void {
+    this.#sends = true;
     this.#accept(this);
   }
 
@@ -95,11 +115,13 @@ export class CopyIn implements Submittable {
   }
 
   handleReadyForQuery(): void {
+    this.#sends = false;
     this.#resolve(this.#rows);
     this.callback(null);
   }
 
   handleError(error: Error): void {
+    this.#sends = false;
     this.callback(error);
     this.#refuse(error);
     this.#reject(error);

@@ -57,7 +57,7 @@ async function tableFaults(queryable: Queryable): Promise<LogFault[]> {
   if (table.filtered) {
     faults.push({
       what: 'row-level security hides calls from this role',
-      fix: 'alter role <this role> bypassrls, or connect as the owner of the table',
+      fix: '`alter role … bypassrls` for it, or connect as the owner of the table, without FORCE ROW LEVEL SECURITY',
     });
   }
   return faults;

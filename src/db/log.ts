@@ -1,9 +1,8 @@
 /**
- * The log as meterfold reads it: the rows of a partition in order, and an independent count.
+ * The log as map reads it: the rows of a partition in order. The independent count is in recount.ts.
  */
 import type { PartitionMap, Stop } from '../domain/map.js';
 import { type Positions, width } from '../domain/partitions.js';
-import type { RecountOutcome } from '../domain/proof.js';
 import { USER_BYTES_MAX } from '../domain/segment.js';
 import type { Spill } from '../domain/spill.js';
 import { copyRowsOut, fieldsOf, messageEnd, type RowsReader } from './copy-out.js';
@@ -198,18 +197,4 @@ function badCallAt(view: DataView, at: number): BadCall {
 
 function idAt(view: DataView, at: number): bigint {
   return view.getBigInt64(at + 4);
-}
-/**
- * Counts a range by plain SQL that shares nothing with map and reduce. In parallel it is sooner done where there are processors that
- * have nothing else to do, and takes a fifth more of them.
- */
-export async function recountRange(client: Client, range: Positions, parallel: boolean): Promise<RecountOutcome> {
-  if (!parallel) await client.query('set local max_parallel_workers_per_gather = 0');
-  const result = await client.query<RecountOutcome>(
-    `select count(*)::text as calls, coalesce(sum(usage), 0)::text as usage
-       from public.api_logs
-      where id >= $1 and id <= $2`,
-    [range.first.toString(), range.last.toString()],
-  );
-  return one(result);
 }

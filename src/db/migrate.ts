@@ -17,6 +17,7 @@
  * there; a migration is therefore listed there, too, only if it does not work with them.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { adoptedObjects, grantToWorkers, ownObjects, type Revoked, revokeDefaultGrants } from './grants.js';
 import { logExists, logFaults } from './log-faults.js';
 import type { LogFault } from './log-sequence.js';
 import { LAST_UNDECLARED, type Migration, readMigrations, release } from './migration-files.js';
@@ -45,8 +46,16 @@ const lockKey = '30792323054069359';
 const lockPollMs = 100;
 const lockWaitMs = 600_000;
 
+export interface MigrateOptions {
+  /** Told after a migration what it revoked that default privileges had granted. */
+  onRevoked?: (revoked: Revoked[]) => void;
+}
+
 /** Applies what is missing. `applied` are the names applied by this call, `current` all that the database has now. */
-export async function migrate(pool: Pool): Promise<{ applied: string[]; current: string[] }> {
+export async function migrate(
+  pool: Pool,
+  { onRevoked = () => {} }: MigrateOptions = {},
+): Promise<{ applied: string[]; current: string[] }> {
   const migrations = await readMigrations();
   const applied: string[] = [];
   const deadline = Date.now() + lockWaitMs;
@@ -54,7 +63,8 @@ export async function migrate(pool: Pool): Promise<{ applied: string[]; current:
     const step = await transaction(pool, (client) => applyNext(client, migrations)).catch(refused);
     if (step === 'up to date') return { applied, current: (await appliedMigrations(pool)).map(({ name }) => name) };
     if (step !== 'locked') {
-      applied.push(step.name);
+      applied.push(step.migration.name);
+      onRevoked(step.revoked);
       continue;
     }
     if (Date.now() > deadline) {
@@ -80,7 +90,15 @@ function refused(cause: Error & { code?: string }): never {
   );
 }
 
-async function applyNext(client: Client, migrations: Migration[]): Promise<Migration | 'locked' | 'up to date'> {
+/** The first migration that takes from roles what default privileges grant: it does so for the objects of all before it, too. */
+const FIRST_WITH_GRANTS = 8;
+
+interface Step {
+  migration: Migration;
+  revoked: Revoked[];
+}
+
+async function applyNext(client: Client, migrations: Migration[]): Promise<Step | 'locked' | 'up to date'> {
   await checkServer(client);
   const lock = one(await client.query<{ held: boolean }>(`select pg_try_advisory_xact_lock(${lockKey}) as held`));
   if (!lock.held) return 'locked';
@@ -88,11 +106,14 @@ async function applyNext(client: Client, migrations: Migration[]): Promise<Migra
   // Under the lock, each statement sees what the process that held it before has committed.
   const next = pendingOf(migrations, await appliedMigrations(client), await release())[0];
   if (next === undefined) return 'up to date';
+  const known = next.number === FIRST_WITH_GRANTS ? await adoptedObjects(client) : await ownObjects(client);
   if (next.number === 1) await createMigrationsTable(client);
   if (next.number === 1 && (await logExists(client))) await adoptLog(client);
   else await client.query(next.sql);
   await recordMigration(client, next);
-  return next;
+  const revoked = await revokeDefaultGrants(client, known);
+  await grantToWorkers(client, known);
+  return { migration: next, revoked };
 }
 
 async function recordMigration(client: Client, { number, name, checksum, worksWith }: Migration) {

@@ -1,11 +1,15 @@
 /**
- * Connections. One pool a process; every session speaks UTC and ISO dates, so that text read from the database means
+ * Connections. One pool a process and server; src/db/session.ts sets up each session, so that text read from the database means
  * the same everywhere. bigint and numeric arrive as strings and stay exact.
  */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { clientConfig } from './connection.js';
+import { ConnectionWatch } from './connection-watch.js';
+import { CONNECT_MS, KEEPALIVE_IDLE_MS } from './liveness.js';
+import { probePoolMode } from './pooler.js';
 import { createReadSocket } from './read-socket.js';
+import { checkBackend, setUpSession } from './session.js';
 
 export type Pool = pg.Pool;
 export type Client = pg.PoolClient;
@@ -18,8 +22,6 @@ export interface PoolOptions {
   keepsConnections?: boolean;
 }
 
-const SESSION_OPTIONS = '-c timezone=UTC -c datestyle=ISO';
-
 /**
  * Opens a pool on a libpq URL (database-url.ts). Throws DatabaseUrlError. Nothing is connected yet, except for sslmode=prefer and allow,
  * which have to ask the server whether it speaks TLS.
@@ -28,15 +30,26 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
   const given = await clientConfig(databaseUrl);
   const config: pg.PoolConfig = {
     ...given,
-    options: [given.options, SESSION_OPTIONS].filter(Boolean).join(' '),
     application_name: options.applicationName,
     max: options.connectionsMax,
-    connectionTimeoutMillis: given.connectionTimeoutMillis ?? 10_000,
+    connectionTimeoutMillis: given.connectionTimeoutMillis ?? CONNECT_MS,
     // A worker's connections stay open: opening one costs as much as a small activity.
     idleTimeoutMillis: options.keepsConnections === true ? 0 : 30_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
+    // Nobody is given a connection before this has succeeded.
+    onConnect: async (client) => {
+      const session = await setUpSession(client);
+      watch.begin(client, session);
+      if (!session.isPooled) return;
+      probing ??= probePoolMode(config, session);
+      await probing;
+    },
   };
+  // Once a pool is enough: a pooler has one mode for a database and a role.
+  let probing: Promise<void> | undefined;
   if (config.ssl === undefined || config.ssl === false) config.stream = createReadSocket;
+  const watch = new ConnectionWatch({ ...config });
   const pool = new pg.Pool(config);
   // A connection that breaks while idle is replaced at its next use; without a listener it would end the process.
   pool.on('error', () => {});
@@ -47,12 +60,35 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
 /** A client that is frozen in the middle of a transaction must not keep its locks from everybody else. */
 const IDLE_MS_MAX = 15_000;
 
+export const READ_COMMITTED = 'isolation level read committed';
+
+export interface TransactionOptions {
+  /** What BEGIN says of the transaction. */
+  mode?: string;
+  /** How long the transaction may wait for its client between two statements; 0 for as long as it takes. */
+  idleMsMax?: number;
+}
+
+/** Begins a transaction in the server process that was set up for the session. Throws PoolModeError. */
+export async function begin(client: Client, mode: string, idleMsMax: number): Promise<void> {
+  // Several statements have a result each, of which pg's types know one.
+  const begun = (await client.query(
+    `begin ${mode};
+     select pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleMsMax}', true), pg_catalog.pg_backend_pid() as pid`,
+  )) as unknown as pg.QueryResult<{ pid: number }>[];
+  checkBackend(client, begun.at(-1)!.rows[0]!.pid);
+}
+
 /** Runs `work` in one short transaction on a connection of its own. A connection whose transaction failed is not used again. */
-export async function transaction<T>(pool: Pool, work: (client: Client) => Promise<T>): Promise<T> {
+export async function transaction<T>(
+  pool: Pool,
+  work: (client: Client) => Promise<T>,
+  { mode = READ_COMMITTED, idleMsMax = IDLE_MS_MAX }: TransactionOptions = {},
+): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query(`begin; set local idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`);
+    await begin(client, mode, idleMsMax);
     const result = await work(client);
     await client.query('commit');
     return result;

@@ -5,7 +5,7 @@
  * row is known to the planner only if it sees the row, and saves it sorting millions of cycles.
  */
 import type { Client, Pool, Queryable } from './pool.js';
-import { CYCLES, numberAt, PLACES } from './records.js';
+import { CYCLES, numberAt, PLACES, packedRows, RUN_AT, RUN_RANGE } from './records.js';
 import { batches, readSnapshot } from './snapshot.js';
 
 /** One closed billing cycle. bigints and decimals are strings, times are ISO 8601 in UTC with microseconds. */
@@ -37,18 +37,29 @@ export interface Statement {
   cycles: AsyncIterable<BillingRecord[]>;
 }
 
-const recordColumns = `
+/** Columns of a billing record, from recordTables(). */
+export const recordColumns = `
   packed.user_id as "userId", packed.first_cycle + cycle.place - 1 as "cycleNumber",
   run.calls_per_cycle as calls, ${numberAt('usages')} as usage,
   trim_scale(${numberAt('usages')} * run.price_per_unit) as amount, run.currency,
   ${numberAt('first_call_ids')} as "firstCallId", ${numberAt('last_call_ids')} as "lastCallId",
   to_timestamp(${numberAt('first_called_micros')} / float8 '1e6')::text as "firstCalledAt",
-  to_timestamp(${numberAt('last_called_micros')} / float8 '1e6')::text as "lastCalledAt", packed.run_id as "runId"`;
+  to_timestamp(${numberAt('last_called_micros')} / float8 '1e6')::text as "lastCalledAt", ${RUN_AT} as "runId"`;
 
-const recordTables = `
-  meterfold.records packed
+/** The cycles of `rows`, from packedRows(). All runs of a row have the same terms, those of `packed.run_id`. */
+export const recordTables = (rows: string) => `
+  ${rows} packed
   join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
  cross join lateral ${PLACES} cycle`;
+
+const ofUser = `
+  ${recordTables(packedRows({ records: 'packed.user_id = $1', repacked: 'packed.user_id = $1' }))}
+ order by packed.first_cycle, cycle.place`;
+
+const ofRun = `
+  ${recordTables(packedRows({ records: 'packed.run_id = $1', repacked: `${RUN_RANGE} @> $1::bigint` }))}
+ where ${RUN_AT} = $1::bigint
+ order by packed.user_id, packed.first_cycle, cycle.place`;
 
 /** Reads a user's statement, all at one moment; `use` takes it while it streams. */
 export function readStatement<T>(pool: Pool, userId: string, use: (statement: Statement) => Promise<T>): Promise<T> {
@@ -57,7 +68,7 @@ export function readStatement<T>(pool: Pool, userId: string, use: (statement: St
       `select next_cycle_number as "nextCycleNumber", calls, usage from public.open_cycles where user_id = $1`,
       [userId],
     );
-    const cycles = records(client, 'packed.user_id = $1 order by packed.first_cycle, cycle.place', [userId]);
+    const cycles = records(client, ofUser, [userId]);
     return use({ openCycle: rows[0] ?? null, cycles });
   });
 }
@@ -68,13 +79,11 @@ export function readRecordsOfRun<T>(
   runId: string,
   use: (records: AsyncIterable<BillingRecord[]>) => Promise<T>,
 ): Promise<T> {
-  return readSnapshot(pool, (client) =>
-    use(records(client, 'packed.run_id = $1 order by packed.user_id, packed.first_cycle, cycle.place', [runId])),
-  );
+  return readSnapshot(pool, (client) => use(records(client, ofRun, [runId])));
 }
 
-async function* records(client: Client, condition: string, values: unknown[]): AsyncGenerator<BillingRecord[]> {
-  const sql = `select ${recordColumns} from ${recordTables} where ${condition}`;
+async function* records(client: Client, from: string, values: unknown[]): AsyncGenerator<BillingRecord[]> {
+  const sql = `select ${recordColumns} from ${from}`;
   for await (const rows of batches<BillingRecord>(client, sql, values)) {
     for (const row of rows) {
       row.firstCalledAt = isoTime(row.firstCalledAt);
@@ -100,6 +109,7 @@ export interface Bill {
 /** The users with the largest total amounts; apart for each currency, as amounts of two can't be compared. */
 export async function topBills(queryable: Queryable, limit: number): Promise<Bill[]> {
   const { rows } = await queryable.query<Bill>(
+    // Repacked rows are read here too: of such a row, all runs have the terms of packed.run_id.
     `with bills as (
        select packed.user_id, run.currency, sum(${CYCLES}) as cycles, sum(row_usage.usage) as usage,
               sum(row_usage.usage * run.price_per_unit) as amount

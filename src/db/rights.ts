@@ -1,4 +1,4 @@
-/** Which rights the connected role needs and lacks. Reads the catalogues only, so it answers whatever the role may do. */
+/** Which rights a role needs to bill, and lacks. Reads the catalogues only, so it answers whatever the role may do. */
 import { one, type Queryable } from './pool.js';
 
 export interface MissingRights {
@@ -8,19 +8,38 @@ export interface MissingRights {
   fix: string;
 }
 
+export interface RightsOptions {
+  /** The role that bills; the connected one by default. */
+  role?: string;
+  /** Looks only at objects of the schema meterfold that are not among these, each as `class:oid`. */
+  except?: readonly string[];
+}
+
 /**
- * Billing needs to read the log and to work in its own schema. Who adds calls needs INSERT on the log, which is not asked here.
+ * Billing needs to read the log and to work in its own schema. A role that adds calls needs INSERT on the log, which is not checked here.
  * Objects that lack the same rights come together.
  */
-export async function missingRights(queryable: Queryable): Promise<MissingRights[]> {
-  const { rows } = await queryable.query<MissingRights>(`
-    with needed (kind, name, oid, rights) as (
+export async function missingRights(
+  queryable: Queryable,
+  { role, except }: RightsOptions = {},
+): Promise<MissingRights[]> {
+  const { rows } = await queryable.query<MissingRights>(
+    `
+    with billing (role) as (
+      select coalesce($1, current_user)::name
+    ), needed (kind, name, oid, rights) as (
       select 'schema', quote_ident(nspname), oid, '{usage}'::text[]
         from pg_namespace
        where nspname in ('public', 'meterfold')
       union all
+      -- What is left out is for the owner: it defines the guard.
+      select 'function', format('meterfold.%I(%s)', proname, pg_get_function_identity_arguments(oid)), oid, '{execute}'
+        from pg_proc
+       where pronamespace = to_regnamespace('meterfold') and prorettype <> 'trigger'::regtype and proname <> 'guard_log'
+      union all
       select 'table', format('%I.%I', nspname, relname), pg_class.oid,
-             case when nspname = 'public' or relname in ('migrations', 'declared_migrations', 'installation') then '{select}'
+             case when nspname = 'public'
+                    or relname in ('migrations', 'declared_migrations', 'installation', 'chain', 'chain_head') then '{select}'
                   else '{select,insert,update,delete}' end::text[]
         from pg_class
         join pg_namespace on pg_namespace.oid = relnamespace
@@ -36,19 +55,27 @@ export async function missingRights(queryable: Queryable): Promise<MissingRights
        where log_space.nspname = 'public' and log.relname = 'api_logs'
     ), missing (kind, name, rights) as (
       select kind, name, string_agg(wanted, ', ' order by place)
-        from needed
+        from billing
+       cross join needed
        cross join unnest(rights) with ordinality as wanted (wanted, place)
-       where case kind when 'schema' then not has_schema_privilege(oid, wanted)
-                       when 'sequence' then not has_sequence_privilege(oid, wanted)
-                       else not has_table_privilege(oid, wanted) end
+       where not case kind when 'schema' then has_schema_privilege(role, oid, wanted)
+                           when 'sequence' then has_sequence_privilege(role, oid, wanted)
+                           when 'function' then has_function_privilege(role, oid, wanted)
+                           else has_table_privilege(role, oid, wanted) end
+         and ($2::text[] is null
+              or name ~ '^meterfold($|\\.)'
+                 and not case kind when 'schema' then 'pg_namespace' when 'function' then 'pg_proc' else 'pg_class' end::regclass::oid
+                           || ':' || oid = any($2))
        group by kind, name
     ), together as (
       select kind, rights, string_agg(name, ', ' order by name) as names from missing group by kind, rights
     )
     select format('%s on %s', rights, names) as rights,
-           format('grant %s on %s %s to %I', rights, kind, names, current_user) as fix
-      from together
-     order by kind, rights`);
+           format('grant %s on %s %s to %I;', rights, kind, names, role) as fix
+      from together, billing
+     order by kind, rights`,
+    [role ?? null, except ?? null],
+  );
   return rows;
 }
 
@@ -57,7 +84,7 @@ export async function grantToSeeStarts(queryable: Queryable): Promise<string | u
   const { grant } = one(
     await queryable.query<{ grant: string | null }>(`
       select case when not pg_has_role('pg_read_all_stats', 'usage')
-                  then format('grant pg_read_all_stats to %I', current_user) end as grant`),
+                  then format('grant pg_read_all_stats to %I;', current_user) end as grant`),
   );
   return grant ?? undefined;
 }

@@ -12,6 +12,7 @@
 import type { CallSum } from '../domain/proof.js';
 import type { BadCalls, BillingTerms } from '../domain/terms.js';
 import { type Client, one, type Pool, prepared, type Queryable, transaction } from './pool.js';
+import { BILLING_TABLES, HIDDEN_TABLE, RowSecurityError } from './row-security.js';
 
 /** The run is not active any more: published, discarded, or gone with a database that was restored. */
 export class RunGoneError extends Error {
@@ -168,7 +169,7 @@ export interface NewRun {
  * Opens a run at the watermark; undefined if another one is active, or this execution has opened one before. The row goes in
  * first and is completed by a second statement: once it is in, no other run can be published or reverted, so what that
  * statement reads is the end of the chain. `checkWanted` is asked last of all, with the lock on opening held, and throws if nobody
- * waits for the run any more.
+ * waits for the run any more. Throws RowSecurityError before anything is written.
  */
 export async function openRun(
   pool: Pool,
@@ -177,7 +178,12 @@ export async function openRun(
 ): Promise<Run | undefined> {
   return transaction(pool, async (client) => {
     // One after the other, and only where no run is active: a start that opens none uses up no number.
-    await client.query(`select pg_advisory_xact_lock(${OPENING_LOCK})`);
+    const { hidden } = one(
+      await client.query<{ hidden: string | null }>(
+        prepared(`select pg_advisory_xact_lock(${OPENING_LOCK}), ${HIDDEN_TABLE} as hidden`, [BILLING_TABLES]),
+      ),
+    );
+    if (hidden !== null) throw new RowSecurityError(hidden);
     await checkWanted();
     const inserted = await client.query<{ run_id: string }>(
       prepared(
@@ -232,9 +238,13 @@ export async function fence(client: Client, runId: bigint): Promise<{ badCalls: 
       runId.toString(),
     ]),
   );
-  if (rows[0]?.state !== 'active')
-    throw new RunGoneError(`run ${runId} is ${rows[0]?.state ?? 'unknown to this database'}`);
-  return rows[0];
+  checkActive(runId, rows[0]?.state);
+  return rows[0]!;
+}
+
+/** Throws RunGoneError unless the run's state is active; undefined stands for a run without a row. */
+export function checkActive(runId: bigint, state: RunState | undefined): void {
+  if (state !== 'active') throw new RunGoneError(`run ${runId} is ${state ?? 'unknown to this database'}`);
 }
 
 export async function renewLease(db: Queryable, runId: bigint): Promise<void> {

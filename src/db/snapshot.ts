@@ -7,15 +7,12 @@ import { type Client, type Pool, transaction } from './pool.js';
 
 const batchRows = 1_000;
 
-/** Runs `work` in a read-only transaction on one snapshot. */
-export function readSnapshot<T>(pool: Pool, work: (client: Client) => Promise<T>): Promise<T> {
-  return transaction(pool, async (client) => {
-    // Who reads a long result may take breaks, as a pager does.
-    await client.query(
-      'set transaction isolation level repeatable read, read only; set local idle_in_transaction_session_timeout = 0',
-    );
-    return work(client);
-  });
+/** Runs `work` in a read-only transaction on one snapshot: its own, or one that an open transaction has exported. */
+export function readSnapshot<T>(pool: Pool, work: (client: Client) => Promise<T>, exported?: string): Promise<T> {
+  const own = 'isolation level repeatable read, read only';
+  const mode = exported === undefined ? own : `${own}; set transaction snapshot '${exported}'`;
+  // Who reads a long result may take breaks, as a pager does.
+  return transaction(pool, work, { mode, idleMsMax: 0 });
 }
 
 /** The rows of a query in batches, by a cursor; two batches are in memory at most. One at a time on a client, which must be in a transaction. */

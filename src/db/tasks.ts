@@ -1,10 +1,12 @@
 /** Tasks: a run's units of work, made by the plan only, each with one outcome, stored with the work itself. */
 import type { Buckets, Positions } from '../domain/partitions.js';
 import type { MapOutcome, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
+import type { BadCalls } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
 import { type Client, one, type Pool, prepared, type Queryable, transaction } from './pool.js';
 import { deleteQuarantined } from './quarantine.js';
-import { fence, type Run, RunGoneError, readRun } from './runs.js';
+import { ReplicaUnfitError } from './replica.js';
+import { checkActive, fence, type Run, RunGoneError, type RunState, readRun } from './runs.js';
 import { dropSealsUpTo, type Seal, SealOvertakenError } from './seal.js';
 
 export type TaskKind = 'map' | 'reduce' | 'recount';
@@ -38,15 +40,22 @@ export async function storePlan(
   { sealedEnd, heldUpBy, version }: Seal,
   partitions: Positions[],
   shards: Buckets[],
+  readsReplica: boolean,
 ): Promise<Plan> {
+  // Some managed servers refuse it: it is asked only for a replica.
+  const lsn = readsReplica ? 'pg_current_wal_insert_lsn()' : 'null';
   return transaction(pool, async (client) => {
-    const first = await client.query(
-      prepared(
-        `update meterfold.runs set sealed_end = $2, held_up_by = $3, sealed_lsn = pg_current_wal_insert_lsn()
+    const first = await client
+      .query(
+        prepared(
+          `update meterfold.runs set sealed_end = $2, held_up_by = $3, sealed_lsn = ${lsn}, seal_id = gen_random_uuid()
           where run_id = $1 and state = 'active' and sealed_end is null and xmin = $4::xid`,
-        [runId.toString(), sealedEnd.toString(), heldUpBy.length === 0 ? null : JSON.stringify(heldUpBy), version],
-      ),
-    );
+          [runId.toString(), sealedEnd.toString(), heldUpBy.length === 0 ? null : JSON.stringify(heldUpBy), version],
+        ),
+      )
+      .catch((error) => {
+        throw (readsReplica && refusedPosition(error)) || error;
+      });
     if (first.rowCount === 0) {
       await fence(client, runId);
       if ((await readRun(client, runId)).sealedEnd === undefined) throw new SealOvertakenError(runId);
@@ -77,6 +86,18 @@ export async function storePlan(
     await dropSealsUpTo(client, sealedEnd);
     return { sealedEnd, heldUpBy, partitions, shards };
   });
+}
+
+/** SQLSTATEs of a server that does not say where its WAL stands: not supported, not allowed, not in this state. */
+const REFUSED_POSITION = ['0A000', '42501', '55000'];
+
+function refusedPosition(error: Error & { code?: string }): ReplicaUnfitError | undefined {
+  if (!REFUSED_POSITION.includes(error.code ?? '')) return undefined;
+  return new ReplicaUnfitError(
+    `the server of DATABASE_URL does not say where its WAL stands (${error.message}), which reading a replica needs: unset ` +
+      'LOG_REPLICA_URL, or grant the role EXECUTE on pg_current_wal_insert_lsn()',
+    { cause: error },
+  );
 }
 
 /** The plan of a run that was planned. */
@@ -115,20 +136,46 @@ const SELECT_TASK = `
     from meterfold.tasks where run_id = $1 and kind = $2 and number = $3`;
 
 /**
- * Locks a task. One whose segments were lost is as if it had never been done, and what else it has stored is removed. Throws
- * RunGoneError if the plan has made no such task.
+ * Locks a run's row (share), then a task's row. `state` is null without a run. The scan of tasks begins only after the subselect on `run`
+ * has locked the run's row: a discard locks in the same order.
  */
-export async function lockTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
-  const { lost, ...row } = await selectTask<Outcome>(client, runId, task, `${SELECT_TASK} for update`);
+const LOCK_TASK = `
+  with run as materialized (
+         select state, bad_calls from meterfold.runs where run_id = $1 for share
+       ), task as materialized (
+         select number from meterfold.tasks
+          where run_id = $1 and kind = $2 and number = $3 and (select state from run) = 'active'
+            for update
+       )
+  select (select state from run) as state, (select bad_calls from run) as "badCalls", (select count(*) from task) as tasks`;
+
+/**
+ * Fences the run as \`fence\` does, and locks one of its tasks. The task is read by a second statement: the first one's snapshot is older
+ * than the lock it waited for, so it would combine the new outcome with old spills. A task whose segments were lost is
+ * returned without an outcome, and its quarantined calls are deleted. Throws RunGoneError if the run is not active or the plan has
+ * made no such task.
+ */
+export async function lockTask<Outcome>(
+  client: Client,
+  runId: bigint,
+  task: TaskKey,
+): Promise<{ run: { badCalls: BadCalls }; task: TaskRow<Outcome> }> {
+  const { state, badCalls } = one(
+    await client.query<{ state: RunState | null; badCalls: BadCalls }>(
+      prepared(LOCK_TASK, [runId.toString(), task.kind, task.number]),
+    ),
+  );
+  checkActive(runId, state ?? undefined);
+  const { lost, ...row } = await selectTask<Outcome>(client, runId, task);
   if (lost) {
     await deleteQuarantined(client, runId, { first: BigInt(row.first_position), last: BigInt(row.last_position) });
   }
-  return row;
+  return { run: { badCalls }, task: row };
 }
 
-/** Reads a task, whoever works on it. Throws RunGoneError if the plan has made no such task. */
+/** Reads a task without locking it. Throws RunGoneError if the plan has made no such task. */
 export function readTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
-  return selectTask(client, runId, task, SELECT_TASK);
+  return selectTask(client, runId, task);
 }
 
 interface SelectedTask<Outcome> extends TaskRow<Outcome> {
@@ -140,9 +187,8 @@ async function selectTask<Outcome>(
   client: Client,
   runId: bigint,
   { kind, number }: TaskKey,
-  select: string,
 ): Promise<SelectedTask<Outcome>> {
-  const { rows } = await client.query<SelectedTask<Outcome>>(prepared(select, [runId.toString(), kind, number]));
+  const { rows } = await client.query<SelectedTask<Outcome>>(prepared(SELECT_TASK, [runId.toString(), kind, number]));
   const row = rows[0];
   if (row === undefined) throw new RunGoneError(`run ${runId} has no ${kind} task ${number}`);
   return row.lost ? { ...row, outcome: null } : row;

@@ -95,6 +95,24 @@ const micros = (time: string) => `(date_part('epoch', ${time}) * 1000000)::bigin
 /** One of a record's numbers, at `own.place`; null where there is none. Not meterfold.number_at, which the views stand on. */
 const numberAt = (column: string) => `nullif(substring(packed.${column}, 64 * own.place - 63, 64), B'')::bigint`;
 
+/** Which run has closed the cycle of a repacked row at `own.place`. Not meterfold.run_at, which the views stand on. */
+const runAt = `nullif(substring(packed.run_ids, 64 * bit_count(substring(packed.run_starts, 1, own.place))::integer - 63, 64), B'')::bigint`;
+
+/** Of the longest string of a row, if they are not equally long. */
+const PLACES = `
+           select generate_series(1, (greatest(length(packed.usages), length(packed.first_call_ids), length(packed.last_call_ids),
+                                               length(packed.first_called_micros), length(packed.last_called_micros)) + 63) / 64) as place
+            limit 96`;
+
+/** A row's cycles; `table` gives `packed`, `run` the run of one. */
+const cyclesOf = (table: string, run: string, condition: string) => `
+    select packed.user_id, packed.first_cycle + own.place - 1 as number, ${run} as run_id,
+           ${numberAt('usages')} as usage, ${numberAt('first_call_ids')} as first_id, ${numberAt('last_call_ids')} as last_id,
+           ${numberAt('first_called_micros')} as first_micros, ${numberAt('last_called_micros')} as last_micros
+      from ${table} packed
+     cross join lateral (${PLACES}) own
+     where hashtextextended(packed.user_id, 0) & $1::bigint = $2 ${condition}`;
+
 /**
  * $1 mask and $2 value of the slice, $3 watermark, $4 calls a cycle, $5 first log positions and $6 ids of the runs, $7 where the
  * newest run begins, $8 whether the tails that it has superseded must be there, $9 limit; for one run: $10 its id, ($11, $12] its range.
@@ -152,17 +170,12 @@ const sliceSql = (oneRun: boolean) => `
   ), published as (
     select unnest($6::bigint[]) as run_id
   ), record_found as (
-    select packed.user_id, packed.first_cycle + own.place - 1 as number, packed.run_id,
-           ${numberAt('usages')} as usage, ${numberAt('first_call_ids')} as first_id, ${numberAt('last_call_ids')} as last_id,
-           ${numberAt('first_called_micros')} as first_micros, ${numberAt('last_called_micros')} as last_micros
-      from meterfold.records packed
+    select stored.*
+      from (${cyclesOf('only meterfold.records', 'packed.run_id', oneRun ? 'and packed.run_id = $10' : '')}
+            union all${cyclesOf('meterfold.repacked_records', runAt, oneRun ? `and meterfold.run_range(packed.run_ids, packed.run_id) @> $10::bigint` : '')}
+           ) stored
       join published using (run_id)
-     cross join lateral (
-           -- Of the longest of them, if they are not equally long.
-           select generate_series(1, (greatest(length(packed.usages), length(packed.first_call_ids), length(packed.last_call_ids),
-                                               length(packed.first_called_micros), length(packed.last_called_micros)) + 63) / 64) as place
-            limit 96) own
-     where hashtextextended(packed.user_id, 0) & $1::bigint = $2 ${oneRun ? 'and packed.run_id = $10' : ''}
+     ${oneRun ? 'where stored.run_id = $10' : ''}
   ), tail_found as (
     select stored.*
       from meterfold.tails stored

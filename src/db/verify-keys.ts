@@ -12,6 +12,7 @@ const KEYS: readonly { table: string; columns: readonly string[] }[] = [
   { table: 'meterfold.runs', columns: ['run_id'] },
   { table: 'meterfold.tasks', columns: ['run_id', 'kind', 'number'] },
   { table: 'meterfold.records', columns: ['user_id', 'first_cycle'] },
+  { table: 'meterfold.repacked_records', columns: ['user_id', 'first_cycle'] },
   { table: 'meterfold.tails', columns: ['user_id', 'run_id'] },
   { table: 'meterfold.quarantine', columns: ['log_position'] },
 ];

@@ -13,7 +13,7 @@ export interface RunsCheck {
 
 export async function checkRuns(client: Client, scope: Scope): Promise<RunsCheck> {
   const { runId, differencesMax, history } = scope;
-  const values = [runId ?? null, history.callsPerCycle, differencesMax];
+  const values = [runId ?? null, history.callsPerCycle ?? null, differencesMax];
   const select = async (sql: string) => (await client.query<Difference>(sql, values)).rows;
   const { runs } = one(
     await client.query<{ runs: string }>(
@@ -40,7 +40,7 @@ const differencesOf = (table: string, rows: string) => `
     from (${rows}) item ("run_id", "column", expected, found)
    where item.expected is distinct from item.found
      and ($1::bigint is null or item.run_id = $1)
-     and $2::integer is not null
+     and ($2::integer > 0) is not false
    order by item.run_id
    limit $3`;
 
@@ -57,7 +57,8 @@ const chainSql = differencesOf(
        cross join lateral (values
              ('previous_run_id', link.before_id::text, link.previous_run_id::text),
              ('watermark', coalesce(link.before_end, 0)::text, link.watermark::text),
-             ('calls_per_cycle', $2::integer::text, link.calls_per_cycle::text),
+             -- The first run may have any number: no run before it has fixed one.
+             ('calls_per_cycle', coalesce($2::integer, link.calls_per_cycle)::text, link.calls_per_cycle::text),
              ('carried_in_calls', case state when 'published' then coalesce(link.before_calls, 0)::text end,
                                   link.carried_in_calls::text),
              ('carried_in_usage', case state when 'published' then trim_scale(coalesce(link.before_usage, 0))::text end,

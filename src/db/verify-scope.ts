@@ -37,7 +37,8 @@ export interface History {
   runs: PublishedRun[];
   /** Up to there calls are billed. */
   watermark: string;
-  callsPerCycle: number;
+  /** Undefined until a run is published: the first one fixes it. */
+  callsPerCycle: number | undefined;
   /** First log position of each run: width_bucket(id, starts) is the place of the run that has billed call `id`. */
   starts: string[];
   runIds: string[];
@@ -57,10 +58,10 @@ export async function readHistory(db: Queryable): Promise<History> {
      where state = 'published'
      order by watermark, sealed_end, run_id`);
   const totals = one(
-    await db.query<{ calls: number; callsPerCycle: number; keepsSuperseded: boolean }>(`
+    await db.query<{ calls: number; callsPerCycle: number | null; keepsSuperseded: boolean }>(`
       select coalesce(sum(calls), 0)::float8 as calls,
              -- The most common one, should somebody have changed that of a run.
-             greatest(1, coalesce(mode() within group (order by calls_per_cycle), 1)) as "callsPerCycle",
+             case when count(*) > 0 then greatest(1, mode() within group (order by calls_per_cycle)) end as "callsPerCycle",
              -- A run that was published on top of it, and reverted, has swept them; so did the runs of old.
              coalesce((select newest.published_xid is not null
                               and not exists (select from meterfold.runs other
@@ -79,5 +80,6 @@ export async function readHistory(db: Queryable): Promise<History> {
     runIds: runs.map(({ runId }) => runId),
     newestAfter: runs.at(-1)?.watermark ?? '0',
     ...totals,
+    callsPerCycle: totals.callsPerCycle ?? undefined,
   };
 }

@@ -7,14 +7,18 @@
  *
  *   verify-keys.ts     no row is there twice, and none of a run that is not published       each table
  *   verify-log.ts      counts, sums and digests of each run; calls that can't be billed; calls written again after they were billed
- *   verify-runs.ts     the chain of runs, their figures, and the digest of all that is known of each
+ *   verify-runs.ts     each run follows from the one before it; figures, and the digest of all that is known of each
+ *   verify-chain.ts    no ended run was deleted: the chain of endings, its head, the numbering of runs
+ *   verify-repacked.ts all runs of a repacked row have the terms by which it is priced
  *   verify-cycles.ts   every call up to the watermark in exactly one published record or one open cycle, users slice by slice
  */
 import { type Client, one, type Pool } from './pool.js';
 import { readSnapshot } from './snapshot.js';
+import { type ChainHead, checkChain, checkNotedHead, readHead } from './verify-chain.js';
 import { SlicesCheck } from './verify-cycles.js';
 import { checkKeys, checkLeftovers } from './verify-keys.js';
 import { checkLog, type LogCheck } from './verify-log.js';
+import { checkRepacked } from './verify-repacked.js';
 import { checkRuns, type RunsCheck } from './verify-runs.js';
 import { type Difference, type History, readHistory, type Scope } from './verify-scope.js';
 
@@ -29,11 +33,15 @@ export interface Verification {
   more: boolean;
   /** What could not be checked, and why. */
   notes: string[];
+  /** Of the chain of endings, "number:hash"; null if it is missing. */
+  head: string | null;
 }
 
 export interface VerifyOptions {
   /** Only this run; all of the history if absent. */
   runId?: string;
+  /** A head of the chain that was noted earlier, which the present chain must continue. */
+  notedHead?: ChainHead;
   /** How many differences are told. */
   differencesMax: number;
   onProgress?: (progress: { done: number; total: number; doing: string }) => void;
@@ -63,7 +71,7 @@ export function verify(pool: Pool, options: VerifyOptions): Promise<Verification
   return readSnapshot(pool, async (leader) => {
     await leader.query(SESSION);
     const history = await readHistory(leader);
-    const { runId, onProgress } = options;
+    const { runId, notedHead, onProgress } = options;
     if (runId !== undefined) await refuseUnlessEnded(leader, runId);
     // One more than is told, to know whether there are more.
     const scope: Scope = { history, runId, differencesMax: options.differencesMax + 1 };
@@ -89,6 +97,14 @@ export function verify(pool: Pool, options: VerifyOptions): Promise<Verification
           return runs.differences;
         },
       },
+      {
+        doing: 'the chain of endings',
+        work: async (client) => [
+          ...(await checkChain(client, scope, notes)),
+          ...(notedHead === undefined ? [] : await checkNotedHead(client, notedHead)),
+        ],
+      },
+      { doing: 'repacked records', work: (client) => checkRepacked(client, scope) },
       ...slices.numbers().map((number) => ({
         doing: `users, slice ${number + 1} of ${slices.count}`,
         work: (client: Client) => slices.check(client, number),
@@ -102,6 +118,7 @@ export function verify(pool: Pool, options: VerifyOptions): Promise<Verification
       differences: differences.slice(0, options.differencesMax),
       more: differences.length > options.differencesMax,
       notes,
+      head: (await readHead(leader)) ?? null,
     };
   });
 }
@@ -146,11 +163,14 @@ async function inParallel(
   };
   const { snapshot } = one(await leader.query<{ snapshot: string }>('select pg_export_snapshot() as snapshot'));
   const others = Array.from({ length: CONNECTIONS - 1 }, () =>
-    readSnapshot(pool, async (client) => {
-      await client.query(`set transaction snapshot '${snapshot}'`);
-      await client.query(SESSION);
-      await takeChecks(client);
-    }),
+    readSnapshot(
+      pool,
+      async (client) => {
+        await client.query(SESSION);
+        await takeChecks(client);
+      },
+      snapshot,
+    ),
   );
   // Whichever fails, the others' transactions must have ended before this one does: they stand on its snapshot.
   const ends = await Promise.allSettled([takeChecks(leader), ...others]);

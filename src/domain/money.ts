@@ -2,6 +2,7 @@
  * Exact money. A price is a decimal with up to 12 places, held as a bigint count of 10^-12 units; so is an amount,
  * which is usage × price and is never rounded. Only a statement rounds, once, at its total.
  */
+import { minorUnitPlaces } from './currency.js';
 
 export class DecimalError extends Error {
   override name = 'DecimalError';
@@ -52,12 +53,7 @@ export function parsePicos(text: string): bigint {
   return match[1] === '-' ? -picos : picos;
 }
 
-/** Decimal places of a currency's minor unit by ISO 4217, as ICU knows them: USD 2, JPY 0, KWD 3. */
-export function minorUnitPlaces(currency: string): number {
-  return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2;
-}
-
-/** Rounds an exact amount to the currency's minor unit, half to even: "12.34". */
+/** Rounds an exact amount to the currency's minor unit, half away from zero: "12.34", "-0.01". */
 export function roundToMinorUnit(picos: bigint, currency: string): string {
   const places = minorUnitPlaces(currency);
   const unit = 10n ** BigInt(PLACES - places);
@@ -65,8 +61,7 @@ export function roundToMinorUnit(picos: bigint, currency: string): string {
   const absolute = picos * sign;
   const floor = absolute / unit;
   const twiceRest = (absolute % unit) * 2n;
-  const up = twiceRest > unit || (twiceRest === unit && floor % 2n === 1n);
-  const minor = (up ? floor + 1n : floor) * sign;
+  const minor = (twiceRest >= unit ? floor + 1n : floor) * sign;
   const digits = (minor < 0n ? -minor : minor).toString().padStart(places + 1, '0');
   const whole = digits.slice(0, digits.length - places);
   const text = places === 0 ? whole : `${whole}.${digits.slice(-places)}`;

@@ -20,7 +20,7 @@ export interface StatementTotal {
   usage: string;
   /** The exact sum: "12.3456". */
   amount: string;
-  /** The sum as it is charged: rounded to the currency's minor unit, half to even: "12.35". */
+  /** The sum as it is charged: rounded to the currency's minor unit, half away from zero: "12.35". */
   amountDue: string;
 }
 

@@ -17,7 +17,13 @@ import {
 } from '@temporalio/workflow';
 import type { PlannedRun, SkippedRun } from '../activities/plan.js';
 import { INSTALLATION_MEMO } from '../domain/installation.js';
-import type { MapOutcome, PublishedFigures, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
+import {
+  askedDigest,
+  type MapOutcome,
+  type PublishedFigures,
+  type RecountOutcome,
+  type ReduceOutcome,
+} from '../domain/proof.js';
 import { discardRun, planRun, publishRun, recount, tasks } from './activities.js';
 import { Control } from './control.js';
 import { HOPELESS, reasonOf, SEGMENTS_LOST, typeOf } from './failures.js';
@@ -182,7 +188,7 @@ class BillingRun {
         'recount',
         () =>
           recount.executeWithOptions({ summary: `calls after ${after} to ${to}` }, [
-            { runId, number: 0, ...this.#installation },
+            { runId, number: 0, ...this.#installation, ...askedDigest(this.#maps) },
           ]),
         (recounted) => recounted,
       );

@@ -26,7 +26,8 @@ export interface Effect {
 
 /** A small run is left to others as well where it takes long, which needs no fault. */
 const TOO_LATE = /aborted due to timeout/;
-const BROKEN = /terminat|ECONN|EPIPE|closed|starting up|shutting down|in recovery|socket|timeout expired/i;
+const BROKEN =
+  /terminat|ECONN|EPIPE|closed|starting up|shutting down|in recovery|socket|timeout expired|is dead|ETIMEDOUT/i;
 
 async function historyOf(stack: ChaosStack, { workflowId }: HeldRun): Promise<HistoryEvent[]> {
   const workflow = stack.temporal.workflow.getHandle(workflowId);

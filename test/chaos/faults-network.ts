@@ -60,6 +60,19 @@ export const dropInCopy: Fault = {
   },
 };
 
+/** All that is open is swallowed, and nobody ever ends it: only the workers themselves can notice. New connections pass. */
+export const vanish: Fault = {
+  name: 'connections swallowed for good',
+  // What was in flight may have arrived before; then a later statement fails, or a backup is done before.
+  counts: ['broken connection', 'backup'],
+  async strike({ stack, held }) {
+    const injectedAt = new Date();
+    stack.database.swallowOpen();
+    await held.release();
+    return { injectedAt, afterwards: async () => stack.database.cutSwallowed() };
+  },
+};
+
 /** Nothing is lost and nothing need be tried again: what is to be seen is that the session stood still. */
 export const delayInCopy: Fault = {
   name: 'connection delayed in COPY',

@@ -1,6 +1,6 @@
 /** The faults, in the order of the report's matrix. What each does lies in a file by whom it befalls. */
 import type { Fault } from './fault.js';
-import { cutConnections, cutInCopy, delayInCopy, dropInCopy } from './faults-network.js';
+import { cutConnections, cutInCopy, delayInCopy, dropInCopy, vanish } from './faults-network.js';
 import {
   fillDisk,
   loseTemporal,
@@ -25,5 +25,6 @@ export const FAULTS: readonly Fault[] = [
   cutInCopy,
   delayInCopy,
   dropInCopy,
+  vanish,
   fillDisk,
 ];

@@ -17,6 +17,8 @@ export interface CopyTrigger {
 /** One connection through the proxy, with a socket to either side. */
 export class Link {
   readonly copy: CopyWatch | undefined;
+  /** Let through, in both directions. */
+  bytesPassed = 0;
   readonly #client: Socket;
   readonly #server: Socket;
   readonly #onData: (link: Link) => boolean;
@@ -99,6 +101,7 @@ export class Link {
       this.#heldBack.push({ to, chunk });
       return;
     }
+    this.bytesPassed += chunk.length;
     const from = to === this.#client ? this.#server : this.#client;
     if (to.write(chunk)) return;
     from.pause();
@@ -110,12 +113,16 @@ export class TcpProxy {
   readonly links = new Set<Link>();
   /** Connections that the server's side has broken. */
   brokenByServer = 0;
+  /** Connections that clients have opened, ever. */
+  accepted = 0;
   readonly #server: Server;
   readonly #target: number;
   readonly #reads: boolean;
   #swallowing = false;
   #armed: { trigger: CopyTrigger; caught: (link: Link) => void } | undefined;
   readonly #strays = new Set<Socket>();
+  /** Whose client has gone while bytes were swallowed, so that the server's side stays open. */
+  readonly #orphans = new Set<Link>();
 
   private constructor(server: Server, target: number, reads: boolean) {
     this.#server = server;
@@ -164,14 +171,26 @@ export class TcpProxy {
   /** Swallows all that comes, on new connections too. */
   swallowAll(): void {
     this.#swallowing = true;
+    this.swallowOpen();
+  }
+
+  /** Swallows all that comes on the connections that are open, as a firewall does that has forgotten them; returns their number. */
+  swallowOpen(): number {
     for (const link of this.links) link.swallow();
+    return this.links.size;
   }
 
   /** Ends what was swallowed; new connections pass again. */
   heal(): void {
     this.#swallowing = false;
-    for (const link of this.links) if (link.state === 'swallowing') link.cut();
+    this.cutSwallowed();
     for (const stray of this.#strays) stray.resetAndDestroy();
+  }
+
+  /** Resets the connections of which bytes were swallowed. */
+  cutSwallowed(): void {
+    for (const link of [...this.links, ...this.#orphans]) if (link.state === 'swallowing') link.cut();
+    this.#orphans.clear();
   }
 
   async close(): Promise<void> {
@@ -181,6 +200,7 @@ export class TcpProxy {
   }
 
   #accept(client: Socket): void {
+    this.accepted++;
     client.on('error', () => {});
     if (this.#swallowing) {
       this.#strays.add(client);
@@ -195,10 +215,12 @@ export class TcpProxy {
     client.on('close', () => {
       link.ended(client);
       this.links.delete(link);
+      if (link.state === 'swallowing') this.#orphans.add(link);
     });
     server.on('close', () => {
       if (link.state !== 'cut' && !client.destroyed) this.brokenByServer++;
       link.ended(server);
+      this.#orphans.delete(link);
     });
   }
 

@@ -118,7 +118,7 @@ describe('what goes wrong is one sentence with the fix, without a stack, and the
       const { checks } = JSON.parse((await run(['doctor', '--json'], { env })).stdout);
       const fixes = checks.filter((check: Check) => check.name === 'rights').map((check: Check) => check.fix);
       expect(fixes.length).toBeGreaterThan(0);
-      await stack.pool.query(fixes.join(';'));
+      await stack.pool.query(fixes.join(' '));
       expect(await run(['doctor'], { env })).toMatchObject({ code: 0 });
       expect(await run(['run', '--dry-run', '--json'], { env })).toMatchObject({ code: 0, stderr: '' });
     } finally {

@@ -96,7 +96,10 @@ const billRest = (stack: Stack): Promise<PublishedResult> =>
   });
 
 /** By the log alone: a cycle is closed by each fifth call of a user, and is billed when its run is published. */
-async function measureLatency(stack: Stack, runId: string): Promise<CycleLatency> {
+async function measureLatency(
+  stack: Stack,
+  runId: string,
+): Promise<Record<Exclude<keyof CycleLatency, 'cyclesIgnored'>, number>> {
   const { rows } = await stack.pool.query<{ seconds: number }>(
     `select extract(epoch from run.published_at - call.received_at)::float8 as seconds
        from (select id, received_at, row_number() over (partition by user_id order by id) as number from ${billable}) call

@@ -1,7 +1,7 @@
 /** The log's guard: a call that may have been billed is not changed by accident. */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { openPool } from '../../src/db/pool.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
@@ -25,6 +25,18 @@ const CHANGES = [
 let stack: Stack;
 let owner: pg.Client;
 
+/** A role of the test's own, to which the owner grants something; the name, and what connects as it. */
+async function grantedRole(of: Stack, grants: string): Promise<{ name: string; client: pg.Client }> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await of.pool.query(`create role ${name} login password 'x'; grant ${grants} to ${name}`);
+  const drop = async () => {
+    await of.pool.query(`drop owned by ${name}; drop role ${name}`);
+  };
+  const client = await connect(of, { name, password: 'x' });
+  onTestFinished(drop);
+  return { name, client };
+}
+
 /** A session as anybody has it: the tests' own may change the log. */
 async function connect(of: Stack, role?: { name: string; password: string }): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: urlOf(inject('servers'), of.databaseName, role) });
@@ -36,8 +48,8 @@ async function connect(of: Stack, role?: { name: string; password: string }): Pr
 const messageFor = (operation: string, table = 'public.api_logs') =>
   `${operation} of ${table} refused: calls are billed as they were logged`;
 const HINT =
-  'Whoever must, lifts it for one transaction by "set local meterfold.log_guard = off", or for good by ' +
-  '"meterfold migrate --log-guard off"; "meterfold verify" tells what was changed.';
+  'The owner of the table lifts it for one transaction by "set local meterfold.log_guard = off", or permanently by ' +
+  '"meterfold migrate --log-guard off"; "meterfold verify" finds what was changed.';
 
 async function callsOf(of: Stack): Promise<string> {
   const { rows } = await of.pool.query<{ hash: string }>(
@@ -83,12 +95,7 @@ describe('the log refuses, with the way to lift that,', () => {
   });
 
   test('to a role that was granted all of it', async () => {
-    const name = `test_${randomBytes(6).toString('hex')}`;
-    await owner.query(`create role ${name} login password 'x'; grant all on public.api_logs to ${name}`);
-    stack.onClose(async () => {
-      await stack.pool.query(`drop owned by ${name}; drop role ${name}`);
-    });
-    const other = await connect(stack, { name, password: 'x' });
+    const { client: other } = await grantedRole(stack, 'all on public.api_logs');
     for (const { operation, sql } of changesOf('public.api_logs').filter((change) => !change.sql.includes('restart'))) {
       await expectRefused(other, sql, messageFor(operation));
     }
@@ -104,6 +111,52 @@ describe('the log refuses, with the way to lift that,', () => {
     await owner.query(`set meterfold.log_guard = ${value}`);
     await expectRefused(owner, 'delete from public.api_logs where id = 7', messageFor('DELETE'));
     await owner.query('reset meterfold.log_guard');
+  });
+});
+
+describe('a role that is not the owner cannot lift the guard by the setting,', () => {
+  const denied = (table = 'public.api_logs') => ({ code: '42501', message: messageFor('UPDATE', table), hint: HINT });
+
+  test('whatever it was granted on the log', async () => {
+    const { client } = await grantedRole(stack, 'all on public.api_logs');
+    const before = await callsOf(stack);
+    await client.query('set meterfold.log_guard = off');
+    for (const { operation, sql } of changesOf('public.api_logs').filter((change) => !change.sql.includes('restart'))) {
+      await expect(client.query(sql)).rejects.toMatchObject({ ...denied(), message: messageFor(operation) });
+    }
+    expect(await callsOf(stack)).toBe(before);
+  });
+
+  test('nor through a function that runs with the privileges of the owner', async () => {
+    const { client, name } = await grantedRole(stack, 'select on public.api_logs');
+    await owner.query(`
+      create function public.correct() returns void language sql security definer set search_path = pg_catalog
+        as 'update public.api_logs set usage = usage + 1 where id = 7';
+      grant execute on function public.correct() to ${name}`);
+    onTestFinished(async () => {
+      await owner.query('drop function public.correct()');
+    });
+    await client.query('set meterfold.log_guard = off');
+    await expect(client.query('select public.correct()')).rejects.toMatchObject(denied());
+  });
+
+  test('but a member of the owner can, by itself or as the owner', async () => {
+    const own = await freshStack();
+    onTestFinished(() => own.close());
+    await logs.uniform(own.pool, { calls: 10 });
+    const { name: group } = await grantedRole(own, 'all on public.api_logs');
+    await own.pool.query(`alter table public.api_logs owner to ${group}`);
+    const { client } = await grantedRole(own, group);
+    const { name: noInherit, client: asOwner } = await grantedRole(own, 'select on public.api_logs');
+    await own.pool.query(`alter role ${noInherit} noinherit; grant ${group} to ${noInherit}`);
+    const change = 'update public.api_logs set usage = usage where id = 7';
+    await client.query('set meterfold.log_guard = off');
+    expect(await client.query(change)).toMatchObject({ rowCount: 1 });
+    await asOwner.query(`set meterfold.log_guard = off; set role ${group}`);
+    expect(await asOwner.query(change)).toMatchObject({ rowCount: 1 });
+    await client.query('reset meterfold.log_guard');
+    await expect(client.query(change)).rejects.toMatchObject({ code: '55000' });
+    await own.pool.query('alter table public.api_logs owner to current_user');
   });
 });
 
@@ -203,7 +256,7 @@ describe('doctor', () => {
     name: 'log guard',
     ok: true,
     warning: true,
-    found: 'calls that may be billed can be changed, deleted or truncated in api_logs',
+    found: 'calls that may be billed can be changed, deleted or truncated in public.api_logs',
     fix: 'meterfold migrate --log-guard on',
   };
 
@@ -266,7 +319,7 @@ describe('a log of partitions', () => {
       name: 'log guard',
       ok: true,
       warning: true,
-      found: 'calls that may be billed can be changed, deleted or truncated in later',
+      found: 'calls that may be billed can be changed, deleted or truncated in public.later',
       fix: 'meterfold migrate --log-guard on',
     });
     expect(await meterfold(own, ['migrate', '--log-guard', 'on'])).toMatchObject({ code: 0, stderr: '' });

@@ -126,8 +126,14 @@ describe('published records', () => {
       client.release();
       return rows.map((row) => row['QUERY PLAN']).join('\n');
     };
-    expect(await plan('run_id = 1')).toContain('records_of_run');
-    expect(await plan("user_id = 'a'")).toContain('records_pkey');
+    const byRun = await plan('run_id = 1');
+    expect(byRun).toContain('records_of_run');
+    expect(byRun).toContain('repacked_records_runs');
+    expect(byRun).not.toContain('Seq Scan');
+    const byUser = await plan("user_id = 'a'");
+    expect(byUser).toMatch(/ using records_pkey on records /);
+    expect(byUser).toContain('repacked_records_pkey');
+    expect(byUser).not.toContain('Seq Scan');
   });
 
   test('give the largest bills, apart for each currency', async () => {

@@ -194,7 +194,9 @@ describe('a log that a subscription fills', () => {
     await stack.pool.query("select setval('public.api_logs_id_seq', 1000000)");
 
     const message = await refusal();
-    expect(message).toMatch(/^subscription "of the ""other"" region" fills api_logs with calls of another server/);
+    expect(message).toMatch(
+      /^subscription "of the ""other"" region" fills public.api_logs with calls of another server/,
+    );
     expect(message).toContain('`alter subscription "of the ""other"" region" refresh publication` here');
     expect(await foundByDoctor()).toEqual([message]);
 
@@ -213,7 +215,7 @@ describe('a log that a subscription fills', () => {
     await eventually('the calls arrive', async () => (await callsHere()) === 3);
     expect(await foundByDoctor()).toMatchObject([
       expect.stringContaining('call 3 lies beyond sequence'),
-      expect.stringContaining('fills api_logs'),
+      expect.stringContaining('fills public.api_logs'),
     ]);
     await publisher.pool.query('alter publication calls drop table public.api_logs');
     await stack.pool.query(`alter subscription ${quoted} refresh publication`);

@@ -244,7 +244,7 @@ describe('a role that may not see what others do', () => {
     const doctor = await meterfold(ordinary, ['doctor'], { env: { DATABASE_URL: url.toString() } });
     expect(doctor).toMatchObject({ code: 0, stderr: '' });
     expect(doctor.stdout).toMatch(
-      new RegExp(`^✓ rights .* note: since when other roles write .* grant pg_read_all_stats to ${role.name}$`, 'm'),
+      new RegExp(`^✓ rights .* note: since when other roles write .* grant pg_read_all_stats to ${role.name};$`, 'm'),
     );
     expect((await meterfold(ordinary, ['doctor'])).stdout).not.toContain('note:');
   });

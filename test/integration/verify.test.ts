@@ -2,19 +2,24 @@
  * Verify says nothing of a history that is right, and finds damage of every kind. Each kind is planted into a copy of the database of
  * its own, in which constraints and triggers are out of the way.
  */
+import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { openPool } from '../../src/db/pool.js';
+import { repack } from '../../src/db/repack.js';
 import { verify } from '../../src/db/verify.js';
+import type { ChainHead } from '../../src/db/verify-chain.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
-import { bill } from '../support/runs.js';
+import { bill, failureOf, startRun } from '../support/runs.js';
 import { adminOf, freshStack, type Stack, urlOf } from '../support/stack.js';
 
 /** Tables that hold history. Segments, leases, attempts and seals are tools of a run under way. */
 const TABLES = [
   'public.api_logs',
-  ...['runs', 'tasks', 'records', 'tails', 'quarantine'].map((name) => `meterfold.${name}`),
+  ...['runs', 'tasks', 'records', 'repacked_records', 'tails', 'quarantine', 'chain', 'chain_head'].map(
+    (name) => `meterfold.${name}`,
+  ),
 ];
 /** Which row of a table is damaged; one of the middle of its history. */
 const ROW: Record<string, string> = {
@@ -22,15 +27,18 @@ const ROW: Record<string, string> = {
   'meterfold.runs': 'run_id = 2',
   'meterfold.tasks': "run_id = 2 and kind = 'map'",
   'meterfold.records': 'run_id = 2',
+  'meterfold.repacked_records': 'true',
   'meterfold.tails': 'run_id = 4',
   'meterfold.quarantine': 'true',
+  'meterfold.chain': 'run_id = 2',
+  'meterfold.chain_head': 'true',
 };
 
 let stack: Stack;
 let admin: pg.Client;
 let columns: { table: string; name: string; type: string }[];
 
-/** Three published runs and one that was reverted; one call is in quarantine. */
+/** Three published runs, one that was reverted and one that was discarded; one call is in quarantine. */
 beforeAll(async () => {
   stack = await freshStack();
   await stack.pool.query('alter table public.api_logs drop constraint api_logs_usage_check');
@@ -44,6 +52,9 @@ beforeAll(async () => {
   await bill(stack);
   expect(await meterfold(stack, ['revert', '3', '--yes', '--reason', 'wrong price'])).toMatchObject({ code: 0 });
   await bill(stack, { pricePerUnit: '0.0005' });
+  await repackFirstRun();
+  await stack.pool.query(`insert into public.api_logs (user_id, usage, called_at) values ('bad', -8, now())`);
+  await failureOf(await startRun(stack, [{ badCalls: 'stop' }]));
   const found = await stack.pool.query<{ table: string; name: string; type: string }>(
     `select table_schema || '.' || table_name as "table", column_name as name, udt_name as type
        from information_schema.columns where table_schema || '.' || table_name = any ($1)
@@ -60,8 +71,22 @@ afterAll(async () => {
   await stack?.close();
 });
 
-/** The differences that verify finds in a copy of the database after some damage. */
-async function differencesAfter(...damage: string[]): Promise<string[]> {
+/** As if the first run had been many: each of its rows is split into one a cycle, and they are repacked. */
+async function repackFirstRun(): Promise<void> {
+  const numbers = ['usages', 'first_call_ids', 'last_call_ids', 'first_called_micros', 'last_called_micros'];
+  await stack.pool.query(
+    `with taken as (delete from only meterfold.records where run_id = 1 returning *)
+     insert into meterfold.records (run_id, first_cycle, user_id, ${numbers})
+     select run_id, first_cycle + place - 1, user_id, ${numbers.map((name) => `substring(${name}, 64 * place - 63, 64)`)}
+       from taken, generate_series(1, length(usages) / 64) as place`,
+  );
+  expect((await repack(stack.pool, { until: { run: '1' } })).rowsAfter).toBeGreaterThan(1);
+}
+
+/** The differences that verify finds in a copy of the database after some damage, perhaps with a head that was noted before. */
+async function differencesAfter(...given: (string | ChainHead)[]): Promise<string[]> {
+  const damage = given.filter((item) => typeof item === 'string');
+  const notedHead = given.find((item) => typeof item === 'object');
   const name = `${stack.databaseName}_damaged`;
   await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${stack.databaseName}'`);
   await admin.query(`drop database if exists ${name} with (force)`);
@@ -76,7 +101,7 @@ async function differencesAfter(...damage: string[]): Promise<string[]> {
     } finally {
       client.release(true);
     }
-    const { differences } = await verify(pool, { differencesMax: 5 });
+    const { differences } = await verify(pool, { ...(notedHead && { notedHead }), differencesMax: 5 });
     return differences.map((difference) => JSON.stringify(difference));
   } finally {
     await pool.end();
@@ -88,12 +113,13 @@ async function differencesAfter(...damage: string[]): Promise<string[]> {
 async function dropConstraints(client: pg.PoolClient): Promise<void> {
   const { rows } = await client.query<{ sql: string }>(
     `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as sql
-       from pg_constraint where conrelid = any ($1::regclass[]) and contype in ('c', 'f', 'p', 'u')
+       from pg_constraint
+      where conrelid = any ($1::regclass[]) and contype in ('c', 'f', 'p', 'u') and coninhcount = 0
       order by contype = 'p', conname`,
     [TABLES],
   );
   for (const { sql } of rows) await client.query(sql);
-  await client.query('alter table meterfold.runs alter column run_id drop identity');
+  await client.query('alter table meterfold.runs alter column run_id set generated by default');
   await client.query(
     'drop index meterfold.runs_one_active, meterfold.runs_of_execution, meterfold.runs_published_chain',
   );
@@ -103,8 +129,12 @@ function changed({ name, type }: { name: string; type: string }): string {
   if (type === 'text') return `${name} = coalesce(${name}, '') || 'x'`;
   if (type === 'jsonb') return `${name} = coalesce(${name}, '{}') || '{"damaged": true}'`;
   if (type === 'timestamptz') return `${name} = coalesce(${name}, now()) + interval '1 second'`;
+  if (type === 'uuid') return `${name} = gen_random_uuid()`;
   if (type === 'xid8') return `${name} = '7'`;
   if (type === 'pg_lsn') return `${name} = coalesce(${name}, '0/0') + 1`;
+  if (type === 'bool') return `${name} = not ${name}`;
+  if (type === 'bytea') return `${name} = set_bit(${name}, 63, 1 - get_bit(${name}, 63))`;
+  if (name === 'run_starts') return `${name} = set_bit(${name}, 0, 1 - get_bit(${name}, 0))`;
   if (type === 'varbit') return `${name} = set_bit(${name}, 63, 1 - get_bit(${name}, 63))`;
   return `${name} = coalesce(${name}, 0) + 1`;
 }
@@ -113,15 +143,16 @@ test('a history that is right has no difference, whether all of it or one run is
   expect(await differencesAfter()).toEqual([]);
   const { code, stdout } = await meterfold(stack, ['verify', '--json']);
   expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toMatchObject({ differences: [], checked: { runs: '4' } });
-  for (const run of ['1', '2', '4']) expect(await meterfold(stack, ['verify', run])).toMatchObject({ code: 0 });
+  expect(JSON.parse(stdout)).toMatchObject({ differences: [], checked: { runs: '5' } });
+  for (const run of ['1', '2', '4', '5']) expect(await meterfold(stack, ['verify', run])).toMatchObject({ code: 0 });
 });
 
 test('a change of any column of any table that holds history is found', async () => {
   const unnoticed: string[] = [];
   for (const column of columns) {
     const { table, name } = column;
-    const damage = `update ${table} set ${changed(column)} where ctid = (select min(ctid) from ${table} where ${ROW[table]})`;
+    const damage = `update only ${table} set ${changed(column)}
+                     where ctid = (select min(ctid) from only ${table} where ${ROW[table]})`;
     if ((await differencesAfter(damage)).length === 0) unnoticed.push(`${table}.${name}`);
   }
   expect(columns.length).toBeGreaterThan(60);
@@ -130,13 +161,13 @@ test('a change of any column of any table that holds history is found', async ()
 
 describe('a row of', () => {
   test.each(TABLES)('%s that is missing is found', async (table) => {
-    const row = `ctid = (select min(ctid) from ${table} where ${ROW[table]})`;
-    expect(await differencesAfter(`delete from ${table} where ${row}`)).not.toEqual([]);
+    const row = `ctid = (select min(ctid) from only ${table} where ${ROW[table]})`;
+    expect(await differencesAfter(`delete from only ${table} where ${row}`)).not.toEqual([]);
   });
 
   test.each(TABLES)('%s that is there twice is found', async (table) => {
-    const row = `ctid = (select min(ctid) from ${table} where ${ROW[table]})`;
-    expect(await differencesAfter(`insert into ${table} select * from ${table} where ${row}`)).not.toEqual([]);
+    const row = `ctid = (select min(ctid) from only ${table} where ${ROW[table]})`;
+    expect(await differencesAfter(`insert into ${table} select * from only ${table} where ${row}`)).not.toEqual([]);
   });
 });
 
@@ -164,9 +195,102 @@ test.each([
     'update meterfold.records set usages = substring(usages, 1, length(usages) - 1) where run_id = 2',
   ],
   ['a record of which one string is empty', `update meterfold.records set first_called_micros = B'' where run_id = 2`],
+  [
+    'a repacked row that is also where its run wrote it',
+    `insert into meterfold.records select run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros,
+            last_called_micros from meterfold.repacked_records limit 1`,
+  ],
+  [
+    'a repacked row with a run of another price',
+    'update meterfold.repacked_records set run_ids = run_ids || 4::bigint::bit(64), run_id = 4',
+  ],
+  ['a repacked row that names no run', `update meterfold.repacked_records set run_ids = B'', run_id = 1`],
   ['records of a reverted run', 'update meterfold.records set run_id = 3 where run_id = 4'],
 ])('%s: found', async (_title, damage) => {
   expect(await differencesAfter(damage)).not.toEqual([]);
+});
+
+/** Everything that a run has written, its links in the chain and its own row included. */
+const withoutRun = (run: number) => [
+  ...['records', 'tails', 'quarantine', 'tasks', 'chain', 'runs'].map(
+    (table) => `delete from meterfold.${table} where run_id = ${run}`,
+  ),
+];
+
+describe('deleted runs are found:', () => {
+  test.each([
+    ['the newest published run with everything that it wrote', withoutRun(4)],
+    ['the reverted run, its links included', withoutRun(3)],
+    ['the row of the reverted run', ['delete from meterfold.runs where run_id = 3']],
+    ['the row of the discarded run', ['delete from meterfold.runs where run_id = 5']],
+    ['the discarded run, its link included', withoutRun(5)],
+    [
+      'the newest runs, their links, and the head set back to its number',
+      [...withoutRun(5), ...withoutRun(4), 'update meterfold.chain_head set number = number - 2, newest_run_id = 3'],
+    ],
+    ['all runs, and all of the chain but its head', [1, 2, 3, 4, 5].flatMap(withoutRun)],
+    [
+      'all runs, all of the chain and its head',
+      [...[1, 2, 3, 4, 5].flatMap(withoutRun), 'delete from meterfold.chain_head'],
+    ],
+    ['the row of the head', ['delete from meterfold.chain_head']],
+    ['a link in the middle', ['delete from meterfold.chain where number = 2']],
+  ])('%s', async (_title, damage) => {
+    expect(await differencesAfter(...damage)).not.toEqual([]);
+  });
+
+  test('the numbering of runs is set back, so that the next run gets the number of another', async () => {
+    expect(await differencesAfter(`select setval('meterfold.runs_run_id_seq', 4)`)).toEqual([
+      expect.stringContaining('at least 5'),
+    ]);
+  });
+
+  test('an owner who recomputes the head is found by a head that was noted before', async () => {
+    const damage = [
+      ...withoutRun(5),
+      `update meterfold.chain_head set newest_run_id = 4, (number, hash)
+         = (select number, hash from meterfold.chain order by number desc limit 1)`,
+      `select setval('meterfold.runs_run_id_seq', 4)`,
+    ];
+    expect(await differencesAfter(...damage)).toEqual([]);
+    const { head } = JSON.parse((await meterfold(stack, ['verify', '--json'])).stdout);
+    const [number, hash] = head.split(':');
+    expect(await differencesAfter({ number, hash }, ...damage)).toEqual([
+      expect.stringContaining(`"column":"hash of link ${number}"`),
+    ]);
+    expect(await differencesAfter({ number, hash })).toEqual([]);
+  });
+});
+
+test('an earlier head is continued by the present chain; another one is not, and what is no head is wrong use', async () => {
+  const { rows } = await stack.pool.query<{ head: string }>(
+    `select number || ':' || encode(hash, 'hex') as head from meterfold.chain order by number`,
+  );
+  expect(rows.length).toBe(6);
+  for (const { head } of rows) expect(await meterfold(stack, ['verify', '--head', head])).toMatchObject({ code: 0 });
+  const { stdout } = await meterfold(stack, ['verify']);
+  expect(stdout).toContain(rows.at(-1)!.head);
+  const other = rows[0]!.head.replace('1:', '2:');
+  expect(await meterfold(stack, ['verify', '--head', other])).toMatchObject({ code: 1 });
+  expect(await meterfold(stack, ['verify', '--head', '2'])).toMatchObject({ code: 2, stdout: '' });
+});
+
+test('a role that may only read verifies all but the numbering of runs, and says so', async ({ onTestFinished }) => {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await stack.pool.query(`
+    create role ${name} login password 'x';
+    grant usage on schema meterfold to ${name};
+    grant select on all tables in schema public, meterfold to ${name}`);
+  onTestFinished(async () => {
+    await stack.pool.query(`drop owned by ${name}; drop role ${name}`);
+  });
+  const pool = await openPool(urlOf(inject('servers'), stack.databaseName, { name, password: 'x' }), {
+    applicationName: 'test',
+    connectionsMax: 3,
+  });
+  const { differences, notes } = await verify(pool, { differencesMax: 5 }).finally(() => pool.end());
+  expect(differences).toEqual([]);
+  expect(notes).toEqual([expect.stringContaining('may not read the sequence meterfold.runs_run_id_seq')]);
 });
 
 test('the command names what differs, and exits with 1', async () => {

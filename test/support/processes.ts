@@ -38,6 +38,8 @@ export interface WorkerOptions {
   env?: Record<string, string>;
   /** The bin/meterfold.js of another build. */
   program?: string;
+  /** A program that runs it, with its first arguments. */
+  by?: readonly string[];
 }
 
 /** Starts a worker process; resolves once it polls. */
@@ -74,6 +76,8 @@ export interface CommandOptions {
   env?: Record<string, string>;
   /** The bin/meterfold.js of another build. */
   program?: string;
+  /** A program that runs it, with its first arguments. */
+  by?: readonly string[];
 }
 
 export interface CommandResult {
@@ -119,8 +123,13 @@ function noted({ output }: Launched, text: string): Promise<unknown> {
   return eventually(`the process says ${text}`, () => output.stderr.includes(text));
 }
 
-function launch(stack: Stack, args: readonly string[], { env = {}, program = ownProgram }: CommandOptions): Launched {
-  return launchProgram(stack, process.execPath, [program, ...args], { ...stack.env, ...env }, stack.home);
+function launch(
+  stack: Stack,
+  args: readonly string[],
+  { env = {}, program = ownProgram, by = [] }: CommandOptions,
+): Launched {
+  const [command = '', ...rest] = [...by, process.execPath, program, ...args];
+  return launchProgram(stack, command, rest, { ...stack.env, ...env }, stack.home);
 }
 
 interface Launched {

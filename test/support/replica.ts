@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { startPostgres } from '../../src/dev/postgres.js';
+import type pg from 'pg';
+import { type PostgresServer, startPostgres } from '../../src/dev/postgres.js';
 import { openCluster, removeCluster } from '../../src/dev/postgres-cluster.js';
 import { eventually } from './eventually.js';
 import type { Servers } from './servers.js';
@@ -15,6 +16,13 @@ export interface Replica {
   /** Stops replaying what arrives, as a replica does that a long query holds up; resolves once it has. */
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** Stops the server and keeps its data; `start` continues on them. */
+  halt(): Promise<void>;
+  start(): Promise<void>;
+  /** Ends recovery: it becomes a primary, on a timeline of its own. */
+  promote(): Promise<void>;
+  /** Streams from another server from now on, if that has what it needs. */
+  follow(server: Pick<Servers, 'postgresUrl'>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -26,7 +34,7 @@ export interface ReplicaOptions {
 }
 
 export async function startReplica(
-  servers: Servers,
+  servers: Pick<Servers, 'postgresUrl' | 'templateDatabase' | 'stateDir'>,
   { streaming = true, durable = false }: ReplicaOptions = {},
 ): Promise<Replica> {
   const stateDir = await mkdtemp(join(servers.stateDir, 'replica-'));
@@ -38,13 +46,9 @@ export async function startReplica(
   };
   if (streaming) {
     await backUp(servers, data, write);
-    const { hostname: host, port, username, password } = new URL(servers.postgresUrl);
     // It has the primary's roles, and so its password.
-    await writeFile(join(dirname(data), 'password'), password);
-    await write(
-      'postgresql.auto.conf',
-      `primary_conninfo = 'host=${host} port=${port} user=${username} password=${password} sslmode=disable'\n`,
-    );
+    await writeFile(join(dirname(data), 'password'), new URL(servers.postgresUrl).password);
+    await write('postgresql.auto.conf', `primary_conninfo = '${conninfoOf(servers)}'\n`);
   }
   await write('standby.signal', '');
   const settings = {
@@ -53,16 +57,15 @@ export async function startReplica(
     max_connections: '200',
     max_prepared_transactions: '16',
   };
-  const server = await startPostgres({
-    stateDir,
-    database: streaming ? servers.templateDatabase : 'postgres',
-    settings,
-  });
-  const admin = adminOf({ postgresUrl: server.url });
-  admin.on('error', () => {});
-  await admin.connect();
+  const database = streaming ? servers.templateDatabase : 'postgres';
+  let server = await startPostgres({ stateDir, database, settings });
+  let admin = await connectTo(server);
+  const halt = async (mode: 'fast' | 'immediate') => {
+    await admin.end().catch(() => {});
+    await server.stop(mode);
+  };
   return {
-    urlOf: (database) => urlOf({ postgresUrl: server.url }, database),
+    urlOf: (name) => urlOf({ postgresUrl: server.url }, name),
     async pause() {
       await admin.query('select pg_wal_replay_pause()');
       await eventually('the replica is paused', async () => {
@@ -71,18 +74,39 @@ export async function startReplica(
       });
     },
     resume: async () => void (await admin.query('select pg_wal_replay_resume()')),
+    halt: () => halt('fast'),
+    async start() {
+      server = await startPostgres({ stateDir, port: server.port, database, settings });
+      admin = await connectTo(server);
+    },
+    promote: async () => void (await admin.query('select pg_promote()')),
+    async follow(other) {
+      await admin.query(`alter system set primary_conninfo = '${conninfoOf(other)}'`);
+      await admin.query('select pg_reload_conf()');
+    },
     async stop() {
-      await admin.end().catch(() => {});
-      await server.stop('immediate');
+      await halt('immediate');
       await removeCluster(stateDir);
       await rm(stateDir, { recursive: true, force: true });
     },
   };
 }
 
+function conninfoOf({ postgresUrl }: Pick<Servers, 'postgresUrl'>): string {
+  const { hostname: host, port, username, password } = new URL(postgresUrl);
+  return `host=${host} port=${port} user=${username} password=${password} sslmode=disable`;
+}
+
+async function connectTo({ url }: PostgresServer): Promise<pg.Client> {
+  const admin = adminOf({ postgresUrl: url });
+  admin.on('error', () => {});
+  await admin.connect();
+  return admin;
+}
+
 /** https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-LOWLEVEL-BASE-BACKUP */
 async function backUp(
-  servers: Servers,
+  servers: Pick<Servers, 'postgresUrl'>,
   to: string,
   write: (name: string, text: string) => Promise<void>,
 ): Promise<void> {

@@ -37,7 +37,7 @@ export interface StackOptions {
   /** Another Temporal than the one that all tests share; its namespace is `default`, which an empty server has too. */
   temporalAddress?: string;
   /** Shares the database of that stack, which closes later. */
-  beside?: Stack;
+  beside?: Pick<Stack, 'databaseName'>;
 }
 
 const RETENTION_SECONDS = 24 * 3600;

@@ -34,8 +34,8 @@ interface Rule {
 }
 
 const rules: Record<string, Rule> = {
-  // No IO, clock or randomness: os tells the byte order, zlib has the checksum.
-  domain: { imports: ['domain', 'kernel'], packages: [], builtins: ['node:os', 'node:zlib'] },
+  // No IO, clock or randomness: os tells the byte order, zlib has the checksum, currency-codes is a table.
+  domain: { imports: ['domain', 'kernel'], packages: ['currency-codes'], builtins: ['node:os', 'node:zlib'] },
   // AssemblyScript, and how its WebAssembly is loaded.
   kernel: { imports: ['kernel'], packages: [], builtins: ['node:fs'] },
   db: { imports: ['db', 'domain'] },

@@ -63,7 +63,6 @@ describe('of PostgreSQL, another try may help with', () => {
   test.each([
     ['08006', 'connection failure'],
     ['08P01', 'protocol violation, of a connection cut in the middle'],
-    ['25006', 'a read-only server, after a failover'],
     ['28P01', 'a password that is being changed'],
     ['40001', 'serialization failure'],
     ['40P01', 'deadlock'],
@@ -80,6 +79,53 @@ describe('of PostgreSQL, another try may help with', () => {
     expect(failure.nonRetryable).toBe(false);
     expect(failure.type).toBe(`PostgreSQL ${code}`);
     expect(failure.message).toBe('PostgreSQL: what the server says');
+  });
+});
+
+test('of PostgreSQL, a standby that takes no writes is tried again, as after a failover, and the message says so', () => {
+  const failure = failureOf(postgresError('25006'));
+  expect([failure.nonRetryable, failure.type, failure.message]).toEqual([
+    false,
+    'PostgreSQL 25006',
+    'PostgreSQL: what the server says (a standby takes no writes: tried again until DATABASE_URL leads to the primary)',
+  ]);
+});
+
+describe('what a server or a pooler refuses by its set-up is final, and named: ', () => {
+  test.each([
+    [
+      '42501',
+      'check_enable_rls',
+      'would be affected by the policy of "api_logs"',
+      'RowSecurityError',
+      /on api_logs would/,
+    ],
+    [
+      '42P05',
+      'StorePreparedStatement',
+      'prepared statement "a" already exists',
+      'PoolModeError',
+      /pool_mode = session/,
+    ],
+    [
+      '26000',
+      'FetchPreparedStatement',
+      'prepared statement "a" does not exist',
+      'PoolModeError',
+      /pool_mode = session/,
+    ],
+    [
+      '08P01',
+      undefined,
+      'transaction blocks not allowed in statement pooling mode',
+      'PoolModeError',
+      /pool_mode = session/,
+    ],
+    ['08P01', undefined, 'unsupported startup parameter: options', 'StartupParameterError', /parameter options/],
+  ])('%s of %s, %s', (code, routine, message, type, said) => {
+    const failure = failureOf(Object.assign(new Error(message), { name: 'error', code, routine }));
+    expect([failure.nonRetryable, failure.type]).toEqual([true, type]);
+    expect(failure.message).toMatch(said);
   });
 });
 

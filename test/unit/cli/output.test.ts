@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
   counted,
   csvLine,
+  csvText,
   duration,
   facts,
   grouped,
@@ -82,8 +83,24 @@ test('facts line up their values', () => {
 
 describe('a line of CSV', () => {
   test('quotes what must be quoted, and nothing else', () => {
-    expect(csvLine(['a', 1, '', 'x y', 'a,b', 'say "hi"', 'two\nlines', 'cr\r'])).toBe(
-      'a,1,,x y,"a,b","say ""hi""","two\nlines","cr\r"\n',
+    expect(csvLine(['a', 1, '', 'x y', 'a,b', 'say "hi"', 'two\nlines', 'cr\r', 'a;b', 'a\tb', '-1.5'])).toBe(
+      'a,1,,x y,"a,b","say ""hi""","two\nlines","cr\r","a;b","a\tb",-1.5\n',
+    );
+  });
+
+  test('has no text that a spreadsheet executes, and any text is what it was without the first apostrophe', () => {
+    const anyText = fc.oneof(
+      fc.string({ unit: 'grapheme' }),
+      fc.string({ unit: fc.constantFrom(...'=+-@＝＋－＠\t\r\n\u0000\u00a0\ufeff\u200b \'"a1') }),
+    );
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const cell = csvText(text);
+        expect(cell.replace(/^'/, '')).toBe(text);
+        expect(cell.trim()).not.toMatch(/^[=+\-@＝＋－＠]/);
+        expect(cell).not.toMatch(/^[\t\r\n]/);
+        if (/^[\p{L}\p{N}_]/u.test(text)) expect(cell).toBe(text);
+      }),
     );
   });
 

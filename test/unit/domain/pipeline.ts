@@ -98,6 +98,7 @@ export function mapPartition(
     quarantinedUsage: '0',
     spills: spills.length,
     segmentBytes: spills.reduce((sum, { data }) => sum + data.length, 0),
+    readFrom: 'primary' as const,
   };
   return { spills, outcome };
 }

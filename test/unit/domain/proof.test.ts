@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  askedDigest,
   type CallSum,
   type MapOutcome,
   type Outcomes,
@@ -8,10 +9,11 @@ import {
 } from '../../../src/domain/proof.js';
 
 // Two partitions and two shards of a run of 30 calls. 4 calls were open for its users, of 6 in all: 34 = 5 × 6 + 4.
+const ofPrimary = { readFrom: 'primary' } as const;
 const noneAside = { quarantinedCalls: '0', quarantinedUsage: '0' };
 const maps: MapOutcome[] = [
-  { calls: '10', usage: '1000', digest: '000000000000000a', ...noneAside, spills: 1, segmentBytes: 50 },
-  { calls: '20', usage: '2000', digest: 'fffffffffffffffb', ...noneAside, spills: 2, segmentBytes: 90 },
+  { calls: '10', usage: '1000', digest: '000000000000000a', ...noneAside, spills: 1, segmentBytes: 50, ...ofPrimary },
+  { calls: '20', usage: '2000', digest: 'fffffffffffffffb', ...noneAside, spills: 2, segmentBytes: 90, ...ofPrimary },
 ];
 const reduces: ReduceOutcome[] = [
   {
@@ -204,5 +206,32 @@ describe('a run that does not add up says so', () => {
   test('when a whole shard is missing, or is there twice', () => {
     expect(proveRun({ ...right, reduces: [reduces[0]!] }, carriedIn, 5).differences).toHaveLength(3);
     expect(proveRun({ ...right, reduces: [...reduces, reduces[0]!] }, carriedIn, 5).differences).toHaveLength(3);
+  });
+});
+
+describe('where map has read a replica, in one partition at least,', () => {
+  const withDigest = (digest?: string): Outcomes => ({
+    ...right,
+    maps: [maps[0]!, { ...maps[1]!, readFrom: 'replica' }],
+    recount: { ...right.recount, ...(digest === undefined ? {} : { digest }) },
+  });
+
+  test('the recount is asked for the digest, which it is not without a replica', () => {
+    expect(askedDigest(withDigest().maps)).toEqual({ digest: true });
+    expect(askedDigest(maps)).toEqual({});
+  });
+
+  test('the digest of the recount must be that of map', () => {
+    expect(proveRun(withDigest('0000000000000005'), carriedIn, 5).differences).toEqual([]);
+    expect(proveRun(withDigest('0000000000000006'), carriedIn, 5).differences).toEqual([
+      'digest of the calls counted by SQL is 0000000000000006, of those read by map 0000000000000005',
+    ]);
+  });
+
+  test('a recount without a digest proves nothing, nor does one of a map that does not say what it has read', () => {
+    const unknown = ['digest of the calls counted by SQL is unknown, of those read by map 0000000000000005'];
+    expect(proveRun(withDigest(), carriedIn, 5).differences).toEqual(unknown);
+    const { readFrom: _, ...unsaid } = maps[1]!;
+    expect(proveRun({ ...right, maps: [maps[0]!, unsaid] }, carriedIn, 5).differences).toEqual(unknown);
   });
 });

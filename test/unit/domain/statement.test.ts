@@ -33,9 +33,9 @@ describe('the totals of a statement', () => {
     expect(roundToMinorUnit(parsePicos('0.004'), 'USD')).toBe('0.00');
   });
 
-  test('round half to even, in the minor unit of their own currency', () => {
-    expect(totalsOf([cycle('0.125')])[0]!.amountDue).toBe('0.12');
-    expect(totalsOf([cycle('2.5', 'JPY')])[0]!.amountDue).toBe('2');
+  test('round half away from zero, in the minor unit of their own currency', () => {
+    expect(totalsOf([cycle('0.125')])[0]!.amountDue).toBe('0.13');
+    expect(totalsOf([cycle('2.5', 'JPY')])[0]!.amountDue).toBe('3');
     expect(totalsOf([cycle('0.0015', 'KWD')])[0]!.amountDue).toBe('0.002');
   });
 

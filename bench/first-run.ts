@@ -1,0 +1,48 @@
+/**
+ * What the first runs of a worker cost. Each round starts new workers, which bill the same log three times; between two runs the log is as it was
+ * before. A worker that was just started has code that is not compiled yet, and sessions that have planned no statement.
+ */
+import { expect, test } from 'vitest';
+import { forgetRuns } from '../test/support/runs.js';
+import { say } from '../test/support/say.js';
+import { withServers, withWorkers } from './billing.js';
+import type { Job } from './contenders/contender.js';
+import { fillLog, settle } from './contenders/log.js';
+import { billed } from './contenders/meterfold.js';
+import { medianParts, setting, spread } from './figures.js';
+
+const calls = setting('BENCH_CALLS', 100_000);
+const rounds = setting('BENCH_ROUNDS', 9);
+const RUNS = ['first', 'second', 'third'] as const;
+
+test(`the first runs of new workers, ${calls.toLocaleString('en')} calls each`, () =>
+  withServers(
+    async (servers) => {
+      const jobs: Job[][] = RUNS.map(() => []);
+      for (let round = 1; round <= rounds; round++) {
+        await withWorkers(servers, { count: 2, role: 'all' }, async (stack) => {
+          await fillLog(stack, calls, Math.max(1, calls / 100));
+          for (const [which, name] of RUNS.entries()) {
+            await forgetRuns(stack);
+            await settle(stack);
+            const job = await billed(stack);
+            say(`round ${round} of ${rounds}, ${name} run: ${job.seconds.toFixed(3)} s`);
+            jobs[which]!.push(job);
+          }
+        });
+      }
+      const figures = RUNS.map((name, which) => ({
+        run: name,
+        calls,
+        seconds: spread(jobs[which]!.map(({ seconds }) => seconds)),
+        parts: medianParts(jobs[which]!),
+      }));
+      const third = figures.at(-1)!.seconds.median;
+      for (const { run, seconds } of figures) {
+        say(`${run} run: ${seconds.median.toFixed(3)} s, ${(seconds.median / third).toFixed(2)} × the third`);
+      }
+      say(JSON.stringify(figures));
+      expect(figures.every(({ seconds }) => seconds.samples === rounds)).toBe(true);
+    },
+    { calls },
+  ));

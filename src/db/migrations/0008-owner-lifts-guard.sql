@@ -1,0 +1,59 @@
+-- works with: 0006
+-- Lifting the log's guard is a privilege of the log's owner: the setting alone, which any role may change, lifts nothing.
+
+-- The statement must run with the owner's privileges, and the session must belong to the owner or a member of it. The second condition
+-- stops a role that sets meterfold.log_guard and then calls a SECURITY DEFINER function of the owner.
+create or replace function meterfold.refuse_log_change() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  lifted constant boolean := current_setting('meterfold.log_guard', true) is not distinct from 'off';
+  log_owner oid;
+begin
+  if lifted then
+    select relowner into log_owner from pg_catalog.pg_class where oid = tg_relid;
+    if pg_has_role(current_user, log_owner, 'usage') and pg_has_role(session_user, log_owner, 'member') then
+      return case tg_op when 'UPDATE' then new when 'DELETE' then old end;
+    end if;
+  end if;
+  raise exception '% of %.% refused: calls are billed as they were logged', tg_op, tg_table_schema, tg_table_name
+    using errcode = case when lifted then 'insufficient_privilege' else 'object_not_in_prerequisite_state' end,
+          hint = 'The owner of the table lifts it for one transaction by "set local meterfold.log_guard = off", '
+                 'or permanently by "meterfold migrate --log-guard off"; "meterfold verify" finds what was changed.';
+end $$;
+
+-- Sets the guard on the log and on all its present partitions, or lifts it. Existing triggers are enabled or disabled, which takes a weaker
+-- lock than to drop and create them: readers of the log are not waited for. PostgreSQL passes row triggers on to partitions that
+-- are created later, but not those of TRUNCATE.
+create or replace function meterfold.guard_log(guarded boolean) returns void
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  part regclass;
+  guard name;
+  event text;
+begin
+  for part, guard, event in
+    select id, wanted.guard, wanted.event
+      from (select 'public.api_logs'::regclass as id union select relid from pg_partition_tree('public.api_logs')) part,
+           (values (name 'meterfold_guard', 'update or delete'), ('meterfold_guard_truncate', 'truncate')) wanted (guard, event)
+     -- A partition has the log's row trigger from its parent.
+     where wanted.guard = 'meterfold_guard_truncate' or id = 'public.api_logs'::regclass
+     order by id, wanted.guard
+  loop
+    if guarded and not exists (select from pg_trigger
+                                where tgrelid = part and tgname = guard and tgfoid = 'meterfold.refuse_log_change'::regproc) then
+      execute format('drop trigger if exists %I on %s', guard, part);
+      execute format('create trigger %I before %s on %s for each %s execute function meterfold.refuse_log_change()',
+                     guard, event, part, case guard when 'meterfold_guard' then 'row' else 'statement' end);
+    end if;
+    if exists (select from pg_trigger where tgrelid = part and tgname = guard) then
+      execute format('alter table %s %s trigger %I', part, case when guarded then 'enable' else 'disable' end, guard);
+    end if;
+  end loop;
+end $$;
+
+-- Only the owner of the log can use either.
+revoke execute on function meterfold.refuse_log_change(), meterfold.guard_log(boolean) from public;

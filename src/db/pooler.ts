@@ -1,0 +1,41 @@
+/**
+ * Connection poolers. Meterfold needs sessions: its settings, prepared statements, temporary tables and the process id by which a
+ * frozen attempt is ended all belong to one. A pooler in session mode gives each connection a server process of its own; in
+ * transaction or statement mode it gives each transaction or statement whichever is idle.
+ *
+ * The mode cannot be asked for. It shows in three ways, and each is refused by PoolModeError:
+ *   1. A second connection is answered by the process that set up the first, while the first is still open (probePoolMode).
+ *   2. A transaction, or the work of an attempt, runs in another process than the one that was set up (checkBackend).
+ *   3. A prepared statement is missing, or is there already (refusals.ts).
+ * (1) can miss it while other clients use the pooler; (2) then finds it before that transaction writes.
+ */
+import type pg from 'pg';
+import { newClient } from './connection.js';
+import { PoolModeError, type Session } from './session.js';
+
+/** In session mode a second connection may have to wait for a server process; in the other modes one is idle. */
+const PROBE_MS_MAX = 2_000;
+
+/**
+ * Throws PoolModeError if a new connection gets the server process of an open, idle session. Answers nothing if the connection
+ * can't be made or has to wait.
+ */
+export async function probePoolMode(config: pg.PoolConfig, session: Session): Promise<void> {
+  const probe = newClient({
+    ...config,
+    connectionTimeoutMillis: PROBE_MS_MAX,
+    query_timeout: PROBE_MS_MAX,
+  });
+  probe.on('error', () => {});
+  let pid: number | undefined;
+  try {
+    await probe.connect();
+    const { rows } = await probe.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
+    pid = rows[0]?.pid;
+  } catch {
+    // The session's own work meets whatever keeps this connection from being made.
+  } finally {
+    await probe.end().catch(() => {});
+  }
+  if (pid === session.backendPid) throw new PoolModeError();
+}

@@ -1,0 +1,67 @@
+/**
+ * Row-level security. A session of meterfold has `row_security = off`, so PostgreSQL refuses a statement from which a policy would
+ * hide rows, instead of leaving them out. A run looks before it is opened, so that it fails before anything is written.
+ */
+import type { Queryable } from './pool.js';
+
+/** A policy would hide rows from the role. */
+export class RowSecurityError extends Error {
+  override name = 'RowSecurityError';
+
+  /** `table` as a statement would name it; undefined if the server did not say. */
+  constructor(table: string | undefined, options?: ErrorOptions) {
+    const on = table === undefined ? '' : ` on ${table}`;
+    super(
+      `row-level security${on} would hide rows from this role, and bills would lack them: give the role BYPASSRLS ` +
+        '(`alter role … bypassrls`), or connect as the owner of the table, without FORCE ROW LEVEL SECURITY',
+      options,
+    );
+  }
+}
+
+/** The tables that billing reads or writes. */
+export const BILLING_TABLES = [
+  'public.api_logs',
+  ...['runs', 'seals', 'leases', 'tasks', 'attempts', 'spills', 'segments', 'tails', 'records', 'quarantine'].map(
+    (table) => `meterfold.${table}`,
+  ),
+  'meterfold.migrations',
+];
+
+/** Of the tables named by $1, one whose rows a policy may hide from the role; null if there is none. */
+export const HIDDEN_TABLE = '(select min(name) from unnest($1::text[]) as name where row_security_active(name))';
+
+export interface HiddenTable {
+  /** As a statement names it. */
+  name: string;
+  /** Statements, one of which ends it. */
+  fix: string;
+}
+
+/** Every table of billing whose rows a policy may hide from the role; those that are not there are passed over. */
+export async function hiddenTables(db: Queryable): Promise<HiddenTable[]> {
+  const { rows } = await db.query<HiddenTable>(
+    `select name,
+            case when pg_has_role(relowner, 'usage') then format('alter table %s no force row level security;', name)
+                 else format('alter role %I bypassrls;', current_user) end as fix
+       from unnest($1::text[]) as name
+       join pg_class on pg_class.oid = to_regclass(name)
+      where row_security_active(pg_class.oid)
+      order by name`,
+    [BILLING_TABLES],
+  );
+  return rows;
+}
+
+/** PostgreSQL's function that refuses the statement; its message may be in another language. */
+const REFUSING_ROUTINE = 'check_enable_rls';
+
+/** The refusal that an error of PostgreSQL stands for; undefined for any other error. */
+export function rowSecurityRefusal(error: {
+  code?: unknown;
+  routine?: unknown;
+  message?: unknown;
+}): RowSecurityError | undefined {
+  if (error.code !== '42501' || error.routine !== REFUSING_ROUTINE) return undefined;
+  return new RowSecurityError(/"([^"]+)"/.exec(String(error.message))?.[1], { cause: error });
+}

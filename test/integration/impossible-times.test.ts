@@ -1,0 +1,107 @@
+/** Times in the log that can't be right: what is measured by them leaves them out, and says so. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { readLag } from '../../src/db/lag.js';
+import { hasPostgres15, type Postgres15, startPostgres15 } from '../support/postgres-15.js';
+import { meterfold, startWorker } from '../support/processes.js';
+import { bill } from '../support/runs.js';
+import { freshStack, type Stack } from '../support/stack.js';
+
+const TEMPLATE = 'template_of_15';
+const IMPOSSIBLE = ['infinity', '-infinity', '294276-12-31 23:59:59Z', '4713-11-24 00:00:00Z BC', '2999-01-01Z'];
+const DAY = 86_400;
+
+describe.each(hasPostgres15 ? ['18', '15'] : ['18'])('on PostgreSQL %s', (version) => {
+  let server: Postgres15 | undefined;
+  let stack: Stack;
+
+  beforeAll(async () => {
+    if (version === '15') server = await startPostgres15(TEMPLATE);
+  });
+  afterAll(() => server?.stop());
+  beforeEach(async () => {
+    const shared = inject('servers');
+    stack = await freshStack({
+      servers: server === undefined ? shared : { ...shared, postgresUrl: server.url, templateDatabase: TEMPLATE },
+    });
+    const { rows } = await stack.pool.query('show server_version');
+    expect(rows[0].server_version.startsWith(version)).toBe(true);
+  });
+  afterEach(() => stack.close());
+
+  const insert = (receivedAt: string | null, calledAt = '2 days', user = 'one') =>
+    stack.pool.query(
+      `insert into public.api_logs (user_id, usage, called_at, received_at) values ($1, 1, now() - $2::interval, $3)`,
+      [user, calledAt, receivedAt],
+    );
+
+  test.each(IMPOSSIBLE)('a call received at %s waits since it was made', async (time) => {
+    await insert(time);
+    await insert('2026-01-01Z', '1 hour');
+    const { calls, seconds } = await readLag(stack.pool);
+    expect(calls).toBe(2);
+    expect(seconds).toBeGreaterThanOrEqual(2 * DAY);
+    expect(seconds).toBeLessThan(3 * DAY);
+  });
+
+  test('calls without any usable time wait since the next one that has one, or else since the last run', async () => {
+    await startWorker(stack);
+    await bill(stack);
+    await stack.pool.query(`update meterfold.runs set published_at = now() - interval '5 hours'`);
+    for (const time of IMPOSSIBLE) await insert(time, '-7 days');
+    const sinceRun = (await readLag(stack.pool)).seconds;
+    expect(sinceRun).toBeGreaterThanOrEqual(5 * 3600);
+    expect(sinceRun).toBeLessThan(6 * 3600);
+    await stack.pool.query(`insert into public.api_logs (user_id, usage, called_at, received_at)
+                            values ('one', 1, now(), now() - interval '1 hour')`);
+    const sinceCall = (await readLag(stack.pool)).seconds;
+    expect(sinceCall).toBeGreaterThanOrEqual(3600);
+    expect(sinceCall).toBeLessThan(2 * 3600);
+  });
+
+  test('calls without any usable time before the first run wait since the tables were made', async () => {
+    await stack.pool.query(`update meterfold.migrations set applied_at = now() - interval '3 hours'`);
+    await insert('infinity', '-7 days');
+    const { seconds } = await readLag(stack.pool);
+    expect(seconds).toBeGreaterThanOrEqual(3 * 3600);
+    expect(seconds).toBeLessThan(4 * 3600);
+  });
+
+  test('no call waits: the lag is 0', async () => {
+    expect(await readLag(stack.pool)).toMatchObject({ calls: 0, seconds: 0 });
+  });
+
+  test('status measures the other cycles, and says how many it leaves out', async () => {
+    await startWorker(stack);
+    for (const [number, time] of [...IMPOSSIBLE, '2026-01-01Z'].entries()) {
+      for (let call = 0; call < 5; call++) await insert(time, '2 days', `user ${number}`);
+    }
+    await bill(stack);
+    const json = await meterfold(stack, ['status', '1', '--json']);
+    expect(json).toMatchObject({ code: 0, stderr: '' });
+    const { cycleLatency } = JSON.parse(json.stdout);
+    expect(cycleLatency).toMatchObject({ cycles: 1, cyclesIgnored: IMPOSSIBLE.length });
+    expect(cycleLatency.maxSeconds).toBeGreaterThan(300 * DAY);
+    expect(cycleLatency.meanSeconds).toBe(cycleLatency.maxSeconds);
+    const { stdout } = await meterfold(stack, ['status', '1']);
+    expect(stdout).toMatch(
+      /cycle latency +\d+ d \d+ h from a cycle's .*, longest \d+ d \d+ h; without 5 cycles whose last call has a received_at that can't be right\n/,
+    );
+  });
+
+  test('status says that nothing was measured where no time is usable', async () => {
+    await startWorker(stack);
+    for (let call = 0; call < 5; call++) await insert('-infinity');
+    await bill(stack);
+    expect((await meterfold(stack, ['status', '1'])).stdout).toMatch(
+      /cycle latency +not measured; without 1 cycle whose last call has a received_at that can't be right\n/,
+    );
+    const { cycleLatency } = JSON.parse((await meterfold(stack, ['status', '1', '--json'])).stdout);
+    expect(cycleLatency).toEqual({
+      meanSeconds: null,
+      p99Seconds: null,
+      maxSeconds: null,
+      cycles: 0,
+      cyclesIgnored: 1,
+    });
+  });
+});

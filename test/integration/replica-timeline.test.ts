@@ -1,0 +1,126 @@
+/**
+ * A replica that followed another timeline. The primary fails over to a standby that had received less than the replica: the replica
+ * can't follow, and continues to serve the calls that were lost. As many others got positions in the same range meanwhile.
+ */
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { migrate } from '../../src/db/migrate.js';
+import { openPool } from '../../src/db/pool.js';
+import { type PostgresServer, startPostgres } from '../../src/dev/postgres.js';
+import { removeCluster } from '../../src/dev/postgres-cluster.js';
+import { eventually } from '../support/eventually.js';
+import { meterfold, startWorker } from '../support/processes.js';
+import { type Replica, startReplica } from '../support/replica.js';
+import { bill, expectExact, failureOf, published, type RunHandle, runRows, startRun } from '../support/runs.js';
+import { freshStack, type Stack } from '../support/stack.js';
+
+const DATABASE = 'meterfold';
+const CALLS = 40;
+
+const insertCalls = (of: string) =>
+  `insert into public.api_logs (user_id, usage, called_at)
+   select '${of}-' || n % 4, n, '2026-06-01Z'::timestamptz + n * interval '1 second' from generate_series(1, ${CALLS}) n`;
+
+let primary: PostgresServer;
+let standby: Replica;
+let replica: Replica;
+let closers: (() => Promise<void>)[];
+/** On the promoted standby. */
+let stack: Stack;
+
+beforeEach(async () => {
+  closers = [];
+  const stateDir = await mkdtemp(join(inject('servers').stateDir, 'primary-'));
+  closers.push(() => removeCluster(stateDir));
+  const settings = { fsync: 'off', max_connections: '200', max_prepared_transactions: '16' };
+  primary = await startPostgres({ stateDir, database: DATABASE, settings });
+  closers.push(() => primary.stop('immediate'));
+  const pool = await openPool(primary.url, { applicationName: 'test', connectionsMax: 1 });
+  await migrate(pool);
+  await pool.query(insertCalls('early'));
+  const servers = { postgresUrl: primary.url, templateDatabase: DATABASE, stateDir: inject('servers').stateDir };
+  standby = await startReplica(servers);
+  closers.push(() => standby.stop());
+  replica = await startReplica(servers);
+  closers.push(() => replica.stop());
+  await caughtUp(standby, CALLS);
+  await standby.halt();
+  await pool.query(insertCalls('lost'));
+  await pool.end();
+});
+afterEach(async () => {
+  for (const close of closers.reverse()) await close();
+});
+
+async function caughtUp(of: Replica, calls: number): Promise<void> {
+  const pool = await openPool(of.urlOf(DATABASE), { applicationName: 'test', connectionsMax: 1 });
+  await eventually(`the replica has ${calls} calls`, async () => {
+    const { rows } = await pool.query<{ calls: number }>('select count(*)::int as calls from public.api_logs');
+    return rows[0]!.calls === calls;
+  }).finally(() => pool.end());
+}
+
+/** Crashes the primary once the replica has its calls; the standby, which has not, takes its place and gets as many others. */
+async function failOver(): Promise<void> {
+  await caughtUp(replica, 2 * CALLS);
+  await primary.stop('immediate');
+  await standby.start();
+  await standby.promote();
+  const servers = { ...inject('servers'), postgresUrl: standby.urlOf(DATABASE), templateDatabase: DATABASE };
+  await replica.follow(servers);
+  stack = await freshStack({ servers, beside: { databaseName: DATABASE } });
+  closers.push(() => stack.close());
+  await stack.pool.query(insertCalls('kept'));
+}
+
+describe('calls that a failover has lost, which a replica still shows, are not billed', () => {
+  test('where the replica stands before the new primary', async () => {
+    await failOver();
+    const worker = await startWorker(stack, { env: { LOG_REPLICA_URL: replica.urlOf(DATABASE) } });
+    const run = await startRun(stack);
+    const message = await failedTry(run);
+    expect(message).toMatch(
+      /^the replica of LOG_REPLICA_URL does not show run 1 as the primary has sealed it, 15 s after it was asked: it is \d+ bytes of WAL behind/,
+    );
+    expect(await runRows(stack)).toMatchObject([{ state: 'active' }]);
+    // The setting is removed, as the message advises: the same run continues.
+    await worker.stop();
+    await startWorker(stack);
+    const result = published(await run.result());
+    expect(result.calls).toBe(String(2 * CALLS));
+    await expectExact(stack, result);
+  });
+
+  test('where the replica stands behind a position that the new primary has not reached', async () => {
+    const old = await openPool(primary.url, { applicationName: 'test', connectionsMax: 1 });
+    await old.query('select pg_switch_wal()');
+    await old.query('create table public.later ()');
+    await old.end();
+    await failOver();
+    const env = { LOG_REPLICA_URL: replica.urlOf(DATABASE) };
+    const worker = await startWorker(stack, { env });
+    expect(await failureOf(await startRun(stack))).toMatchObject({
+      type: 'ReplicaUnfitError',
+      message:
+        'the replica of LOG_REPLICA_URL is past the position at which the primary has sealed run 1, and does not show the run as it was ' +
+        'sealed: it follows another timeline, from before a failover; rebuild it from the primary, or unset LOG_REPLICA_URL',
+    });
+    expect(await runRows(stack)).toMatchObject([{ state: 'discarded' }]);
+    await worker.stop();
+    await startWorker(stack);
+    await expectExact(stack, await bill(stack));
+    const { stdout } = await meterfold(stack, ['doctor'], { env });
+    expect(stdout).toMatch(
+      /✗ log replica +the replica of LOG_REPLICA_URL has replayed more than the primary has written/,
+    );
+  });
+});
+
+/** The message of the first failed try of an activity under way. */
+function failedTry(run: RunHandle): Promise<string> {
+  return eventually('a try of an activity has failed', async () => {
+    const { raw } = await run.describe();
+    return raw.pendingActivities?.[0]?.lastFailure?.message ?? undefined;
+  });
+}

@@ -1,0 +1,65 @@
+/** A total is rounded as PostgreSQL's round(numeric) does, whatever the currency and the sign: an oracle that shares no code with it. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { minorUnitPlaces } from '../../src/domain/currency.js';
+import { parsePicos, roundToMinorUnit } from '../../src/domain/money.js';
+import * as logs from '../support/logs.js';
+import { meterfold, startWorker } from '../support/processes.js';
+import { bill } from '../support/runs.js';
+import { freshStack, type Stack } from '../support/stack.js';
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await freshStack();
+});
+afterAll(() => stack.close());
+
+test.each(['JPY', 'USD', 'HUF', 'KWD', 'CLF'])(
+  'totals in %s are rounded as PostgreSQL rounds them',
+  async (currency) => {
+    const places = minorUnitPlaces(currency);
+    // Halves, what is next to them on both sides, and amounts of every size and sign, without rounding in between.
+    const { rows } = await stack.pool.query<{ exact: string; rounded: string }>(
+      `with half as (select (n + 0.5) / 10::numeric ^ $1::integer as amount from generate_series(0, 400) n),
+          amount as (
+            select amount + nudge as exact from half, unnest('{0, 0.000000000001, -0.000000000001}'::numeric[]) nudge
+             union all
+            select hashint8extended(n, 7)::numeric * 10::numeric ^ (n % 14 - 12) from generate_series(1, 2000) n)
+     select trim_scale(round(sign * exact, 12))::text as exact, round(round(sign * exact, 12), $1)::text as rounded
+       from amount, unnest('{1, -1}'::numeric[]) sign`,
+      [places],
+    );
+    expect(rows.length).toBe(2 * (401 * 3 + 2000));
+    const differing = rows.filter(({ exact, rounded }) => roundToMinorUnit(parsePicos(exact), currency) !== rounded);
+    expect(differing).toEqual([]);
+  },
+);
+
+test('what a user owes is rounded half away from zero, to the digits that ISO 4217 gives the currency', async () => {
+  await startWorker(stack);
+  await stack.pool.query(
+    `insert into public.api_logs (user_id, usage, called_at) select 'one', 1, now() from generate_series(1, 5)`,
+  );
+  await bill(stack, { pricePerUnit: '0.301', currency: 'HUF' });
+  const { stdout } = await meterfold(stack, ['statement', 'one', '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({ totals: [{ currency: 'HUF', amount: '1.505', amountDue: '1.51' }] });
+});
+
+test('a currency that ISO 4217 does not have is refused, in the settings and in the input of a run', async () => {
+  await logs.uniform(stack.pool, { calls: 5, seed: 1 });
+  for (const currency of ['ZZZ', 'XAU']) {
+    const said = `must be a currency of ISO 4217 with a minor unit, like USD; ${currency} is none`;
+    const { code, stderr } = await meterfold(stack, ['runs'], { env: { CURRENCY: currency } });
+    expect([code, stderr]).toEqual([2, `meterfold: Wrong setting: CURRENCY ${said}\n`]);
+    await expect(bill(stack, { currency })).rejects.toMatchObject({
+      cause: { cause: { message: `wrong input: currency ${said}`, type: 'BadInput' } },
+    });
+  }
+});
+
+test('a run that an earlier version has billed in a currency that is refused now can still be read', async () => {
+  await bill(stack, { pricePerUnit: '0.301' });
+  await stack.pool.query(`update meterfold.runs set currency = 'ZZZ'`);
+  const { code, stdout } = await meterfold(stack, ['statement', 'one', '--json']);
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ totals: [{ currency: 'ZZZ', amount: '1.505', amountDue: '1.51' }] });
+});

@@ -1,0 +1,78 @@
+/** A PostgreSQL 15 of Debian's, with a cluster of its own, for what must hold on the oldest version that meterfold supports. */
+import { access, chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { runFile, startService } from '../../src/dev/child.js';
+import { freePorts } from '../../src/dev/ports.js';
+import { postgresEnvironment } from '../../src/dev/postgres-cluster.js';
+import { serverUser } from '../../src/dev/postgres-user.js';
+
+const BINARIES = '/usr/lib/postgresql/15/bin';
+const READY_MS = 60_000;
+
+export interface DebianPostgres {
+  url: string;
+  stop(): Promise<void>;
+}
+
+/** Why there is none on this machine; undefined if there is. */
+export async function debianPostgresFault(): Promise<string | undefined> {
+  return access(join(BINARIES, 'postgres')).then(
+    () => undefined,
+    () => `there is no ${BINARIES}/postgres: install Debian's package postgresql-15`,
+  );
+}
+
+export async function startDebianPostgres(settings: Readonly<Record<string, string>> = {}): Promise<DebianPostgres> {
+  const dir = await mkdtemp(join(tmpdir(), 'meterfold-postgres-15-'));
+  const user = process.getuid?.() === 0 ? await serverUser() : undefined;
+  const [data, password] = [join(dir, 'data'), join(dir, 'password')];
+  await writeFile(password, 'meterfold\n');
+  await chmod(dir, 0o755);
+  if (user !== undefined) await Promise.all([dir, password].map((path) => chown(path, user.uid, user.gid)));
+  const env = postgresEnvironment();
+  const login = ['--auth=scram-sha-256', '--username=meterfold', `--pwfile=${password}`];
+  await runFile(join(BINARIES, 'initdb'), ['-D', data, '--encoding=UTF8', '--no-locale', ...login], {
+    cwd: '/',
+    env,
+    ...user,
+  });
+  const [port] = await freePorts(1);
+  const url = `postgresql://meterfold:meterfold@127.0.0.1:${port}/postgres?sslmode=disable`;
+  const all = { listen_addresses: '127.0.0.1', unix_socket_directories: '', fsync: 'off', ...settings };
+  const service = await startService({
+    name: 'PostgreSQL 15',
+    command: join(BINARIES, 'postgres'),
+    args: [
+      '-D',
+      data,
+      '-p',
+      String(port),
+      ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
+    env,
+    cwd: '/',
+    user,
+    logPath: join(dir, 'postgres.log'),
+    stopSignals: ['SIGQUIT'],
+    readyMs: READY_MS,
+    async isReady() {
+      const client = new pg.Client({ connectionString: url });
+      client.on('error', () => {});
+      try {
+        await client.connect();
+        return true;
+      } finally {
+        await client.end().catch(() => {});
+      }
+    },
+  });
+  return {
+    url,
+    async stop() {
+      await service.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
