@@ -1,29 +1,21 @@
 /** The lookup of open cycles binds the users that it asks for. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { migrate } from '../../src/db/migrate.js';
 import { openPool, type Pool } from '../../src/db/pool.js';
 import { openCycleAt, readTails } from '../../src/db/tails.js';
-import { startPostgres } from '../../src/dev/postgres.js';
-import { removeCluster } from '../../src/dev/postgres-cluster.js';
+import { startTlsPostgres } from '../support/tls-postgres.js';
 
 let pool: Pool;
+let url: string;
 
 beforeAll(async () => {
-  const stateDir = await mkdtemp(join(tmpdir(), `meterfold-test-${process.pid}-`));
-  const settings = { shared_preload_libraries: 'pg_stat_statements', fsync: 'off' };
-  const server = await startPostgres({ stateDir, database: 'tails', settings });
-  pool = await openPool(server.url, { applicationName: 'test', connectionsMax: 1 });
-  await migrate(pool);
-  await pool.query('create extension pg_stat_statements');
-  return async () => {
-    await pool.end();
-    await server.stop('immediate');
-    await removeCluster(stateDir);
-    await rm(stateDir, { recursive: true });
-  };
+  const server = await startTlsPostgres({ shared_preload_libraries: 'pg_stat_statements' });
+  url = server.url;
+  const first = await openPool(`${url}?sslmode=disable`, { applicationName: 'test', connectionsMax: 1 });
+  await migrate(first);
+  await first.query('create extension pg_stat_statements');
+  await first.end();
+  return () => server.stop();
 });
 
 /** Names as people choose them, the longest among them. */
@@ -43,48 +35,55 @@ const names = [
   'x'.repeat(256),
 ];
 
-test('each user gets its own newest open cycle up to a run, whatever its name', async () => {
-  await pool.query('truncate meterfold.tails');
-  for (const [index, name] of names.entries()) {
-    await pool.query(
-      `insert into meterfold.tails values (1, 1, 0, null, null, 0, $1), (2, 2, $2, 7, '1970-01-01 00:00:01Z', 3, $1), (3, 9, 9, 9, now(), 1, $1)`,
-      [name, index],
+describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
+  beforeAll(async () => {
+    pool = await openPool(`${url}?sslmode=${sslmode}`, { applicationName: 'test', connectionsMax: 1 });
+    return () => pool.end();
+  });
+
+  test('each user gets its own newest open cycle up to a run, whatever its name', async () => {
+    await pool.query('truncate meterfold.tails');
+    for (const [index, name] of names.entries()) {
+      await pool.query(
+        `insert into meterfold.tails values (1, 1, 0, null, null, 0, $1), (2, 2, $2, 7, '1970-01-01 00:00:01Z', 3, $1), (3, 9, 9, 9, now(), 1, $1)`,
+        [name, index],
+      );
+    }
+    const asked = [...names, 'nobody', ...names.toReversed()];
+    const numbers = await readTails(pool, asked, 2n);
+    const found = asked.map((_, index) => openCycleAt(numbers, index));
+    const expected = names.map((_, index) => ({
+      cycle: 2n,
+      calls: 3,
+      usage: BigInt(index),
+      firstCallId: 7n,
+      // Microseconds since 2000.
+      firstCalledAt: -946684799000000n,
+    }));
+    expect(found).toEqual([...expected, undefined, ...expected.toReversed()]);
+    const first = openCycleAt(await readTails(pool, ['user-1'], 1n), 0);
+    expect(first).toMatchObject({ cycle: 1n, calls: 0, usage: 0n });
+    expect(await readTails(pool, [], 2n)).toHaveLength(0);
+  });
+
+  test('sixty lookups are one statement to PostgreSQL, in which no user is named', async () => {
+    await pool.query('select pg_stat_statements_reset()');
+    const groups = Array.from({ length: 60 }, (_, group) =>
+      Array.from({ length: 50 + group }, (_, index) => `customer-${group}-${index}`),
     );
-  }
-  const asked = [...names, 'nobody', ...names.toReversed()];
-  const numbers = await readTails(pool, asked, 2n);
-  const found = asked.map((_, index) => openCycleAt(numbers, index));
-  const expected = names.map((_, index) => ({
-    cycle: 2n,
-    calls: 3,
-    usage: BigInt(index),
-    firstCallId: 7n,
-    // Microseconds since 2000.
-    firstCalledAt: -946684799000000n,
-  }));
-  expect(found).toEqual([...expected, undefined, ...expected.toReversed()]);
-  const first = openCycleAt(await readTails(pool, ['user-1'], 1n), 0);
-  expect(first).toMatchObject({ cycle: 1n, calls: 0, usage: 0n });
-  expect(await readTails(pool, [], 2n)).toHaveLength(0);
-});
+    for (const users of groups) await readTails(pool, users, 2n);
+    const { rows } = await pool.query<{ calls: string; query: string }>(
+      `select calls, query from pg_stat_statements where query ~ 'meterfold\\.tails'`,
+    );
+    expect(rows).toEqual([{ calls: '60', query: expect.stringContaining('unnest($1::text[])') }]);
+    const named = await pool.query(`select query from pg_stat_statements where query ~ 'customer-'`);
+    expect(named.rows).toEqual([]);
+  });
 
-test('sixty lookups are one statement to PostgreSQL, in which no user is named', async () => {
-  await pool.query('select pg_stat_statements_reset()');
-  const groups = Array.from({ length: 60 }, (_, group) =>
-    Array.from({ length: 50 + group }, (_, index) => `customer-${group}-${index}`),
-  );
-  for (const users of groups) await readTails(pool, users, 2n);
-  const { rows } = await pool.query<{ calls: string; query: string }>(
-    `select calls, query from pg_stat_statements where query ~ 'meterfold\\.tails'`,
-  );
-  expect(rows).toEqual([{ calls: '60', query: expect.stringContaining('unnest($1::text[])') }]);
-  const named = await pool.query(`select query from pg_stat_statements where query ~ 'customer-'`);
-  expect(named.rows).toEqual([]);
-});
-
-test('a lookup that fails says why, and the next one works on another connection', async () => {
-  await pool.query('alter table meterfold.tails rename to away');
-  await expect(readTails(pool, ['user-1'], 2n)).rejects.toThrow('relation "meterfold.tails" does not exist');
-  await pool.query('alter table meterfold.away rename to tails');
-  expect(openCycleAt(await readTails(pool, ['user-1'], 2n), 0)).toMatchObject({ cycle: 2n });
+  test('a lookup that fails says why, and the next one works on another connection', async () => {
+    await pool.query('alter table meterfold.tails rename to away');
+    await expect(readTails(pool, ['user-1'], 2n)).rejects.toThrow('relation "meterfold.tails" does not exist');
+    await pool.query('alter table meterfold.away rename to tails');
+    expect(openCycleAt(await readTails(pool, ['user-1'], 2n), 0)).toMatchObject({ cycle: 2n });
+  });
 });

@@ -28,7 +28,7 @@ triggers:
     metadata:
       endpoint: {{ include "meterfold.temporalAddress" $root | quote }}
       {{- index $ 1 | nindent 6 }}
-      taskQueue: billing
+      taskQueue: {{ .temporal.taskQueue | quote }}
       queueTypes: activity
       # One more pod for each pod's worth of waiting activities.
       targetQueueSize: {{ .activityWorkers.slots | toString | quote }}

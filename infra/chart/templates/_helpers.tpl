@@ -8,7 +8,7 @@
 {{- define "meterfold.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ $root.Chart.Name }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -16,13 +16,20 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- define "meterfold.labels" -}}
 {{- $root := index . 0 -}}
 {{ include "meterfold.selector" . }}
-app.kubernetes.io/version: {{ $root.Values.image.tag | default $root.Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ include "meterfold.version" $root | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{/* What the image is called by; the digest of an image, if there is one, says which it is, whatever the tag. */}}
 {{- define "meterfold.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* The tag as a label's value: without a digest, at most 63 characters, letters or digits at both ends. */}}
+{{- define "meterfold.version" -}}
+{{- $tag := regexReplaceAll "@.*$" (.Values.image.tag | default .Chart.AppVersion) "" | trunc 63 -}}
+{{ regexReplaceAll "^[^A-Za-z0-9]+|[^A-Za-z0-9]+$" $tag "" | default .Chart.AppVersion }}
 {{- end }}
 
 {{/* Where the database's URL lies: a Secret that is there already, or ours. */}}
@@ -48,17 +55,29 @@ postgres://meterfold:{{ .Values.try.postgres.password }}@{{ include "meterfold.n
 
 {{/* What every container of meterfold gets */}}
 
-{{/* Takes (list root secret): the Secret that holds the database's URL. */}}
+{{/* Takes (list root secret): the Secret that holds the database's URL. The schema lets in settings that are strings only. */}}
 {{- define "meterfold.env" -}}
 {{- $root := index . 0 -}}
 - name: DATABASE_URL
   valueFrom:
-    secretKeyRef: { name: {{ index . 1 }}, key: {{ $root.Values.database.secretKey }} }
+    secretKeyRef: { name: {{ index . 1 | quote }}, key: {{ $root.Values.database.secretKey | quote }} }
+- { name: TEMPORAL_TASK_QUEUE, value: {{ $root.Values.temporal.taskQueue | quote }} }
 {{- range $name, $value := $root.Values.settings }}
-- { name: {{ $name }}, value: {{ $value | toString | quote }} }
+- { name: {{ $name }}, value: {{ $value | quote }} }
 {{- end }}
 {{- with $root.Values.extraEnv }}
 {{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The replica's URL, for the pods that read it: it lies in a Secret, as it has a password. */}}
+{{- define "meterfold.logReplicaEnv" -}}
+{{- with .Values.logReplica }}
+{{- if or .url .existingSecret }}
+- name: LOG_REPLICA_URL
+  valueFrom:
+    secretKeyRef: { name: {{ .existingSecret | default (printf "%s-log-replica" (include "meterfold.name" $)) | quote }}, key: {{ .secretKey | quote }} }
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -70,7 +89,7 @@ postgres://meterfold:{{ .Values.try.postgres.password }}@{{ include "meterfold.n
 {{- if .apiKey.existingSecret }}
 - name: TEMPORAL_API_KEY
   valueFrom:
-    secretKeyRef: { name: {{ .apiKey.existingSecret }}, key: {{ .apiKey.secretKey }} }
+    secretKeyRef: { name: {{ .apiKey.existingSecret | quote }}, key: {{ .apiKey.secretKey | quote }} }
 {{- end }}
 {{- if .tls.enabled }}
 - { name: TEMPORAL_TLS, value: "true" }
@@ -92,7 +111,7 @@ postgres://meterfold:{{ .Values.try.postgres.password }}@{{ include "meterfold.n
 {{- define "meterfold.container" -}}
 {{- $root := index . 0 -}}
 name: {{ index . 1 }}
-image: {{ include "meterfold.image" $root }}
+image: {{ include "meterfold.image" $root | quote }}
 imagePullPolicy: {{ $root.Values.image.pullPolicy }}
 args: {{ index . 2 | toJson }}
 securityContext:
@@ -141,16 +160,16 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 volumes:
   - { name: tmp, emptyDir: {} }
   {{- with .Values.temporal.tls }}
   {{- if and .enabled .clientSecret }}
-  - { name: temporal-client, secret: { secretName: {{ .clientSecret }} } }
+  - { name: temporal-client, secret: { secretName: {{ .clientSecret | quote }} } }
   {{- end }}
   {{- if and .enabled .caSecret }}
-  - { name: temporal-ca, secret: { secretName: {{ .caSecret }} } }
+  - { name: temporal-ca, secret: { secretName: {{ .caSecret | quote }} } }
   {{- end }}
   {{- end }}
 {{- end }}

@@ -15,8 +15,14 @@ metadata:
     {{- end }}
   annotations:
     kubectl.kubernetes.io/default-container: worker
-    # A changed URL reaches the pods by a roll-out.
-    meterfold/database: {{ if not $root.Values.database.existingSecret }}{{ include "meterfold.databaseUrl" $root | sha256sum | trunc 16 | quote }}{{ else }}{{ $root.Values.database.existingSecret | quote }}{{ end }}
+    # A changed URL in a Secret of the chart's own reaches the pods by a roll-out, which each upgrade is. A hash of the URL, which would tell
+    # changes apart, would let its password be guessed.
+    meterfold/database: {{ $root.Values.database.existingSecret | default (printf "revision %d" $root.Release.Revision) | quote }}
+    {{- if $root.Values.logReplica.existingSecret }}
+    meterfold/log-replica: {{ $root.Values.logReplica.existingSecret | quote }}
+    {{- else if $root.Values.logReplica.url }}
+    meterfold/log-replica: {{ printf "revision %d" $root.Release.Revision | quote }}
+    {{- end }}
     {{- with $root.Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -26,7 +32,7 @@ spec:
   {{- with $root.Values.spreadOver }}
   topologySpreadConstraints:
     {{- range . }}
-    - topologyKey: {{ . }}
+    - topologyKey: {{ . | quote }}
       maxSkew: 1
       whenUnsatisfiable: ScheduleAnyway
       labelSelector:
@@ -71,8 +77,11 @@ spec:
 {{- with .root.Values -}}
 - { name: WORKER_SLOTS, value: {{ $.slots | toString | quote }} }
 - { name: SHUTDOWN_GRACE_SECONDS, value: {{ .shutdownGraceSeconds | toString | quote }} }
+- { name: HEALTH_HOST, value: {{ .listenOn | quote }} }
 - { name: HEALTH_PORT, value: "8080" }
+- { name: METRICS_HOST, value: {{ .listenOn | quote }} }
 - { name: METRICS_PORT, value: "9464" }
+{{- include "meterfold.logReplicaEnv" $.root }}
 {{- if not .versioning.enabled }}
 {{ include "meterfold.temporalEnv" $.root }}
 {{- else if and .temporal.tls.enabled .temporal.tls.caSecret }}

@@ -3,10 +3,11 @@
  * there is one (HELM, or helm on PATH), it is rendered anew and compared. `npx vitest run test/unit/infra -u` takes a change over.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { repositoryDir } from '../../support/repository.js';
 import { helm, kubeconform } from './helm.js';
@@ -25,9 +26,47 @@ const variants: Record<string, string[]> = {
   try: values('try'),
   ha: values('ha'),
   versioned: [...values('ha'), '--set', 'versioning.enabled=true'],
+  written: ['--values', join(import.meta.dirname, 'values-written.yaml')],
   cpu: [...given, '--set', 'autoscaling.type=cpu,temporal.apiKey.existingSecret=key,migrate.by=none'],
 };
 const names = Object.keys(variants);
+
+const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
+
+/** Values that would not reach the pods as they are written, as lines of a values file, and which value it is. */
+const refused: [lines: string, value: string][] = [
+  ['settings: { BACKUP_ATTEMPTS: off }', '/settings/BACKUP_ATTEMPTS'],
+  ['settings: { SPILL_CALLS: 1250000 }', '/settings/SPILL_CALLS'],
+  ['settings: { PRICE_PER_UNIT: 0.00004 }', '/settings/PRICE_PER_UNIT'],
+  ['settings: { PRICE_PER_UNIT: 123456.000000000001 }', '/settings/PRICE_PER_UNIT'],
+  ['settings: { CALLS_PER_CYCLE: 010 }', '/settings/CALLS_PER_CYCLE'],
+  ['settings: { CURRENCY: NO }', '/settings/CURRENCY'],
+  ['settings: { LOG_REPLICA_URL: "postgres://user:password@host/database" }', '/settings'],
+  ['settings: { TEMPORAL_TASK_QUEUE: "other" }', '/settings'],
+  ['extraEnv: [{ name: OTEL_BSP_MAX_QUEUE_SIZE, value: 2048 }]', '/extraEnv/0/value'],
+  ['image: { tag: 1.10 }', '/image/tag'],
+  ['image: { tag: 0123456 }', '/image/tag'],
+  [`image: { tag: "${DIGEST}" }`, '/image/tag'],
+  [`image: { tag: "1@${DIGEST}", digest: "${DIGEST}" }`, '/image'],
+  ['temporal: { namespace: 12 }', '/temporal/namespace'],
+  ['temporal: { taskQueue: 1e3 }', '/temporal/taskQueue'],
+  ['podLabels: { release: 1.10 }', '/podLabels/release'],
+  ['podLabels: { release: "a b" }', '/podLabels/release'],
+  ['podAnnotations: { built: 2026 }', '/podAnnotations/built'],
+  ['nodeSelector: { gpu: true }', '/nodeSelector/gpu'],
+  ['tolerations: [{ key: a, tolerationSeconds: 3600000 }]', '/tolerations/0/tolerationSeconds'],
+  ['activityWorkers: { resources: { limits: { memory: 1073741824 } } }', '/activityWorkers/resources/limits/memory'],
+  ['autoscaling: { maxReplicas: 1000000 }', '/autoscaling/maxReplicas'],
+  ['listenOn: 0', '/listenOn'],
+];
+
+/** Checks values against the schema as Helm does: a file is read as YAML 1.1, where off is a boolean and 010 is octal. */
+function faultsOfValues(text: string): string[] {
+  const schema = JSON.parse(readFileSync(join(chartDir, 'values.schema.json'), 'utf8'));
+  const isValues = new Ajv({ allErrors: true, strict: false }).compile(schema);
+  isValues(parse(text, { version: '1.1' }));
+  return (isValues.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+}
 
 /** As Helm renders it now, or has rendered it. */
 const manifests = Object.fromEntries(
@@ -60,6 +99,8 @@ if (helm === undefined) {
   });
 } else {
   const run = helm;
+  const valuesDir = mkdtempSync(join(tmpdir(), 'meterfold-values-'));
+  afterAll(() => rmSync(valuesDir, { recursive: true }));
 
   test('helm has nothing to complain of', () => {
     for (const args of Object.values(variants))
@@ -76,6 +117,11 @@ if (helm === undefined) {
     ['no Temporal', ['--set', 'database.url=postgres://host/database'], 'temporal.address'],
     ['a minimum of no pods', [...given, '--set', 'autoscaling.minReplicas=0'], '/autoscaling/minReplicas'],
     ['a setting that has a value of its own', [...given, '--set', 'settings.WORKER_SLOTS=3'], 'WORKER_SLOTS'],
+    ...refused.map(([lines, value], index): [string, string[], string] => {
+      const file = join(valuesDir, `${index}.yaml`);
+      writeFileSync(file, `${lines}\n`);
+      return [`"${lines}"`, [...given, '--values', file], value];
+    }),
     ['a misspelt value', [...given, '--set', 'activityWorker.slots=3'], 'activityWorker'],
   ])('helm refuses %s, and says which value it is', (_what, args, named) => {
     expect(() => run('template', 'meterfold', chartDir, '--kube-version', KUBERNETES, ...args)).toThrow(named);
@@ -91,10 +137,64 @@ if (kubeconform !== undefined) {
 }
 
 test.each(['values.yaml', 'values-try.yaml', 'values-ha.yaml'])('%s holds to the schema of the values', (file) => {
-  const schema = JSON.parse(readFileSync(join(chartDir, 'values.schema.json'), 'utf8'));
-  const isValues = new Ajv({ allErrors: true, strict: false }).compile(schema);
-  isValues(parse(readFileSync(join(chartDir, file), 'utf8')));
-  expect(isValues.errors ?? []).toEqual([]);
+  expect(faultsOfValues(readFileSync(join(chartDir, file), 'utf8'))).toEqual([]);
+});
+
+test('values in quotes hold to the schema', () => {
+  expect(faultsOfValues(readFileSync(join(import.meta.dirname, 'values-written.yaml'), 'utf8'))).toEqual([]);
+});
+
+test.each(refused)('the schema refuses "%s", and says which value it is', (lines, value) => {
+  expect(faultsOfValues(lines).map((fault) => fault.split(' ')[0])).toContain(value);
+});
+
+describe('values in quotes', () => {
+  const objects = objectsIn(manifests.written!);
+
+  test('reach the pods as they are written', () => {
+    for (const { container } of workersIn(objects)) {
+      expect(container.env).toEqual(
+        expect.arrayContaining([
+          { name: 'BACKUP_ATTEMPTS', value: 'off' },
+          { name: 'SPILL_CALLS', value: '1250000' },
+          { name: 'PRICE_PER_UNIT', value: '123456.000000000001' },
+          { name: 'CALLS_PER_CYCLE', value: '010' },
+          { name: 'CURRENCY', value: 'NO' },
+          { name: 'TEMPORAL_TASK_QUEUE', value: '007' },
+          { name: 'TEMPORAL_API_KEY', valueFrom: { secretKeyRef: { name: '1234', key: 'api-key' } } },
+        ]),
+      );
+    }
+    for (const { spec } of podsIn(objects)) expect(spec).toMatchObject({ priorityClassName: '1e3' });
+  });
+
+  test('name the task queue to whatever works on it, or looks at it', () => {
+    const scaled = objects.find(({ kind }) => kind === 'ScaledObject')!;
+    expect(scaled.spec.triggers[0].metadata.taskQueue).toBe('007');
+    for (const { spec } of podsIn(objects)) {
+      for (const { env } of spec.containers) {
+        expect(env.find(({ name }) => name === 'TEMPORAL_TASK_QUEUE')?.value).toBe('007');
+      }
+    }
+  });
+
+  test('may have a digest in the tag of the image, of which no label has anything', () => {
+    for (const { container } of workersIn(objects))
+      expect(container).toMatchObject({ image: `meterfold:1.10@${DIGEST}` });
+    for (const { metadata } of objects) expect(metadata.labels?.['app.kubernetes.io/version']).toBe('1.10');
+  });
+});
+
+/** https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set */
+const LABEL = /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/;
+
+test.each(names)('each label in %s is one that Kubernetes takes', (name) => {
+  const labels = objectsIn(manifests[name]!).flatMap((object) => [
+    ...Object.values(object.metadata.labels ?? {}),
+    ...Object.values((object.spec?.template?.metadata?.labels ?? {}) as Record<string, string>),
+  ]);
+  expect(labels.length).toBeGreaterThan(20);
+  for (const label of labels) expect(label).toMatch(LABEL);
 });
 
 describe.each(names)('%s', (name) => {
@@ -190,9 +290,36 @@ test('versioned workers leave it to the controller where Temporal is and which v
   });
 });
 
-test('the password of a database is in Secrets only', () => {
-  const others = objectsIn(manifests.plain!).filter(({ kind }) => kind !== 'Secret');
-  expect(JSON.stringify(others)).not.toContain('user:password');
+test.each(['plain', 'written'])(
+  'the password of a database is in Secrets only, and so is all that is made of it: %s',
+  (name) => {
+    const objects = objectsIn(manifests[name]!);
+    const secrets = objects.filter(({ kind }) => kind === 'Secret') as unknown as {
+      stringData: Record<string, string>;
+    }[];
+    const urls = secrets.flatMap(({ stringData }) => Object.values(stringData));
+    expect(urls.length).toBeGreaterThan(0);
+    const others = JSON.stringify(objects.filter(({ kind }) => kind !== 'Secret'));
+    for (const url of urls) {
+      expect(url).toContain('user:password');
+      for (const algorithm of ['sha256', 'sha1', 'md5']) {
+        expect(others).not.toContain(createHash(algorithm).update(url).digest('hex').slice(0, 8));
+      }
+    }
+    expect(others).not.toContain('user:password');
+  },
+);
+
+test('the URL of a log replica comes from a Secret', () => {
+  const names = podsIn(objectsIn(manifests.written!)).flatMap(({ spec }) =>
+    spec.containers.flatMap(({ env }) => env.filter(({ name }) => name === 'LOG_REPLICA_URL')),
+  );
+  const variable = {
+    name: 'LOG_REPLICA_URL',
+    valueFrom: { secretKeyRef: { name: 'meterfold-log-replica', key: 'LOG_REPLICA_URL' } },
+  };
+  // Both kinds of workers and the doctor.
+  expect(names).toEqual([variable, variable, variable]);
 });
 
 test('the rules and the dashboard are those of infra/monitoring', () => {

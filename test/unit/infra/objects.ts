@@ -10,7 +10,7 @@ import { parseAllDocuments } from 'yaml';
 export interface Resource {
   apiVersion: string;
   kind: string;
-  metadata: { name: string; annotations?: Record<string, string> };
+  metadata: { name: string; annotations?: Record<string, string>; labels?: Record<string, string> };
   // biome-ignore lint/suspicious/noExplicitAny: each kind has another
   spec: any;
 }
