@@ -19,7 +19,7 @@ import { MigrationError } from './migration-error.js';
 import { lockLog, type Patience, patiently } from './patient-locks.js';
 import { type Client, one, type Pool, type Queryable } from './pool.js';
 
-export { MigrationError };
+export { MigrationError } from './migration-error.js';
 
 /** Oldest PostgreSQL major version that the SQL is written for. */
 export const serverVersionMin = 15;
@@ -176,7 +176,7 @@ async function checkServer(queryable: Queryable) {
   if (server.encoding !== 'UTF8') {
     throw new MigrationError(
       `The database "${server.database}" stores text as ${server.encoding}; meterfold needs UTF8. Create one with: ` +
-        "create database meterfold encoding 'UTF8' template template0",
+        "create database meterfold encoding 'UTF8' template template0;",
     );
   }
 }
