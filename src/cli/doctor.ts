@@ -116,7 +116,7 @@ async function serverChecks(pool: Pool): Promise<Check[]> {
       : bad('version', `PostgreSQL ${server.version}`, `use PostgreSQL ${serverVersionMin} or newer`),
     server.encoding === 'UTF8'
       ? good('encoding', 'UTF8')
-      : bad('encoding', server.encoding, "create database meterfold encoding 'UTF8' template template0"),
+      : bad('encoding', server.encoding, "create database meterfold encoding 'UTF8' template template0;"),
   ];
 }
 

@@ -8,7 +8,7 @@ export function register(program: Command): void {
   program
     .command('migrate')
     .description("make or update meterfold's tables in the database")
-    .option('--json', 'print one JSON object: the migrations applied now, and all')
+    .option('--json', 'print one JSON object: the migrations applied now, all, and what was revoked')
     .addOption(
       new Option(
         '--log-guard <on|off>',

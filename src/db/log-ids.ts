@@ -90,10 +90,10 @@ export async function otherSourceFaults(db: Queryable, sequence: string): Promis
 
 const faultOf = {
   subscription: ({ relation, source }: OtherSource): LogFault => ({
-    what: `subscription ${source} fills ${relation} with calls of another server, in an order that no sequence here tells`,
-    fix:
-      'bill at the server where the calls are made, or end the subscription of the log: `alter publication … drop table …;` there, ' +
-      `\`alter subscription ${source} refresh publication;\` here`,
+    what:
+      `subscription ${source} fills ${relation} with calls of another server, in an order that no sequence here tells; bill at that server, ` +
+      'or take the log out of its publication there (alter publication … drop table …;), and then, here',
+    fix: `alter subscription ${source} refresh publication;`,
   }),
   default: (other: OtherSource, sequence: string): LogFault => ({
     what: ownNumbers(other, sequence),

@@ -40,7 +40,7 @@ export async function listWriters(db: Queryable): Promise<Writer[]> {
              to_char(coalesce(activity.xact_start, prepared.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "startedAt",
              -- What a session does is visible to its own role and to pg_read_all_stats.
              case when not pg_has_role(activity.usesysid, 'usage') and not pg_has_role('pg_read_all_stats', 'usage')
-                  then format('start not visible to this role: grant pg_read_all_stats to %I', current_user)
+                  then format('start not visible to this role: grant pg_read_all_stats to %I;', current_user)
              end as hidden
         from writer
         left join pg_stat_activity activity on activity.pid = writer.pid

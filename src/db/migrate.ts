@@ -24,7 +24,7 @@ import { LAST_UNDECLARED, type Migration, readMigrations, release } from './migr
 import { lockLog, type Patience, patiently } from './patient-locks.js';
 import { type Client, one, type Pool, type Queryable } from './pool.js';
 
-export { MigrationError };
+export { MigrationError } from './migration-error.js';
 
 /** Oldest PostgreSQL major version that the SQL is written for. */
 export const serverVersionMin = 15;
@@ -222,7 +222,7 @@ async function checkServer(queryable: Queryable) {
   if (server.encoding !== 'UTF8') {
     throw new MigrationError(
       `The database "${server.database}" stores text as ${server.encoding}; meterfold needs UTF8. Create one with: ` +
-        "create database meterfold encoding 'UTF8' template template0",
+        "create database meterfold encoding 'UTF8' template template0;",
     );
   }
 }

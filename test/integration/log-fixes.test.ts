@@ -147,6 +147,11 @@ describe('a fix that is printed removes the fault and changes no call, where', (
       /no sequence belongs to/,
     ],
     [
+      'an id is computed',
+      `${handMade({ id: 'bigint generated always as (77) stored primary key' })} ${call()}`,
+      /no sequence belongs to/,
+    ],
+    [
       'an id is made by an expression',
       `${handMade({ id: 'bigint default 77 primary key' })} ${call()}`,
       /no sequence belongs to/,
@@ -411,4 +416,23 @@ test('doctor and migrate print the same fixes', async () => {
   );
   const { stderr } = await meterfold(stack, ['migrate']);
   for (const { what, fix } of found) expect(stderr).toContain(`  ${what}: ${fix}\n`);
+});
+
+test('a database that stores text as something else: doctor prints how to make one that does not', async () => {
+  const databaseName = `test_${randomBytes(6).toString('hex')}`;
+  await client.query(`create database ${databaseName} encoding 'SQL_ASCII' locale 'C' template template0`);
+  try {
+    const env = { DATABASE_URL: urlOf(inject('servers'), databaseName) };
+    const { checks } = JSON.parse((await meterfold(stack, ['doctor', '--json'], { env })).stdout);
+    const { fix } = checks.find(({ name }: { name: string }) => name === 'encoding');
+    expect(fix).toMatch(/;$/);
+    await client.query(fix);
+    const { rows } = await client.query(
+      "select pg_encoding_to_char(encoding) as encoding from pg_database where datname = 'meterfold'",
+    );
+    expect(rows).toEqual([{ encoding: 'UTF8' }]);
+  } finally {
+    await client.query(`drop database if exists meterfold`);
+    await client.query(`drop database ${databaseName} with (force)`);
+  }
 });

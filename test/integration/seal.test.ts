@@ -202,7 +202,7 @@ describe('a role that may not see what others do', () => {
   });
   afterAll(() => ordinary.close());
 
-  const fix = `start not visible to this role: grant pg_read_all_stats to ${role.name}`;
+  const fix = `start not visible to this role: grant pg_read_all_stats to ${role.name};`;
 
   test('sees who holds a run up, and says what it does not see, and by which grant it would', async () => {
     const session = await openSession('secretive', ordinary);
