@@ -12,6 +12,7 @@ import { register as registerMigrate } from './migrate.js';
 import { register as registerOperate } from './operate.js';
 import { note, OutputClosed } from './output.js';
 import { exitCodeOf, explain, type Places, placesOf } from './problems.js';
+import { register as registerRetain } from './retain.js';
 import { register as registerRun } from './run.js';
 import { register as registerRuns } from './runs.js';
 import { register as registerSchedule } from './schedule.js';
@@ -56,6 +57,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.`,
   registerOperate(program);
   registerRuns(program);
   registerVerify(program);
+  registerRetain(program);
   registerStatement(program);
   registerSchedule(program);
   return program;

@@ -41,6 +41,7 @@ const written = new Set([
   'AlreadyPublishedError',
   'RevertRefusedError',
   'VerifyRefusedError',
+  'RetainRefusedError',
 ]);
 
 /** What is wrong with these is how meterfold was called or set up. */
