@@ -35,6 +35,16 @@ export function headArgument(text: string): ChainHead {
   return { number, hash };
 }
 
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)$/;
+
+/** A log position, or a moment in ISO 8601 with its offset from UTC. */
+export function untilArgument(text: string): { position: string } | { time: string } {
+  const digits = text.replace(/(?<=\d)[_,](?=\d{3})/g, '');
+  if (/^\d{1,19}$/.test(digits) && BigInt(digits) <= largestBigint) return { position: String(BigInt(digits)) };
+  if (TIME.test(text) && !Number.isNaN(Date.parse(text))) return { time: text };
+  throw new InvalidArgumentError('It must be a log position, or a time with its offset, like 2026-10-01T00:00:00Z.');
+}
+
 /** A user's id: any text of 1 to 256 bytes. */
 export function userIdArgument(text: string): string {
   const bytes = Buffer.byteLength(text);

@@ -14,6 +14,7 @@ import { register as registerOperate } from './operate.js';
 import { note, OutputClosed } from './output.js';
 import { exitCodeOf, explain, type Places, placesOf } from './problems.js';
 import { register as registerRepack } from './repack.js';
+import { register as registerRetain } from './retain.js';
 import { register as registerRun } from './run.js';
 import { register as registerRuns } from './runs.js';
 import { register as registerSchedule } from './schedule.js';
@@ -59,6 +60,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.`,
   registerRuns(program);
   registerVerify(program);
   registerRepack(program);
+  registerRetain(program);
   registerStatement(program);
   registerSchedule(program);
   return program;

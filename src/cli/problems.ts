@@ -49,6 +49,7 @@ const written = new Set([
   'DeadConnectionError',
   'NoServerProcessError',
   'RepackError',
+  'RetainRefusedError',
 ]);
 
 /** What is wrong with these is how meterfold was called or set up. */

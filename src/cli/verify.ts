@@ -1,11 +1,12 @@
 /** `meterfold verify`: checks the whole history, or one run, against the log; by SQL that shares nothing with the pipeline. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Verification, VerifyOptions } from '../db/verify.js';
+import type { Verification } from '../db/verify.js';
 import type { ChainHead } from '../db/verify-chain.js';
 import type { Difference } from '../db/verify-scope.js';
 import { headArgument, runIdArgument, wholeNumber } from './arguments.js';
 import { withContext } from './context.js';
-import { counted, duration, facts, grouped, note, printable, writeJson, writeLine } from './output.js';
+import { counted, duration, facts, grouped, printable, writeJson, writeLine } from './output.js';
+import { showProgress } from './verify-progress.js';
 
 interface VerifyFlags {
   all?: true;
@@ -84,7 +85,7 @@ async function showVerification(runId: string | undefined, flags: VerifyFlags): 
 function verificationText(verification: Verification, runId: string | undefined, ms: number): string {
   const { range, checked, differences, more, notes, head } = verification;
   const figures = facts([
-    ['checked', runId === undefined ? `all calls up to the watermark, ${grouped(range.to)}` : `run ${runId}`],
+    ['checked', runId === undefined ? checkedText(range) : `run ${runId}`],
     ['calls', grouped(checked.calls)],
     ['users', grouped(checked.users)],
     ['cycles', grouped(checked.cycles)],
@@ -94,12 +95,19 @@ function verificationText(verification: Verification, runId: string | undefined,
   ]);
   const remarks = notes.map((text) => `Note: ${text}`);
   if (differences.length === 0) return [figures, ...remarks, 'No difference.'].join('\n\n');
+  return [figures, ...remarks, differencesText(differences, more)].join('\n\n');
+}
+
+/** A line for each, below their count. */
+export function differencesText(differences: readonly Difference[], more: boolean): string {
   const count = `${more ? 'The first ' : ''}${counted(differences.length, 'difference')}${more ? '; there are more (--limit)' : ''}:`;
-  return [
-    figures,
-    ...remarks,
-    `${count}\n${differences.map((difference) => `  ${sentence(difference)}`).join('\n')}`,
-  ].join('\n\n');
+  return `${count}\n${differences.map((difference) => `  ${sentence(difference)}`).join('\n')}`;
+}
+
+function checkedText({ after, to }: Verification['range']): string {
+  return after === '0'
+    ? `all calls up to the watermark, ${grouped(to)}`
+    : `all calls after log position ${grouped(after)} up to the watermark, ${grouped(to)}`;
 }
 
 /** "records, run 3, user a, cycle 17: usages is 12, should be 10" */
@@ -119,31 +127,4 @@ function what(column: string | null, expected: string | null, found: string | nu
   if (column !== null) return `${column} is ${found ?? 'null'}, should be ${expected ?? 'null'}`;
   if (found === null) return `missing, should be ${expected}`;
   return expected === null ? `${found}, should not be there` : `${found}, should be ${expected}`;
-}
-
-const remarkEveryMs = 5_000;
-
-/** A bar on a terminal; elsewhere a line now and then. Both on standard error. */
-async function showProgress(): Promise<{ update: NonNullable<VerifyOptions['onProgress']>; stop: () => void }> {
-  if (!process.stderr.isTTY) {
-    let remarkedAt = performance.now();
-    return {
-      update({ done, total, doing }) {
-        if (performance.now() - remarkedAt < remarkEveryMs) return;
-        remarkedAt = performance.now();
-        note(`verifying ${doing}: ${done} of ${total} checks done`);
-      },
-      stop() {},
-    };
-  }
-  const { default: progress } = await import('cli-progress');
-  const bar = new progress.SingleBar({ format: 'verifying {bar} {percentage}%  {doing}', clearOnComplete: true });
-  bar.start(1, 0, { doing: '' });
-  return {
-    update({ done, total, doing }) {
-      bar.setTotal(total);
-      bar.update(done, { doing });
-    },
-    stop: () => bar.stop(),
-  };
 }

@@ -30,7 +30,9 @@ export interface Reversal {
 
 /** What a revert of the run would take back. Throws RevertRefusedError. */
 export async function readReversal(db: Queryable, runId: string): Promise<Reversal> {
-  const { rows } = await db.query<Reversal & { state: string; refusal: string | null }>(
+  const { rows } = await db.query<
+    Reversal & { state: string; refusal: string | null; retainedPosition: string | null }
+  >(
     `select run_id as "runId", json_build_object('after', watermark::text, 'to', sealed_end::text) as range, state,
             calls, users, cycles, trim_scale(amount) as amount, currency, trim_scale(price_per_unit) as "pricePerUnit",
             quarantined_calls as "quarantinedCalls",
@@ -42,17 +44,23 @@ export async function readReversal(db: Queryable, runId: string): Promise<Revers
                     end
                from meterfold.runs other
               where other.previous_run_id = run.run_id and other.state <> 'discarded'
-              order by other.run_id desc limit 1) as refusal
+              order by other.run_id desc limit 1) as refusal,
+            (select max(position) from meterfold.retentions where retentions.run_id >= run.run_id) as "retainedPosition"
        from meterfold.runs run
       where run_id = $1`,
     [runId],
   );
   if (rows[0] === undefined) throw new RevertRefusedError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
-  const { state, refusal, ...reversal } = rows[0];
+  const { state, refusal, retainedPosition, ...reversal } = rows[0];
   if (state === 'active') {
     throw new RevertRefusedError(`Run ${runId} is in progress: give it up by \`meterfold cancel ${runId}\`.`);
   }
   if (state !== 'published') throw new RevertRefusedError(`Run ${runId} is ${state}: there is nothing to take back.`);
+  if (retainedPosition !== null) {
+    throw new RevertRefusedError(
+      `Run ${runId} can't be reverted: \`meterfold retain\` has released the log up to position ${retainedPosition}, and its calls may be gone.`,
+    );
+  }
   if (refusal !== null) throw new RevertRefusedError(`Run ${runId} can't be reverted: ${refusal}.`);
   return reversal;
 }

@@ -1,11 +1,13 @@
 /**
  * Cycles against the log: each user's calls up to the watermark, numbered in their order, give the cycles that must have been
- * published and the one that must be open; both are compared with what is stored, both ways.
+ * published and the one that must be open; both are compared with what is stored, both ways. Where the log was released up to a point,
+ * calls are numbered on from each user's open cycle there (meterfold.retained_tails).
  *
  * Users come slice by slice, by the hash of their id: the log is read once a slice, and what has to be sorted at a time stays
  * near the memory that a sort may take.
  */
 import { type Client, one } from './pool.js';
+import { micros } from './retention-figures.js';
 import { PROMISES } from './verify-quarantine.js';
 import type { Difference, Scope } from './verify-scope.js';
 
@@ -32,8 +34,10 @@ export class SlicesCheck {
     this.#scope = scope;
     const { history, runId } = scope;
     this.#usersOfRuns = history.runs.map(() => 0);
-    const ended = runId === undefined ? history.runs.length > 0 : history.runIds.includes(runId);
-    const wanted = Math.min(SLICES_MAX, Math.ceil(history.calls / SLICE_CALLS));
+    const published = history.runs.length > 0 || history.retained !== undefined;
+    const ended = runId === undefined ? published : history.runIds.includes(runId);
+    const rows = history.calls + (history.retained?.users ?? 0);
+    const wanted = Math.min(SLICES_MAX, Math.ceil(rows / SLICE_CALLS));
     this.count = ended ? 2 ** Math.ceil(Math.log2(Math.max(1, wanted))) : 0;
   }
 
@@ -53,7 +57,7 @@ export class SlicesCheck {
     const { history, runId, differencesMax } = this.#scope;
     const run = history.runs.find((candidate) => candidate.runId === runId);
     const slice = one(
-      await client.query<SliceRow>(sliceSql(run !== undefined), [
+      await client.query<SliceRow>(sliceSql({ oneRun: run !== undefined, retained: history.retained !== undefined }), [
         this.count - 1,
         number,
         history.watermark,
@@ -63,6 +67,9 @@ export class SlicesCheck {
         history.newestAfter,
         history.keepsSuperseded,
         differencesMax,
+        history.keepsTails,
+        history.after,
+        history.released.map((released) => released.runId),
         ...(run === undefined ? [] : [run.runId, run.watermark, run.sealedEnd]),
       ]),
     );
@@ -89,9 +96,6 @@ export class SlicesCheck {
   }
 }
 
-/** A time as records have it. A double has room for a microsecond until 2106. */
-const micros = (time: string) => `(date_part('epoch', ${time}) * 1000000)::bigint`;
-
 /** One of a record's numbers, at `own.place`; null where there is none. Not meterfold.number_at, which the views stand on. */
 const numberAt = (column: string) => `nullif(substring(packed.${column}, 64 * own.place - 63, 64), B'')::bigint`;
 
@@ -113,28 +117,66 @@ const cyclesOf = (table: string, run: string, condition: string) => `
      cross join lateral (${PLACES}) own
      where hashtextextended(packed.user_id, 0) & $1::bigint = $2 ${condition}`;
 
+/** The state at the retained point, as the first of the statement's parts. */
+const KEPT = `
+  kept as (
+    select * from meterfold.retained_tails where hashtextextended(user_id, 0) & $1::bigint = $2
+  ),`;
+
+/** A cycle that was open at the retained point, with the calls that it had there. */
+const CONTINUED = `
+  cycle as materialized (
+    select own.user_id, own.number, own.calls + coalesce(kept.calls, 0) as calls, own.usage + coalesce(kept.usage, 0) as usage,
+           coalesce(kept.first_call_id, own.first_id) as first_id, own.last_id,
+           coalesce(kept.first_called_at, own.first_at) as first_at, own.last_at, own.is_last,
+           own.calls_before + coalesce(kept.calls, 0) as calls_before, own.usage_before + coalesce(kept.usage, 0) as usage_before,
+           own.last_id_before, own.is_last_before, own.last_in, own.first_id as first_seen_id
+      from counted own
+      left join kept on kept.user_id = own.user_id and kept.next_cycle = own.number and kept.calls > 0
+  ), kept_unseen as (
+    select kept.* from kept where not exists (select from cycle where cycle.user_id = kept.user_id)
+  ),`;
+
+/** Tails as they were at the retained point: of users without calls since, and those that only the newest run has superseded. */
+const KEPT_TAILS = `
+    union all
+    select user_id, run_id, $10::boolean, false, next_cycle, calls, usage, first_call_id, first_called_at
+      from kept_unseen
+    union all
+    select kept.user_id, kept.run_id, $8::boolean, false, kept.next_cycle, kept.calls, kept.usage, kept.first_call_id,
+           kept.first_called_at
+      from kept
+      join (select user_id, min(first_seen_id) as first_id from cycle group by user_id) seen using (user_id)
+     where seen.first_id > $7::bigint`;
+
+/** Tails from before the retained point that the run there has superseded may remain until the next run; nobody reads them. */
+const NOT_SUPERSEDED = `
+           and not exists (select from kept
+                            where kept.user_id = stored.user_id and stored.run_id < kept.run_id and $11::bigint = $3::bigint)`;
+
 /**
  * $1 mask and $2 value of the slice, $3 watermark, $4 calls a cycle, $5 first log positions and $6 ids of the runs, $7 where the
- * newest run begins, $8 whether the tails that it has superseded must be there, $9 limit; for one run: $10 its id, ($11, $12] its range.
+ * newest run begins, $8 whether the tails that it has superseded must be there, $9 limit, $10 whether its own must, $11 the retained
+ * position or 0, $12 the ids of the runs up to there; for one run: $13 its id, ($14, $15] its range.
  */
-const sliceSql = (oneRun: boolean) => `
-  with call as (
+const sliceSql = ({ oneRun, retained }: { oneRun: boolean; retained: boolean }) => `
+  with ${retained ? KEPT : ''} call as (
     select id, user_id collate "C" as user_id, usage, called_at, hashtextextended(user_id collate "C", 0) as hash
       from public.api_logs
-     where hashtextextended(user_id collate "C", 0) & $1::bigint = $2
-           ${oneRun ? 'and user_id in (select user_id from public.api_logs where id > $11 and id <= $12)' : ''}
+     where id > $11::bigint and hashtextextended(user_id collate "C", 0) & $1::bigint = $2
+           ${oneRun ? 'and user_id in (select user_id from public.api_logs where id > $14 and id <= $15)' : ''}
     -- A fence: of other slices' calls only the user is looked at.
     offset 0
   ), numbered as (
     -- By the hash first: most comparisons of the sort are then of numbers.
-    select hash, user_id, id, usage, called_at,
-           row_number() over log_order - 1 as ordinal,
+    select hash, user_id, id, usage, called_at, ${retained ? 'coalesce(kept.next_cycle, 1)' : '1'} as first_cycle,
+           ${retained ? 'coalesce(kept.calls, 0) + ' : ''}row_number() over log_order - 1 as ordinal,
            lead(id) over log_order as next_id
-      from call
-     where id > 0 and id <= $3::bigint and ${PROMISES}
+      from (select * from call where id <= $3::bigint and ${PROMISES}) call
+           ${retained ? 'left join (select user_id, next_cycle, calls from kept) kept using (user_id)' : ''}
     window log_order as (partition by hash, user_id order by id)
-  ), cycle as materialized (
-    select user_id, ordinal / $4::bigint + 1 as number,
+  ), ${retained ? 'counted' : 'cycle'} as materialized (
+    select user_id, first_cycle + ordinal / $4::bigint as number,
            count(*) as calls, sum(usage) as usage, min(id) as first_id, max(id) as last_id,
            min(called_at) filter (where ordinal % $4 = 0) as first_at,
            min(called_at) filter (where ordinal % $4 = $4 - 1) as last_at,
@@ -146,14 +188,14 @@ const sliceSql = (oneRun: boolean) => `
            array_agg(width_bucket(id, $5::bigint[]))
              filter (where next_id is null or next_id >= ($5::bigint[])[width_bucket(id, $5::bigint[]) + 1]) as last_in
       from numbered
-     group by hash, user_id, ordinal / $4
-  ), closed as (
+     group by hash, user_id, first_cycle, ordinal / $4
+  ), ${retained ? CONTINUED : ''} closed as (
     select user_id, number, usage, first_id, last_id, ${micros('first_at')} as first_micros, ${micros('last_at')} as last_micros,
            ($6::bigint[])[width_bucket(last_id, $5::bigint[])] as run_id
       from cycle
      where calls = $4
   ), expected_tail as (
-    select user_id, ($6::bigint[])[width_bucket(last_id, $5::bigint[])] as run_id, true as required, calls = $4 as is_closed,
+    select user_id, ($6::bigint[])[width_bucket(last_id, $5::bigint[])] as run_id, $10::boolean as required, calls = $4 as is_closed,
            number, calls, usage, first_id, first_at
       from cycle
      where is_last
@@ -162,6 +204,7 @@ const sliceSql = (oneRun: boolean) => `
            number, calls_before, usage_before, first_id, first_at
       from cycle
      where is_last_before
+    ${retained ? KEPT_TAILS : ''}
   ), tail as (
     select user_id, run_id, required, number + is_closed::integer as next_cycle,
            case when is_closed then 0 else calls end as calls, case when is_closed then 0 else usage end as usage,
@@ -169,22 +212,25 @@ const sliceSql = (oneRun: boolean) => `
       from expected_tail
   ), published as (
     select unnest($6::bigint[]) as run_id
+  ), released as (
+    select unnest($12::bigint[]) as run_id
   ), record_found as (
     select stored.*
-      from (${cyclesOf('only meterfold.records', 'packed.run_id', oneRun ? 'and packed.run_id = $10' : '')}
-            union all${cyclesOf('meterfold.repacked_records', runAt, oneRun ? `and meterfold.run_range(packed.run_ids, packed.run_id) @> $10::bigint` : '')}
+      from (${cyclesOf('only meterfold.records', 'packed.run_id', oneRun ? 'and packed.run_id = $13' : '')}
+            union all${cyclesOf('meterfold.repacked_records', runAt, oneRun ? `and meterfold.run_range(packed.run_ids, packed.run_id) @> $13::bigint` : '')}
            ) stored
       join published using (run_id)
-     ${oneRun ? 'where stored.run_id = $10' : ''}
+     ${oneRun ? 'where stored.run_id = $13' : ''}
   ), tail_found as (
     select stored.*
       from meterfold.tails stored
-      join published using (run_id)
-     where hashtextextended(stored.user_id, 0) & $1::bigint = $2 ${oneRun ? 'and stored.run_id = $10' : ''}
+      join (select run_id from published union all select run_id from released) ended using (run_id)
+     where hashtextextended(stored.user_id, 0) & $1::bigint = $2 ${oneRun ? 'and stored.run_id = $13' : ''}
+           ${retained ? NOT_SUPERSEDED : ''}
   ), record_difference as (
     select 'records' as "check", coalesce(found.run_id, expected.run_id)::text as run, user_id as "user", number::text as cycle,
            null as call, item.*
-      from (select * from closed ${oneRun ? 'where run_id = $10' : ''}) expected
+      from (select * from closed ${oneRun ? 'where run_id = $13' : ''}) expected
       full join record_found found using (user_id, number)
      cross join lateral (
            select null as "column", format('calls %s to %s, usage %s', expected.first_id, expected.last_id, expected.usage) as expected,
@@ -210,7 +256,7 @@ const sliceSql = (oneRun: boolean) => `
      limit $9
   ), tail_difference as (
     select 'tails' as "check", run_id::text as run, user_id as "user", null as cycle, null as call, item.*
-      from (select * from tail ${oneRun ? 'where run_id = $10' : ''}) expected
+      from (select * from tail ${oneRun ? 'where run_id = $13' : ''}) expected
       full join tail_found found using (user_id, run_id)
      cross join lateral (
            select null as "column", format('%s calls of cycle %s', expected.calls, expected.next_cycle) as expected, null as found
@@ -234,8 +280,8 @@ const sliceSql = (oneRun: boolean) => `
      order by user_id, run_id
      limit $9
   )
-  select (select count(*) from cycle where is_last) as users,
-         (select count(*) from closed ${oneRun ? 'where run_id = $10' : ''}) as cycles,
+  select (select count(*) from cycle where is_last) ${retained && !oneRun ? '+ (select count(*) from kept_unseen)' : ''} as users,
+         (select count(*) from closed ${oneRun ? 'where run_id = $13' : ''}) as cycles,
          (select coalesce(json_object_agg(place, users), '{}')
             from (select place, count(*) as users from cycle, unnest(last_in) as place group by place) own) as "usersOfRuns",
          (select coalesce(json_agg(difference), '[]')

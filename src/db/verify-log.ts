@@ -8,6 +8,7 @@
  * more than 2^31 transactions ago can't be judged so, nor those that came here by dump and restore, which gives all rows new versions.
  */
 import type { Client } from './pool.js';
+import { digestText } from './retention-figures.js';
 import { checkQuarantine, PROMISES } from './verify-quarantine.js';
 import type { Difference, Scope } from './verify-scope.js';
 
@@ -40,7 +41,7 @@ const rangesSql = `
            (${PROMISES}) is true as good,
            ${TRANSACTIONS_AGO} as written
       from public.api_logs
-     where id > 0 and id <= $2
+     where id > $3 and id <= $2
   )
   select place,
          count(*) filter (where good) as calls,
@@ -61,7 +62,10 @@ export async function checkLog(client: Client, scope: Scope, notes: string[]): P
   if (runId !== undefined && own === undefined) return { calls: '0', differences: [] };
   const to = own?.sealedEnd ?? history.watermark;
   const ranges = new Map(
-    (await client.query<RangeFigures>(rangesSql, [history.starts, to])).rows.map((row) => [row.place, row]),
+    (await client.query<RangeFigures>(rangesSql, [history.starts, to, history.after])).rows.map((row) => [
+      row.place,
+      row,
+    ]),
   );
   const places = history.runs.map((run, index) => ({ run, figures: ranges.get(index + 1) }));
   const judged = places.filter(({ run }) => runId === undefined || run.runId === runId);
@@ -139,11 +143,6 @@ async function compareFigures(client: Client, places: readonly Place[], differen
     ],
   );
   return rows;
-}
-
-/** A sum of hashes as a digest is written. */
-function digestText(sum: string): string {
-  return BigInt.asUintN(64, BigInt(sum)).toString(16).padStart(16, '0');
 }
 
 /** Calls whose version is not older than the publishing of their run. */

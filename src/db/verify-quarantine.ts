@@ -46,9 +46,12 @@ export async function checkQuarantine(
                and differing.expected is distinct from differing.found) item
       where aside.run_id in (select run_id from meterfold.runs where state = 'published')
         and ($3::bigint is null or aside.run_id = $3)
+        -- What was released is checked by its digest.
+        and (aside.log_position > $5 or aside.run_id = any ($1))
+        and ($6::bigint is null or aside.run_id <= $6)
       order by aside.log_position
       limit $4`,
-    [history.runIds, history.starts, runId ?? null, differencesMax],
+    [history.runIds, history.starts, runId ?? null, differencesMax, history.after, history.untilRunId ?? null],
   );
   return [...rows, ...(await missing(client, scope, badCallsOf))];
 }

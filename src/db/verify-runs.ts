@@ -13,12 +13,13 @@ export interface RunsCheck {
 
 export async function checkRuns(client: Client, scope: Scope): Promise<RunsCheck> {
   const { runId, differencesMax, history } = scope;
-  const values = [runId ?? null, history.callsPerCycle ?? null, differencesMax];
+  const values = [runId ?? null, history.callsPerCycle ?? null, differencesMax, history.untilRunId ?? null];
   const select = async (sql: string) => (await client.query<Difference>(sql, values)).rows;
   const { runs } = one(
     await client.query<{ runs: string }>(
-      `select count(*) as runs from meterfold.runs where state <> 'active' and ($1::bigint is null or run_id = $1)`,
-      [runId ?? null],
+      `select count(*) as runs from meterfold.runs where state <> 'active'
+          and ($1::bigint is null or run_id = $1) and ($2::bigint is null or run_id <= $2)`,
+      [runId ?? null, history.untilRunId ?? null],
     ),
   );
   return {
@@ -28,7 +29,7 @@ export async function checkRuns(client: Client, scope: Scope): Promise<RunsCheck
       ...(await select(figuresSql)),
       ...(await select(outcomesSql)),
       ...(await select(digestsSql)),
-      ...(runId === undefined ? await select(openCyclesSql) : []),
+      ...(runId === undefined && history.untilRunId === undefined ? await select(openCyclesSql) : []),
     ],
   };
 }
@@ -40,6 +41,7 @@ const differencesOf = (table: string, rows: string) => `
     from (${rows}) item ("run_id", "column", expected, found)
    where item.expected is distinct from item.found
      and ($1::bigint is null or item.run_id = $1)
+     and ($4::bigint is null or item.run_id <= $4)
      and ($2::integer > 0) is not false
    order by item.run_id
    limit $3`;
@@ -75,7 +77,7 @@ const figuresSql = differencesOf(
         left join (select run_id, count(*) as cycles, sum(usage) as usage, sum(amount) as amount,
                           min(currency) as currency, max(currency) as currency_too
                      from public.billing_records
-                    where $1::bigint is null or run_id = $1
+                    where ($1::bigint is null or run_id = $1) and ($4::bigint is null or run_id <= $4)
                     group by run_id) shown using (run_id)
        cross join lateral (values
              ('cycles', coalesce(shown.cycles, 0)::text, run.cycles::text),
@@ -128,7 +130,7 @@ const outcomesSql = differencesOf(
                           ${summed('recount', 'calls')} as recount_calls,
                           ${summed('recount', 'usage')} as recount_usage
                      from meterfold.tasks
-                    where $1::bigint is null or run_id = $1
+                    where ($1::bigint is null or run_id = $1) and ($4::bigint is null or run_id <= $4)
                     group by run_id) task using (run_id)
        cross join lateral (values
              ('calls of map', run.calls::text, coalesce(task.map_calls, 0)::text),
@@ -159,7 +161,7 @@ const digestsSql = differencesOf(
   `
       select run.run_id, 'row_digest', meterfold.run_digest(run.run_id)::text, run.row_digest::text
         from meterfold.runs run
-       where run.state <> 'active'`,
+       where run.state <> 'active' and ($4::bigint is null or run.run_id <= $4)`,
 );
 
 /** What the newest run has carried out is what the view of open cycles shows. */

@@ -10,6 +10,7 @@
  *   verify-runs.ts     each run follows from the one before it; figures, and the digest of all that is known of each
  *   verify-chain.ts    no ended run was deleted: the chain of endings, its head, the numbering of runs
  *   verify-repacked.ts all runs of a repacked row have the terms by which it is priced
+ *   verify-retention.ts  what `meterfold retain` has released: its digests, and the state from which cycles are counted on
  *   verify-cycles.ts   every call up to the watermark in exactly one published record or one open cycle, users slice by slice
  */
 import { type Client, one, type Pool } from './pool.js';
@@ -19,14 +20,17 @@ import { SlicesCheck } from './verify-cycles.js';
 import { checkKeys, checkLeftovers } from './verify-keys.js';
 import { checkLog, type LogCheck } from './verify-log.js';
 import { checkRepacked } from './verify-repacked.js';
+import { checkRetention } from './verify-retention.js';
 import { checkRuns, type RunsCheck } from './verify-runs.js';
-import { type Difference, type History, readHistory, type Scope } from './verify-scope.js';
+import { type Difference, type History, type Retained, readHistory, type Scope } from './verify-scope.js';
 
 /** bigints are strings. */
 export interface Verification {
   /** Log positions that are checked: calls after `after` up to and including `to`. */
   range: { after: string; to: string };
   checked: { calls: string; users: string; cycles: string; runs: string };
+  /** Where the log was released: calls up to there are not checked. */
+  retained: Pick<Retained, 'runId' | 'position' | 'at'> | null;
   /** The first ones, as many as were asked for. */
   differences: Difference[];
   /** There are more differences than those. */
@@ -69,58 +73,86 @@ interface Check {
 /** Throws VerifyRefusedError for a run that is unknown or in progress. */
 export function verify(pool: Pool, options: VerifyOptions): Promise<Verification> {
   return readSnapshot(pool, async (leader) => {
-    await leader.query(SESSION);
-    const history = await readHistory(leader);
-    const { runId, notedHead, onProgress } = options;
-    if (runId !== undefined) await refuseUnlessEnded(leader, runId);
-    // One more than is told, to know whether there are more.
-    const scope: Scope = { history, runId, differencesMax: options.differencesMax + 1 };
-
-    const slices = new SlicesCheck(scope);
-    const notes: string[] = [];
-    let log: LogCheck | undefined;
-    let runs: RunsCheck | undefined;
-    const checks: Check[] = [
-      { doing: 'keys', work: (client) => checkKeys(client, scope, notes) },
-      { doing: 'rows of runs that are not published', work: (client) => checkLeftovers(client, scope) },
-      {
-        doing: 'the log',
-        work: async (client) => {
-          log = await checkLog(client, scope, notes);
-          return log.differences;
-        },
-      },
-      {
-        doing: 'runs',
-        work: async (client) => {
-          runs = await checkRuns(client, scope);
-          return runs.differences;
-        },
-      },
-      {
-        doing: 'the chain of endings',
-        work: async (client) => [
-          ...(await checkChain(client, scope, notes)),
-          ...(notedHead === undefined ? [] : await checkNotedHead(client, notedHead)),
-        ],
-      },
-      { doing: 'repacked records', work: (client) => checkRepacked(client, scope) },
-      ...slices.numbers().map((number) => ({
-        doing: `users, slice ${number + 1} of ${slices.count}`,
-        work: (client: Client) => slices.check(client, number),
-      })),
-    ];
-    const found = await inParallel(pool, leader, checks, onProgress);
-    const differences = [...found.flat(), ...(await slices.compareUsers(leader))];
-    return {
-      range: rangeOf(history, runId),
-      checked: { calls: log!.calls, users: slices.users, cycles: slices.cycles, runs: runs!.runs },
-      differences: differences.slice(0, options.differencesMax),
-      more: differences.length > options.differencesMax,
-      notes,
-      head: (await readHead(leader)) ?? null,
-    };
+    if (options.runId !== undefined) await refuseUnlessEnded(leader, options.runId);
+    return verifyHistory(pool, leader, await readHistory(leader), options);
   });
+}
+
+/** The same of a history that is read already, on the snapshot of `leader`; other connections share it. */
+export async function verifyHistory(
+  pool: Pool,
+  leader: Client,
+  history: History,
+  options: VerifyOptions,
+): Promise<Verification> {
+  await leader.query(SESSION);
+  const { runId, onProgress } = options;
+  // One more than is told, to know whether there are more.
+  const scope: Scope = { history, runId, differencesMax: options.differencesMax + 1 };
+  const slices = new SlicesCheck(scope);
+  const notes = notesOn(history, runId);
+  let log: LogCheck | undefined;
+  let runs: RunsCheck | undefined;
+  const checks: Check[] = [
+    { doing: 'keys', work: (client) => checkKeys(client, scope, notes) },
+    { doing: 'rows of runs that are not published', work: (client) => checkLeftovers(client, scope) },
+    {
+      doing: 'the log',
+      work: async (client) => {
+        log = await checkLog(client, scope, notes);
+        return log.differences;
+      },
+    },
+    {
+      doing: 'runs',
+      work: async (client) => {
+        runs = await checkRuns(client, scope);
+        return runs.differences;
+      },
+    },
+    { doing: 'the chain of endings', work: (client) => checkEndings(client, scope, options.notedHead, notes) },
+    { doing: 'what was released', work: (client) => checkRetention(client, scope) },
+    { doing: 'repacked records', work: (client) => checkRepacked(client, scope) },
+    ...slices.numbers().map((number) => ({
+      doing: `users, slice ${number + 1} of ${slices.count}`,
+      work: (client: Client) => slices.check(client, number),
+    })),
+  ];
+  const found = await inParallel(pool, leader, checks, onProgress);
+  const differences = [...found.flat(), ...(await slices.compareUsers(leader))];
+  const { retained } = history;
+  return {
+    range: rangeOf(history, runId),
+    checked: { calls: log!.calls, users: slices.users, cycles: slices.cycles, runs: runs!.runs },
+    retained: retained === undefined ? null : { runId: retained.runId, position: retained.position, at: retained.at },
+    differences: differences.slice(0, options.differencesMax),
+    more: differences.length > options.differencesMax,
+    notes,
+    head: (await readHead(leader)) ?? null,
+  };
+}
+
+async function checkEndings(
+  client: Client,
+  scope: Scope,
+  notedHead: ChainHead | undefined,
+  notes: string[],
+): Promise<Difference[]> {
+  const differences = await checkChain(client, scope, notes);
+  return notedHead === undefined ? differences : [...differences, ...(await checkNotedHead(client, notedHead))];
+}
+
+/** What the released part of the log keeps from being checked. */
+function notesOn({ retained, released: releasedRuns }: History, runId: string | undefined): string[] {
+  if (retained === undefined) return [];
+  const { position, at } = retained;
+  const released = `Log positions up to ${position}, the end of run ${retained.runId}, were released by \`meterfold retain\` at ${at}`;
+  if (runId === undefined) {
+    return [`${released}: calls are checked from there on, and what was billed before by the digests kept of it.`];
+  }
+  return releasedRuns.some((run) => run.runId === runId)
+    ? [`${released}: of run ${runId} its figures are checked, not its calls; \`meterfold verify\` checks its records.`]
+    : [];
 }
 
 async function refuseUnlessEnded(client: Client, runId: string): Promise<void> {
@@ -131,8 +163,8 @@ async function refuseUnlessEnded(client: Client, runId: string): Promise<void> {
 }
 
 function rangeOf(history: History, runId: string | undefined): Verification['range'] {
-  if (runId === undefined) return { after: '0', to: history.watermark };
-  const run = history.runs.find((candidate) => candidate.runId === runId);
+  if (runId === undefined) return { after: history.after, to: history.watermark };
+  const run = [...history.released, ...history.runs].find((candidate) => candidate.runId === runId);
   return run === undefined ? { after: '0', to: '0' } : { after: run.watermark, to: run.sealedEnd };
 }
 

@@ -3,24 +3,18 @@
  * its own, in which constraints and triggers are out of the way.
  */
 import { randomBytes } from 'node:crypto';
-import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { openPool } from '../../src/db/pool.js';
 import { repack } from '../../src/db/repack.js';
 import { verify } from '../../src/db/verify.js';
-import type { ChainHead } from '../../src/db/verify-chain.js';
+import { type Column, changeOf, columnsOf, DamagedCopies, HISTORY_TABLES } from '../support/damage.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill, failureOf, startRun } from '../support/runs.js';
-import { adminOf, freshStack, type Stack, urlOf } from '../support/stack.js';
+import { freshStack, type Stack, urlOf } from '../support/stack.js';
 
-/** Tables that hold history. Segments, leases, attempts and seals are tools of a run under way. */
-const TABLES = [
-  'public.api_logs',
-  ...['runs', 'tasks', 'records', 'repacked_records', 'tails', 'quarantine', 'chain', 'chain_head'].map(
-    (name) => `meterfold.${name}`,
-  ),
-];
+/** Nothing is released in this history: test/integration/retain.test.ts damages one in which something is. */
+const TABLES = HISTORY_TABLES.filter((table) => !table.includes('retain') && !table.includes('retention'));
 /** Which row of a table is damaged; one of the middle of its history. */
 const ROW: Record<string, string> = {
   'public.api_logs': 'id = 333',
@@ -35,8 +29,8 @@ const ROW: Record<string, string> = {
 };
 
 let stack: Stack;
-let admin: pg.Client;
-let columns: { table: string; name: string; type: string }[];
+let copies: DamagedCopies;
+let columns: Column[];
 
 /** Three published runs, one that was reverted and one that was discarded; one call is in quarantine. */
 beforeAll(async () => {
@@ -55,19 +49,13 @@ beforeAll(async () => {
   await repackFirstRun();
   await stack.pool.query(`insert into public.api_logs (user_id, usage, called_at) values ('bad', -8, now())`);
   await failureOf(await startRun(stack, [{ badCalls: 'stop' }]));
-  const found = await stack.pool.query<{ table: string; name: string; type: string }>(
-    `select table_schema || '.' || table_name as "table", column_name as name, udt_name as type
-       from information_schema.columns where table_schema || '.' || table_name = any ($1)
-      order by table_schema, table_name, ordinal_position`,
-    [TABLES],
-  );
-  columns = found.rows;
+  columns = await columnsOf(stack, TABLES);
   await worker.stop();
-  admin = adminOf(inject('servers'));
-  await admin.connect();
+  copies = new DamagedCopies(stack, inject('servers'));
+  await copies.open();
 });
 afterAll(async () => {
-  await admin?.end();
+  await copies?.close();
   await stack?.close();
 });
 
@@ -83,61 +71,8 @@ async function repackFirstRun(): Promise<void> {
   expect((await repack(stack.pool, { until: { run: '1' } })).rowsAfter).toBeGreaterThan(1);
 }
 
-/** The differences that verify finds in a copy of the database after some damage, perhaps with a head that was noted before. */
-async function differencesAfter(...given: (string | ChainHead)[]): Promise<string[]> {
-  const damage = given.filter((item) => typeof item === 'string');
-  const notedHead = given.find((item) => typeof item === 'object');
-  const name = `${stack.databaseName}_damaged`;
-  await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${stack.databaseName}'`);
-  await admin.query(`drop database if exists ${name} with (force)`);
-  await admin.query(`create database ${name} template ${stack.databaseName}`);
-  const pool = await openPool(urlOf(inject('servers'), name), { applicationName: 'test', connectionsMax: 3 });
-  try {
-    const client = await pool.connect();
-    try {
-      await client.query('set session_replication_role = replica');
-      await dropConstraints(client);
-      for (const statement of damage) await client.query(statement);
-    } finally {
-      client.release(true);
-    }
-    const { differences } = await verify(pool, { ...(notedHead && { notedHead }), differencesMax: 5 });
-    return differences.map((difference) => JSON.stringify(difference));
-  } finally {
-    await pool.end();
-    await admin.query(`drop database ${name} with (force)`);
-  }
-}
-
-/** Out of the way: keys and checks of the tables that hold history, and the numbering of runs. */
-async function dropConstraints(client: pg.PoolClient): Promise<void> {
-  const { rows } = await client.query<{ sql: string }>(
-    `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as sql
-       from pg_constraint
-      where conrelid = any ($1::regclass[]) and contype in ('c', 'f', 'p', 'u') and coninhcount = 0
-      order by contype = 'p', conname`,
-    [TABLES],
-  );
-  for (const { sql } of rows) await client.query(sql);
-  await client.query('alter table meterfold.runs alter column run_id set generated by default');
-  await client.query(
-    'drop index meterfold.runs_one_active, meterfold.runs_of_execution, meterfold.runs_published_chain',
-  );
-}
-
-function changed({ name, type }: { name: string; type: string }): string {
-  if (type === 'text') return `${name} = coalesce(${name}, '') || 'x'`;
-  if (type === 'jsonb') return `${name} = coalesce(${name}, '{}') || '{"damaged": true}'`;
-  if (type === 'timestamptz') return `${name} = coalesce(${name}, now()) + interval '1 second'`;
-  if (type === 'uuid') return `${name} = gen_random_uuid()`;
-  if (type === 'xid8') return `${name} = '7'`;
-  if (type === 'pg_lsn') return `${name} = coalesce(${name}, '0/0') + 1`;
-  if (type === 'bool') return `${name} = not ${name}`;
-  if (type === 'bytea') return `${name} = set_bit(${name}, 63, 1 - get_bit(${name}, 63))`;
-  if (name === 'run_starts') return `${name} = set_bit(${name}, 0, 1 - get_bit(${name}, 0))`;
-  if (type === 'varbit') return `${name} = set_bit(${name}, 63, 1 - get_bit(${name}, 63))`;
-  return `${name} = coalesce(${name}, 0) + 1`;
-}
+/** The differences that verify finds in a copy of the database after some damage. */
+const differencesAfter = (...damage: string[]) => copies.differencesAfter(damage);
 
 test('a history that is right has no difference, whether all of it or one run is looked at', async () => {
   expect(await differencesAfter()).toEqual([]);
@@ -151,9 +86,7 @@ test('a change of any column of any table that holds history is found', async ()
   const unnoticed: string[] = [];
   for (const column of columns) {
     const { table, name } = column;
-    const damage = `update only ${table} set ${changed(column)}
-                     where ctid = (select min(ctid) from only ${table} where ${ROW[table]})`;
-    if ((await differencesAfter(damage)).length === 0) unnoticed.push(`${table}.${name}`);
+    if ((await differencesAfter(changeOf(column, ROW[table]!))).length === 0) unnoticed.push(`${table}.${name}`);
   }
   expect(columns.length).toBeGreaterThan(60);
   expect(unnoticed).toEqual([]);
@@ -255,10 +188,10 @@ describe('deleted runs are found:', () => {
     expect(await differencesAfter(...damage)).toEqual([]);
     const { head } = JSON.parse((await meterfold(stack, ['verify', '--json'])).stdout);
     const [number, hash] = head.split(':');
-    expect(await differencesAfter({ number, hash }, ...damage)).toEqual([
+    expect(await copies.differencesAfter(damage, { notedHead: { number, hash } })).toEqual([
       expect.stringContaining(`"column":"hash of link ${number}"`),
     ]);
-    expect(await differencesAfter({ number, hash })).toEqual([]);
+    expect(await copies.differencesAfter([], { notedHead: { number, hash } })).toEqual([]);
   });
 });
 
