@@ -45,18 +45,23 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
     // By then another attempt may have overtaken this one.
     const msLeft = newest - Date.now();
     if (plan.published !== undefined || msLeft <= 0) return plan;
-    const late = AbortSignal.timeout(msLeft);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error('another attempt may have begun')), msLeft);
+    // A publish that has begun is not left to others.
+    const onPublish = () => clearTimeout(timer);
     try {
-      const published = await Promise.race([bill(plan, late), failing(late)]);
+      const published = await Promise.race([bill(plan, late.signal, onPublish), failing(late.signal)]);
       return ended({ ...plan, published });
     } catch (error) {
       if (cancellationSignal.aborted) throw error;
       log.warn({ run: plan.runId, err: error }, 'a small run is left to the other activities');
       return leave();
+    } finally {
+      clearTimeout(timer);
     }
   }
 
-  async function bill(plan: PlannedRun, late: AbortSignal): Promise<PublishedFigures> {
+  async function bill(plan: PlannedRun, late: AbortSignal, onPublish: () => void): Promise<PublishedFigures> {
     const { runId, previousRunId, after, to, partitions, shards, terms } = plan;
     const { callsPerCycle } = terms;
     const task = { runId, number: 0 };
@@ -67,6 +72,7 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
       ...shards.map(() => stages.reduceShard({ ...task, callsPerCycle, previousRunId })),
     ]);
     late.throwIfAborted();
+    onPublish();
     const proof = { maps: outcomesOf(maps), reduces: outcomesOf(reduces), recount: recount?.outcome };
     return (await stages.publishRun({ runId, callsPerCycle, ...proof })).figures;
   }

@@ -78,7 +78,7 @@ function parametersOf(databaseUrl: string): { place: string; parameters: URLSear
 }
 
 /** A client that is frozen in the middle of a transaction must not keep its locks from everybody else. */
-const IDLE_MS_MAX = 15_000;
+export const IDLE_MS_MAX = 15_000;
 
 /** Runs `work` in one short transaction on a connection of its own. A connection whose transaction failed is not used again. */
 export async function transaction<T>(pool: Pool, work: (client: Client) => Promise<T>): Promise<T> {
