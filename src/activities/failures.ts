@@ -14,7 +14,7 @@ const FINAL_ERRORS: Readonly<Record<string, string>> = {
   LogSequenceError: 'the sequence of the log must be mended',
   ReplicaUnfitError: 'the setting must be mended',
   SegmentError: 'stored segments were changed',
-  SegmentsLostError: 'the workflow has map begin anew',
+  SegmentsLostError: 'map must store them again: the workflow restarts it',
   ProofError: 'the run does not add up',
   InvariantError: 'meterfold itself is wrong',
 };

@@ -8,6 +8,7 @@
 import { once } from 'node:events';
 import { Context } from '@temporalio/activity';
 import { endAttemptsOf } from '../db/attempts.js';
+import { SegmentsLostError } from '../db/segments.js';
 import { SMALL_RUN_CALLS } from '../domain/partitions.js';
 import type { PublishedFigures } from '../domain/proof.js';
 import type { BillingRunInput } from '../workflows/messages.js';
@@ -16,7 +17,7 @@ import type { createMap } from './map.js';
 import { type createPlan, newestUntil, type PlanInput, type PlannedRun, type SkippedRun } from './plan.js';
 import type { createPublish } from './publish.js';
 import type { createRecount } from './recount.js';
-import type { createReduce } from './reduce.js';
+import type { createReduce, SegmentsLost } from './reduce.js';
 import type { ActivityDependencies } from './task.js';
 
 type Stages = ReturnType<typeof createPlan> &
@@ -85,8 +86,11 @@ function ended(plan: PlannedRun): PlannedRun {
   return plan.published === undefined ? plan : { ...plan, small: true };
 }
 
-function outcomesOf<Outcome>(done: readonly { outcome: Outcome }[]): Outcome[] {
-  return done.map(({ outcome }) => outcome);
+function outcomesOf<Outcome>(done: readonly ({ outcome: Outcome } | SegmentsLost)[]): Outcome[] {
+  return done.map((one) => {
+    if ('segmentsLost' in one) throw new SegmentsLostError(one.segmentsLost);
+    return one.outcome;
+  });
 }
 
 async function failing(signal: AbortSignal): Promise<never> {

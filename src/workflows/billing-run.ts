@@ -16,12 +16,14 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { PlannedRun, SkippedRun } from '../activities/plan.js';
+import type { Buckets } from '../domain/partitions.js';
 import type { MapOutcome, PublishedFigures, RecountOutcome, ReduceOutcome } from '../domain/proof.js';
 import { discardRun, planRun, publishRun, recount, tasks } from './activities.js';
 import { Control } from './control.js';
 import { HOPELESS, reasonOf, SEGMENTS_LOST, typeOf } from './failures.js';
 import { fanOut } from './fan-out.js';
 import { checkInput } from './input.js';
+import { lossIsAnOutcome, MapRestarts } from './map-restarts.js';
 import { type BillingRunInput, type BillingRunResult, type PublishedResult, progressQuery } from './messages.js';
 import { countEnded, countProofFailure, countPublished } from './metrics.js';
 import { Progress } from './progress.js';
@@ -56,6 +58,7 @@ class BillingRun {
   readonly #progress: Progress;
   readonly #control: Control;
   readonly #statistics = new RunStatistics();
+  readonly #restarts = new MapRestarts();
   // How far it has come; what is there is not done again after a failure.
   #plan: PlannedRun | SkippedRun | undefined;
   readonly #maps: MapOutcome[] = [];
@@ -75,12 +78,14 @@ class BillingRun {
       } catch (error) {
         // Neither another try nor the discard must queue behind the siblings of an activity that has failed.
         this.#control.stop();
+        // Only in a run that began before loss was an outcome.
         if (typeOf(error) === SEGMENTS_LOST) {
           this.#mapAnew();
           continue;
         }
         if (typeOf(error) === 'ProofError') countProofFailure();
         if (!(await this.#isToBeRetried(error))) return this.#giveUp(error);
+        this.#restarts.reset();
       }
     }
   }
@@ -101,7 +106,7 @@ class BillingRun {
     }
     this.#progress.planned(plan);
     await this.#map(plan);
-    await Promise.all([this.#recount(plan), this.#reduce(plan)]);
+    await Promise.all([this.#recount(plan), this.#reduceAll(plan)]);
     return this.#result(plan, await this.#publish(plan));
   }
 
@@ -142,25 +147,50 @@ class BillingRun {
     this.#progress.mapAnew();
   }
 
-  async #reduce({ runId, shards, terms, previousRunId, backups }: PlannedRun): Promise<void> {
+  /** Reduces all shards. If segments were lost, map restarts first; shards that are done stay done. */
+  async #reduceAll(plan: PlannedRun): Promise<void> {
+    for (;;) {
+      const loss = await this.#reduce(plan);
+      if (loss === undefined) return;
+      this.#mapAnew();
+      this.#progress.phase('mapping');
+      await this.#restarts.next(loss);
+      await this.#map(plan);
+    }
+  }
+
+  /** Reduces the shards that are left; returns what was lost if a reduce found that segments are, after those under way have ended. */
+  async #reduce({ runId, shards, terms, previousRunId, backups }: PlannedRun): Promise<string | undefined> {
     const { callsPerCycle } = terms;
+    const reportsLoss = lossIsAnOutcome();
+    let loss: string | undefined;
     this.#progress.phase('reducing');
-    await this.#fanOut(shards, this.#reduces, backups, async ({ first, end }, number, race) => {
+    const reduce = async ({ first, end }: Buckets, number: number, race: Race) => {
       const summary = `buckets ${first} to ${end - 1}`;
-      const { outcome } = await race(number, (backup) =>
+      const input = { runId, number, callsPerCycle, previousRunId, ...(reportsLoss ? { reportsLoss } : {}) };
+      const reduced = await race(number, (backup) =>
         this.#statistics.count(
           `reduce ${number}`,
-          () =>
-            tasks.reduceShard.executeWithOptions({ summary }, [
-              { runId, number, callsPerCycle, previousRunId, ...twin(backup) },
-            ]),
-          (reduced) => reduced,
+          () => tasks.reduceShard.executeWithOptions({ summary }, [{ ...input, ...twin(backup) }]),
+          (done) => done,
           backup,
         ),
       );
-      this.#progress.reduced(outcome);
-      return outcome;
-    });
+      if ('segmentsLost' in reduced) {
+        loss = reduced.segmentsLost;
+        return undefined;
+      }
+      this.#progress.reduced(reduced.outcome);
+      return reduced.outcome;
+    };
+    try {
+      await this.#fanOut(shards, this.#reduces, backups, reduce, () => loss !== undefined);
+    } catch (error) {
+      // Thrown by an activity worker of an earlier version.
+      if (!reportsLoss || typeOf(error) !== SEGMENTS_LOST) throw error;
+      loss = reasonOf(error);
+    }
+    return loss;
   }
 
   async #recount({ runId, after, to }: PlannedRun): Promise<void> {
@@ -200,12 +230,15 @@ class BillingRun {
     items: readonly Item[],
     results: Result[],
     backups: boolean,
-    run: (item: Item, number: number, race: Race) => Promise<Result>,
+    run: (item: Item, number: number, race: Race) => Promise<Result | undefined>,
+    stopped?: () => boolean,
   ): Promise<Result[]> {
     const { gate } = this.#control;
     const left = items.filter((_, number) => results[number] === undefined).length;
     return withBackups({ tasks: left, backups, gate }, (race) =>
-      fanOut(items, { results, inFlightMax: IN_FLIGHT_MAX, gate }, (item, number) => run(item, number, race)),
+      fanOut(items, { results, inFlightMax: IN_FLIGHT_MAX, gate, ...(stopped && { stopped }) }, (item, number) =>
+        run(item, number, race),
+      ),
     );
   }
 

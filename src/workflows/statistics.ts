@@ -17,15 +17,17 @@ export class RunStatistics {
   async count<Result>(
     what: string,
     activity: () => Promise<Result>,
-    outcome: (result: Result) => Done & { calls?: string },
+    outcome: (result: Result) => Done & { calls?: string; segmentsLost?: string },
     backup = false,
   ): Promise<Result> {
     this.#scheduled++;
     if (backup) this.#backups++;
     const result = await activity();
     this.#completed++;
-    const { worker, attempt, calls = '0' } = outcome(result);
-    this.#done.set(what, { worker, attempt, calls: BigInt(calls) });
+    const { worker, attempt, calls = '0', segmentsLost } = outcome(result);
+    // It will be done again, which must not hide the tries of this time.
+    const done = segmentsLost === undefined ? what : `${what}, lost when ${this.#completed} were completed`;
+    this.#done.set(done, { worker, attempt, calls: BigInt(calls) });
     return result;
   }
 
