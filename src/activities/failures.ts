@@ -3,6 +3,7 @@
  * says why. The list is by name, so that it reads as a table.
  */
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { messageOf, reasonOfSqlstate } from './reasons.js';
 
 const FINAL_ERRORS: Readonly<Record<string, string>> = {
   RunGoneError: 'the run was published or discarded meanwhile, or the database was restored',
@@ -40,12 +41,15 @@ export function toFailure(error: unknown): Error {
   const message = cause.message || cause.errors?.[0]?.message || code || name;
   if (name in FINAL_ERRORS) return ApplicationFailure.create({ message, type: name, nonRetryable: true, cause });
   const sqlstate = typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
-  if (sqlstate === undefined) return ApplicationFailure.create({ message, type: name, cause });
-  const reason = FINAL_SQLSTATES[sqlstate] ?? FINAL_SQLSTATES[sqlstate.slice(0, 2)];
+  if (sqlstate === undefined) {
+    return ApplicationFailure.create({ message: messageOf(message, code), type: name, cause });
+  }
+  const final = FINAL_SQLSTATES[sqlstate] ?? FINAL_SQLSTATES[sqlstate.slice(0, 2)];
+  const reason = final ?? reasonOfSqlstate(sqlstate);
   return ApplicationFailure.create({
     message: reason === undefined ? `PostgreSQL: ${message}` : `PostgreSQL: ${message} (${reason})`,
     type: `PostgreSQL ${sqlstate}`,
-    nonRetryable: reason !== undefined,
+    nonRetryable: final !== undefined,
     cause,
   });
 }

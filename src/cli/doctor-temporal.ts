@@ -5,8 +5,9 @@ import type { Context } from './context.js';
 import { bad, type Check, good, subject, unseen } from './doctor-check.js';
 import { versionsCheck } from './doctor-versions.js';
 import { grouped } from './output.js';
+import type { TaskKind } from './pollers.js';
 
-const workerChecks = ['workflow workers', 'activity workers', 'worker versions'];
+const workerChecks = ['workflow workers', 'activity workers', 'worker versions', 'runs'];
 
 export async function temporalChecks(context: Context): Promise<Check[]> {
   const settings = context.config.temporal;
@@ -19,8 +20,9 @@ export async function temporalChecks(context: Context): Promise<Check[]> {
   return client.withDeadline(Date.now() + 10_000, async () => {
     const namespace = await subject('namespace', context, () => namespaceChecks(client, settings));
     if (namespace.some((check) => !check.ok)) return [reached!, ...namespace, ...workerChecks.map(unseen)];
-    const workers = await subject('workers', context, () => workersChecks(client, settings));
-    return [reached!, ...namespace, ...workers];
+    const workers = await subject('workers', context, () => workersChecks(client));
+    const runs = await subject('runs', context, () => runsChecks(client));
+    return [reached!, ...namespace, ...workers, ...runs];
   });
 }
 
@@ -28,11 +30,6 @@ async function namespaceChecks(client: Client, { namespace }: TemporalSettings):
   await client.workflowService.describeNamespace({ namespace });
   return [good('namespace', namespace)];
 }
-
-/** A worker's poll lasts a minute, and the server remembers pollers for five: one not seen for longer than a poll is gone. */
-const pollMsMax = 75_000;
-
-type Kind = 'workflow' | 'activity';
 
 /** Who works on a kind of task. */
 interface Queue {
@@ -43,17 +40,9 @@ interface Queue {
   current: WorkerVersion | undefined;
 }
 
-async function describeQueue(client: Client, { namespace }: TemporalSettings, kind: Kind): Promise<Queue> {
-  const { TASK_QUEUE } = await import('../config.js');
-  const { pollers, versioningInfo } = await client.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name: TASK_QUEUE },
-    taskQueueType: kind === 'workflow' ? 1 : 2,
-  });
-  const alive = (pollers ?? []).filter(({ lastAccessTime }) => {
-    const seenMs = Number(lastAccessTime?.seconds ?? 0) * 1000;
-    return Date.now() - seenMs < pollMsMax;
-  });
+async function describeQueue(client: Client, kind: TaskKind): Promise<Queue> {
+  const { describeTaskQueue } = await import('./pollers.js');
+  const { pollers: alive, versioningInfo } = await describeTaskQueue(client.workflow, kind);
   return {
     workers: new Set(alive.map((poller) => poller.identity ?? '')),
     versions: alive.map(({ deploymentOptions }) =>
@@ -71,17 +60,29 @@ function versionOf(given: { deploymentName?: string | null; buildId?: string | n
   return deploymentName && buildId ? { deploymentName, buildId } : undefined;
 }
 
-async function pollersCheck({ workers }: Queue, kind: Kind): Promise<Check> {
+async function pollersCheck({ workers }: Queue, kind: TaskKind): Promise<Check> {
   const { TASK_QUEUE } = await import('../config.js');
   const name = `${kind} workers`;
   if (workers.size > 0) return good(name, `${grouped(workers.size)} polling task queue "${TASK_QUEUE}"`);
   return bad(name, `none polls task queue "${TASK_QUEUE}"`, 'meterfold worker');
 }
 
-async function workersChecks(client: Client, settings: TemporalSettings): Promise<Check[]> {
+/** A run that was not opened yet is in Temporal only. */
+async function runsChecks(client: Client): Promise<Check[]> {
+  const [{ listStalledRuns }, { stalledRunText }, { TASK_QUEUE }] = await Promise.all([
+    import('./stalls.js'),
+    import('./stall-text.js'),
+    import('../config.js'),
+  ]);
+  const stalled = await listStalledRuns(client.workflow, TASK_QUEUE);
+  if (stalled.length === 0) return [good('runs', 'none stalls')];
+  return stalled.map((run) => bad('runs', stalledRunText(run)));
+}
+
+async function workersChecks(client: Client): Promise<Check[]> {
   const [workflow, activity] = await Promise.all([
-    describeQueue(client, settings, 'workflow'),
-    describeQueue(client, settings, 'activity'),
+    describeQueue(client, 'workflow'),
+    describeQueue(client, 'activity'),
   ]);
   return [
     await pollersCheck(workflow, 'workflow'),

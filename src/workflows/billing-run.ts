@@ -24,11 +24,18 @@ import { HOPELESS, reasonOf, SEGMENTS_LOST, typeOf } from './failures.js';
 import { fanOut } from './fan-out.js';
 import { checkInput } from './input.js';
 import { lossIsAnOutcome, MapRestarts } from './map-restarts.js';
-import { type BillingRunInput, type BillingRunResult, type PublishedResult, progressQuery } from './messages.js';
+import {
+  type BillingRunInput,
+  type BillingRunResult,
+  type PublishedResult,
+  progressQuery,
+  retrySignal,
+} from './messages.js';
 import { countEnded, countProofFailure, countPublished } from './metrics.js';
 import { Progress } from './progress.js';
+import { publishedResult } from './result.js';
 import { RunStatistics } from './statistics.js';
-import { type Race, withBackups } from './stragglers.js';
+import { type Race, twin, withBackups } from './stragglers.js';
 
 /** Temporal takes summaries of up to 400 bytes. */
 const SUMMARY_MAX = 100;
@@ -38,6 +45,7 @@ const IN_FLIGHT_MAX = 100;
 export async function billingRun(input: BillingRunInput = {}): Promise<BillingRunResult> {
   const progress = new Progress();
   setHandler(progressQuery, () => progress.now);
+  setHandler(retrySignal, (retry) => progress.retrying(retry));
   const control = new Control(progress);
   try {
     checkInput(input);
@@ -57,7 +65,7 @@ class BillingRun {
   readonly #input: BillingRunInput;
   readonly #progress: Progress;
   readonly #control: Control;
-  readonly #statistics = new RunStatistics();
+  readonly #statistics: RunStatistics;
   readonly #restarts = new MapRestarts();
   // How far it has come; what is there is not done again after a failure.
   #plan: PlannedRun | SkippedRun | undefined;
@@ -68,6 +76,7 @@ class BillingRun {
   constructor(input: BillingRunInput, progress: Progress, control: Control) {
     this.#input = input;
     this.#progress = progress;
+    this.#statistics = new RunStatistics(progress);
     this.#control = control;
   }
 
@@ -244,17 +253,7 @@ class BillingRun {
 
   #result(plan: PlannedRun, published: PublishedFigures): PublishedResult {
     this.#progress.published(published, plan.terms.currency);
-    return {
-      status: 'published',
-      runId: plan.runId,
-      range: { after: plan.after, to: plan.to },
-      ...published,
-      currency: plan.terms.currency,
-      pricePerUnit: plan.terms.pricePerUnit,
-      activities: this.#statistics.activities(),
-      workers: this.#statistics.workers(),
-      heldUpBy: plan.heldUpBy,
-    };
+    return publishedResult(plan, published, this.#statistics);
   }
 
   async #isToBeRetried(error: unknown): Promise<boolean> {
@@ -267,6 +266,7 @@ class BillingRun {
   /** Discards the run, and ends as it was ended: cancelled by an operator or by Temporal, or failed. */
   async #giveUp(error: unknown): Promise<BillingRunResult> {
     this.#progress.phase('discarding');
+    this.#progress.begun('discard');
     const { firstExecutionRunId } = workflowInfo();
     const cancelled = CancellationScope.current().consideredCancelled;
     const reason = this.#control.cancelled ? 'cancelled by an operator' : cancelled ? 'cancelled' : reasonOf(error);
@@ -296,9 +296,4 @@ class BillingRun {
 /** Whether it is published by now, by the activity that has planned it. */
 function isSmall(plan: PlannedRun | SkippedRun): plan is PlannedRun & { published: PublishedFigures } {
   return plan.status === 'planned' && plan.small === true;
-}
-
-/** Marks a backup; absent otherwise, to keep the inputs that people look at short. */
-function twin(backup: boolean): { backup?: true } {
-  return backup ? { backup } : {};
 }

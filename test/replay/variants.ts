@@ -216,6 +216,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another result',
+    file: 'result.ts',
     edit: replace('currency: plan.terms.currency,', "currency: 'EUR',"),
     fails: answersWithRun,
     byReplayer: false,
