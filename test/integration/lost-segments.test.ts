@@ -16,11 +16,10 @@ import {
   progressOf,
   published,
   type RunHandle,
-  resultsOf,
   startRun,
 } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
-import { tallyHistory } from '../support/tally.js';
+import { lossesIn, tallyHistory } from '../support/tally.js';
 
 const TEMPLATE = 'template_of_its_own';
 const settings = { fsync: 'off', shared_buffers: '64MB' };
@@ -55,10 +54,7 @@ const start = () => startRun(stack, [input]);
 const startMapped = (begin = start) => startPaused(stack, 'mapping', 'reducing', begin);
 
 /** How many reduces found that the segments are gone. */
-async function lossesOf(run: RunHandle): Promise<number> {
-  const results = (await resultsOf(run, 'reduceShard')) as { segmentsLost?: string }[];
-  return results.filter(({ segmentsLost }) => segmentsLost !== undefined).length;
-}
+const lossesOf = async (run: RunHandle): Promise<number> => lossesIn((await run.fetchHistory()).events ?? []);
 
 /** None has failed, and none was cancelled. */
 async function expectAllCompleted(run: RunHandle): Promise<void> {

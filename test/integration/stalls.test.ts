@@ -1,5 +1,5 @@
 /** A run that does not get on says why, wherever one looks: the Query, `run`, `runs`, `status` and `doctor`. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { BillingRunProgress } from '../../src/workflows/messages.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
@@ -119,15 +119,19 @@ describe('a run that fails again and again', { timeout: 120_000 }, () => {
   });
 });
 
-test('a run that no worker takes says so', { timeout: 120_000 }, async ({ onTestFinished }) => {
-  const own = await freshStack();
-  onTestFinished(() => own.close());
-  await logs.uniform(own.pool, { calls: 1003 });
-  const running = startCommand(own, ['run', '--workflow-id', 'waits']);
-  const waits = 'workflow waits: no worker polls the task queue for workflows: start one by `meterfold worker`';
-  await running.noted(waits);
-  expect((await meterfold(own, ['runs'])).stderr).toBe(`Run of workflow waits, not opened yet: ${waits}.\n`);
-  expect((await meterfold(own, ['doctor'])).stdout).toContain(`run of workflow waits, not opened yet: ${waits}`);
-  await startWorker(own);
-  expect((await running.result).code).toBe(0);
+describe('a run that no worker takes says so,', () => {
+  test.each(['workflow', 'plan'] as const)('its %s', { timeout: 120_000 }, async (waiting) => {
+    const own = await freshStack();
+    onTestFinished(() => own.close());
+    await logs.uniform(own.pool, { calls: 1003 });
+    if (waiting === 'plan') await startWorker(own, { role: 'workflow' });
+    const running = startCommand(own, ['run', '--workflow-id', 'waits']);
+    const kind = waiting === 'plan' ? 'activities' : 'workflows';
+    const waits = `${waiting} waits: no worker polls the task queue for ${kind}: start one by \`meterfold worker\``;
+    await running.noted(waits);
+    expect((await meterfold(own, ['runs'])).stderr).toBe(`Run of workflow waits, not opened yet: ${waits}.\n`);
+    expect((await meterfold(own, ['doctor'])).stdout).toContain(`run of workflow waits, not opened yet: ${waits}`);
+    await startWorker(own);
+    expect((await running.result).code).toBe(0);
+  });
 });
