@@ -35,7 +35,7 @@ export function createDiscard({ pool, temporal, installation: own, log }: Activi
       });
       if (own === undefined || own.state === 'reverted') return { status: 'nothing to discard' };
       try {
-        await discard(pool, own.runId, reason, cancellationSignal);
+        await discard(pool, own.runId, reason, { activityId: info.activityId, signal: cancellationSignal });
         log.warn({ run: String(own.runId), reason }, 'discarded');
         return { status: 'discarded' };
       } catch (error) {

@@ -4,6 +4,7 @@
  */
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { refusalOf } from '../db/refusals.js';
+import { messageOf, reasonOfSqlstate } from './reasons.js';
 
 const FINAL_ERRORS: Readonly<Record<string, string>> = {
   RunGoneError: 'the run was published or discarded meanwhile, or the database was restored',
@@ -20,7 +21,7 @@ const FINAL_ERRORS: Readonly<Record<string, string>> = {
   SegmentError: 'stored segments were changed',
   SessionSettingError: 'the role or the database needs another setting',
   StartupParameterError: 'the URL or the pooler needs another setting',
-  SegmentsLostError: 'the workflow has map begin anew',
+  SegmentsLostError: 'map must store them again: the workflow restarts it',
   ProofError: 'the run does not add up',
   InvariantError: 'meterfold itself is wrong',
 };
@@ -31,11 +32,6 @@ const FINAL_SQLSTATES: Readonly<Record<string, string>> = {
   '23': 'a constraint is violated',
   '3F000': 'the schema is missing: run `meterfold migrate`',
   '42': 'a table, column or right is missing: run `meterfold migrate`, then `meterfold doctor`',
-};
-
-/** SQLSTATEs that are tried again for a reason that is worth showing. */
-const RETRIED_SQLSTATES: Readonly<Record<string, string>> = {
-  '25006': 'a standby takes no writes: tried again until DATABASE_URL leads to the primary',
 };
 
 export class ProofError extends Error {
@@ -51,9 +47,11 @@ export function toFailure(error: unknown): Error {
   const message = cause.message || cause.errors?.[0]?.message || code || name;
   if (name in FINAL_ERRORS) return ApplicationFailure.create({ message, type: name, nonRetryable: true, cause });
   const sqlstate = typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
-  if (sqlstate === undefined) return ApplicationFailure.create({ message, type: name, cause });
+  if (sqlstate === undefined) {
+    return ApplicationFailure.create({ message: messageOf(message, code), type: name, cause });
+  }
   const final = FINAL_SQLSTATES[sqlstate] ?? FINAL_SQLSTATES[sqlstate.slice(0, 2)];
-  const reason = final ?? RETRIED_SQLSTATES[sqlstate];
+  const reason = final ?? reasonOfSqlstate(sqlstate);
   return ApplicationFailure.create({
     message: reason === undefined ? `PostgreSQL: ${message}` : `PostgreSQL: ${message} (${reason})`,
     type: `PostgreSQL ${sqlstate}`,

@@ -9,7 +9,7 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import { termsSchema } from '../config.js';
 import { surveyRange } from '../db/log-survey.js';
 import { readPublished } from '../db/published.js';
-import { AlreadyPublishedError, discardRun } from '../db/run-endings.js';
+import { AlreadyPublishedError, discardRun, type Ender } from '../db/run-endings.js';
 import {
   type NewRun,
   type Owner,
@@ -147,15 +147,12 @@ export function createPlan(dependencies: ActivityDependencies) {
           ? `its workflow ${active.owner.workflowId} has ended without publishing it`
           : `Temporal does not know its workflow ${active.owner.workflowId}, and nobody has worked on it for ${Math.round(active.leaseAgeMs / 1000)} s`;
       log.warn({ run: String(active.runId), reason }, 'taking over from an abandoned run');
-      await discardRun(
-        pool,
-        active.runId,
-        `taken over by ${owner.workflowId}: ${reason}`,
-        Context.current().cancellationSignal,
-      ).catch((error: Error) => {
-        // Its workflow ended by publishing it, after we had read that it was active.
-        if (!(error instanceof AlreadyPublishedError)) throw error;
-      });
+      await discardRun(pool, active.runId, `taken over by ${owner.workflowId}: ${reason}`, takeOverEnder()).catch(
+        (error: Error) => {
+          // Its workflow ended by publishing it, after we had read that it was active.
+          if (!(error instanceof AlreadyPublishedError)) throw error;
+        },
+      );
     }
   }
 
@@ -202,6 +199,12 @@ export function createPlan(dependencies: ActivityDependencies) {
 
 function executionRunId(): string {
   return Context.current().info.workflowExecution?.runId ?? '';
+}
+
+/** Its name differs from those of the run's own workflow and of other workflows, whose activities have the same ids. */
+function takeOverEnder(): Ender {
+  const { info, cancellationSignal } = Context.current();
+  return { activityId: `${executionRunId()}/${info.activityId}`, signal: cancellationSignal };
 }
 
 function isSame(a: Owner, b: Owner): boolean {

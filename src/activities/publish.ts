@@ -48,8 +48,8 @@ export function createPublish(dependencies: ActivityDependencies) {
     checkInstallation(dependencies.installation, input.installation);
     const runId = BigInt(input.runId);
     return withHeartbeat(leaseOf(dependencies, runId), async () => {
-      const { info, cancellationSignal: signal } = Context.current();
-      await publish(pool, runId, { activityId: info.activityId, signal }, (client) => prove(client, input));
+      const ender = { activityId: Context.current().info.activityId, signal: publishSignal() };
+      await publish(pool, runId, ender, (client) => prove(client, input));
       const published = await readPublished(pool, runId);
       log.info({ run: input.runId, ...published }, 'published');
       return { ...doneBy(), figures: published };
@@ -57,6 +57,25 @@ export function createPublish(dependencies: ActivityDependencies) {
   }
 
   return { publishRun };
+}
+
+/**
+ * Stops a publish if its worker shuts down or its workflow is gone. A cancellation does not: a publish that has begun wins, also in the
+ * activity of a small run, which can be cancelled.
+ */
+function publishSignal(): AbortSignal {
+  const context = Context.current();
+  const { cancellationSignal } = context;
+  cancellationSignal.throwIfAborted();
+  const stop = new AbortController();
+  cancellationSignal.addEventListener(
+    'abort',
+    () => {
+      if (context.cancellationDetails?.cancelRequested !== true) stop.abort(cancellationSignal.reason);
+    },
+    { once: true },
+  );
+  return stop.signal;
 }
 
 async function prove(client: Client, input: PublishInput) {

@@ -5,6 +5,7 @@
  * scout, which reads the names in the buckets that come next.
  */
 
+import type { ApplicationFailure } from '@temporalio/common';
 import { copyIn } from '../db/copy-in.js';
 import type { Client, Pool } from '../db/pool.js';
 import { appendRecord, recordsCopy } from '../db/records.js';
@@ -16,7 +17,15 @@ import type { ReduceOutcome } from '../domain/proof.js';
 import { BucketFold, type OpenCycle } from '../domain/reduce.js';
 import type { Segment } from '../domain/segment.js';
 import type { TaskMemories, TaskMemory } from './memory.js';
-import { type ActivityDependencies, type DoneTask, runTask, type TaskInput, type TaskProgress } from './task.js';
+import {
+  type ActivityDependencies,
+  type DoneBy,
+  type DoneTask,
+  doneBy,
+  runTask,
+  type TaskInput,
+  type TaskProgress,
+} from './task.js';
 
 const USERS_PER_LOOKUP = 4096;
 
@@ -24,12 +33,30 @@ export interface ReduceInput extends TaskInput {
   callsPerCycle: number;
   /** The published run before this one, whose tails are carried in; null for the first. */
   previousRunId: string | null;
+  /** Whether lost segments are returned as SegmentsLost; they are thrown as SegmentsLostError otherwise. */
+  reportsLoss?: boolean;
+}
+
+/** Answer of a reduce that found segments lost in a crash of PostgreSQL: map has to store them again. */
+export interface SegmentsLost extends DoneBy {
+  /** Which, in a sentence. */
+  segmentsLost: string;
+  ms?: never;
 }
 
 export function createReduce(dependencies: ActivityDependencies, memories: TaskMemories) {
   const { passBytes } = dependencies.settings;
 
-  async function reduceShard(input: ReduceInput): Promise<DoneTask<ReduceOutcome>> {
+  async function reduceShard(input: ReduceInput): Promise<DoneTask<ReduceOutcome> | SegmentsLost> {
+    try {
+      return await reduce(input);
+    } catch (error) {
+      if (input.reportsLoss !== true || (error as ApplicationFailure).type !== 'SegmentsLostError') throw error;
+      return { ...doneBy(), segmentsLost: (error as ApplicationFailure).message };
+    }
+  }
+
+  function reduce(input: ReduceInput): Promise<DoneTask<ReduceOutcome>> {
     return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, task, schema, progress }) => {
       const shard = { first: task.first_bucket, end: task.end_bucket };
       const slices = await readSlices(client, BigInt(input.runId), shard);

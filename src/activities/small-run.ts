@@ -8,6 +8,7 @@
 import { once } from 'node:events';
 import { Context } from '@temporalio/activity';
 import { endAttemptsOf } from '../db/attempts.js';
+import { SegmentsLostError } from '../db/segments.js';
 import { SMALL_RUN_CALLS } from '../domain/partitions.js';
 import { askedDigest, type PublishedFigures } from '../domain/proof.js';
 import type { BillingRunInput } from '../workflows/messages.js';
@@ -16,7 +17,7 @@ import type { createMap } from './map.js';
 import { type createPlan, newestUntil, type PlanInput, type PlannedRun, type SkippedRun } from './plan.js';
 import type { createPublish } from './publish.js';
 import type { createRecount } from './recount.js';
-import type { createReduce } from './reduce.js';
+import type { createReduce, SegmentsLost } from './reduce.js';
 import type { ActivityDependencies } from './task.js';
 
 type Stages = ReturnType<typeof createPlan> &
@@ -45,18 +46,23 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
     // By then another attempt may have overtaken this one.
     const msLeft = newest - Date.now();
     if (plan.published !== undefined || msLeft <= 0) return plan;
-    const late = AbortSignal.timeout(msLeft);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error('another attempt may have begun')), msLeft);
+    // A publish that has begun is not left to others.
+    const onPublish = () => clearTimeout(timer);
     try {
-      const published = await Promise.race([bill(plan, late), failing(late)]);
+      const published = await Promise.race([bill(plan, late.signal, onPublish), failing(late.signal)]);
       return ended({ ...plan, published });
     } catch (error) {
       if (cancellationSignal.aborted) throw error;
       log.warn({ run: plan.runId, err: error }, 'a small run is left to the other activities');
       return leave();
+    } finally {
+      clearTimeout(timer);
     }
   }
 
-  async function bill(plan: PlannedRun, late: AbortSignal): Promise<PublishedFigures> {
+  async function bill(plan: PlannedRun, late: AbortSignal, onPublish: () => void): Promise<PublishedFigures> {
     const { runId, previousRunId, after, to, partitions, shards, terms } = plan;
     const { callsPerCycle } = terms;
     const task = { runId, number: 0 };
@@ -67,6 +73,7 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
       ...shards.map(() => stages.reduceShard({ ...task, callsPerCycle, previousRunId })),
     ]);
     late.throwIfAborted();
+    onPublish();
     const proof = { maps: outcomesOf(maps), reduces: outcomesOf(reduces), recount: recount?.outcome };
     return (await stages.publishRun({ runId, callsPerCycle, ...proof })).figures;
   }
@@ -79,8 +86,11 @@ function ended(plan: PlannedRun): PlannedRun {
   return plan.published === undefined ? plan : { ...plan, small: true };
 }
 
-function outcomesOf<Outcome>(done: readonly { outcome: Outcome }[]): Outcome[] {
-  return done.map(({ outcome }) => outcome);
+function outcomesOf<Outcome>(done: readonly ({ outcome: Outcome } | SegmentsLost)[]): Outcome[] {
+  return done.map((one) => {
+    if ('segmentsLost' in one) throw new SegmentsLostError(one.segmentsLost);
+    return one.outcome;
+  });
 }
 
 async function failing(signal: AbortSignal): Promise<never> {

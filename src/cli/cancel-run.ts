@@ -1,7 +1,8 @@
 /**
  * Cancels a run: its workflow is asked first, and cleans up itself. Where that workflow has ended or is gone, or its Temporal can't be
- * asked, the run is discarded here; the run's row decides between that and a publish at the same moment.
+ * asked, the run is discarded here; a publish that has begun is waited for, and wins.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { askTemporal } from '../activities/owner.js';
@@ -25,11 +26,13 @@ const POLL_MS = 100;
 /** Polls from one question to Temporal to the next. */
 const POLLS_A_QUESTION = 10;
 
+/** Gives the run up; `onPublishing` is called if that has to wait for a publish that has begun. */
 export async function cancelRun(
   pool: Pool,
   connect: () => Promise<Client>,
   config: Config,
   runId: string,
+  onPublishing: () => void,
 ): Promise<CancelAnswer> {
   const state = await readRunState(pool, runId);
   if (state === undefined) return 'unknown';
@@ -41,7 +44,10 @@ export async function cancelRun(
   if (asked === 'discarded') return 'cancelled';
   if (asked === 'published') return 'already published';
   try {
-    await discardRun(pool, BigInt(runId), 'cancelled by hand');
+    await discardRun(pool, BigInt(runId), 'cancelled by hand', {
+      activityId: `cancel/${randomUUID()}`,
+      onPublishing,
+    });
     return asked === 'ended' ? 'cancelled, its workflow had ended' : 'cancelled';
   } catch (error) {
     if (error instanceof AlreadyPublishedError) return 'already published';

@@ -5,8 +5,9 @@ import type { Context } from './context.js';
 import { bad, type Check, good, subject, unseen } from './doctor-check.js';
 import { versionsCheck } from './doctor-versions.js';
 import { grouped } from './output.js';
+import type { TaskKind } from './pollers.js';
 
-const workerChecks = ['workflow workers', 'activity workers', 'worker versions'];
+const workerChecks = ['workflow workers', 'activity workers', 'worker versions', 'runs'];
 
 export async function temporalChecks(context: Context): Promise<Check[]> {
   const settings = context.config.temporal;
@@ -20,7 +21,8 @@ export async function temporalChecks(context: Context): Promise<Check[]> {
     const namespace = await subject('namespace', context, () => namespaceChecks(client, settings));
     if (namespace.some((check) => !check.ok)) return [reached!, ...namespace, ...workerChecks.map(unseen)];
     const workers = await subject('workers', context, () => workersChecks(client, settings));
-    return [reached!, ...namespace, ...workers];
+    const runs = await subject('runs', context, () => runsChecks(client, settings));
+    return [reached!, ...namespace, ...workers, ...runs];
   });
 }
 
@@ -28,11 +30,6 @@ async function namespaceChecks(client: Client, { namespace }: TemporalSettings):
   await client.workflowService.describeNamespace({ namespace });
   return [good('namespace', namespace)];
 }
-
-/** A worker's poll lasts a minute, and the server remembers pollers for five: one not seen for longer than a poll is gone. */
-const pollMsMax = 75_000;
-
-type Kind = 'workflow' | 'activity';
 
 /** Who works on a kind of task. */
 interface Queue {
@@ -43,16 +40,9 @@ interface Queue {
   current: WorkerVersion | undefined;
 }
 
-async function describeQueue(client: Client, { namespace, taskQueue }: TemporalSettings, kind: Kind): Promise<Queue> {
-  const { pollers, versioningInfo } = await client.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name: taskQueue },
-    taskQueueType: kind === 'workflow' ? 1 : 2,
-  });
-  const alive = (pollers ?? []).filter(({ lastAccessTime }) => {
-    const seenMs = Number(lastAccessTime?.seconds ?? 0) * 1000;
-    return Date.now() - seenMs < pollMsMax;
-  });
+async function describeQueue(client: Client, taskQueue: string, kind: TaskKind): Promise<Queue> {
+  const { describeTaskQueue } = await import('./pollers.js');
+  const { pollers: alive, versioningInfo } = await describeTaskQueue(client.workflow, taskQueue, kind);
   return {
     workers: new Set(alive.map((poller) => poller.identity ?? '')),
     versions: alive.map(({ deploymentOptions }) =>
@@ -70,20 +60,31 @@ function versionOf(given: { deploymentName?: string | null; buildId?: string | n
   return deploymentName && buildId ? { deploymentName, buildId } : undefined;
 }
 
-function pollersCheck({ workers }: Queue, kind: Kind, taskQueue: string): Check {
+function pollersCheck({ workers }: Queue, kind: TaskKind, taskQueue: string): Check {
   const name = `${kind} workers`;
   if (workers.size > 0) return good(name, `${grouped(workers.size)} polling task queue "${taskQueue}"`);
   return bad(name, `none polls task queue "${taskQueue}"`, 'meterfold worker');
 }
 
-async function workersChecks(client: Client, settings: TemporalSettings): Promise<Check[]> {
+/** A run that was not opened yet is in Temporal only. */
+async function runsChecks(client: Client, { taskQueue }: TemporalSettings): Promise<Check[]> {
+  const [{ listStalledRuns }, { stalledRunText }] = await Promise.all([
+    import('./stalls.js'),
+    import('./stall-text.js'),
+  ]);
+  const stalled = await listStalledRuns(client.workflow, taskQueue);
+  if (stalled.length === 0) return [good('runs', 'none stalls')];
+  return stalled.map((run) => bad('runs', stalledRunText(run)));
+}
+
+async function workersChecks(client: Client, { taskQueue }: TemporalSettings): Promise<Check[]> {
   const [workflow, activity] = await Promise.all([
-    describeQueue(client, settings, 'workflow'),
-    describeQueue(client, settings, 'activity'),
+    describeQueue(client, taskQueue, 'workflow'),
+    describeQueue(client, taskQueue, 'activity'),
   ]);
   return [
-    pollersCheck(workflow, 'workflow', settings.taskQueue),
-    pollersCheck(activity, 'activity', settings.taskQueue),
+    pollersCheck(workflow, 'workflow', taskQueue),
+    pollersCheck(activity, 'activity', taskQueue),
     versionsCheck(workflow.current, workflow.versions, activity.versions),
   ];
 }

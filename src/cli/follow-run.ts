@@ -3,11 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type BillingRunProgress, type BillingRunResult, progressQuery } from '../workflows/messages.js';
 import { grouped, note } from './output.js';
 import { CommandError } from './problems.js';
+import { stallText } from './stall-text.js';
+import { readStalls, type Stall } from './stalls.js';
 import type { RunHandle } from './start-run.js';
 
 const POLL_MS = 200;
 /** Plain lines come when the phase changes, and this often. */
 const LINE_EVERY_MS = 5000;
+/** Temporal is asked this often why the run does not get on. */
+const ASK_MS = 1000;
 
 export interface FollowedRun {
   result: BillingRunResult;
@@ -22,14 +26,27 @@ export async function followRun(handle: RunHandle): Promise<FollowedRun> {
     over = true;
   });
   ended.catch(() => {});
-  const watching = (async () => {
+  let progress: BillingRunProgress | undefined;
+  let stalls: Stall[] = [];
+  const pause = (ms: number) => Promise.race([sleep(ms, undefined, { ref: false }), ended.catch(() => {})]);
+  const watch = async (everyMs: number, look: () => Promise<void>) => {
     while (!over) {
-      // Without a worker there is nobody to answer; the result tells in the end.
-      const progress = await handle.query(progressQuery).catch(() => undefined);
-      if (progress !== undefined && !over) show.update(progress);
-      await Promise.race([sleep(POLL_MS), ended.catch(() => {})]);
+      await look();
+      if (!over) show.update(progress, stalls);
+      await pause(everyMs);
     }
-  })();
+  };
+  const watching = Promise.all([
+    watch(POLL_MS, async () => {
+      // Without a worker there is nobody to answer, for long; the result tells in the end.
+      progress = await handle.query(progressQuery).catch(() => undefined);
+    }),
+    pause(ASK_MS).then(() =>
+      watch(ASK_MS, async () => {
+        stalls = await readStalls(handle.client, handle.workflowId).catch(() => []);
+      }),
+    ),
+  ]);
   try {
     const result = await ended;
     const { startTime, closeTime } = await handle.describe();
@@ -53,15 +70,26 @@ function runFailure(error: Error, workflowId: string): Error {
 }
 
 interface Show {
-  update(progress: BillingRunProgress): void;
+  /** Without progress, no worker has answered. */
+  update(progress: BillingRunProgress | undefined, stalls: readonly Stall[]): void;
   stop(): void;
 }
 
 function createLines(): Show {
   let phase = '';
+  let why = '';
   let saidAt = 0;
   return {
-    update(progress) {
+    update(progress, stalls) {
+      const whyNow = stalls.map(({ activity, message }) => `${activity} ${message}`).join();
+      if (whyNow !== '' && (whyNow !== why || Date.now() - saidAt >= LINE_EVERY_MS)) {
+        why = whyNow;
+        phase = progress?.phase ?? phase;
+        saidAt = Date.now();
+        note(lineOf(progress, stalls));
+        return;
+      }
+      if (progress === undefined) return;
       const waits = progress.paused || progress.phase === 'failed';
       if (progress.phase === phase && (waits || Date.now() - saidAt < LINE_EVERY_MS)) return;
       phase = progress.phase;
@@ -80,13 +108,22 @@ async function createBar(): Promise<Show> {
   });
   bar.start(1, 0, { text: 'waiting for a worker' });
   return {
-    update(now) {
+    update(now, stalls) {
+      if (now === undefined) {
+        if (stalls.length > 0) bar.update(0, { text: lineOf(now, stalls) });
+        return;
+      }
       const { partitions, shards } = now;
       bar.setTotal(Math.max(1, partitions.total + shards.total));
-      bar.update(partitions.done + shards.done, { text: progressLine(now) });
+      bar.update(partitions.done + shards.done, { text: lineOf(now, stalls) });
     },
     stop: () => bar.stop(),
   };
+}
+
+function lineOf(progress: BillingRunProgress | undefined, stalls: readonly Stall[]): string {
+  const parts = stalls.map((stall) => stallText(stall));
+  return [...(progress === undefined ? [] : [progressLine(progress)]), ...parts].join('; ');
 }
 
 function progressLine({

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import type { BillingRunProgress } from '../workflows/messages.js';
 import { runIdArgument } from './arguments.js';
 import { type Context, withContext } from './context.js';
-import { counted, facts, grouped, writeJson, writeLine } from './output.js';
+import { counted, facts, grouped, note, writeJson, writeLine } from './output.js';
 import { CommandError, unknownRun } from './problems.js';
 
 interface Flags {
@@ -106,7 +106,13 @@ async function cancel(runId: string, flags: Flags): Promise<void> {
   await withContext(async (context) => {
     const pool = await context.database();
     const { cancelRun } = await import('./cancel-run.js');
-    const answer = await cancelRun(pool, () => context.temporal(), context.config, runId);
+    const answer = await cancelRun(
+      pool,
+      () => context.temporal(),
+      context.config,
+      runId,
+      () => note(`Run ${runId} is being published; waiting for that to end …`),
+    );
     if (answer === 'already published') throw new CommandError(`Run ${runId} is already published: its bills stand.`);
     if (answer === 'was reverted') throw new CommandError(`Run ${runId} was published, and reverted.`);
     if (answer === 'unknown') throw unknownRun(runId);

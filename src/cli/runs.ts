@@ -1,11 +1,29 @@
-/** `meterfold runs` and `meterfold status RUN`: what PostgreSQL knows of billing runs; Temporal is not asked. */
+/** `meterfold runs` and `meterfold status RUN`: what PostgreSQL knows of billing runs, and why those in progress stall, which Temporal knows. */
 import type { Command } from 'commander';
 import type { Run, RunDetail } from '../db/reads-runs.js';
 import { runIdArgument, wholeNumber } from './arguments.js';
-import { withContext } from './context.js';
+import { type Context, withContext } from './context.js';
 import { writerText } from './held-up.js';
-import { type Column, counted, duration, facts, grouped, moment, table, writeJson, writeLine } from './output.js';
-import { CommandError, unknownRun } from './problems.js';
+import {
+  type Column,
+  counted,
+  duration,
+  facts,
+  grouped,
+  moment,
+  note,
+  printable,
+  sentence,
+  table,
+  writeJson,
+  writeLine,
+} from './output.js';
+import { CommandError, explain, placesOf, unknownRun } from './problems.js';
+import { stalledRunText, stallText } from './stall-text.js';
+import type { Stall, StalledRun } from './stalls.js';
+
+/** How long Temporal may take to say why runs stall. */
+const ASK_MS_MAX = 3000;
 
 export function register(program: Command): void {
   program
@@ -42,11 +60,44 @@ async function showRuns(flags: { limit: number; json?: boolean }) {
   await withContext(async (context) => {
     const pool = await context.database();
     const { listRuns } = await import('../db/reads-runs.js');
-    const runs = await listRuns(pool, flags.limit);
-    if (flags.json) return writeJson(runs);
-    if (runs.length === 0) return writeLine('No run yet: `meterfold run` starts one.');
-    return writeLine(table(runColumns, runs.map(runCells)));
+    const [runs, { stalled }] = await Promise.all([listRuns(pool, flags.limit), askStalls(context)]);
+    const stallsOf = ({ workflowId }: Run) => stalled.find((run) => run.workflowId === workflowId)?.stalls ?? [];
+    if (flags.json)
+      await writeJson(runs.map((run) => (run.state === 'active' ? { ...run, stalls: stallsOf(run) } : run)));
+    else if (runs.length === 0) await writeLine('No run yet: `meterfold run` starts one.');
+    else
+      await writeLine(
+        table(
+          runColumns,
+          runs.map((run) => runCells(run, stallsOf(run))),
+        ),
+      );
+    for (const run of stalled) {
+      if (!runs.some(({ workflowId }) => workflowId === run.workflowId)) note(sentence(stalledRunText(run)));
+    }
   });
+}
+
+/** The same, for a run that may belong to another Temporal. */
+async function askOwnTemporal(context: Context, { temporal }: RunDetail): ReturnType<typeof askStalls> {
+  const { address, namespace } = context.config.temporal;
+  if (temporal.address === address && temporal.namespace === namespace) return askStalls(context);
+  const owner = `Temporal at ${temporal.address}, namespace ${temporal.namespace}`;
+  return { stalled: [], unasked: `it belongs to ${owner}: set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to that` };
+}
+
+/** Why runs in progress stall, or why Temporal can't be asked. */
+async function askStalls(context: Context): Promise<{ stalled: StalledRun[]; unasked?: string }> {
+  const { listStalledRuns } = await import('./stalls.js');
+  const { taskQueue } = context.config.temporal;
+  const ask = async () => {
+    const client = await context.temporal();
+    return client.withDeadline(Date.now() + ASK_MS_MAX, () => listStalledRuns(client.workflow, taskQueue));
+  };
+  return ask().then(
+    (stalled) => ({ stalled }),
+    (error) => ({ stalled: [], unasked: explain(error, placesOf(process.env, context.config.temporal)) }),
+  );
 }
 
 const runColumns: Column[] = [
@@ -64,7 +115,7 @@ const runColumns: Column[] = [
   { title: 'reason' },
 ];
 
-function runCells(run: Run): string[] {
+function runCells(run: Run, stalls: readonly Stall[]): string[] {
   return [
     run.runId,
     run.state,
@@ -77,7 +128,7 @@ function runCells(run: Run): string[] {
     run.pricePerUnit,
     moment(new Date(run.openedAt)),
     duration(run.tookMs),
-    run.reason ?? '',
+    run.reason ?? stalls.map((stall) => stallText(stall)).join('; '),
   ];
 }
 
@@ -93,15 +144,20 @@ async function showStatus(asked: string | undefined, flags: { json?: boolean }) 
     if (runId === undefined) throw new CommandError('No run yet: `meterfold run` starts one.');
     const run = await readRun(pool, runId);
     if (run === undefined) throw unknownRun(runId);
-    return flags.json ? writeJson(run) : writeLine(statusText(run));
+    const { stalled, unasked } = run.state === 'active' ? await askOwnTemporal(context, run) : { stalled: [] };
+    const stalls = stalled.find(({ workflowId }) => workflowId === run.workflowId)?.stalls ?? [];
+    if (flags.json) return writeJson(run.state === 'active' ? { ...run, stalls } : run);
+    const why = unasked === undefined ? stalls.map((stall) => stallText(stall)) : [`unknown: ${unasked}`];
+    return writeLine(statusText(run, why));
   });
 }
 
-function statusText(run: RunDetail): string {
+function statusText(run: RunDetail, stalls: readonly string[]): string {
   const parts = [
     `Run ${run.runId}: ${run.state}${run.reason === null ? '' : ` (${run.reason})`}`,
     facts([...rangeFacts(run), ...timeFacts(run), ...billingFacts(run), ...ownerFacts(run)]),
   ];
+  if (stalls.length > 0) parts.push(`Stalled:\n${stalls.map((stall) => `  ${printable(stall)}`).join('\n')}`);
   if (run.heldUpBy.length > 0) {
     parts.push(
       `Held up by writers that had not committed:\n${run.heldUpBy.map((writer) => `  ${writerText(writer)}`).join('\n')}`,

@@ -61,7 +61,7 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
 }
 
 /** A client that is frozen in the middle of a transaction must not keep its locks from everybody else. */
-const IDLE_MS_MAX = 15_000;
+export const IDLE_MS_MAX = 15_000;
 
 export const READ_COMMITTED = 'isolation level read committed';
 

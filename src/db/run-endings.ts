@@ -2,9 +2,10 @@
  * How a run ends: published or discarded. Whoever ends it takes its row for good; the first to do so decides, and the other is
  * told. Neither can be held up by an attempt that is frozen. A published run can be reverted: revert.ts.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Proof } from '../domain/proof.js';
-import { attempt, endAttempts } from './attempts.js';
-import { type Client, type Pool, prepared } from './pool.js';
+import { type Ending, endStaleAttempts, forget, registered } from './attempts.js';
+import { type Client, IDLE_MS_MAX, type Pool, prepared } from './pool.js';
 import { RunGoneError } from './runs.js';
 import { deleteSuperseded } from './tails.js';
 
@@ -12,41 +13,68 @@ export class AlreadyPublishedError extends Error {
   override name = 'AlreadyPublishedError';
 }
 
-const NEVER = new AbortController().signal;
 const LOCK_WAIT_MS = 2000;
 const LOCK_NOT_AVAILABLE = '55P03';
+const PUBLISH_POLL_MS = 100;
 
-/** Who ends a run, and may be told to stop. */
+/** Who ends a run. */
 export interface Ender {
-  /** Of Temporal, where the activity may have begun other things, with which this is to be ended. */
-  activityId?: string;
-  signal: AbortSignal;
+  /** Temporal's id of the activity, or another name that only attempts following each other share. */
+  activityId: string;
+  /** Stops it. */
+  signal?: AbortSignal;
+  /** Called once if it has to wait for an attempt that publishes the run. */
+  onPublishing?: () => void;
 }
 
 /**
- * Takes the run's row for good. Attempts that still work on it, frozen ones above all, would keep it: their server processes
- * are ended first, again and again, since one may have begun in between.
+ * Takes the run's row for good. Attempts at its tasks, above all frozen ones, would keep it: their server processes are ended
+ * first, again before each try, since one may have begun in between. Another process that ends the run is waited for, unless it is
+ * stale (see attempts.ts); a discard waits for a publish even if that does not have the row yet.
  */
-async function takeRun(
+function takeRun(
   pool: Pool,
   runId: bigint,
-  { activityId, signal }: Ender,
+  ending: Ending,
+  { activityId, signal = new AbortController().signal, onPublishing }: Ender,
   work: (client: Client, state: string | undefined) => Promise<void>,
 ): Promise<void> {
-  for (;;) {
-    try {
-      return await attempt(pool, { runId, activityId }, signal, async (client, { pid: backendPid }) => {
-        await endAttempts(pool, runId, backendPid);
-        await client.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
-        const { rows } = await client.query<{ state: string }>(
-          prepared('select state from meterfold.runs where run_id = $1 for update', [runId.toString()]),
-        );
-        await client.query('set local lock_timeout = 0');
-        await work(client, rows[0]?.state);
-      });
-    } catch (error) {
-      if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE) throw error;
+  const of = { runId, activityId, ending };
+  return registered(pool, of, signal, async (client, own) => {
+    let told = false;
+    for (;;) {
+      const publishing = await endStaleAttempts(client, of, own);
+      if (publishing && ending === 'discard') {
+        if (!told) onPublishing?.();
+        told = true;
+        await sleep(PUBLISH_POLL_MS, undefined, { signal });
+        continue;
+      }
+      const locked = await lockRun(client, runId);
+      if (locked === 'not available') continue;
+      await work(client, locked.state);
+      await forget(client, own);
+      await client.query('commit');
+      return;
     }
+  });
+}
+
+/** Begins a transaction and locks the run's row; without the lock it is rolled back. A frozen client must not keep it: the server ends it. */
+async function lockRun(client: Client, runId: bigint): Promise<{ state: string | undefined } | 'not available'> {
+  await client.query(
+    `begin; set local lock_timeout = ${LOCK_WAIT_MS}; set local idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`,
+  );
+  try {
+    const { rows } = await client.query<{ state: string }>(
+      prepared('select state from meterfold.runs where run_id = $1 for update', [runId.toString()]),
+    );
+    await client.query('set local lock_timeout = 0');
+    return { state: rows[0]?.state };
+  } catch (error) {
+    if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE) throw error;
+    await client.query('rollback');
+    return 'not available';
   }
 }
 
@@ -60,7 +88,7 @@ export async function publishRun(
   ender: Ender,
   prove: (client: Client) => Promise<Proof>,
 ): Promise<void> {
-  await takeRun(pool, runId, ender, async (client, state) => {
+  await takeRun(pool, runId, 'publish', ender, async (client, state) => {
     if (state === 'published' || state === 'reverted') return;
     if (state !== 'active') throw new RunGoneError(`run ${runId} is ${state ?? 'unknown to this database'}`);
     const { totals } = await prove(client);
@@ -93,11 +121,11 @@ export async function publishRun(
 }
 
 /**
- * Gives a run up: deletes all it has written, and says why in its row. Discarding a discarded run does nothing; a published one
- * is refused by AlreadyPublishedError.
+ * Gives a run up: deletes all it has written, and says why in its row. Discarding a discarded run does nothing, also if another process
+ * discarded it meanwhile; a published one is refused by AlreadyPublishedError.
  */
-export async function discardRun(pool: Pool, runId: bigint, reason: string, signal = NEVER): Promise<void> {
-  await takeRun(pool, runId, { signal }, async (client, state) => {
+export async function discardRun(pool: Pool, runId: bigint, reason: string, ender: Ender): Promise<void> {
+  await takeRun(pool, runId, 'discard', ender, async (client, state) => {
     if (state === 'published' || state === 'reverted')
       throw new AlreadyPublishedError(`run ${runId} is already published`);
     if (state === undefined) throw new RunGoneError(`run ${runId} is unknown to this database`);

@@ -15,12 +15,12 @@ const segmentsCopy = (schema: string) => `
 /** PostgreSQL empties unlogged tables when it starts after a crash, or as a standby that takes over. Map then begins anew. */
 export class SegmentsLostError extends Error {
   override name = 'SegmentsLostError';
+}
 
-  constructor(partition: number) {
-    super(
-      `the segments of partition ${partition} are gone: PostgreSQL has crashed or failed over since map stored them`,
-    );
-  }
+function lossOf(partition: number): SegmentsLostError {
+  return new SegmentsLostError(
+    `the segments of partition ${partition} are gone: PostgreSQL has crashed or failed over since map stored them`,
+  );
 }
 
 const COLUMNS = 5;
@@ -80,7 +80,7 @@ export async function readSlices(client: Client, runId: bigint, shard: Buckets):
            order by task.number, stored.spill)
       to stdout (format binary)`;
   await copyOut(client, sql, 4, (view, at) => {
-    if (isNull(view, at + 8)) throw new SegmentsLostError(view.getInt32(at + 4));
+    if (isNull(view, at + 8)) throw lossOf(view.getInt32(at + 4));
     const entries = Buffer.from(bytesAt(view, at + 28));
     slices.push(
       new BucketSlice(view.getInt32(at + 4), view.getInt32(at + 12), view.getBigInt64(at + 20), shard.first, entries),

@@ -13,6 +13,7 @@ import { createPlan } from '../activities/plan.js';
 import { createPublish } from '../activities/publish.js';
 import { createRecount } from '../activities/recount.js';
 import { createReduce } from '../activities/reduce.js';
+import { withRetryReports } from '../activities/retry-reports.js';
 import { createSmallRun } from '../activities/small-run.js';
 import { type ActivityDependencies, WORKER_NAME } from '../activities/task.js';
 import type { Config, WorkerVersion } from '../config.js';
@@ -134,7 +135,7 @@ export function createActivities(dependencies: ActivityDependencies, memories: T
     ...createRecount(dependencies),
     ...createPublish(dependencies),
   };
-  return { ...createSmallRun(dependencies, stages), ...createDiscard(dependencies) };
+  return withRetryReports({ ...createSmallRun(dependencies, stages), ...createDiscard(dependencies) });
 }
 
 /** Temporal's own lines go into our log; Core would print coloured ones to standard output. */

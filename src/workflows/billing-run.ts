@@ -17,6 +17,7 @@ import {
 } from '@temporalio/workflow';
 import type { PlannedRun, SkippedRun } from '../activities/plan.js';
 import { INSTALLATION_MEMO } from '../domain/installation.js';
+import type { Buckets } from '../domain/partitions.js';
 import {
   askedDigest,
   type MapOutcome,
@@ -29,11 +30,19 @@ import { Control } from './control.js';
 import { HOPELESS, reasonOf, SEGMENTS_LOST, typeOf } from './failures.js';
 import { fanOut } from './fan-out.js';
 import { checkInput } from './input.js';
-import { type BillingRunInput, type BillingRunResult, type PublishedResult, progressQuery } from './messages.js';
+import { lossIsAnOutcome, MapRestarts } from './map-restarts.js';
+import {
+  type BillingRunInput,
+  type BillingRunResult,
+  type PublishedResult,
+  progressQuery,
+  retrySignal,
+} from './messages.js';
 import { countEnded, countProofFailure, countPublished } from './metrics.js';
 import { Progress } from './progress.js';
+import { publishedResult } from './result.js';
 import { RunStatistics } from './statistics.js';
-import { type Race, withBackups } from './stragglers.js';
+import { type Race, twin, withBackups } from './stragglers.js';
 
 /** Temporal takes summaries of up to 400 bytes. */
 const SUMMARY_MAX = 100;
@@ -43,6 +52,7 @@ const IN_FLIGHT_MAX = 100;
 export async function billingRun(input: BillingRunInput = {}): Promise<BillingRunResult> {
   const progress = new Progress();
   setHandler(progressQuery, () => progress.now);
+  setHandler(retrySignal, (retry) => progress.retrying(retry));
   const control = new Control(progress);
   try {
     checkInput(input);
@@ -62,7 +72,8 @@ class BillingRun {
   readonly #input: BillingRunInput;
   readonly #progress: Progress;
   readonly #control: Control;
-  readonly #statistics = new RunStatistics();
+  readonly #statistics: RunStatistics;
+  readonly #restarts = new MapRestarts();
   // How far it has come; what is there is not done again after a failure.
   #plan: PlannedRun | SkippedRun | undefined;
   readonly #maps: MapOutcome[] = [];
@@ -72,6 +83,7 @@ class BillingRun {
   constructor(input: BillingRunInput, progress: Progress, control: Control) {
     this.#input = input;
     this.#progress = progress;
+    this.#statistics = new RunStatistics(progress);
     this.#control = control;
   }
 
@@ -89,12 +101,14 @@ class BillingRun {
       } catch (error) {
         // Neither another try nor the discard must queue behind the siblings of an activity that has failed.
         this.#control.stop();
+        // Only in a run that began before loss was an outcome.
         if (typeOf(error) === SEGMENTS_LOST) {
           this.#mapAnew();
           continue;
         }
         if (typeOf(error) === 'ProofError') countProofFailure();
         if (!(await this.#isToBeRetried(error))) return this.#giveUp(error);
+        this.#restarts.reset();
       }
     }
   }
@@ -115,7 +129,7 @@ class BillingRun {
     }
     this.#progress.planned(plan);
     await this.#map(plan);
-    await Promise.all([this.#recount(plan), this.#reduce(plan)]);
+    await Promise.all([this.#recount(plan), this.#reduceAll(plan)]);
     return this.#result(plan, await this.#publish(plan));
   }
 
@@ -160,25 +174,54 @@ class BillingRun {
     this.#progress.mapAnew();
   }
 
-  async #reduce({ runId, shards, terms, previousRunId, backups }: PlannedRun): Promise<void> {
+  /** Reduces all shards. If segments were lost, map restarts first; shards that are done stay done. */
+  async #reduceAll(plan: PlannedRun): Promise<void> {
+    for (;;) {
+      const loss = await this.#reduce(plan);
+      if (loss === undefined) return;
+      this.#mapAnew();
+      this.#progress.phase('mapping');
+      await this.#restarts.next(loss);
+      await this.#map(plan);
+    }
+  }
+
+  /** Reduces the shards that are left; returns what was lost if a reduce found that segments are, after those under way have ended. */
+  async #reduce({ runId, shards, terms, previousRunId, backups }: PlannedRun): Promise<string | undefined> {
     const { callsPerCycle } = terms;
+    const reportsLoss = lossIsAnOutcome();
+    let loss: string | undefined;
     this.#progress.phase('reducing');
-    await this.#fanOut(shards, this.#reduces, backups, async ({ first, end }, number, race) => {
+    const reduce = async ({ first, end }: Buckets, number: number, race: Race) => {
       const summary = `buckets ${first} to ${end - 1}`;
-      const { outcome } = await race(number, (backup) =>
+      const input = {
+        ...{ runId, number, callsPerCycle, previousRunId },
+        ...this.#installation,
+        ...(reportsLoss ? { reportsLoss } : {}),
+      };
+      const reduced = await race(number, (backup) =>
         this.#statistics.count(
           `reduce ${number}`,
-          () =>
-            tasks.reduceShard.executeWithOptions({ summary }, [
-              { runId, number, callsPerCycle, previousRunId, ...this.#installation, ...twin(backup) },
-            ]),
-          (reduced) => reduced,
+          () => tasks.reduceShard.executeWithOptions({ summary }, [{ ...input, ...twin(backup) }]),
+          (done) => done,
           backup,
         ),
       );
-      this.#progress.reduced(outcome);
-      return outcome;
-    });
+      if ('segmentsLost' in reduced) {
+        loss = reduced.segmentsLost;
+        return undefined;
+      }
+      this.#progress.reduced(reduced.outcome);
+      return reduced.outcome;
+    };
+    try {
+      await this.#fanOut(shards, this.#reduces, backups, reduce, () => loss !== undefined);
+    } catch (error) {
+      // Thrown by an activity worker of an earlier version.
+      if (!reportsLoss || typeOf(error) !== SEGMENTS_LOST) throw error;
+      loss = reasonOf(error);
+    }
+    return loss;
   }
 
   async #recount({ runId, after, to }: PlannedRun): Promise<void> {
@@ -221,28 +264,21 @@ class BillingRun {
     items: readonly Item[],
     results: Result[],
     backups: boolean,
-    run: (item: Item, number: number, race: Race) => Promise<Result>,
+    run: (item: Item, number: number, race: Race) => Promise<Result | undefined>,
+    stopped?: () => boolean,
   ): Promise<Result[]> {
     const { gate } = this.#control;
     const left = items.filter((_, number) => results[number] === undefined).length;
     return withBackups({ tasks: left, backups, gate }, (race) =>
-      fanOut(items, { results, inFlightMax: IN_FLIGHT_MAX, gate }, (item, number) => run(item, number, race)),
+      fanOut(items, { results, inFlightMax: IN_FLIGHT_MAX, gate, ...(stopped && { stopped }) }, (item, number) =>
+        run(item, number, race),
+      ),
     );
   }
 
   #result(plan: PlannedRun, published: PublishedFigures): PublishedResult {
     this.#progress.published(published, plan.terms.currency);
-    return {
-      status: 'published',
-      runId: plan.runId,
-      range: { after: plan.after, to: plan.to },
-      ...published,
-      currency: plan.terms.currency,
-      pricePerUnit: plan.terms.pricePerUnit,
-      activities: this.#statistics.activities(),
-      workers: this.#statistics.workers(),
-      heldUpBy: plan.heldUpBy,
-    };
+    return publishedResult(plan, published, this.#statistics);
   }
 
   async #isToBeRetried(error: unknown): Promise<boolean> {
@@ -255,6 +291,7 @@ class BillingRun {
   /** Discards the run, and ends as it was ended: cancelled by an operator or by Temporal, or failed. */
   async #giveUp(error: unknown): Promise<BillingRunResult> {
     this.#progress.phase('discarding');
+    this.#progress.begun('discard');
     const { firstExecutionRunId } = workflowInfo();
     const cancelled = CancellationScope.current().consideredCancelled;
     const reason = this.#control.cancelled ? 'cancelled by an operator' : cancelled ? 'cancelled' : reasonOf(error);
@@ -284,9 +321,4 @@ class BillingRun {
 /** Whether it is published by now, by the activity that has planned it. */
 function isSmall(plan: PlannedRun | SkippedRun): plan is PlannedRun & { published: PublishedFigures } {
   return plan.status === 'planned' && plan.small === true;
-}
-
-/** Marks a backup; absent otherwise, to keep the inputs that people look at short. */
-function twin(backup: boolean): { backup?: true } {
-  return backup ? { backup } : {};
 }

@@ -2,8 +2,9 @@
  * What goes into a billing run, what it answers while it runs, and what comes out. Everything is plain JSON:
  * bigints and decimals travel as strings.
  */
-import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { PublishedFigures } from '../domain/proof.js';
+import { RETRY_SIGNAL, type Retry } from '../domain/retries.js';
 import type { BadCalls, BillingTerms } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
 
@@ -49,9 +50,14 @@ export interface BillingRunProgress {
   mappedAnew?: number;
   callsReduced: string;
   cyclesClosed: string;
+  /** Activities that are being retried, each as of the last attempt that was reported: later ones may have failed since. Absent if there are none. */
+  retrying?: Retry[];
 }
 
 export const progressQuery = defineQuery<BillingRunProgress>('progress');
+
+/** Sent by workers: an attempt has failed, and is tried again. */
+export const retrySignal = defineSignal<[Retry]>(RETRY_SIGNAL);
 
 /** Begins no new activity until resumed. */
 export const pauseUpdate = defineUpdate<BillingRunProgress>('pause');

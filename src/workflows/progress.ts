@@ -1,8 +1,10 @@
 import { setCurrentDetails, upsertMemo } from '@temporalio/workflow';
 import type { PlannedRun } from '../activities/plan.js';
 import type { PublishedFigures } from '../domain/proof.js';
+import type { Retry } from '../domain/retries.js';
 import type { BillingRunProgress, Phase } from './messages.js';
 import { recordPhase } from './metrics.js';
+import { Retries } from './retries.js';
 
 /** Where a run is: what the query answers, and what Temporal's UI shows. Nothing here needs registering with the server. */
 export class Progress {
@@ -17,6 +19,7 @@ export class Progress {
     cyclesClosed: '0',
   };
   #phaseSince = Date.now();
+  readonly #retries = new Retries();
 
   planned(plan: PlannedRun): void {
     this.now.runId = plan.runId;
@@ -53,6 +56,27 @@ export class Progress {
     this.#enter('failed');
     this.now.failure = reason;
     this.#show(`- ${reason}\n- Update \`retry\` goes on where it stopped, \`cancel\` gives it up\n`);
+  }
+
+  begun(activity: string): void {
+    this.#retries.begun(activity);
+  }
+
+  ended(activity: string): void {
+    this.#retries.ended(activity);
+    if (this.now.retrying !== undefined) this.#showRetries();
+  }
+
+  retrying(retry: Retry): void {
+    this.#retries.report(retry);
+    this.#showRetries();
+  }
+
+  #showRetries(): void {
+    const { list } = this.#retries;
+    if (list.length > 0) this.now.retrying = list;
+    else delete this.now.retrying;
+    this.#show();
   }
 
   mapAnew(): void {
@@ -94,10 +118,15 @@ export class Progress {
   #show(outcome = ''): void {
     const { runId, phase, paused, partitions, shards, callsMapped, mappedAnew, callsReduced, cyclesClosed } = this.now;
     const anew = mappedAnew === undefined ? '' : `; anew ${mappedAnew} ×, as PostgreSQL had lost them in a crash`;
+    const retries = this.#retries.list
+      .map(
+        ({ activity, attempt, message }) => `- ${activity} is being retried, attempt ${attempt} failed: ${message}\n`,
+      )
+      .join('');
     setCurrentDetails(
       `**Run ${runId ?? '(not opened yet)'}: ${phase}${paused ? ', paused' : ''}**\n\n` +
         `- partitions mapped: ${partitions.done} of ${partitions.total} (${callsMapped} calls${anew})\n` +
-        `- shards reduced: ${shards.done} of ${shards.total} (${callsReduced} calls, ${cyclesClosed} cycles closed)\n${outcome}`,
+        `- shards reduced: ${shards.done} of ${shards.total} (${callsReduced} calls, ${cyclesClosed} cycles closed)\n${retries}${outcome}`,
     );
   }
 }

@@ -6,26 +6,45 @@ interface Done {
   attempt: number;
 }
 
+/** Learns which activities are under way, by name. */
+interface Watch {
+  begun(activity: string): void;
+  ended(activity: string): void;
+}
+
 export class RunStatistics {
+  readonly #watch: Watch;
   #scheduled = 0;
   #completed = 0;
   #backups = 0;
   /** By what was done: a task that was tried twice is one worker's. */
   readonly #done = new Map<string, Done & { calls: bigint }>();
 
+  constructor(watch: Watch) {
+    this.#watch = watch;
+  }
+
   /** Counts an activity, before and after; `calls` are those that its worker has read from the log for it. */
   async count<Result>(
     what: string,
     activity: () => Promise<Result>,
-    outcome: (result: Result) => Done & { calls?: string },
+    outcome: (result: Result) => Done & { calls?: string; segmentsLost?: string },
     backup = false,
   ): Promise<Result> {
     this.#scheduled++;
     if (backup) this.#backups++;
-    const result = await activity();
+    this.#watch.begun(what);
+    let result: Result;
+    try {
+      result = await activity();
+    } finally {
+      this.#watch.ended(what);
+    }
     this.#completed++;
-    const { worker, attempt, calls = '0' } = outcome(result);
-    this.#done.set(what, { worker, attempt, calls: BigInt(calls) });
+    const { worker, attempt, calls = '0', segmentsLost } = outcome(result);
+    // It will be done again, which must not hide the tries of this time.
+    const done = segmentsLost === undefined ? what : `${what}, lost when ${this.#completed} were completed`;
+    this.#done.set(done, { worker, attempt, calls: BigInt(calls) });
     return result;
   }
 

@@ -30,6 +30,11 @@ const MEDIAN_FACTOR = 2;
 /** Of a phase's tasks, the part that may be begun twice. */
 const LAST_PART = 0.25;
 
+/** Marks a backup in its input; absent otherwise, to keep the inputs that people look at short. */
+export function twin(backup: boolean): { backup?: true } {
+  return backup ? { backup } : {};
+}
+
 /** Runs a phase; `work` runs each of its tasks by the race it is given. */
 export async function withBackups<T>(phase: Phase, work: (race: Race) => Promise<T>): Promise<T> {
   if (!phase.backups || phase.tasks < 2) return work((_number, attempt) => attempt(false));

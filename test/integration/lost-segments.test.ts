@@ -19,6 +19,7 @@ import {
   startRun,
 } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
+import { lossesIn, tallyHistory } from '../support/tally.js';
 
 const TEMPLATE = 'template_of_its_own';
 const settings = { fsync: 'off', shared_buffers: '64MB' };
@@ -52,11 +53,16 @@ const input = { partitions: 3, shards: 2 };
 const start = () => startRun(stack, [input]);
 const startMapped = (begin = start) => startPaused(stack, 'mapping', 'reducing', begin);
 
-/** How many activities found that the segments are gone. */
-async function lossesOf(run: RunHandle): Promise<number> {
-  const { events } = await run.fetchHistory();
-  const failures = (events ?? []).map((event) => event.activityTaskFailedEventAttributes?.failure);
-  return failures.filter((failure) => failure?.applicationFailureInfo?.type === 'SegmentsLostError').length;
+/** How many reduces found that the segments are gone. */
+const lossesOf = async (run: RunHandle): Promise<number> => lossesIn((await run.fetchHistory()).events ?? []);
+
+/** None has failed, and none was cancelled. */
+async function expectAllCompleted(run: RunHandle): Promise<void> {
+  const { scheduled, completed, notCompleted } = tallyHistory((await run.fetchHistory()).events ?? []);
+  expect({ completed, notCompleted }).toEqual({
+    completed: scheduled,
+    notCompleted: { failed: 0, cancelled: 0, abandoned: 0 },
+  });
 }
 
 /** A task's outcome, and who stored it when. */
@@ -88,6 +94,8 @@ describe('PostgreSQL crashes', () => {
       mappedAnew: 1,
       callsReduced: result.calls,
     });
+    expect(await lossesOf(run)).toBeGreaterThan(0);
+    await expectAllCompleted(run);
   });
 
   test('in the middle of reduce: the shard that is done stays done', async () => {
@@ -102,6 +110,7 @@ describe('PostgreSQL crashes', () => {
     await expectExact(stack, published(await mapped.result()));
     expect(await activitiesOf(mapped)).toMatchObject({ mapPartition: 6, reduceShard: 3 });
     expect(await lossesOf(mapped)).toBe(1);
+    await expectAllCompleted(mapped);
     expect(await outcomeOf('reduce', 0)).toEqual(before);
   });
 
@@ -115,6 +124,7 @@ describe('PostgreSQL crashes', () => {
     await letGo(held);
     await expectExact(stack, published(await run.result()));
     expect(await activitiesOf(run)).toMatchObject({ mapPartition: 6 });
+    await expectAllCompleted(run);
   });
 });
 
@@ -145,6 +155,36 @@ describe('the segments are gone', () => {
       expect(await inPhase(run, 'reducing')).toMatchObject({ mappedAnew: times });
     }
     await run.executeUpdate('resume');
+    await expectExact(stack, published(await run.result()));
+  });
+
+  test('whatever map stores: it is restarted five times, then the run is held and says why; a retry begins anew', {
+    timeout: 120_000,
+  }, async () => {
+    await startWorker(stack, { env });
+    await stack.pool.query(
+      `create function public.lose() returns trigger language plpgsql as $$ begin return null; end $$;
+       create trigger lose before insert on meterfold.spills for each row execute function public.lose();
+       create trigger lose before insert on meterfold.segments for each row execute function public.lose()`,
+    );
+    const run = await startRun(stack, [{ ...input, holdFailedSeconds: 600 }]);
+    const held = await eventually(
+      'the run is held',
+      async () => {
+        const progress = await progressOf(run);
+        return progress.phase === 'failed' && progress;
+      },
+      100_000,
+    );
+    expect(held).toMatchObject({
+      failure: expect.stringMatching(
+        /^map was restarted 5 times, and the segments of partition \d are gone: .*: find in PostgreSQL's log why/,
+      ),
+    });
+    await expectAllCompleted(run);
+    expect(await activitiesOf(run)).toMatchObject({ mapPartition: 6 * 3, recount: 1 });
+    await stack.pool.query('drop function public.lose() cascade');
+    await run.executeUpdate('retry');
     await expectExact(stack, published(await run.result()));
   });
 

@@ -191,8 +191,8 @@ test('a connection is ended that has gone on to something else: that is tried ag
   });
   // As if an attempt had committed, and its connection gone to another activity, just when its successor looked.
   await stack.pool.query(
-    `insert into meterfold.attempts (run_id, activity_id, backend_pid, backend_start)
-     select 1, attempt.activity_id, own.pid, own.backend_start
+    `insert into meterfold.attempts (run_id, activity_id, task_kind, task_number, backend_pid, backend_start)
+     select 1, attempt.activity_id, attempt.task_kind, attempt.task_number, own.pid, own.backend_start
        from meterfold.attempts attempt, pg_stat_activity own
       where attempt.backend_pid = $1 and own.pid = $2`,
     [waiting[0]!.pid, waiting[1]!.pid],

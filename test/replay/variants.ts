@@ -91,8 +91,8 @@ export const VARIANTS: Variant[] = [
   {
     name: 'stages swapped: recount and reduce before map',
     edit: replace(
-      'await this.#map(plan); await Promise.all([this.#recount(plan), this.#reduce(plan)]);',
-      'await Promise.all([this.#recount(plan), this.#reduce(plan)]); await this.#map(plan);',
+      'await this.#map(plan); await Promise.all([this.#recount(plan), this.#reduceAll(plan)]);',
+      'await Promise.all([this.#recount(plan), this.#reduceAll(plan)]); await this.#map(plan);',
     ),
     fails: asksForFour,
     byReplayer: true,
@@ -219,6 +219,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another result',
+    file: 'result.ts',
     edit: replace('currency: plan.terms.currency,', "currency: 'EUR',"),
     fails: answersWithRun,
     byReplayer: false,

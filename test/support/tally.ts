@@ -65,6 +65,14 @@ export function tallyHistory(events: readonly HistoryEvent[]): Tally {
   return tally;
 }
 
+/** How many reduces were completed only by finding that a crash of PostgreSQL had taken their segments: they are done again. */
+export function lossesIn(events: readonly HistoryEvent[]): number {
+  return events.filter((event) => {
+    const data = event.activityTaskCompletedEventAttributes?.result?.payloads?.[0]?.data;
+    return data != null && Buffer.from(data).toString('utf8').includes('"segmentsLost":');
+  }).length;
+}
+
 type Ending = 'completed' | 'failed' | 'cancelled';
 
 interface Task {

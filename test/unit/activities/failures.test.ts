@@ -78,7 +78,13 @@ describe('of PostgreSQL, another try may help with', () => {
     const failure = failureOf(postgresError(code));
     expect(failure.nonRetryable).toBe(false);
     expect(failure.type).toBe(`PostgreSQL ${code}`);
-    expect(failure.message).toBe('PostgreSQL: what the server says');
+    expect(failure.message).toMatch(/^PostgreSQL: what the server says( \([^()]+\))?$/);
+  });
+
+  test('an error whose meaning is known, which the message says', () => {
+    expect(failureOf(postgresError('57P03')).message).toBe(
+      'PostgreSQL: what the server says (it is starting or stopping)',
+    );
   });
 });
 
@@ -133,7 +139,8 @@ describe('another try may help with', () => {
   test.each(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'ENOTFOUND'])('%s', (code) => {
     const failure = failureOf(Object.assign(new Error(`connect ${code}`), { code }));
     expect(failure.nonRetryable).toBe(false);
-    expect([failure.type, failure.message]).toEqual(['Error', `connect ${code}`]);
+    expect(failure.type).toBe('Error');
+    expect(failure.message).toMatch(new RegExp(`^PostgreSQL can't be reached: connect ${code} \\(.+\\)$`));
   });
 
   test('an error that nobody has thought of', () => {

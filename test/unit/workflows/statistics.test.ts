@@ -17,7 +17,7 @@ function count(statistics: RunStatistics, what: string, done: Done, backup = fal
 }
 
 test('activities are counted with all their tries', async () => {
-  const statistics = new RunStatistics();
+  const statistics = new RunStatistics({ begun() {}, ended() {} });
   await count(statistics, 'map 0', { worker: 'host:1', attempt: 1, calls: '10' });
   await count(statistics, 'reduce 0', { worker: 'host:1', attempt: 3 });
   await count(statistics, 'reduce 1', { worker: 'host:2', attempt: 2 });
@@ -25,7 +25,7 @@ test('activities are counted with all their tries', async () => {
 });
 
 test('an activity that fails is scheduled, and not completed; one that is done again counts for who did it', async () => {
-  const statistics = new RunStatistics();
+  const statistics = new RunStatistics({ begun() {}, ended() {} });
   const failing = statistics.count(
     'map 0',
     () => Promise.reject(new Error('no')),
@@ -39,7 +39,7 @@ test('an activity that fails is scheduled, and not completed; one that is done a
 });
 
 test('each worker has its own activities and calls, in the order of names', async () => {
-  const statistics = new RunStatistics();
+  const statistics = new RunStatistics({ begun() {}, ended() {} });
   await count(statistics, 'map 0', { worker: 'pod-b:7', attempt: 1, calls: '9007199254740993' });
   await count(statistics, 'map 1', { worker: 'pod-a:9', attempt: 1, calls: '5' });
   await count(statistics, 'map 2', { worker: 'pod-b:7', attempt: 1, calls: '9007199254740993' });
@@ -51,7 +51,7 @@ test('each worker has its own activities and calls, in the order of names', asyn
 });
 
 test('a run without activities has no workers', () => {
-  const statistics = new RunStatistics();
+  const statistics = new RunStatistics({ begun() {}, ended() {} });
   expect(statistics.activities()).toEqual({ scheduled: 0, completed: 0, retried: 0, backups: 0 });
   expect(statistics.workers()).toEqual([]);
 });

@@ -1,0 +1,23 @@
+/** The result of a run that is published. */
+import type { PlannedRun } from '../activities/plan.js';
+import type { PublishedFigures } from '../domain/proof.js';
+import type { PublishedResult } from './messages.js';
+import type { RunStatistics } from './statistics.js';
+
+export function publishedResult(
+  plan: PlannedRun,
+  published: PublishedFigures,
+  statistics: RunStatistics,
+): PublishedResult {
+  return {
+    status: 'published',
+    runId: plan.runId,
+    range: { after: plan.after, to: plan.to },
+    ...published,
+    currency: plan.terms.currency,
+    pricePerUnit: plan.terms.pricePerUnit,
+    activities: statistics.activities(),
+    workers: statistics.workers(),
+    heldUpBy: plan.heldUpBy,
+  };
+}
