@@ -13,7 +13,7 @@ beforeAll(async () => {
   url = server.url;
   const first = await openPool(`${url}?sslmode=disable`, { applicationName: 'test', connectionsMax: 1 });
   await migrate(first);
-  await first.query('create extension pg_stat_statements');
+  await first.query('create extension pg_stat_statements schema public');
   await first.end();
   return () => server.stop();
 });
@@ -67,16 +67,16 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
   });
 
   test('sixty lookups are one statement to PostgreSQL, in which no user is named', async () => {
-    await pool.query('select pg_stat_statements_reset()');
+    await pool.query('select public.pg_stat_statements_reset()');
     const groups = Array.from({ length: 60 }, (_, group) =>
       Array.from({ length: 50 + group }, (_, index) => `customer-${group}-${index}`),
     );
     for (const users of groups) await readTails(pool, users, 2n);
     const { rows } = await pool.query<{ calls: string; query: string }>(
-      `select calls, query from pg_stat_statements where query ~ 'meterfold\\.tails'`,
+      `select calls, query from public.pg_stat_statements where query ~ 'meterfold\\.tails'`,
     );
     expect(rows).toEqual([{ calls: '60', query: expect.stringContaining('unnest($1::text[])') }]);
-    const named = await pool.query(`select query from pg_stat_statements where query ~ 'customer-'`);
+    const named = await pool.query(`select query from public.pg_stat_statements where query ~ 'customer-'`);
     expect(named.rows).toEqual([]);
   });
 

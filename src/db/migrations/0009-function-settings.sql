@@ -1,3 +1,4 @@
+-- works with: 0006
 -- No function of meterfold depends on the settings of the session that calls it: operators and functions of other schemas are not
 -- found first. A guard's trigger runs in the sessions of whoever writes to the log.
 
