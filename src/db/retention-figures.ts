@@ -81,8 +81,9 @@ const toFigures = <Row extends TailsFigures>(row: Row): Row => ({ ...row, tailsD
  * The open cycles at the end of the history, of the users that have calls in it: a cycle begun before it goes on from retained_tails.
  * What belongs to an open cycle is what comes after the user's last billing record, which verify has compared with the log.
  *
- * The plan: records hashed by user, the log read once in the range and joined to them by hash, both aggregated by hash; no sort of
- * the log. A hash that outgrows work_mem is spilled to disk.
+ * The plan, which src/db/retain.ts sees to: records hashed by user, the log read once in the range and joined to them by hash, both
+ * aggregated by hash; no sort of the log. A hash that outgrows work_mem is spilled to disk. Left alone, PostgreSQL expects few users, as
+ * it knows nothing of PROMISES, and compares them one by one: 65 s for 1.5 million calls of 200,000 users.
  */
 const SEEN = `
   with closed as (

@@ -133,6 +133,11 @@ async function empty(stack: Stack, which: string): Promise<void> {
        from pg_tables where (${which}) and tablename not in ('migrations', 'declared_migrations', 'installation')`,
   );
   await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
+  // As the migration has made it.
+  await stack.pool.query(
+    `insert into meterfold.chain_head (number, hash, newest_run_id) values (0, decode(repeat('00', 32), 'hex'), 0)
+     on conflict do nothing`,
+  );
 }
 
 /**
