@@ -1,5 +1,6 @@
 /** The faults, in the order of the report's matrix. What each does lies in a file by whom it befalls. */
 import type { Fault } from './fault.js';
+import { failOverBehindReplica } from './faults-failover.js';
 import { cutConnections, cutInCopy, delayInCopy, dropInCopy } from './faults-network.js';
 import {
   fillDisk,
@@ -26,4 +27,5 @@ export const FAULTS: readonly Fault[] = [
   delayInCopy,
   dropInCopy,
   fillDisk,
+  failOverBehindReplica,
 ];

@@ -1,8 +1,11 @@
 /** What `schedule set` and `show` warn of, held against the times at which Temporal starts runs. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { matchingTimes } from '../../src/cli/schedule-warnings.js';
 import { meterfold } from '../support/processes.js';
 import { freshStack, type Stack } from '../support/stack.js';
+
+// Each question is a process of its own.
+vi.setConfig({ testTimeout: 180_000 });
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
