@@ -45,14 +45,17 @@ export const failOverBehindReplica: Fault = {
       await insertCalls(stack, 'also lost ');
       await stack.caughtUp(replica);
       await stack.failOverTo(standby);
-      await workers.restart({ LOG_REPLICA_URL: replica.urlOf(stack.databaseName) });
-      await held.release();
-      await insertCalls(stack, 'kept ');
-      await insertCalls(stack, 'also kept ');
-      const said = await refused(scene);
-      await workers.restart({});
-      await replica.stop();
-      return { injectedAt, healedAt: new Date(), effects: [{ kind: 'stall', detail: said }] };
+      try {
+        await workers.restart({ LOG_REPLICA_URL: replica.urlOf(stack.databaseName) });
+        await held.release();
+        await insertCalls(stack, 'kept ');
+        await insertCalls(stack, 'also kept ');
+        const said = await refused(scene);
+        await workers.restart({});
+        return { injectedAt, healedAt: new Date(), effects: [{ kind: 'stall', detail: said }] };
+      } finally {
+        await replica.stop();
+      }
     });
   },
 };
