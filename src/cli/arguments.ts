@@ -76,3 +76,23 @@ export function durationText(ms: number): string {
   }
   return `${ms / 1000}s`;
 }
+
+/** The fields of a cron expression, without its comment and its zone. */
+export function cronFields(cron: string): string[] {
+  const fields = cron.split('#')[0]!.trim().split(/\s+/);
+  return /^(CRON_)?TZ=/.test(fields[0]!) ? fields.slice(1) : fields;
+}
+
+/**
+ * A cron expression, which the server parses. Six fields are refused: the server takes the sixth for a year, other programs the first
+ * for seconds, and "0 0 3 * * *" starts on the third of each month, not at three each day.
+ */
+export function cronArgument(text: string): string {
+  if (cronFields(text).length === 6) {
+    throw new InvalidArgumentError(
+      'It has six fields, of which Temporal takes the last for a year, and other programs the first for seconds: give five (minute hour day ' +
+        'month weekday), or all seven (second minute hour day month weekday year).',
+    );
+  }
+  return text;
+}

@@ -2,7 +2,8 @@
 import type { Client, ScheduleDescription } from '@temporalio/client';
 import type { BillingRunResult } from '../workflows/messages.js';
 import { durationText } from './arguments.js';
-import { counted, facts, grouped, moment, printable, table, writeJson, writeLine } from './output.js';
+import { counted, facts, grouped, moment, note, printable, table, writeJson, writeLine } from './output.js';
+import { scheduleWarnings } from './schedule-warnings.js';
 
 const nextShown = 3;
 
@@ -24,6 +25,7 @@ export async function showSchedule(client: Client, scheduleId: string, json: boo
       };
     }),
   );
+  const warnings = await scheduleWarnings(client, schedule);
   const next = schedule.state.paused ? [] : schedule.info.nextActionTimes.slice(0, nextShown);
   if (json) {
     return writeJson({
@@ -33,6 +35,7 @@ export async function showSchedule(client: Client, scheduleId: string, json: boo
       paused: schedule.state.paused,
       note: schedule.state.note ?? null,
       nextTimes: next.map((time) => time.toISOString()),
+      warnings,
       started: schedule.info.numActionsTaken,
       skippedOverlap: schedule.info.numActionsSkippedOverlap,
       missedCatchupWindow: schedule.info.numActionsMissedCatchupWindow,
@@ -40,6 +43,7 @@ export async function showSchedule(client: Client, scheduleId: string, json: boo
     });
   }
   await writeLine(scheduleText(schedule, next));
+  for (const warning of warnings) note(`Warning: ${warning}.`);
   if (runs.length === 0) return;
   await writeLine(`\n${table([{ title: 'due' }, { title: 'outcome' }, { title: 'workflow' }], runs.map(runCells))}`);
 }

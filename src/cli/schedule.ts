@@ -5,9 +5,9 @@
 import type { Client, ScheduleOptions, ScheduleOptionsAction, ScheduleSpec } from '@temporalio/client';
 import { type Command, Option } from 'commander';
 import { INSTALLATION_MEMO } from '../domain/installation.js';
-import { durationMs, durationText } from './arguments.js';
+import { cronArgument, cronFields, durationMs, durationText } from './arguments.js';
 import { type Context, withContext } from './context.js';
-import { writeLine } from './output.js';
+import { note, writeLine } from './output.js';
 import { CommandError } from './problems.js';
 
 const dayMs = 86_400_000;
@@ -46,9 +46,9 @@ Examples:
       new Option('--every <time>', 'start a run each 30s, 5m, 1h, 1d, …').argParser(durationMs(1000, 366 * dayMs)),
     )
     .addOption(
-      new Option('--cron <expression>', 'start runs by a cron expression: minute hour day month weekday').conflicts(
-        'every',
-      ),
+      new Option('--cron <expression>', 'start runs by a cron expression: minute hour day month weekday')
+        .argParser(cronArgument)
+        .conflicts('every'),
     )
     .addOption(
       new Option('--timezone <zone>', 'of the cron expression, like Europe/Berlin (default: UTC)').conflicts('every'),
@@ -69,6 +69,9 @@ Examples:
       `
 A run that is due while another works is left out, and the next one bills its calls too. Prices are those
 of the workers' settings (PRICE_PER_UNIT, CURRENCY) at the time of the run.
+
+A cron expression is read as Temporal reads it: five fields, or seven with seconds first and the year last; six are refused. Where both a day
+of the month and a weekday are given, both must match. Times that never come, or that a change to summer time leaves out, are warned of.
 
 Examples:
   $ meterfold schedule set --every 5m
@@ -139,6 +142,9 @@ async function setSchedule(flags: SetFlags, command: Command) {
     const { checkScheduleOwner } = await import('./schedule-owner.js');
     await checkScheduleOwner(client, scheduleId, installation);
     const options = await scheduleOptions(flags, { taskQueue: context.config.temporal.taskQueue, installation });
+    if (flags.cron !== undefined && cronFields(flags.cron).length === 7) {
+      note('Seven fields are read as second, minute, hour, day of the month, month, weekday and year.');
+    }
     try {
       await client.schedule.create(options);
       await writeLine(`Created schedule ${scheduleId}.\n`);

@@ -66,7 +66,7 @@ export async function strike(
   const scene: HoldScene = { stack, workers, random, startRuns: hands(stack, name, random), moreCalls };
   await moreCalls();
   const held = await holdAt(scene, phase, point);
-  const struck = await fault.strike({ ...scene, held, phase });
+  const struck = await fault.strike({ ...scene, inflow, held, phase });
   const ending = await settled(stack, held.run);
   await struck.afterwards?.();
   const effects = [...(struck.effects ?? []), ...(await effectsOn(stack, held))];

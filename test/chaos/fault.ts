@@ -1,8 +1,10 @@
 /** What a fault is to the harness. */
 import type { Effect, EffectKind } from './effects.js';
+import type { Inflow } from './inflow.js';
 import type { Held, HoldScene, Phase, Point } from './phases.js';
 
 export interface FaultScene extends HoldScene {
+  inflow: Inflow;
   held: Held;
   phase: Phase;
 }

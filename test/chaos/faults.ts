@@ -1,5 +1,6 @@
 /** The faults, in the order of the report's matrix. What each does lies in a file by whom it befalls. */
 import type { Fault } from './fault.js';
+import { failOverBehindReplica } from './faults-failover.js';
 import { cutConnections, cutInCopy, delayInCopy, dropInCopy, vanish } from './faults-network.js';
 import {
   fillDisk,
@@ -27,4 +28,5 @@ export const FAULTS: readonly Fault[] = [
   dropInCopy,
   vanish,
   fillDisk,
+  failOverBehindReplica,
 ];

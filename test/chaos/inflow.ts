@@ -25,6 +25,9 @@ export class Inflow {
   readonly #fates = new Map<string, Fate>();
   readonly #writers: Promise<void>[];
   #stopping = false;
+  /** While they rest: until when. */
+  #rest: Promise<void> | undefined;
+  readonly #underWay = new Set<Promise<void>>();
 
   constructor(stack: ChaosStack, random: Random, writers: number) {
     this.#stack = stack;
@@ -39,6 +42,21 @@ export class Inflow {
   async stop(): Promise<void> {
     this.#stopping = true;
     await Promise.all(this.#writers);
+  }
+
+  /** Does something while no writer has a batch under way. */
+  async resting<T>(work: () => Promise<T>): Promise<T> {
+    let resume = () => {};
+    this.#rest = new Promise((resolve) => {
+      resume = resolve;
+    });
+    try {
+      await Promise.allSettled(this.#underWay);
+      return await work();
+    } finally {
+      this.#rest = undefined;
+      resume();
+    }
   }
 
   /** One batch at once, large enough for every kind of COPY to have something to carry. */
@@ -65,8 +83,11 @@ export class Inflow {
     for (let number = 0; !this.#stopping; number++) {
       const batch = `${writer}-${number}`;
       try {
+        await this.#rest;
         client ??= await this.#connect();
-        await this.#writeBatch(client, batch, random);
+        const written = this.#writeBatch(client, batch, random);
+        this.#underWay.add(written);
+        await written.finally(() => this.#underWay.delete(written));
         failures = 0;
         await delay(random.whole(0, PAUSE_MS_MAX));
       } catch (error) {

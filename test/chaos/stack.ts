@@ -15,6 +15,7 @@ import { type PostgresServer, startPostgres } from '../../src/dev/postgres.js';
 import { removeCluster } from '../../src/dev/postgres-cluster.js';
 import { startTemporal, type TemporalServer } from '../../src/dev/temporal.js';
 import { eventually } from '../support/eventually.js';
+import type { Replica } from '../support/replica.js';
 import type { Stack } from '../support/stack.js';
 import { TcpProxy } from './proxy.js';
 
@@ -35,6 +36,8 @@ export class ChaosStack implements Stack {
   /** Where each Temporal of this stack kept its file; the last is the one that serves. */
   readonly temporalDirs: string[] = [];
   #postgres!: PostgresServer;
+  /** Of the servers so far; the last is the one that serves. */
+  readonly #postgresDirs: string[] = [];
   #temporalServer: TemporalServer | undefined;
   #temporalPort = 0;
   #database!: TcpProxy;
@@ -46,6 +49,7 @@ export class ChaosStack implements Stack {
 
   private constructor(stateDir: string, temporalCli: string) {
     this.stateDir = stateDir;
+    this.#postgresDirs.push(stateDir);
     this.home = join(stateDir, 'home');
     this.temporalCli = temporalCli;
   }
@@ -123,7 +127,7 @@ export class ChaosStack implements Stack {
   }
 
   get postgresLog(): string {
-    return join(this.stateDir, 'postgres.log');
+    return join(this.#postgresDirs.at(-1)!, 'postgres.log');
   }
 
   /** Of the workers: both servers by way of the proxies. */
@@ -144,7 +148,25 @@ export class ChaosStack implements Stack {
   }
 
   async startPostgres(): Promise<void> {
-    this.#postgres = await startPostgres({ stateDir: this.stateDir, port: this.#postgres.port, settings });
+    this.#postgres = await startPostgres({
+      stateDir: this.#postgresDirs.at(-1)!,
+      port: this.#postgres.port,
+      settings,
+    });
+  }
+
+  /** Waits until a replica has replayed all that the primary has written so far. */
+  async caughtUp(replica: Replica): Promise<void> {
+    const [row] = await this.ask<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+    await eventually('the replica has caught up', () => replica.hasReplayed(row!.lsn));
+  }
+
+  /** The primary crashes, and a standby that was halted takes its place, at the same address, from now on. */
+  async failOverTo(standby: Replica): Promise<void> {
+    await this.stopPostgres();
+    this.#postgresDirs.push(standby.stateDir);
+    await this.startPostgres();
+    await this.ask('select pg_promote()');
   }
 
   async killTemporal(): Promise<void> {
@@ -240,7 +262,7 @@ export class ChaosStack implements Stack {
 
   async close(): Promise<void> {
     for (const work of this.#closers.splice(0).reverse()) await work();
-    await removeCluster(this.stateDir);
+    for (const dir of this.#postgresDirs) await removeCluster(dir);
     await rm(this.stateDir, { recursive: true, force: true });
   }
 }

@@ -1,6 +1,7 @@
 /** The workers of a stack: real processes, each started anew when it ends, as a cluster's supervisor would do. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '../support/eventually.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
 import type { ChaosStack } from './stack.js';
 
@@ -19,6 +20,7 @@ export class Workers {
   readonly #stack: ChaosStack;
   readonly #running = new Set<WorkerProcess>();
   #stopping = false;
+  #more: Record<string, string> = {};
 
   private constructor(stack: ChaosStack) {
     this.#stack = stack;
@@ -40,6 +42,15 @@ export class Workers {
     return [...this.#running];
   }
 
+  /** Kills all; the next ones have these settings beside the usual ones. */
+  async restart(settings: Record<string, string>): Promise<void> {
+    this.#more = settings;
+    const before = this.running;
+    for (const worker of before) worker.kill('SIGKILL');
+    await Promise.all(before.map((worker) => worker.ended));
+    await eventually('the workers are back', () => this.running.length >= before.length);
+  }
+
   /** The one that a session's application name, or an outcome, names. */
   named(text: string): WorkerProcess | undefined {
     return this.running.find(({ name }) => text.endsWith(name));
@@ -53,7 +64,7 @@ export class Workers {
   async #keep(): Promise<void> {
     while (!this.#stopping) {
       // It may find no server to connect to, and end.
-      const worker = await startWorker(this.#stack, { env }).catch(() => undefined);
+      const worker = await startWorker(this.#stack, { env: { ...env, ...this.#more } }).catch(() => undefined);
       if (worker === undefined) {
         await delay(AGAIN_MS);
         continue;

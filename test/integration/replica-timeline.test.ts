@@ -4,7 +4,7 @@
  */
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest';
 import { migrate } from '../../src/db/migrate.js';
 import { openPool } from '../../src/db/pool.js';
 import { type PostgresServer, startPostgres } from '../../src/dev/postgres.js';
@@ -14,6 +14,9 @@ import { meterfold, startWorker } from '../support/processes.js';
 import { type Replica, startReplica } from '../support/replica.js';
 import { bill, expectExact, failureOf, published, type RunHandle, runRows, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
+
+// A try waits 15 s for the replica.
+vi.setConfig({ testTimeout: 180_000 });
 
 const DATABASE = 'meterfold';
 const CALLS = 40;

@@ -11,11 +11,15 @@ import type { Servers } from './servers.js';
 import { adminOf, urlOf } from './stack.js';
 
 export interface Replica {
+  /** Of its server: where its files lie. */
+  readonly stateDir: string;
   /** The URL of a database on it. */
   urlOf(database: string): string;
   /** Stops replaying what arrives, as a replica does that a long query holds up; resolves once it has. */
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** Whether it has replayed a position of the primary's WAL. */
+  hasReplayed(lsn: string): Promise<boolean>;
   /** Stops the server and keeps its data; `start` continues on them. */
   halt(): Promise<void>;
   start(): Promise<void>;
@@ -65,6 +69,7 @@ export async function startReplica(
     await server.stop(mode);
   };
   return {
+    stateDir,
     urlOf: (name) => urlOf({ postgresUrl: server.url }, name),
     async pause() {
       await admin.query('select pg_wal_replay_pause()');
@@ -74,6 +79,12 @@ export async function startReplica(
       });
     },
     resume: async () => void (await admin.query('select pg_wal_replay_resume()')),
+    async hasReplayed(lsn) {
+      const { rows } = await admin.query<{ done: boolean }>('select pg_last_wal_replay_lsn() >= $1::pg_lsn as done', [
+        lsn,
+      ]);
+      return rows[0]!.done;
+    },
     halt: () => halt('fast'),
     async start() {
       server = await startPostgres({ stateDir, port: server.port, database, settings });
