@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Those that take part in a bare `npm run bench`; the others are asked for by name. */
 const USUAL = ['performance', 'shapes'];
-const BY_NAME = ['incremental', 'replica', 'stragglers', 'verify'];
+const BY_NAME = ['incremental', 'repack', 'replica', 'stragglers', 'verify'];
 const named = BY_NAME.filter((name) => process.argv.includes(name));
 
 export default defineConfig({
