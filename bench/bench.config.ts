@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Those that take part in a bare `npm run bench`; the others are asked for by name. */
 const USUAL = ['performance', 'shapes'];
-const BY_NAME = ['first-run', 'incremental', 'replica', 'stragglers', 'tls', 'verify'];
+const BY_NAME = ['first-run', 'incremental', 'repack', 'replica', 'stragglers', 'tls', 'verify'];
 const named = BY_NAME.filter((name) => process.argv.includes(name));
 
 export default defineConfig({

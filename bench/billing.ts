@@ -16,11 +16,16 @@ const BYTES_PER_CALL = 140;
 /**
  * Lends servers with default durability. As PostgreSQL's manual advises for a server that a machine is there for, a quarter of the memory
  * is its cache; more, up to three fifths, if that many calls need it, so that it holds the log at every size. Its WAL has room enough that
- * no checkpoint falls into anybody's time. Else it is set up as that of `meterfold dev`, with fsync.
+ * no checkpoint falls into anybody's time. Else it is set up as that of `meterfold dev`, with fsync; or, where contenders choose it, by
+ * PostgreSQL's defaults.
  */
 export async function withServers(
   work: (servers: RunningServers) => Promise<void>,
-  { calls = 0, settings = {} }: { calls?: number; settings?: Readonly<Record<string, string>> } = {},
+  {
+    calls = 0,
+    settings = {},
+    chosen = [],
+  }: { calls?: number; settings?: Readonly<Record<string, string>>; chosen?: readonly string[] } = {},
 ): Promise<void> {
   const cacheBytes = Math.max(totalmem() / 4, Math.min(0.6 * totalmem(), calls * BYTES_PER_CALL));
   const servers = await startServers({
@@ -28,6 +33,7 @@ export async function withServers(
     max_wal_size: '16GB',
     min_wal_size: '4GB',
     ...settings,
+    ...Object.fromEntries(chosen.map((name) => [name, null])),
   });
   try {
     await work(servers);

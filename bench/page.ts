@@ -51,16 +51,33 @@ ${rows.join('\n')}
 <tr><th>What goes through it<th>rows<th>size</tr>
 ${volumes.join('\n')}
 </table>
-<p><small>${measured.map(({ title, does }) => `${text(title)} ${text(does)}.`).join('<br>')}</small></p>`;
+<p><small>${measured.map(({ title, does }) => `${text(title)} ${text(does)}.`).join('<br>')}</small></p>
+${settingsTable(measured)}`;
+}
+
+/** What each was tried with before it was measured. */
+function settingsTable(contenders: readonly MeasuredContender[]): string {
+  const rows = contenders.flatMap(({ title, setting, trials = [] }) =>
+    trials.map(
+      (trial) =>
+        `<tr><td>${text(title)}<td>${text(trial.setting)}${trial.setting === setting ? ' <b>(measured)</b>' : ''}<td>${trial.seconds.toFixed(3)} s</tr>`,
+    ),
+  );
+  if (rows.length === 0) return '';
+  return `<details><summary>Settings that each was tried with</summary>
+<table><tr><th><th>setting<th>fastest job</tr>
+${rows.join('\n')}
+</table></details>`;
 }
 
 function contenderRow(figures: ContenderFigures, own: MeasuredContender | undefined, calls: number): string {
   if ('missing' in figures)
     return `<tr><td>${text(figures.title)}<td colspan="6">left out: ${text(figures.missing)}</tr>`;
-  const { title, seconds, walBytes, peakBytes } = figures;
+  const { title, setting, seconds, walBytes, peakBytes } = figures;
   const ratio = own === undefined ? '' : (seconds.median / own.seconds.median).toFixed(2);
   const memory = Object.entries(peakBytes).map(([part, bytes]) => `${text(part)}: ${mib(bytes)}`);
-  return `<tr><td>${text(title)}<td>${seconds.median.toFixed(3)} s<td>${seconds.min.toFixed(3)} to ${seconds.max.toFixed(3)}
+  const by = setting === undefined ? '' : `<br><small>${text(setting)}</small>`;
+  return `<tr><td>${text(title)}${by}<td>${seconds.median.toFixed(3)} s<td>${seconds.min.toFixed(3)} to ${seconds.max.toFixed(3)}
 <td>${ratio}<td>${Math.round(calls / seconds.median).toLocaleString('en')}<td>${mib(walBytes)}<td>${memory.join('<br>')}</tr>`;
 }
 
@@ -104,13 +121,13 @@ function fairness({ postgresSettings }: Machine): string {
 <li><b>Cache.</b> Before each job everything is vacuumed and analyzed, so that the log lies in memory as the last reader left it, for all alike.
 <li><b>Checkpoint.</b> One is made before each job, outside the time. The first change of a page after it is logged in full, for all alike.
 <li><b>Durability.</b> PostgreSQL’s defaults: fsync, synchronous commit and full-page writes are on, no result is UNLOGGED. meterfold’s segments are: what map hands to reduce, which is gone once the run is published. The time of SQL ends when its transaction is durable.
-<li><b>Columns.</b> The SQL jobs, PySpark and the plain floor read id, user and usage. meterfold and the floor with its layout read also when a call was made, one column more: a disadvantage to meterfold.
-<li><b>What is left behind.</b> SQL and the floor: one row a cycle with a primary key. PySpark: the same without a key. meterfold: packed rows of up to 96 cycles, with first and last call and their times, open cycles, and the proof; what people read is a view over it.
+<li><b>Columns.</b> The SQL jobs, PySpark and the plain floor read id, user and usage. meterfold, the Arrow jobs and the floor with its layout read also when a call was made, one column more: a disadvantage to them.
+<li><b>What is left behind.</b> SQL and the floor: one row a cycle with a primary key. PySpark: the same without a key. The Arrow jobs: closed cycles only, with first and last call and their times, without a key. meterfold: packed rows of up to 96 cycles, with first and last call and their times, open cycles, and the proof; what people read is a view over it.
    The floor with its layout shows what of the difference is due to packing.
 <li><b>What is not done.</b> Only meterfold keeps open cycles, proves what it has billed, and can be tried again at any point; the others bill from scratch.
 <li><b>Tasks.</b> meterfold bills by its defaults: up to 250,000 calls are one activity of one worker, “plan” here; more are fanned out over both.
-<li><b>Clocks.</b> meterfold: from the start of its workflow to its end by Temporal’s own times, so with all of Temporal, its workers already up. SQL: from sending the statement to its answer. PySpark: its own time, without its start-up. The floor: with the start of psql, about 20 ms each time.
-<li><b>Settings.</b> One PostgreSQL for all. Its cache is a quarter of the machine’s memory, as its manual advises, and larger where the log would not fit into it; which it was is said with each size. Of the bench that ran last: ${settings.join(', ')}. The tuned SQL job takes 2GB of work_mem in each of its two sessions. PySpark has local[2], 8 GB and eight partitions. meterfold’s workers have MALLOC_ARENA_MAX=2, as the image sets it: it takes memory off, not time.
+<li><b>Clocks.</b> meterfold: from the start of its workflow to its end by Temporal’s own times, so with all of Temporal, its workers already up. SQL: from sending the statement to its answer. PySpark: its own time, without its start-up. The Arrow jobs: from the first query to the last commit, in a process that stays up with its connections open, as meterfold’s workers do. The floor: with the start of psql, about 20 ms each time.
+<li><b>Settings.</b> One PostgreSQL for all. Its cache is a quarter of the machine’s memory, as its manual advises, and larger where the log would not fit into it; which it was is said with each size. Of the bench that ran last: ${settings.join(', ')}. What a job’s speed depends on (work_mem, hash_mem_multiplier, maintenance_work_mem, jit, parallel workers; connections or partitions of its own) each contender has as it is fastest: at each size it is first tried with several, of which one is named in the table. PySpark has local[2] and 8 GB. meterfold’s workers have MALLOC_ARENA_MAX=2, as the image sets it: it takes memory off, not time.
 <li><b>Versions.</b> Above, and in package.json; all of one machine, on one day.
 </ul>`;
 }

@@ -9,10 +9,19 @@ import type { Volume } from './volumes.js';
 
 const folder = process.env.BENCH_REPORT ?? fileURLToPath(new URL('report', import.meta.url));
 
+/** One of the settings that a contender was tried with, and its fastest job. */
+export interface Trial {
+  setting: string;
+  seconds: number;
+}
+
 export interface MeasuredContender {
   name: string;
   title: string;
   does: string;
+  /** The fastest of those that it was tried with, by which it was measured. Absent from measurements of old. */
+  setting?: string;
+  trials?: Trial[];
   seconds: Spread;
   samples: number[];
   /** Medians of what it tells of itself, in seconds. */

@@ -1,5 +1,7 @@
 /** Who bills the same log side by side, and what each of them is measured by. */
 
+import type { Setting } from './settings.js';
+
 export interface Contender {
   /** For tables and plots. */
   readonly title: string;
@@ -7,8 +9,10 @@ export interface Contender {
   readonly does: string;
   /** Forgets what it has written, so that each of its jobs begins with nothing. */
   clear(): Promise<void>;
-  /** One whole job, by the clock that is fairest to it. */
-  run(): Promise<Job>;
+  /** Those that it is tried with; the fastest is measured. */
+  readonly settings: readonly Setting[];
+  /** One whole job, by the clock that is fairest to it. The server is set as `setting` says. */
+  run(setting: Setting): Promise<Job>;
   /** Its own processes, by the part that they play; PostgreSQL's are counted for everybody. */
   processes(): Record<string, number[]>;
   close?(): Promise<void>;

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Stack } from '../../test/support/stack.js';
 import { secondsOf } from '../figures.js';
 import type { Contender, Entrant } from './contender.js';
+import { COPY_SETTINGS } from './settings.js';
 
 const SESSIONS = [0, 1];
 
@@ -95,6 +96,7 @@ export async function floor(stack: Stack, layout: Layout): Promise<Entrant> {
   const contender: Contender = {
     title,
     does,
+    settings: COPY_SETTINGS,
     async clear() {
       if (!(await isPrepared())) await prepare();
       for (const { schema, table } of layout.tables) {

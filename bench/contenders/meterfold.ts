@@ -5,6 +5,7 @@ import type { WorkerProcess } from '../../test/support/processes.js';
 import { forgetRuns, published, type RunHandle, startRun } from '../../test/support/runs.js';
 import type { Stack } from '../../test/support/stack.js';
 import type { Contender, Job } from './contender.js';
+import { SERVER_SETTINGS } from './settings.js';
 
 export function meterfold(stack: Stack, workers: readonly WorkerProcess[]): Contender {
   return {
@@ -12,6 +13,7 @@ export function meterfold(stack: Stack, workers: readonly WorkerProcess[]): Cont
     does:
       'reads id, user_id, usage, called_at; writes records (user, cycle, usage, first and last call with their times), open cycles ' +
       'and the proof, each with its keys',
+    settings: SERVER_SETTINGS,
     clear: () => forgetRuns(stack),
     run: () => billed(stack),
     processes: () => ({ worker: workers.map(({ pid }) => pid) }),

@@ -4,15 +4,17 @@ import pg from 'pg';
 import type { Stack } from '../../test/support/stack.js';
 import { secondsOf } from '../figures.js';
 import type { Contender } from './contender.js';
+import { SERVER_SETTINGS } from './settings.js';
 
 const TABLE = 'user_id text, cycle bigint, calls int, usage bigint, cost numeric';
 
-/** Its primary key is there from the start; settings are the server's. */
+/** Its primary key is there from the start. */
 export async function statement({ pool }: Stack): Promise<Contender> {
   const sql = await readFile(new URL('statement.sql', import.meta.url), 'utf8');
   return {
     title: 'one SQL statement',
     does: 'reads id, user_id, usage; writes one row a cycle (user, cycle, calls, usage, cost) with its primary key',
+    settings: SERVER_SETTINGS,
     clear: () => recreate(pool, 'public.baseline_sql', `${TABLE}, primary key (user_id, cycle)`),
     run: async () => ({ seconds: await secondsOf(() => pool.query(sql)) }),
     processes: () => ({}),
@@ -20,18 +22,14 @@ export async function statement({ pool }: Stack): Promise<Contender> {
 }
 
 const SESSIONS = 2;
-const WORK_MEM = '2GB';
-const TUNED_SESSION = `
-  set work_mem = '${WORK_MEM}';
-  set maintenance_work_mem = '2GB';
-  set max_parallel_workers_per_gather = 0;
-  set enable_indexscan = off`;
+const TUNED_SESSION = 'set enable_indexscan = off';
 
 /** What was tried before it was written so: docs/evaluation/performance.md. */
 export function tuned({ pool, databaseUrl }: Stack): Contender {
   return {
     title: 'a tuned SQL job, two sessions',
     does: 'as the statement, in two sessions by hash of the user, sorted in memory, with the primary key built after',
+    settings: SERVER_SETTINGS,
     clear: () => recreate(pool, 'public.baseline_tuned', TABLE),
     run: async () => {
       const clients = Array.from({ length: SESSIONS }, () => new pg.Client({ connectionString: databaseUrl }));

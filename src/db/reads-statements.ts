@@ -37,7 +37,7 @@ export interface Statement {
   cycles: AsyncIterable<BillingRecord[]>;
 }
 
-/** Columns of a billing record, from recordTables(). */
+/** Columns of a billing record: `packed` from packedRows(), `run` is that of its run_id, `cycle` one of PLACES. */
 export const recordColumns = `
   packed.user_id as "userId", packed.first_cycle + cycle.place - 1 as "cycleNumber",
   run.calls_per_cycle as calls, ${numberAt('usages')} as usage,
@@ -47,7 +47,7 @@ export const recordColumns = `
   to_timestamp(${numberAt('last_called_micros')} / float8 '1e6')::text as "lastCalledAt", ${RUN_AT} as "runId"`;
 
 /** The cycles of `rows`, from packedRows(). All runs of a row have the same terms, those of `packed.run_id`. */
-export const recordTables = (rows: string) => `
+const recordTables = (rows: string) => `
   ${rows} packed
   join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
  cross join lateral ${PLACES} cycle`;

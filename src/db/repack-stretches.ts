@@ -125,7 +125,11 @@ export async function consider(
  */
 const stretchesSql = `
   with candidate as (
-    select own.*, concat_ws(' ', run.price_per_unit, run.currency, run.calls_per_cycle) as terms
+    select own.*,
+           -- Not a join: whatever is known of how many runs there are, each is looked up by its key.
+           (select concat_ws(' ', run.price_per_unit, run.currency, run.calls_per_cycle)
+              from meterfold.runs run
+             where run.run_id = own.run_id and run.state = 'published') as terms
       from unnest($1::text[]) as asked (user_id)
      cross join lateral (
            (select packed.user_id, packed.first_cycle, packed.run_id, length(packed.usages) / 64 as cycles, 1 as runs, true as is_new,
@@ -149,7 +153,6 @@ const stretchesSql = `
              where packed.user_id = asked.user_id collate "C"
              order by packed.first_cycle desc
              limit 1)) own
-      join meterfold.runs run on run.run_id = own.run_id and run.state = 'published'
   ), marked as (
     select candidate.*,
            coalesce(has_room and lag(has_room) over cycles_order and terms = lag(terms) over cycles_order

@@ -14,8 +14,8 @@
  * Passes take turns, batch by batch, by a lock on meterfold.repacks. One that dies leaves the batches that it has committed.
  */
 import { type Client, one, type Pool, transaction } from './pool.js';
-import { recordColumns, recordTables } from './reads-statements.js';
-import { packedRows, RUN_AT } from './records.js';
+import { recordColumns } from './reads-statements.js';
+import { PLACES, packedRows, RUN_AT } from './records.js';
 import {
   type Batch,
   type Bounds,
@@ -84,10 +84,15 @@ export async function repack(pool: Pool, { until, dryRun = false, onProgress }: 
   return result;
 }
 
+/** All rows are found by their keys, whatever PostgreSQL knows of how many there are. A batch of cycles is sorted in memory. */
+const SESSION = `
+  set local work_mem = '64MB'; set local jit = off; set local max_parallel_workers_per_gather = 0;
+  set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off`;
+
 /** Rewrites what is worth it, in one transaction, and proves that what is shown of these cycles is the same. */
 function repackBatch(pool: Pool, batch: Batch, bounds: Bounds): Promise<Considered> {
   return transaction(pool, async (client) => {
-    await client.query(`set local work_mem = '64MB'; lock table meterfold.repacks in share row exclusive mode`);
+    await client.query(`${SESSION}; lock table meterfold.repacks in share row exclusive mode`);
     const found = await consider(client, batch, bounds);
     if (found.stretches.length === 0) return found;
     const before = await digestOf(client, found.stretches);
@@ -119,7 +124,11 @@ async function digestOf(client: Client, stretches: readonly Stretch[]): Promise<
       `select count(*) as cycles, coalesce(sum(hashtextextended(shown::text, 0)::numeric), 0) as digest
          from (select ${recordColumns}
                  from ${asked}
-                cross join lateral ${recordTables(packedRows({ records: inStretch, repacked: inStretch }))}) shown`,
+                cross join lateral ${packedRows({ records: inStretch, repacked: inStretch })} packed
+                -- Not a join: whatever is known of how many runs there are, each is looked up by its key.
+                cross join lateral (
+                      select run.* from meterfold.runs run where run.run_id = packed.run_id and run.state = 'published' limit 1) run
+                cross join lateral ${PLACES} cycle) shown`,
       valuesOf(stretches),
     ),
   );

@@ -31,8 +31,8 @@ export interface PostgresOptions {
   readonly stateDir: string;
   /** A free one if absent. */
   readonly port?: number;
-  /** Server settings by name; they win over ours. */
-  readonly settings?: Readonly<Record<string, string>>;
+  /** Server settings by name; they win over ours. Null leaves PostgreSQL's default. */
+  readonly settings?: Readonly<Record<string, string | null>>;
   /** Created when missing. */
   readonly database?: string;
 }
@@ -133,12 +133,11 @@ async function startServer(
   stateDir: string,
   cluster: PostgresCluster,
   port: number,
-  settings: Readonly<Record<string, string>> = {},
+  settings: Readonly<Record<string, string | null>> = {},
 ): Promise<Service> {
-  const flags = Object.entries({ ...defaultSettings, ...settings }).flatMap(([name, value]) => [
-    '-c',
-    `${name}=${value}`,
-  ]);
+  const flags = Object.entries({ ...defaultSettings, ...settings }).flatMap(([name, value]) =>
+    value === null ? [] : ['-c', `${name}=${value}`],
+  );
   const url = urlOf(cluster, port, 'postgres');
   return startService({
     name: 'PostgreSQL',

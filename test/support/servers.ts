@@ -41,7 +41,9 @@ const testSettings = {
 };
 
 /** With PostgreSQL set up for tests, unless other settings are given. */
-export async function startServers(settings: Readonly<Record<string, string>> = testSettings): Promise<RunningServers> {
+export async function startServers(
+  settings: Readonly<Record<string, string | null>> = testSettings,
+): Promise<RunningServers> {
   await sweepStateDirs();
   const stateDir = await mkdtemp(join(tmpdir(), `${stateDirPrefix}${process.pid}-`));
   const running: Stoppable[] = [];
