@@ -8,6 +8,7 @@
 import { once } from 'node:events';
 import { Context } from '@temporalio/activity';
 import { endAttemptsOf } from '../db/attempts.js';
+import { renewLease } from '../db/runs.js';
 import { SegmentsLostError } from '../db/segments.js';
 import { SMALL_RUN_CALLS } from '../domain/partitions.js';
 import { askedDigest, type PublishedFigures } from '../domain/proof.js';
@@ -39,6 +40,8 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
       await endAttemptsOf(pool, runId, info.activityId).catch((error) => {
         throw toFailure(error);
       });
+      // Those who go on rely on what the tasks have committed: this commit waits for the disk, and with it for them.
+      await renewLease(pool, runId);
       const now = await stages.planRun(input);
       return now.status === 'planned' ? ended(now) : now;
     };
@@ -65,7 +68,7 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
   async function bill(plan: PlannedRun, late: AbortSignal, onPublish: () => void): Promise<PublishedFigures> {
     const { runId, previousRunId, after, to, partitions, shards, terms } = plan;
     const { callsPerCycle } = terms;
-    const task = { runId, number: 0 };
+    const task = { runId, number: 0, lazily: true };
     const maps = await Promise.all(partitions.map(() => stages.mapPartition(task)));
     late.throwIfAborted();
     const [recount, ...reduces] = await Promise.all([

@@ -73,6 +73,8 @@ export interface TaskInput {
   installation?: string;
   /** A second attempt beside one that straggles. */
   backup?: boolean;
+  /** The activity that asks will publish the run itself, whose commit then waits for the disk for this one, too. */
+  lazily?: boolean;
 }
 
 export interface DoneTask<Outcome> extends StoredOutcome<Outcome> {
@@ -99,7 +101,7 @@ export interface TaskWork<Outcome> {
 export async function runTask<Outcome>(
   dependencies: ActivityDependencies,
   kind: TaskKind,
-  { runId: id, number, backup = false, installation }: TaskInput,
+  { runId: id, number, backup = false, installation, lazily = false }: TaskInput,
   work: (work: TaskWork<Outcome>) => Promise<Outcome>,
 ): Promise<DoneTask<Outcome>> {
   checkInstallation(dependencies.installation, installation);
@@ -111,23 +113,28 @@ export async function runTask<Outcome>(
   const startedAt = Date.now();
   ownLog.debug('started');
   return withHeartbeat(leaseOf(dependencies, runId), (progress) =>
-    attempt(pool, { runId, activityId: info.activityId, task: key }, cancellationSignal, async (client, own) => {
-      const { run, task } = await (backup ? readFenced : lockTask)<Outcome>(client, runId, key);
-      if (task.outcome !== null) return storedOutcome(task, task.outcome);
-      if (backup) await openBackup(client, kind);
-      const schema = backup ? BACKUP_SCHEMA : SCHEMA;
-      const outcome = await work({ client, task, run, schema, progress, signal: cancellationSignal });
-      if (backup) {
-        const now = await takeTask<Outcome>(pool, client, runId, key, own.pid);
-        if (now.outcome !== null) return storedOutcome(now, now.outcome);
-        await moveBackup(client, kind);
-      }
-      const stored = { outcome, ...doneBy() };
-      const overtaken = await storeOutcome(client, runId, key, own.attemptId, stored);
-      const ms = Date.now() - startedAt;
-      ownLog.info({ outcome, ms }, 'done');
-      return { ...stored, ms, ...(overtaken.length > 0 ? { overtaken } : {}) };
-    }),
+    attempt(
+      pool,
+      { runId, activityId: info.activityId, task: key, lazily },
+      cancellationSignal,
+      async (client, own) => {
+        const { run, task } = await (backup ? readFenced : lockTask)<Outcome>(client, runId, key);
+        if (task.outcome !== null) return storedOutcome(task, task.outcome);
+        if (backup) await openBackup(client, kind);
+        const schema = backup ? BACKUP_SCHEMA : SCHEMA;
+        const outcome = await work({ client, task, run, schema, progress, signal: cancellationSignal });
+        if (backup) {
+          const now = await takeTask<Outcome>(pool, client, runId, key, own.pid);
+          if (now.outcome !== null) return storedOutcome(now, now.outcome);
+          await moveBackup(client, kind);
+        }
+        const stored = { outcome, ...doneBy() };
+        const overtaken = await storeOutcome(client, runId, key, own.attemptId, stored);
+        const ms = Date.now() - startedAt;
+        ownLog.info({ outcome, ms }, 'done');
+        return { ...stored, ms, ...(overtaken.length > 0 ? { overtaken } : {}) };
+      },
+    ),
   );
 }
 

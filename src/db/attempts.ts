@@ -31,6 +31,8 @@ export type AttemptOf = {
   runId: bigint;
   /** Temporal's id of the activity, or another name that only attempts following each other share. */
   activityId: string;
+  /** The work's commit does not wait for the disk: a later one of the same process will, before anybody relies on it. */
+  lazily?: boolean;
 } & ({ task: TaskKey; ending?: undefined } | { ending: Ending; task?: undefined });
 
 export interface OwnAttempt {
@@ -51,7 +53,7 @@ export function attempt<T>(
   work: (client: Client, own: OwnAttempt) => Promise<T>,
 ): Promise<T> {
   return registered(pool, of, signal, async (client, own) => {
-    await begin(client, READ_COMMITTED, 0);
+    await begin(client, READ_COMMITTED, 0, of.lazily !== true);
     const result = await work(client, own);
     await forget(client, own);
     await client.query('commit');
@@ -89,11 +91,14 @@ const MAY_END = `
      from pg_roles target, pg_roles own
     where target.oid = backend.usesysid and own.rolname = current_user)`;
 
+/** The server process of an attempt, if it is still there. The view pg_stat_activity would read all processes, which takes 1 ms. */
+const BACKEND = `lateral pg_stat_get_activity(attempt.backend_pid) backend on backend.backend_start = attempt.backend_start`;
+
 /** Ends the server process of each attempt `where`, unless another process has its pid by now. */
 const endBackends = (where: string) => `
   select pg_terminate_backend(attempt.backend_pid)
     from meterfold.attempts attempt
-    join pg_stat_activity backend on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
+    join ${BACKEND}
    where ${where} and ${MAY_END}`;
 
 /** Ends the server processes of all attempts at one of the run's tasks, except `exceptPid`. What they have not committed is rolled back. */
@@ -130,7 +135,7 @@ export async function endStaleAttempts(
                               and (attempt.activity_id = $2 and attempt.attempt_id < $3
                                    or backend.state_change < clock_timestamp() - interval '${IDLE_MS_MAX} ms'), false) as stale
              from meterfold.attempts attempt
-             join pg_stat_activity backend on backend.pid = attempt.backend_pid and backend.backend_start = attempt.backend_start
+             join ${BACKEND}
             where attempt.run_id = $1 and attempt.attempt_id <> $3
          ), ended as (
            select pg_terminate_backend(pid) from other where stale and may_end
@@ -172,9 +177,8 @@ async function register(client: Client, { runId, activityId, task, ending }: Att
              earlier as (${endBackends(EARLIER)})
         insert into meterfold.attempts (run_id, activity_id, task_kind, task_number, backend_pid, backend_start)
         select $1, $2, $3, $4, own.pid, own.backend_start
-          from hurry, (select count(*) from earlier) ended, pg_stat_activity own
-         where own.pid = pg_backend_pid()
-           and ($3::text is null or exists (select from meterfold.runs where run_id = $1 and state = 'active' for key share))
+          from hurry, (select count(*) from earlier) ended, pg_stat_get_activity(pg_backend_pid()) own
+         where ($3::text is null or exists (select from meterfold.runs where run_id = $1 and state = 'active' for key share))
         returning attempt_id, backend_pid`,
       [runId.toString(), nameOf(activityId, task?.kind ?? ending ?? ''), task?.kind, task?.number],
     ),

@@ -72,12 +72,16 @@ export interface TransactionOptions {
   idleMsMax?: number;
 }
 
-/** Begins a transaction in the server process that was set up for the session. Throws PoolModeError. */
-export async function begin(client: Client, mode: string, idleMsMax: number): Promise<void> {
+/**
+ * Begins a transaction in the server process that was set up for the session. Throws PoolModeError. The commit of one that is not
+ * `durable` does not wait for the disk: a crash may forget it, with all that was committed after it.
+ */
+export async function begin(client: Client, mode: string, idleMsMax: number, durable = true): Promise<void> {
+  const lazily = durable ? '' : `, pg_catalog.set_config('synchronous_commit', 'off', true)`;
   // Several statements have a result each, of which pg's types know one.
   const begun = (await client.query(
     `begin ${mode};
-     select pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleMsMax}', true), pg_catalog.pg_backend_pid() as pid`,
+     select pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleMsMax}', true), pg_catalog.pg_backend_pid() as pid${lazily}`,
   )) as unknown as pg.QueryResult<{ pid: number }>[];
   checkBackend(client, begun.at(-1)!.rows[0]!.pid);
 }
