@@ -32,10 +32,10 @@ export async function missingRights(
         from pg_namespace
        where nspname in ('public', 'meterfold')
       union all
-      -- What is left out is for the owner: it defines the guard.
+      -- What is left out is for the owner: it sets the guard, and writes the chain with the owner's rights.
       select 'function', format('meterfold.%I(%s)', proname, pg_get_function_identity_arguments(oid)), oid, '{execute}'
         from pg_proc
-       where pronamespace = to_regnamespace('meterfold') and prorettype <> 'trigger'::regtype and proname <> 'guard_log'
+       where pronamespace = to_regnamespace('meterfold') and prorettype <> 'trigger'::regtype and proname <> 'guard_log' and not prosecdef
       union all
       select 'table', format('%I.%I', nspname, relname), pg_class.oid,
              case when nspname = 'public'

@@ -177,7 +177,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
 
       test.each([
         ['a reader that refuses a row', 1, 'the third row', 'no more'],
-        ['other columns than asked for', 2, 'none', 'COPY sent 1 columns, which are not those asked for'],
+        ['other columns than asked for', 2, 'none', 'PostgreSQL sent 1 columns, which are not those asked for'],
       ])('of %s fails with its error, and the connection is closed', async (_, columns, refused, message) => {
         let rows = 0;
         const work = lend(pool, { signal: new AbortController().signal }, async (client) => {

@@ -294,7 +294,7 @@ test('in a child table of the log doctor warns of, until the guard is set again,
     const { checks } = JSON.parse((await meterfold(own, ['doctor', '--json'])).stdout);
     return checks.find(({ name }: { name: string }) => name === 'log guard');
   };
-  expect(await guardOf()).toMatchObject({ warning: true, found: expect.stringMatching(/ in old$/) });
+  expect(await guardOf()).toMatchObject({ warning: true, found: expect.stringMatching(/ in public\.old$/) });
   expect(await meterfold(own, ['migrate', '--log-guard', 'on'])).toMatchObject({ code: 0, stderr: '' });
   expect(await guardOf()).toEqual({ name: 'log guard', ok: true, found: 'public.api_logs takes inserts only' });
   const client = await connect(own);
