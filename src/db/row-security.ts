@@ -25,7 +25,10 @@ export const BILLING_TABLES = [
   ...['runs', 'seals', 'leases', 'tasks', 'attempts', 'spills', 'segments', 'tails', 'records', 'quarantine'].map(
     (table) => `meterfold.${table}`,
   ),
-  'meterfold.migrations',
+  ...['repacked_records', 'repacks', 'retentions', 'retained_tails', 'chain', 'chain_head'].map(
+    (table) => `meterfold.${table}`,
+  ),
+  ...['migrations', 'declared_migrations', 'installation'].map((table) => `meterfold.${table}`),
 ];
 
 /** Of the tables named by $1, one whose rows a policy may hide from the role; null if there is none. */

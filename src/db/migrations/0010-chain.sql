@@ -32,7 +32,7 @@ insert into meterfold.chain_head (number, hash, newest_run_id) values (0, decode
 -- the new link's hash then does not fit its number and the link before, which verify reports from then on.
 create function meterfold.append_link(of_event text, of_run bigint, of_digest bigint) returns void
   language plpgsql security definer
-  set search_path = pg_catalog
+  set search_path = pg_catalog, pg_temp
 as $$
 declare
   head     meterfold.chain_head;
@@ -52,7 +52,7 @@ end $$;
 
 create function meterfold.link_run() returns trigger
   language plpgsql security definer
-  set search_path = pg_catalog
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform meterfold.append_link(new.state, new.run_id, new.row_digest);

@@ -46,7 +46,7 @@ create table meterfold.retained_tails (
 -- A retention as one number, for its link in the chain. Columns that are null are left out, so that a later migration may add some.
 create function meterfold.retention_digest(of_run bigint) returns bigint
   language sql stable
-  set search_path = pg_catalog
+  set search_path = pg_catalog, pg_temp
   set timezone = 'UTC'
   set datestyle = 'ISO'
 as $$
@@ -57,7 +57,7 @@ $$;
 
 create function meterfold.link_retention() returns trigger
   language plpgsql security definer
-  set search_path = pg_catalog
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform meterfold.append_link('retained', new.run_id, meterfold.retention_digest(new.run_id));
@@ -72,7 +72,7 @@ create trigger link_retention after insert on meterfold.retentions
 -- A run whose calls may be gone cannot be billed anew. In the database, as a build that knows of no retention might revert it.
 create function meterfold.refuse_revert() returns trigger
   language plpgsql security definer
-  set search_path = pg_catalog
+  set search_path = pg_catalog, pg_temp
 as $$
 begin
   if exists (select from meterfold.retentions where run_id >= new.run_id) then
