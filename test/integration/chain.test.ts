@@ -93,7 +93,7 @@ test('a database whose runs ended before there was a chain gets one by migrating
     drop trigger link_run on meterfold.runs;
     drop function meterfold.link_run(), meterfold.append_link(text, bigint, bigint);
     drop table meterfold.chain, meterfold.chain_head;
-    delete from meterfold.migrations where name = '0010-chain'`);
+    delete from meterfold.declared_migrations where name = '0010-chain'`);
   expect((await migrate(pool)).applied).toEqual(['0010-chain']);
   expect(await links()).toEqual(['1 published 1', '2 discarded 2', '3 reverted 3']);
   await expectNoDifference();
