@@ -6,7 +6,6 @@
  * next run's plan does it.
  */
 import {
-  ApplicationFailure,
   allHandlersFinished,
   CancellationScope,
   CancelledFailure,
@@ -25,10 +24,11 @@ import {
   type RecountOutcome,
   type ReduceOutcome,
 } from '../domain/proof.js';
-import { discardRun, planRun, publishRun, recount, tasks } from './activities.js';
+import { planRun, publishRun, recount, tasks } from './activities.js';
 import { Control } from './control.js';
 import { HOPELESS, reasonOf, SEGMENTS_LOST, typeOf } from './failures.js';
 import { fanOut } from './fan-out.js';
+import { giveUp } from './give-up.js';
 import { checkInput } from './input.js';
 import { lossIsAnOutcome, MapRestarts } from './map-restarts.js';
 import {
@@ -44,8 +44,6 @@ import { publishedResult } from './result.js';
 import { RunStatistics } from './statistics.js';
 import { type Race, twin, withBackups } from './stragglers.js';
 
-/** Temporal takes summaries of up to 400 bytes. */
-const SUMMARY_MAX = 100;
 /** Activities in flight at a time; far below Temporal's limit of 2,000 pending ones. */
 const IN_FLIGHT_MAX = 100;
 
@@ -288,33 +286,10 @@ class BillingRun {
     return this.#control.hold(reasonOf(error), holdFailedSeconds).catch(() => false);
   }
 
-  /** Discards the run, and ends as it was ended: cancelled by an operator or by Temporal, or failed. */
-  async #giveUp(error: unknown): Promise<BillingRunResult> {
-    this.#progress.phase('discarding');
-    this.#progress.begun('discard');
-    const { firstExecutionRunId } = workflowInfo();
-    const cancelled = CancellationScope.current().consideredCancelled;
-    const reason = this.#control.cancelled ? 'cancelled by an operator' : cancelled ? 'cancelled' : reasonOf(error);
-    const answer = await CancellationScope.nonCancellable(() =>
-      discardRun.executeWithOptions({ summary: `discard: ${reason}`.slice(0, SUMMARY_MAX) }, [
-        { firstExecutionRunId, reason, ...this.#installation },
-      ]),
-    );
-    if (answer.status === 'already published') {
-      // Answers of workers of an earlier version do not say which run it is.
-      const { runId, figures } = answer as { runId?: string; figures: PublishedFigures };
-      const plan = this.#plan;
-      if (plan?.status !== 'planned') {
-        throw ApplicationFailure.nonRetryable(`the run is published, but its result was lost: ${reason}`, 'ResultLost');
-      }
-      if (runId !== undefined && runId !== plan.runId) throw error;
-      return this.#result(plan, figures);
-    }
-    this.#progress.phase('cancelled');
-    if (cancelled) throw new CancelledFailure(reason);
-    if (!this.#control.cancelled) throw error;
-    const run = this.#plan?.status === 'planned' ? `run ${this.#plan.runId}` : 'the run';
-    return { status: 'cancelled', message: `${run} was cancelled by an operator: nothing of it remains` };
+  #giveUp(error: unknown): Promise<BillingRunResult> {
+    const plan = this.#plan?.status === 'planned' ? this.#plan : undefined;
+    const [control, progress, installation] = [this.#control, this.#progress, this.#installation];
+    return giveUp(error, { plan, control, progress, installation, result: (...of) => this.#result(...of) });
   }
 }
 

@@ -83,7 +83,8 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'one activity fewer: nothing is discarded',
-    edit: replace("this.#progress.phase('discarding');", 'throw error;'),
+    file: 'give-up.ts',
+    edit: replace("progress.phase('discarding');", 'throw error;'),
     fails: schedules('discardRun'),
     byReplayer: true,
     says: 'discardRun',
@@ -131,6 +132,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'other arguments of discard',
+    file: 'give-up.ts',
     edit: replace('{ firstExecutionRunId, reason, ', "{ firstExecutionRunId, reason: 'given up', "),
     fails: schedules('discardRun'),
     byReplayer: false,
@@ -235,6 +237,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another answer of a run that was given up',
+    file: 'give-up.ts',
     edit: replace('was cancelled by an operator: nothing', 'was cancelled: nothing'),
     fails: only('given-up-at-start', 'given-up-in-map', 'held-and-given-up'),
     byReplayer: false,
