@@ -157,7 +157,8 @@ export class ChaosStack implements Stack {
 
   /** Waits until a replica has replayed all that the primary has written so far. */
   async caughtUp(replica: Replica): Promise<void> {
-    const [row] = await this.ask<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+    // Not the insert position: after a switch of the WAL it is past the header of a page that is not written before the next record.
+    const [row] = await this.ask<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
     await eventually('the replica has caught up', () => replica.hasReplayed(row!.lsn));
   }
 
