@@ -16,6 +16,7 @@ export const EFFECTS = [
   'takeover',
   'backup',
   'stall',
+  'cancellation',
 ] as const;
 export type EffectKind = (typeof EFFECTS)[number];
 
