@@ -52,20 +52,22 @@ export interface Ground {
   inflow: Inflow;
 }
 
-/** Does the fault once. `name` is unique in the episode; all chance is drawn from `random`. */
-export async function strike(
+/** Does the fault once; all chance is drawn from `random`. */
+async function strike(
   { stack, workers, inflow }: Ground,
   cell: Cell,
-  name: string,
-  random: Random,
+  { name, random, fannedOut }: Try,
 ): Promise<Observed> {
   const { fault, phase } = cell;
   const point = random.pick<Point>(fault.points?.[phase] ?? POINTS[phase]);
   let bursts = 0;
   const moreCalls = () => inflow.burst(`${name}.${bursts++}`, BURST_CALLS);
-  const scene: HoldScene = { stack, workers, random, startRuns: hands(stack, name, random), moreCalls };
+  const startRuns = hands(stack, name, random, fannedOut ? 0 : SMALL_RUNS);
+  const scene: HoldScene = { stack, workers, random, startRuns, moreCalls };
+  if (fannedOut) await stack.rest();
   await moreCalls();
   const held = await holdAt(scene, phase, point);
+  if (fannedOut) await stack.resumeSchedule();
   const struck = await fault.strike({ ...scene, inflow, held, phase });
   const ending = await settled(stack, held.run);
   await struck.afterwards?.();
@@ -84,12 +86,20 @@ export async function strike(
   };
 }
 
+interface Try {
+  /** Unique in the episode. */
+  name: string;
+  random: Random;
+  /** The run that is hit has an activity for each of its tasks; otherwise that is left to chance. */
+  fannedOut: boolean;
+}
+
 /** Each call starts runs by several hands at the same moment, beside the schedule. */
-function hands(stack: ChaosStack, name: string, random: Random): () => Promise<void> {
+function hands(stack: ChaosStack, name: string, random: Random, smallRuns: number): () => Promise<void> {
   let hand = 0;
   return async () => {
     const inputs = Array.from({ length: random.whole(1, HANDS_MAX) }, () =>
-      random.chance(SMALL_RUNS) ? {} : { partitions: random.whole(1, 3), shards: random.whole(1, 3) },
+      random.chance(smallRuns) ? {} : { partitions: random.whole(1, 3), shards: random.whole(1, 3) },
     );
     await Promise.all(
       inputs.map((input) => {
@@ -152,9 +162,11 @@ async function nextPublish(stack: ChaosStack, { runId }: HeldRun, after: Date): 
 /** Does the fault until it has an effect, bounded. Throws if it has none, and if anything is not as it must be. */
 export async function hit(ground: Ground, cell: Cell, name: string, random: Random): Promise<Observed[]> {
   const tries: Observed[] = [];
+  const must = cell.fault.mustSee?.[cell.phase];
   for (let number = 0; number < TRIES_MAX; number++) {
     const attempt = `${name}.${number}`;
-    const observed = await strike(ground, cell, attempt, random.fork(attempt)).catch((error: Error) => {
+    const one: Try = { name: attempt, random: random.fork(attempt), fannedOut: must !== undefined && number > 0 };
+    const observed = await strike(ground, cell, one).catch((error: Error) => {
       if (!(error instanceof NotReachedError)) throw error;
     });
     if (observed === undefined) continue;
@@ -163,9 +175,9 @@ export async function hit(ground: Ground, cell: Cell, name: string, random: Rand
     if (bills.lost > 0 || bills.doubled > 0 || bills.differences.length > 0) {
       throw new Error(`the bills are wrong: ${JSON.stringify(bills)}`);
     }
-    if (observed.effects.length > 0) return tries;
+    if (observed.effects.some(({ kind }) => must === undefined || kind === must)) return tries;
   }
-  throw new Error(`no effect to be seen in ${TRIES_MAX} tries`);
+  throw new Error(`no ${must ?? 'effect'} to be seen in ${TRIES_MAX} tries`);
 }
 
 const TRIES_MAX = 4;

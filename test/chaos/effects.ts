@@ -4,7 +4,7 @@
  */
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { eventually } from '../support/eventually.js';
-import { type HistoryEvent, taskInputOf } from '../support/tally.js';
+import { type HistoryEvent, lossesIn, taskInputOf } from '../support/tally.js';
 import type { Held, HeldRun } from './phases.js';
 import type { ChaosStack } from './stack.js';
 
@@ -12,11 +12,12 @@ export const EFFECTS = [
   'task time-out',
   'broken connection',
   'error of the database',
+  'lost segments',
   'other failed try',
   'takeover',
   'backup',
   'stall',
-  'cancellation',
+  'wait for another ending',
 ] as const;
 export type EffectKind = (typeof EFFECTS)[number];
 
@@ -94,6 +95,12 @@ function backupsIn(events: readonly HistoryEvent[]): Effect[] {
   });
 }
 
+/** Reduces that ended with this as their outcome: a crash had taken what map stored, and map restarts. */
+function lossesFound(events: readonly HistoryEvent[]): Effect[] {
+  const losses = lossesIn(events);
+  return losses === 0 ? [] : [{ kind: 'lost segments', detail: `found by ${losses} reduces` }];
+}
+
 async function takeoverOf(stack: ChaosStack, { runId }: HeldRun): Promise<Effect[]> {
   const rows = await stack.ask<{ reason: string }>(
     `select discard_reason as reason from meterfold.runs where run_id = $1 and discard_reason like 'taken over by %'`,
@@ -105,5 +112,6 @@ async function takeoverOf(stack: ChaosStack, { runId }: HeldRun): Promise<Effect
 /** All that shows once the run is settled. */
 export async function effectsOn(stack: ChaosStack, held: Held): Promise<Effect[]> {
   const events = await historyOf(stack, held.run);
-  return [...(await takeoverOf(stack, held.run)), ...retriesIn(events), ...backupsIn(events), ...leftBy(held)];
+  const inHistory = [...retriesIn(events), ...lossesFound(events), ...backupsIn(events)];
+  return [...(await takeoverOf(stack, held.run)), ...inHistory, ...leftBy(held)];
 }

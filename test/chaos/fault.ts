@@ -26,6 +26,8 @@ export interface Fault {
   points?: Partial<Record<Phase, readonly Point[]>>;
   /** What counts as its effect. */
   counts: readonly EffectKind[];
+  /** In a phase, an effect that must be seen at one try at least; only a run that is fanned out need have it. */
+  mustSee?: Partial<Record<Phase, EffectKind>>;
   /** Does it to the run that is held, and lets the run go on. */
   strike(scene: FaultScene): Promise<Struck>;
 }

@@ -1,44 +1,101 @@
-/** Harm by operators: several of them end the same run. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { startCommand } from '../support/processes.js';
-import type { Effect } from './effects.js';
-import type { Fault } from './fault.js';
+/** Harm by operators: several processes end the same run at the same time. */
+import { eventually } from '../support/eventually.js';
+import { type CommandResult, startCommand } from '../support/processes.js';
+import type { Fault, FaultScene } from './fault.js';
 
 const COMMANDS = 2;
-/** How long the run stays held, at most, once they have begun. */
-const HELD_MS_MAX = 3000;
+/** A session that was being ended when the fault began may be counted late. */
+const KILLED_BESIDE_MAX = 1;
 
 /**
- * Two commands cancel the run while its workflow is terminated: both find that nobody gives it up, and so does the next run, which takes it
- * over. Whoever comes first decides, and the others say what became of the run.
+ * Two commands cancel the run while the lock that holds it also holds the first process that ends it. Either the workflow is terminated, and
+ * the next runs take it over; or it lives, is asked by the commands, and they discard the run themselves after 15 s without an answer.
+ * None may end another's server process. A publish that has begun wins, unless its workflow is terminated.
+ *
+ * Points in the middle of a COPY, and the seal's, have no lock that a discard waits for.
  */
-export const cancelTwice: Fault = {
-  name: 'cancelled twice, workflow terminated',
-  points: { publish: ['taking'] },
-  counts: ['cancellation'],
-  async strike({ stack, held, random }) {
+export const endTogether: Fault = {
+  name: 'ended by several processes at once',
+  points: { plan: ['storing'], map: ['storing'], reduce: ['records', 'tails'] },
+  counts: ['wait for another ending'],
+  async strike(scene) {
+    const { stack, held, phase, random, startRuns } = scene;
     const { runId, workflowId } = held.run;
+    const terminates = random.chance(0.5);
+    const before = await countKilled(scene);
     const injectedAt = new Date();
-    const commands = Array.from({ length: COMMANDS }, () => startCommand(stack, ['cancel', runId]).result);
-    const terminated = stack.temporal.workflow.getHandle(workflowId).terminate('chaos');
-    // A publish that is held keeps them waiting for as long as it is.
-    if (random.chance(0.5)) await Promise.race([...commands, delay(HELD_MS_MAX)]);
-    await terminated.catch(() => {});
+    if (terminates) await stack.temporal.workflow.getHandle(workflowId).terminate('chaos');
+    const commands = Array.from({ length: COMMANDS }, () => startCommand(stack, ['cancel', runId]));
+    if (terminates) await startRuns();
+    const waits = await oneWaits(scene, () => commands.some(({ output }) => output.stderr.includes('being published')));
     await held.release();
-    const effects: Effect[] = [];
+    const healedAt = new Date();
+    const { state, killed } = await eventually(`run ${runId} has ended`, async () => {
+      const now = await countKilled(scene);
+      return now.state !== 'active' && now;
+    });
+    const results = await Promise.all(commands.map(({ result }) => result));
+    const wrong = results.filter((result) => !agrees(result, runId, state));
+    if (wrong.length > 0) throw new Error(`run ${runId} is ${state}, and cancel says ${JSON.stringify(wrong)}`);
+    if (phase === 'publish' && !terminates && state !== 'published') {
+      throw new Error(`run ${runId} was being published, and is ${state}`);
+    }
+    if (killed - before.killed > waits.attempts + KILLED_BESIDE_MAX) {
+      throw new Error(`${killed - before.killed} sessions were ended, of ${waits.attempts} attempts at tasks`);
+    }
     return {
       injectedAt,
-      effects,
-      async afterwards() {
-        const [run] = await stack.ask<{ state: string }>('select state from meterfold.runs where run_id = $1', [runId]);
-        for (const { code, stdout, stderr } of await Promise.all(commands)) {
-          const said = `${stdout}${stderr}`.trim();
-          const agrees = run!.state === 'published' ? /published/.test(said) : /cancelled|discarded/.test(said);
-          if (!agrees)
-            throw new Error(`run ${runId} is ${run!.state}, and \`meterfold cancel\` says (${code}): ${said}`);
-          effects.push({ kind: 'cancellation', detail: said });
-        }
-      },
+      healedAt,
+      effects: [{ kind: 'wait for another ending', detail: `${waits.detail}, ${state}` }],
     };
   },
 };
+
+/** Whether a command says what became of the run, and no more. */
+function agrees({ code, stdout, stderr }: CommandResult, runId: string, state: string): boolean {
+  const note = `(Run ${runId} is being published; waiting for that to end …\n)?`;
+  if (state === 'published') {
+    const says = new RegExp(`^${note}meterfold: Run ${runId} is already published: its bills stand\\.\n$`);
+    return code === 1 && stdout === '' && says.test(stderr);
+  }
+  const says = new RegExp(`^Run ${runId} (is cancelled; nothing of it remains|was discarded before)\\.`);
+  return state === 'discarded' && code === 0 && says.test(stdout) && new RegExp(`^${note}$`).test(stderr);
+}
+
+/** How many sessions of this database others have ended so far, and the run's state at the same moment. */
+async function countKilled({ stack, held }: FaultScene): Promise<{ state: string; killed: number }> {
+  const [now] = await stack.ask<{ state: string; killed: string }>(
+    `select state, (select sessions_killed from pg_stat_database where datname = current_database()) as killed
+       from meterfold.runs where run_id = $1`,
+    [held.run.runId],
+  );
+  return { state: now!.state, killed: Number(now!.killed) };
+}
+
+/**
+ * Waits until one process that ends the run waits for another. Answers with how many attempts may rightly be ended: those at its tasks that
+ * were seen meanwhile, and that of a publish whose workflow is gone.
+ */
+async function oneWaits(
+  { stack, held }: FaultScene,
+  saysPublishing: () => boolean,
+): Promise<{ attempts: number; detail: string }> {
+  const seen = new Set<string>();
+  const detail = await eventually(`a process that ends run ${held.run.runId} waits for another`, async () => {
+    const rows = await stack.ask<{ id: string; endable: boolean; name: string; waits: boolean }>(
+      `select attempt.attempt_id as id, attempt.activity_id as name,
+              attempt.task_kind is not null or attempt.activity_id like '% publish' as endable,
+              attempt.task_kind is null and exists (
+                select from meterfold.attempts other
+                 where other.run_id = attempt.run_id and other.task_kind is null
+                   and other.backend_pid = any (pg_blocking_pids(attempt.backend_pid))) as waits
+         from meterfold.attempts attempt where attempt.run_id = $1`,
+      [held.run.runId],
+    );
+    for (const { id, endable } of rows) if (endable) seen.add(id);
+    const waiting = rows.filter(({ waits }) => waits).map(({ name }) => name.replace(/\S{12,}/g, '…'));
+    if (waiting.length > 0) return `waiting: ${waiting.join(', ')}`;
+    return saysPublishing() && 'a command waits for the publish';
+  });
+  return { attempts: seen.size, detail };
+}

@@ -81,7 +81,8 @@ export const terminateWorkflow: Fault = {
 
 export const restartPostgres: Fault = {
   name: 'PostgreSQL stopped at once, restarted',
-  counts: ['broken connection'],
+  counts: ['broken connection', 'lost segments'],
+  mustSee: { reduce: 'lost segments' },
   async strike({ stack, held, random }) {
     const injectedAt = new Date();
     await stack.stopPostgres();

@@ -2,7 +2,7 @@
 import type { Fault } from './fault.js';
 import { failOverBehindReplica } from './faults-failover.js';
 import { cutConnections, cutInCopy, delayInCopy, dropInCopy, vanish } from './faults-network.js';
-import { cancelTwice } from './faults-operators.js';
+import { endTogether } from './faults-operators.js';
 import {
   fillDisk,
   loseTemporal,
@@ -22,7 +22,7 @@ export const FAULTS: readonly Fault[] = [
   loseTemporal,
   severTemporal,
   terminateWorkflow,
-  cancelTwice,
+  endTogether,
   restartPostgres,
   cutConnections,
   cutInCopy,

@@ -40,11 +40,11 @@ export interface ChaosReport {
   doubled: number;
   recovery: Recovery;
   recoveries: Record<string, Recovery>;
-  /** By Temporal's own histories. */
+  /** By Temporal's own histories. Of the shares, those that only found their segments lost are no part: they have done nothing. */
   tasks: Tally & {
     completionByTask: number;
     completionByTry: number;
-    /** By task, but for those whose workflow was terminated or lost. */
+    /** By task, but for those whose workflow was terminated, cancelled or lost. */
     completionUnlessEnded: number;
   };
 }
@@ -55,6 +55,7 @@ export async function reportOf({ seed, results, startedAt, temporalCli }: Campai
   const count = (which: (one: Observed) => boolean) => counted.filter(which).length;
   const total = (of: (one: EpisodeResult) => number) => results.reduce((sum, one) => sum + of(one), 0);
   const tally = addTallies(results.map((one) => one.tally));
+  const [done, asked] = [tally.completed - tally.lost, tally.scheduled - tally.lost];
   return {
     seed,
     date: startedAt.toISOString().slice(0, 10),
@@ -91,9 +92,9 @@ export async function reportOf({ seed, results, startedAt, temporalCli }: Campai
     recoveries: byKey(FAULTS, (fault) => recoveryOf(counted.filter((one) => one.fault === fault))),
     tasks: {
       ...tally,
-      completionByTask: tally.completed / tally.scheduled,
-      completionUnlessEnded: tally.completed / (tally.scheduled - tally.notCompleted.abandoned),
-      completionByTry: tally.completed / tally.tries,
+      completionByTask: done / asked,
+      completionUnlessEnded: done / (asked - tally.notCompleted.abandoned),
+      completionByTry: done / tally.tries,
     },
   };
 }
@@ -116,6 +117,7 @@ export function emptyCells({ matrix }: ChaosReport): string[] {
 
 export function markdownOf(report: ChaosReport, command: string): string {
   const { tasks, runs, endings, recovery } = report;
+  const [done, asked] = [tasks.completed - tasks.lost, tasks.scheduled - tasks.lost];
   const failures = Object.entries(tasks.failures).map(([failure, count]) => `- ${count} × ${failure}`);
   return `# Reliability
 
@@ -133,9 +135,10 @@ The page is written by that command; how the faults are done and what counts as 
 | runs that were hit | ${grouped(endings.published)} published, ${grouped(endings.discarded)} given up; the next run billed their calls |
 | runs that were hit while one activity did all of them | ${grouped(report.small)} |
 | recovery | median ${seconds(recovery.medianMs)}, longest ${seconds(recovery.longestMs)} |
-| **tasks completed / scheduled** | **${grouped(tasks.completed)} / ${grouped(tasks.scheduled)} = ${percent(tasks.completionByTask)}** |
-| the same, of workflows that were not themselves ended or lost | ${grouped(tasks.completed)} / ${grouped(tasks.scheduled - tasks.notCompleted.abandoned)} = ${percent(tasks.completionUnlessEnded)} |
-| tasks completed / tries | ${grouped(tasks.completed)} / ${grouped(tasks.tries)} = ${percent(tasks.completionByTry)} |
+| reduces that only found their segments lost in a crash of PostgreSQL, and were done again after map: completed by Temporal's account, left out below | ${grouped(tasks.lost)} |
+| **tasks completed / scheduled** | **${grouped(done)} / ${grouped(asked)} = ${percent(tasks.completionByTask)}** |
+| the same, of workflows that were not themselves ended, cancelled or lost | ${grouped(done)} / ${grouped(asked - tasks.notCompleted.abandoned)} = ${percent(tasks.completionUnlessEnded)} |
+| tasks completed / tries | ${grouped(done)} / ${grouped(tasks.tries)} = ${percent(tasks.completionByTry)} |
 
 A fault counts only where an effect of it was seen: ${EFFECTS.map((kind) => `${kind} (${report.effects[kind]})`).join(', ')}. Harm that nobody
 noticed was done ${report.withoutEffect} times, and done again. Between two faults two runs bill undisturbed, beside the schedule's. After each fault, all bills so far were compared with plain SQL over the log, user by user, and
@@ -158,9 +161,9 @@ ${Object.entries(report.matrix)
 ## Tasks, by Temporal's own histories
 
 ${grouped(tasks.workflows.started)} workflows: ${grouped(tasks.workflows.published)} published, ${grouped(tasks.workflows.skipped)} ended as skipped, because another one was billing, ${tasks.workflows.failed} failed,
-${tasks.workflows.ended} were terminated by the chaos, ${tasks.workflows.open} were still open when their Temporal was lost.
+${tasks.workflows.cancelled} were cancelled and ${tasks.workflows.ended} terminated by the chaos, ${tasks.workflows.open} were still open when their Temporal was lost.
 
-Of the tasks that did not complete, ${tasks.notCompleted.failed} failed for good, ${tasks.notCompleted.cancelled} were cancelled, and ${tasks.notCompleted.abandoned} belonged to workflows that were terminated or lost; none of their calls was lost.
+Of the tasks that did not complete, ${tasks.notCompleted.failed} failed for good, ${tasks.notCompleted.cancelled} were cancelled, and ${tasks.notCompleted.abandoned} belonged to workflows that were terminated, cancelled or lost; none of their calls was lost.
 ${failures.length === 0 ? '' : `\nWhat failed tasks and workflows said:\n\n${failures.join('\n')}\n`}`;
 }
 

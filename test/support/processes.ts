@@ -88,6 +88,8 @@ export interface CommandResult {
 
 export interface Command {
   readonly result: Promise<CommandResult>;
+  /** What it has written so far. */
+  readonly output: Readonly<Omit<CommandResult, 'code'>>;
   /** Waits until its standard error contains a text. */
   noted(text: string): Promise<unknown>;
 }
@@ -95,7 +97,7 @@ export interface Command {
 /** Starts `meterfold` with arguments. */
 export function startCommand(stack: Stack, args: readonly string[], options: CommandOptions = {}): Command {
   const child = launch(stack, args, options);
-  return { result: resultOf(child), noted: (text) => noted(child, text) };
+  return { result: resultOf(child), output: child.output, noted: (text) => noted(child, text) };
 }
 
 /** Runs `meterfold` with arguments to its end. */

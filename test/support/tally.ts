@@ -2,13 +2,23 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 
 export interface Tally {
-  workflows: { started: number; published: number; skipped: number; failed: number; ended: number; open: number };
+  workflows: {
+    started: number;
+    published: number;
+    skipped: number;
+    failed: number;
+    cancelled: number;
+    ended: number;
+    open: number;
+  };
   /** Tasks: activities that workflows have asked for, a backup not counted beside the one that it backs up. */
   scheduled: number;
   completed: number;
+  /** Of the completed: reduces that only found their segments lost in a crash. They have done nothing. */
+  lost: number;
   /** Tries of all of them. Temporal notes a try's number when it is over; an activity of which none was noted counts as one. */
   tries: number;
-  /** Those that failed for good or were cancelled, and those whose workflow was ended or lost before they were over. */
+  /** Those that failed for good or were cancelled, and those whose workflow was ended, cancelled or lost before they were over. */
   notCompleted: { failed: number; cancelled: number; abandoned: number };
   /** What failed activities and workflows say, and how often. */
   failures: Record<string, number>;
@@ -27,9 +37,9 @@ export async function tallyOf(temporal: Client): Promise<Tally> {
 
 export function addTallies(tallies: readonly Tally[]): Tally {
   const sum = tallyHistory([]);
-  sum.workflows = { started: 0, published: 0, skipped: 0, failed: 0, ended: 0, open: 0 };
+  sum.workflows = { started: 0, published: 0, skipped: 0, failed: 0, cancelled: 0, ended: 0, open: 0 };
   for (const tally of tallies) {
-    for (const key of ['scheduled', 'completed', 'tries'] as const) sum[key] += tally[key];
+    for (const key of ['scheduled', 'completed', 'lost', 'tries'] as const) sum[key] += tally[key];
     add(sum.workflows, tally.workflows);
     add(sum.notCompleted, tally.notCompleted);
     add(sum.failures, tally.failures);
@@ -48,16 +58,22 @@ export function tallyHistory(events: readonly HistoryEvent[]): Tally {
   const started = events.flatMap(({ activityTaskStartedEventAttributes: attempt }) =>
     attempt ? [attempt.attempt ?? 1] : [],
   );
+  const ending = endingOf(events.at(-1));
+  // A workflow that is cancelled cancels its tasks, or does not wait for them.
+  const [cancelled, abandoned] = [count('cancelled'), count(undefined)];
   const tally: Tally = {
-    workflows: { started: 1, published: 0, skipped: 0, failed: 0, ended: 0, open: 0 },
+    workflows: { started: 1, published: 0, skipped: 0, failed: 0, cancelled: 0, ended: 0, open: 0 },
     scheduled: tasks.length,
     completed: count('completed'),
+    lost: lossesIn(events),
     tries: started.reduce((sum, tries) => sum + tries, 0) + activities - started.length,
-    notCompleted: { failed: count('failed'), cancelled: count('cancelled'), abandoned: count(undefined) },
+    notCompleted: {
+      failed: count('failed'),
+      ...(ending === 'cancelled' ? { cancelled: 0, abandoned: cancelled + abandoned } : { cancelled, abandoned }),
+    },
     failures: {},
   };
-  const last = events.at(-1);
-  tally.workflows[endingOf(last)]++;
+  tally.workflows[ending]++;
   for (const event of events) {
     const failure = failureOf(event);
     if (failure !== undefined) tally.failures[failure] = (tally.failures[failure] ?? 0) + 1;
@@ -125,8 +141,9 @@ function endingOf(last: HistoryEvent | undefined): Exclude<keyof Tally['workflow
     const answer = JSON.parse(Buffer.from(completed.result?.payloads?.[0]?.data ?? '{}').toString('utf8')) as {
       status: string;
     };
-    return answer.status === 'skipped' ? 'skipped' : 'published';
+    return answer.status === 'skipped' || answer.status === 'cancelled' ? answer.status : 'published';
   }
+  if (last?.workflowExecutionCanceledEventAttributes) return 'cancelled';
   if (last?.workflowExecutionFailedEventAttributes) return 'failed';
   if (last?.workflowExecutionTerminatedEventAttributes ?? last?.workflowExecutionTimedOutEventAttributes)
     return 'ended';
