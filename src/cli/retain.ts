@@ -86,12 +86,12 @@ function releaseText(
   what: string,
   { runId, publishedAt, range, runs, calls, quarantinedCalls, cycles, openCalls }: Release,
 ) {
-  const aside = quarantinedCalls === '0' ? '' : `, and ${grouped(quarantinedCalls)} in quarantine`;
+  const quarantined = quarantinedCalls === '0' ? '' : `, and ${grouped(quarantinedCalls)} in quarantine`;
   return facts([
     [what, `log positions after ${grouped(range.after)} up to ${grouped(range.to)}`],
     ['up to the end of', `run ${runId}, published ${publishedAt}`],
     ['runs', grouped(runs)],
-    ['calls', `${grouped(calls)}${aside}`],
+    ['calls', `${grouped(calls)}${quarantined}`],
     ['cycles', grouped(cycles)],
     ['open calls there', grouped(openCalls)],
   ]);

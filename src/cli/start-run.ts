@@ -4,6 +4,7 @@ import { TASK_QUEUE } from '../config.js';
 import { INSTALLATION_MEMO } from '../domain/installation.js';
 import type { billingRun } from '../workflows/billing-run.js';
 import type { BillingRunInput } from '../workflows/messages.js';
+import { describeTaskQueue } from './pollers.js';
 
 export interface StartOptions {
   /** Without it, one that names the moment. */
@@ -42,10 +43,8 @@ export async function warnWithoutWorkers(
   taskQueue: string,
   say: (line: string) => void,
 ): Promise<void> {
-  const { pollers } = await client.workflowService
-    .describeTaskQueue({ namespace: client.options.namespace, taskQueue: { name: taskQueue }, taskQueueType: 1 })
-    .catch(() => ({ pollers: undefined }));
-  if (pollers?.length === 0)
+  const queue = await describeTaskQueue(client.workflow, taskQueue, 'workflow').catch(() => undefined);
+  if (queue?.pollers.length === 0)
     say(
       `No worker polls the task queue "${taskQueue}": the run waits until one does. Start it by \`meterfold worker\`.`,
     );

@@ -61,7 +61,7 @@ export function attempt<T>(
   });
 }
 
-/** As `attempt`, but \`work\` runs outside a transaction: it begins and commits its own, and calls \`forget\` in the last one. */
+/** As `attempt`, but `work` runs outside a transaction: it begins and commits its own, and calls `forget` in the last one. */
 export async function registered<T>(
   pool: Pool,
   of: AttemptOf,
@@ -159,7 +159,7 @@ export async function endAttemptsOf(db: Queryable, runId: bigint, activityId: st
   );
 }
 
-/** Earlier attempts at a task, for the same activity. Those that end a run are ended by \`endStaleAttempts\`. */
+/** Earlier attempts at a task, for the same activity. Those that end a run are ended by `endStaleAttempts`. */
 const EARLIER = `attempt.run_id = $1 and attempt.backend_pid <> pg_backend_pid()
                  and attempt.activity_id = $2 and attempt.task_kind is not null`;
 

@@ -13,7 +13,7 @@ export interface Lag {
 /** A frozen server must not hold the connection of whoever asks now and then. */
 const ANSWER_MS_MAX = 5000;
 
-/** That have no usable time, before the lag is told by other means. */
+/** Calls without a usable time that are read before the lag falls back to the last publish. */
 const CALLS_LOOKED_AT = 100;
 /** Clocks of those who write may be ahead by so much. */
 const AHEAD_MAX = '1 minute';

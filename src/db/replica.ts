@@ -54,7 +54,7 @@ const REFUSED = new Set(['42501', '55000', '0A000', '42883']);
 /** What the primary says of a run; undefined if an earlier version has planned it, whose seals have no number. */
 export async function replicaTarget(primary: Queryable, runId: bigint): Promise<ReplicaTarget | undefined> {
   const { systemIdentifier, lsn, sealId, ...run } = one(
-    await asked('DATABASE_URL', () =>
+    await askedOfWal('DATABASE_URL', () =>
       primary.query<Omit<SealedRun, 'sealId'> & Omit<ReplicaTarget, 'run'> & { sealId: string | null }>(
         prepared(
           `select system.system_identifier::text as "systemIdentifier", pg_current_wal_insert_lsn()::text as lsn,
@@ -156,7 +156,7 @@ interface ReplicaState {
 /** Where a replica stands, measured from a position in the primary's WAL. */
 async function readReplicaState(replica: Queryable, lsn: string): Promise<ReplicaState> {
   const row = one(
-    await asked('LOG_REPLICA_URL', () =>
+    await askedOfWal('LOG_REPLICA_URL', () =>
       replica.query<Omit<ReplicaState, 'behindBytes'> & { behindBytes: string | null }>(
         prepared(
           `select pg_is_in_recovery() as "isReplica", system_identifier::text as "systemIdentifier",
@@ -185,7 +185,7 @@ function checkReplica({ isReplica, systemIdentifier }: ReplicaState, expected: s
 }
 
 /** Asks one of the two servers for its identity and position, which a managed server may refuse to say. */
-async function asked<T>(variable: string, query: () => Promise<T>): Promise<T> {
+export async function askedOfWal<T>(variable: string, query: () => Promise<T>): Promise<T> {
   try {
     return await query();
   } catch (cause) {
@@ -203,7 +203,7 @@ export async function replicaLagBytes(primary: Queryable, replica: Queryable): P
   const state = await readReplicaState(replica, '0/0');
   // Asked later, the primary can't be behind a replica of its own.
   const { systemIdentifier, behindBytes } = one(
-    await asked('DATABASE_URL', () =>
+    await askedOfWal('DATABASE_URL', () =>
       primary.query<{ systemIdentifier: string; behindBytes: string | null }>(
         `select system_identifier::text as "systemIdentifier",
                 pg_wal_lsn_diff(pg_current_wal_insert_lsn(), $1::pg_lsn)::text as "behindBytes"

@@ -5,7 +5,7 @@ import type { BadCalls } from '../domain/terms.js';
 import type { Writer } from '../domain/writers.js';
 import { type Client, one, type Pool, prepared, type Queryable, transaction } from './pool.js';
 import { deleteQuarantined } from './quarantine.js';
-import { ReplicaUnfitError } from './replica.js';
+import { askedOfWal } from './replica.js';
 import { checkActive, fence, type Run, RunGoneError, type RunState, readRun } from './runs.js';
 import { dropSealsUpTo, type Seal, SealOvertakenError } from './seal.js';
 
@@ -45,17 +45,15 @@ export async function storePlan(
   // Some managed servers refuse it: it is asked only for a replica.
   const lsn = readsReplica ? 'pg_current_wal_insert_lsn()' : 'null';
   return transaction(pool, async (client) => {
-    const first = await client
-      .query(
+    const store = () =>
+      client.query(
         prepared(
           `update meterfold.runs set sealed_end = $2, held_up_by = $3, sealed_lsn = ${lsn}, seal_id = gen_random_uuid()
           where run_id = $1 and state = 'active' and sealed_end is null and xmin = $4::xid`,
           [runId.toString(), sealedEnd.toString(), heldUpBy.length === 0 ? null : JSON.stringify(heldUpBy), version],
         ),
-      )
-      .catch((error) => {
-        throw (readsReplica && refusedPosition(error)) || error;
-      });
+      );
+    const first = await (readsReplica ? askedOfWal('DATABASE_URL', store) : store());
     if (first.rowCount === 0) {
       await fence(client, runId);
       if ((await readRun(client, runId)).sealedEnd === undefined) throw new SealOvertakenError(runId);
@@ -86,18 +84,6 @@ export async function storePlan(
     await dropSealsUpTo(client, sealedEnd);
     return { sealedEnd, heldUpBy, partitions, shards };
   });
-}
-
-/** SQLSTATEs of a server that does not say where its WAL stands: not supported, not allowed, not in this state. */
-const REFUSED_POSITION = ['0A000', '42501', '55000'];
-
-function refusedPosition(error: Error & { code?: string }): ReplicaUnfitError | undefined {
-  if (!REFUSED_POSITION.includes(error.code ?? '')) return undefined;
-  return new ReplicaUnfitError(
-    `the server of DATABASE_URL does not say where its WAL stands (${error.message}), which reading a replica needs: unset ` +
-      'LOG_REPLICA_URL, or grant the role EXECUTE on pg_current_wal_insert_lsn()',
-    { cause: error },
-  );
 }
 
 /** The plan of a run that was planned. */
@@ -150,7 +136,7 @@ const LOCK_TASK = `
   select (select state from run) as state, (select bad_calls from run) as "badCalls", (select count(*) from task) as tasks`;
 
 /**
- * Fences the run as \`fence\` does, and locks one of its tasks. The task is read by a second statement: the first one's snapshot is older
+ * Fences the run as `fence` does, and locks one of its tasks. The task is read by a second statement: the first one's snapshot is older
  * than the lock it waited for, so it would combine the new outcome with old spills. A task whose segments were lost is
  * returned without an outcome, and its quarantined calls are deleted. Throws RunGoneError if the run is not active or the plan has
  * made no such task.

@@ -18,7 +18,7 @@ export function lossIsAnOutcome(): boolean {
 export class MapRestarts {
   #restarts = 0;
 
-  /** Waits before the next restart; \`loss\` says what was lost. Throws ApplicationFailure, type MapRestartsExceeded, after RESTARTS_MAX. */
+  /** Waits before the next restart; `loss` says what was lost. Throws ApplicationFailure, type MapRestartsExceeded, after RESTARTS_MAX. */
   async next(loss: string): Promise<void> {
     if (this.#restarts === RESTARTS_MAX) {
       throw ApplicationFailure.nonRetryable(

@@ -12,7 +12,7 @@ import { copyOut, copyRowsOut, messageEnd } from '../../src/db/copy-out.js';
 import { type Client, lend, openPool, type Pool } from '../../src/db/pool.js';
 import { startPostgres } from '../../src/dev/postgres.js';
 import { removeCluster } from '../../src/dev/postgres-cluster.js';
-import { type Certificate, makeCertificate } from '../support/certificate.js';
+import { AUTHORITY, type Certificate, provideCertificate } from '../support/certificate.js';
 import { debianPostgresFault, startDebianPostgres } from '../support/debian-postgres.js';
 import { eventually } from '../support/eventually.js';
 import { say } from '../support/say.js';
@@ -47,16 +47,16 @@ test('PostgreSQL 15 can be tested here; where it can not, it is said why, and CI
 });
 if (fault15 !== undefined) delete servers['PostgreSQL 15'];
 
-type Way = (url: URL, at: { socketDir: string; certificate: Certificate }) => void;
+type Way = (url: URL, socketDir: string) => void;
 const ways: Record<string, Way> = {
   TCP: () => {},
-  'a Unix socket': (url, { socketDir }) => {
+  'a Unix socket': (url, socketDir) => {
     url.searchParams.set('host', socketDir);
     url.searchParams.set('port', url.port);
   },
-  TLS: (url, { certificate }) => {
+  TLS: (url) => {
     url.searchParams.set('sslmode', 'verify-full');
-    url.searchParams.set('sslrootcert', certificate.path);
+    url.searchParams.set('sslrootcert', AUTHORITY);
   },
 };
 
@@ -65,7 +65,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
   let socketDir: string;
   let server: Running;
   beforeAll(async () => {
-    certificate = await makeCertificate();
+    certificate = await provideCertificate();
     socketDir = await mkdtemp(join(tmpdir(), 'meterfold-socket-'));
     await chmod(socketDir, 0o777);
     server = await servers[name]!({ ...certificate.settings, unix_socket_directories: socketDir });
@@ -80,7 +80,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
     let pool: Pool;
     beforeAll(async () => {
       const url = new URL(server.url);
-      ways[way]!(url, { socketDir, certificate });
+      ways[way]!(url, socketDir);
       pool = await openPool(url.toString(), { applicationName: 'copy', connectionsMax: 3 });
     });
     afterAll(() => pool.end());

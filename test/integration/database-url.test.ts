@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { clientConfig } from '../../src/db/connection.js';
 import { openPool } from '../../src/db/pool.js';
+import { AUTHORITY } from '../support/certificate.js';
 import { meterfold } from '../support/processes.js';
 import { type Replica, startReplica } from '../support/replica.js';
 import { freshStack, type Stack } from '../support/stack.js';
-import { AUTHORITY, startTlsPostgres, type TlsPostgres } from '../support/tls-postgres.js';
+import { startTlsPostgres, type TlsPostgres } from '../support/tls-postgres.js';
 
 const options = { applicationName: 'test', connectionsMax: 1 };
 

@@ -1,35 +1,28 @@
-/** A certificate for a test's PostgreSQL, made by the program openssl: Node can make keys, and no certificates. */
-import { execFile } from 'node:child_process';
-import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
+/**
+ * The certificate of tests' servers that speak TLS. It is for localhost and 127.0.0.1; an authority of the tests' own has signed it. Both
+ * lie in certificates/, are valid for a hundred years, and protect nothing.
+ */
+import { chmod, chown, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { serverUser } from '../../src/dev/postgres-user.js';
 
+const certificates = join(import.meta.dirname, 'certificates');
+/** The authority that signed the server's certificate: what a client trusts as `sslrootcert`. */
+export const AUTHORITY = join(certificates, 'ca.crt');
+
 export interface Certificate {
-  /** Signed by itself, for the names localhost and 127.0.0.1: what a client trusts as `sslrootcert`. */
-  path: string;
-  /** Of a server that shows it. */
+  /** Of a PostgreSQL server that shows it. */
   settings: Record<string, string>;
   remove(): Promise<void>;
 }
 
-export async function makeCertificate(): Promise<Certificate> {
+/** Copies it to where the server's user may read the key, and nobody else. */
+export async function provideCertificate(): Promise<Certificate> {
   const dir = await mkdtemp(join(tmpdir(), 'meterfold-certificate-'));
-  const [key, path] = [join(dir, 'key.pem'), join(dir, 'certificate.pem')];
-  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
-  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  await promisify(execFile)('openssl', [
-    ...args,
-    '-keyout',
-    key,
-    '-out',
-    path,
-    '-subj',
-    '/CN=localhost',
-    '-addext',
-    names,
-  ]);
+  const [path, key] = ['server.crt', 'server.key'].map((name) => join(dir, name)) as [string, string];
+  await cp(join(certificates, 'server.crt'), path);
+  await cp(join(certificates, 'server.key'), key);
   await chmod(dir, 0o755);
   await chmod(key, 0o600);
   if (process.getuid?.() === 0) {
@@ -37,7 +30,6 @@ export async function makeCertificate(): Promise<Certificate> {
     await chown(key, uid, gid);
   }
   return {
-    path,
     settings: { ssl: 'on', ssl_cert_file: path, ssl_key_file: key },
     remove: () => rm(dir, { recursive: true, force: true }),
   };

@@ -3,6 +3,8 @@ import { access, chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { migrate } from '../../src/db/migrate.js';
+import { openPool } from '../../src/db/pool.js';
 import { runFile, startService } from '../../src/dev/child.js';
 import { freePorts } from '../../src/dev/ports.js';
 import { postgresEnvironment } from '../../src/dev/postgres-cluster.js';
@@ -25,6 +27,8 @@ export async function debianPostgresFault(): Promise<string | undefined> {
 }
 
 export async function startDebianPostgres(settings: Readonly<Record<string, string>> = {}): Promise<DebianPostgres> {
+  const fault = await debianPostgresFault();
+  if (fault !== undefined) throw new Error(fault);
   const dir = await mkdtemp(join(tmpdir(), 'meterfold-postgres-15-'));
   const user = process.getuid?.() === 0 ? await serverUser() : undefined;
   const [data, password] = [join(dir, 'data'), join(dir, 'password')];
@@ -75,4 +79,17 @@ export async function startDebianPostgres(settings: Readonly<Record<string, stri
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** One with a migrated database of that name, to which nobody is connected: a template for others. */
+export async function startMigratedPostgres(database: string): Promise<DebianPostgres> {
+  const server = await startDebianPostgres({ max_prepared_transactions: '16' });
+  const admin = new pg.Client({ connectionString: server.url });
+  await admin.connect();
+  await admin.query(`create database ${database}`);
+  await admin.end();
+  const url = server.url.replace('/postgres?', `/${database}?`);
+  const pool = await openPool(url, { applicationName: 'test', connectionsMax: 1 });
+  await migrate(pool).finally(() => pool.end());
+  return { ...server, url };
 }

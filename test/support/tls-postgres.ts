@@ -1,17 +1,11 @@
-/**
- * A PostgreSQL of a test file's own that speaks TLS. Its certificate is for localhost and 127.0.0.1; the authority that signed it
- * is in certificates/ca.crt. Both are valid for a hundred years, and protect nothing.
- */
-import { chmod, chown, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+/** A PostgreSQL of a test file's own that speaks TLS, by the certificate of certificate.ts. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPostgres } from '../../src/dev/postgres.js';
 import { openCluster, removeCluster } from '../../src/dev/postgres-cluster.js';
+import { provideCertificate } from './certificate.js';
 import { adminOf } from './stack.js';
-
-const certificates = join(import.meta.dirname, 'certificates');
-/** The authority that signed the server's certificate. */
-export const AUTHORITY = join(certificates, 'ca.crt');
 
 export interface TlsPostgres {
   /** Without any parameter. */
@@ -23,17 +17,12 @@ export interface TlsPostgres {
 
 export async function startTlsPostgres(settings: Readonly<Record<string, string>> = {}): Promise<TlsPostgres> {
   const stateDir = await mkdtemp(join(tmpdir(), `meterfold-test-${process.pid}-`));
-  const { data, user } = await openCluster(stateDir);
-  for (const file of ['server.crt', 'server.key']) {
-    const path = join(data, file);
-    await cp(join(certificates, file), path);
-    await chmod(path, 0o600);
-    if (user !== undefined) await chown(path, user.uid, user.gid);
-  }
+  const { data } = await openCluster(stateDir);
+  const certificate = await provideCertificate();
   const server = await startPostgres({
     stateDir,
     database: 'postgres',
-    settings: { ssl: 'on', fsync: 'off', ...settings },
+    settings: { ...certificate.settings, fsync: 'off', ...settings },
   });
   const url = server.url.replace(/\?.*$/, '');
   const admin = adminOf({ postgresUrl: url });
@@ -56,6 +45,7 @@ export async function startTlsPostgres(settings: Readonly<Record<string, string>
     async stop() {
       await admin.end().catch(() => {});
       await server.stop('immediate');
+      await certificate.remove();
       await removeCluster(stateDir);
       await rm(stateDir, { recursive: true, force: true });
     },

@@ -1,6 +1,6 @@
 -- works with: 0006
 -- No function of meterfold depends on the settings of the session that calls it: operators and functions of other schemas are not
--- found first. A guard's trigger runs in the sessions of whoever writes to the log.
+-- found first. The guard's trigger runs in the session of each program that writes to the log.
 
 -- A standard body is parsed here, once, and can still be inlined, which a SET clause would prevent.
 create or replace function meterfold.number_at(numbers bit varying, place integer) returns bigint

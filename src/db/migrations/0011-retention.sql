@@ -69,7 +69,7 @@ revoke execute on function meterfold.link_retention() from public;
 create trigger link_retention after insert on meterfold.retentions
   for each row execute function meterfold.link_retention();
 
--- A run whose calls may be gone cannot be billed anew. In the database, as a build that knows of no retention might revert it.
+-- A run whose calls may be gone cannot be billed again. The database refuses the revert, because an older build knows of no retention.
 create function meterfold.refuse_revert() returns trigger
   language plpgsql security definer
   set search_path = pg_catalog, pg_temp
