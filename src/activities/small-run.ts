@@ -37,11 +37,13 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
     const runId = BigInt(plan.runId);
     // It may be frozen, and keep the run or its tasks from those that are to go on. Publishing it may have come to its end after all.
     const leave = async () => {
-      await endAttemptsOf(pool, runId, info.activityId).catch((error) => {
+      try {
+        await endAttemptsOf(pool, runId, info.activityId);
+        // The other activities rely on what the tasks have committed: this commit waits for the disk, and so for theirs.
+        await renewLease(pool, runId);
+      } catch (error) {
         throw toFailure(error);
-      });
-      // Those who go on rely on what the tasks have committed: this commit waits for the disk, and with it for them.
-      await renewLease(pool, runId);
+      }
       const now = await stages.planRun(input);
       return now.status === 'planned' ? ended(now) : now;
     };
@@ -50,7 +52,10 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
     const msLeft = newest - Date.now();
     if (plan.published !== undefined || msLeft <= 0) return plan;
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new Error('another attempt may have begun')), msLeft);
+    const timer = setTimeout(
+      () => late.abort(new Error('a small run took too long: another attempt may have begun')),
+      msLeft,
+    );
     // A publish that has begun is not left to others.
     const onPublish = () => clearTimeout(timer);
     try {

@@ -53,7 +53,7 @@ export function attempt<T>(
   work: (client: Client, own: OwnAttempt) => Promise<T>,
 ): Promise<T> {
   return registered(pool, of, signal, async (client, own) => {
-    await begin(client, READ_COMMITTED, 0, of.lazily !== true);
+    await begin(client, READ_COMMITTED, of.lazily === true ? { synchronous_commit: 'off' } : {});
     const result = await work(client, own);
     await forget(client, own);
     await client.query('commit');

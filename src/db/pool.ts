@@ -72,16 +72,15 @@ export interface TransactionOptions {
   idleMsMax?: number;
 }
 
-/**
- * Begins a transaction in the server process that was set up for the session. Throws PoolModeError. The commit of one that is not
- * `durable` does not wait for the disk: a crash may forget it, with all that was committed after it.
- */
-export async function begin(client: Client, mode: string, idleMsMax: number, durable = true): Promise<void> {
-  const lazily = durable ? '' : `, pg_catalog.set_config('synchronous_commit', 'off', true)`;
+/** Settings of one transaction, by name; their values hold no quote. */
+export type TransactionSettings = Readonly<Record<string, string>>;
+
+/** Begins a transaction in the server process that was set up for the session, in one round trip. Throws PoolModeError. */
+export async function begin(client: Client, mode: string, settings: TransactionSettings = {}): Promise<void> {
+  const set = Object.entries(settings).map(([name, value]) => `, pg_catalog.set_config('${name}', '${value}', true)`);
   // Several statements have a result each, of which pg's types know one.
   const begun = (await client.query(
-    `begin ${mode};
-     select pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleMsMax}', true), pg_catalog.pg_backend_pid() as pid${lazily}`,
+    `begin ${mode}; select pg_catalog.pg_backend_pid() as pid${set.join('')}`,
   )) as unknown as pg.QueryResult<{ pid: number }>[];
   checkBackend(client, begun.at(-1)!.rows[0]!.pid);
 }
@@ -95,7 +94,7 @@ export async function transaction<T>(
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await begin(client, mode, idleMsMax);
+    await begin(client, mode, { idle_in_transaction_session_timeout: String(idleMsMax) });
     const result = await work(client);
     await client.query('commit');
     return result;

@@ -13,7 +13,7 @@
  * Each part of a partition is read in one such snapshot; while the replica does not show the row, it is waited for. The recount on the
  * primary then compares the digest as well (recount.ts).
  */
-import { type Client, lend, one, type Pool, prepared, type Queryable } from './pool.js';
+import { begin, type Client, lend, one, type Pool, prepared, type Queryable } from './pool.js';
 
 /** What LOG_REPLICA_URL names can't stand for the log. */
 export class ReplicaUnfitError extends Error {
@@ -95,7 +95,7 @@ async function beginSealed(client: Client, target: ReplicaTarget, signal: AbortS
   let wasPast = false;
   for (let pollMs = POLL_MS_MIN; ; pollMs = Math.min(POLL_MS_MAX, pollMs * 2)) {
     signal.throwIfAborted();
-    await client.query('begin isolation level repeatable read read only');
+    await begin(client, 'isolation level repeatable read, read only');
     const state = await readReplicaState(client, target.lsn);
     checkReplica(state, target.systemIdentifier);
     const known = state.behindBytes !== undefined;

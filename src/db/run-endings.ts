@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Proof } from '../domain/proof.js';
 import { type Ending, endStaleAttempts, forget, registered } from './attempts.js';
-import { type Client, IDLE_MS_MAX, type Pool, prepared } from './pool.js';
+import { begin, type Client, IDLE_MS_MAX, type Pool, prepared, READ_COMMITTED } from './pool.js';
 import { RunGoneError } from './runs.js';
 import { deleteSuperseded } from './tails.js';
 
@@ -62,9 +62,10 @@ function takeRun(
 
 /** Begins a transaction and locks the run's row; without the lock it is rolled back. A frozen client must not keep it: the server ends it. */
 async function lockRun(client: Client, runId: bigint): Promise<{ state: string | undefined } | 'not available'> {
-  await client.query(
-    `begin; set local lock_timeout = ${LOCK_WAIT_MS}; set local idle_in_transaction_session_timeout = ${IDLE_MS_MAX}`,
-  );
+  await begin(client, READ_COMMITTED, {
+    lock_timeout: String(LOCK_WAIT_MS),
+    idle_in_transaction_session_timeout: String(IDLE_MS_MAX),
+  });
   try {
     const { rows } = await client.query<{ state: string }>(
       prepared('select state from meterfold.runs where run_id = $1 for update', [runId.toString()]),

@@ -27,7 +27,7 @@ export interface Effect {
 }
 
 /** A small run is left to others as well where it takes long, which needs no fault. */
-const TOO_LATE = /aborted due to timeout/;
+const TOO_LATE = /a small run took too long/;
 const BROKEN =
   /terminat|ECONN|EPIPE|closed|starting up|shutting down|in recovery|socket|timeout expired|is dead|ETIMEDOUT/i;
 

@@ -96,13 +96,13 @@ test('a session that gets another server process in the middle, as a busy pooler
   const pool = await openPool(env.DATABASE_URL!, { applicationName: 'test', connectionsMax: 2 });
   onTestFinished(() => pool.end());
   const [first, second] = [await pool.connect(), await pool.connect()];
-  await begin(first, READ_COMMITTED, 0);
+  await begin(first, READ_COMMITTED);
   await first.query('rollback');
   await pooler.admin(`set pool_mode = 'transaction'`);
   // Each gives its server process back; the next to ask gets the last one.
   await first.query('select');
   await second.query('select');
-  await expect(begin(first, READ_COMMITTED, 0)).rejects.toThrow(REFUSAL);
+  await expect(begin(first, READ_COMMITTED)).rejects.toThrow(REFUSAL);
   first.release(new Error('done'));
   second.release(new Error('done'));
 });
