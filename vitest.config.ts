@@ -9,6 +9,8 @@ export default defineConfig({
   test: {
     // A file of `servers` runs worker processes of its own: more at a time than cores would only make each other late.
     maxWorkers: 2,
+    // What is concurrent in a file waits most of the time, for a time-out: together.
+    maxConcurrency: 16,
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
       { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000 } },
