@@ -88,6 +88,24 @@ export async function holdOneMap(stack: Stack): Promise<HeldMap> {
   };
 }
 
+/** Fails the first two tries to store partition 3, by an error that another try may mend. Answers with what takes that away. */
+export async function failMapTwice(stack: Stack): Promise<() => Promise<void>> {
+  await stack.pool.query(`
+    create sequence public.tries;
+    grant usage on sequence public.tries to public;
+    create function public.fail_twice() returns trigger language plpgsql as $$
+      begin
+        if nextval('public.tries') <= 2 then
+          raise exception 'no memory is left' using errcode = 'out_of_memory';
+        end if;
+        return new;
+      end $$;
+    create trigger fail_twice before insert on meterfold.segments
+      for each row when (new.partition = 3) execute function public.fail_twice()`);
+  return async () =>
+    void (await stack.pool.query('drop function public.fail_twice cascade; drop sequence public.tries'));
+}
+
 /**
  * Lets a publish that is held in its sweep commit, and fails it for good when it then reads back the figures: a column is renamed
  * the moment it has committed, and named as before the moment that the reader has failed of it. Each queues for the table in time.

@@ -22,7 +22,7 @@ import { holdTask } from '../support/phases.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
 import { freshStack, type Stack } from '../support/stack.js';
 import { checkNames, type History, SHAPES, shapeOf } from './histories.js';
-import { failAfterCommit, hold, holdInSweep, holdOneMap } from './hold.js';
+import { failAfterCommit, failMapTwice, hold, holdInSweep, holdOneMap } from './hold.js';
 import { anonymous, saveHistories } from './save.js';
 
 const cut = { partitions: 4, shards: 4 };
@@ -243,7 +243,7 @@ test('a run whose segments are lost before it reduces, so that it maps anew', as
   await mapped(run, 4);
   // As a crash leaves them.
   await stack.pool.query('truncate meterfold.spills, meterfold.segments');
-  // It is under way when the reduce beside it fails, and again when that is done.
+  // It is under way when the reduce beside it finds that they are lost, and when that is done.
   const recount = await holdTask(stack, 'recount');
   await ask(run, 'resume');
   await progressed(run, 'reduced', (now) => now.shards.done === 1);
@@ -375,6 +375,13 @@ test('a run whose worker is killed in map, and that another one goes on with', a
   await held.waitFor('copy', 4);
   await held.release();
   await finish(run);
+});
+
+test('a run of which a map fails twice, so that its worker reports that it is retried', async () => {
+  await addCalls(15);
+  const mend = await failMapTwice(stack);
+  await finish(await start('tried-again-and-reported', { ...cut, backups: false }));
+  await mend();
 });
 
 /** Resets a run to the end of its first workflow task, or of a later one. */

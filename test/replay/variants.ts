@@ -38,6 +38,7 @@ const answersWithRun = (steps: Step[]) =>
 const publishes = (steps: Step[]) =>
   schedules('publishRun')(steps) && answersWithRun(steps) && !schedules('discardRun')(steps);
 const isPlanned = (steps: Step[]) => steps.some(({ particulars }) => /^\d+$/.test(String(particulars.meterfoldRun)));
+const isMarked = (steps: Step[]) => steps.some(({ what }) => what.startsWith('marker'));
 /** Activities are numbered as they are asked for, also by a workflow that is cancelled already and gets none. */
 const asksForFour = (steps: Step[]) => steps.some(({ what }) => Number(/^activity (\d+)/.exec(what)?.[1]) > 4);
 
@@ -205,7 +206,7 @@ export const VARIANTS: Variant[] = [
     name: 'a cancelled run that waits for the end of its maps and reduces',
     file: 'activities.ts',
     edit: replace('ActivityCancellationType.TRY_CANCEL', 'ActivityCancellationType.WAIT_CANCELLATION_COMPLETED'),
-    fails: only('cancelled-in-map', 'cancelled-in-reduce', 'given-up-in-map', 'mapped-anew', 'backup-lost'),
+    fails: only('cancelled-in-map', 'cancelled-in-reduce', 'given-up-in-map', 'backup-lost', 'mapped-anew-by-failure'),
     byReplayer: 3,
     says: 'discardRun, and is ',
   },
@@ -231,7 +232,7 @@ export const VARIANTS: Variant[] = [
     name: 'another count in the result',
     file: 'statistics.ts',
     edit: replace('retried, backups', 'retried: 0, backups'),
-    fails: only('tried-again'),
+    fails: only('tried-again', 'tried-again-and-reported'),
     byReplayer: false,
     says: 'end: completed: result was ',
   },
@@ -247,7 +248,7 @@ export const VARIANTS: Variant[] = [
     name: 'a pause that nobody heeds',
     file: 'control.ts',
     edit: replace('this.#progress.now.paused ? this.#resumed() : undefined', 'undefined'),
-    fails: only('paused', 'cancelled-while-paused', 'mapped-anew'),
+    fails: only('paused', 'cancelled-while-paused', 'mapped-anew', 'mapped-anew-by-failure'),
     byReplayer: true,
     says: 'and is ',
   },
@@ -262,21 +263,55 @@ export const VARIANTS: Variant[] = [
   {
     name: 'a failed run that opens another run when it is tried again',
     edit: replace('this.#plan ??= await', 'this.#plan = await'),
-    fails: only('held-and-retried', 'mapped-anew'),
+    fails: only('held-and-retried', 'mapped-anew-by-failure'),
     byReplayer: true,
     says: 'planRun',
   },
   {
     name: 'lost segments that nobody maps anew',
-    edit: replace('typeOf(error) === SEGMENTS_LOST', "typeOf(error) === 'NobodyThrowsThis'"),
+    edit: replace("if ('segmentsLost' in reduced)", "if ('nothing' in reduced)"),
     fails: only('mapped-anew'),
+    byReplayer: true,
+    says: 'was ',
+  },
+  {
+    name: 'lost segments that nobody maps anew, in a run of the time when they were a failure',
+    edit: replace('if (typeOf(error) === SEGMENTS_LOST)', "if (typeOf(error) === 'NobodyThrowsThis')"),
+    fails: only('mapped-anew-by-failure'),
     byReplayer: true,
     says: 'was memo, and is cancel activity',
   },
   {
+    name: 'lost segments that are an outcome in every run, also where they were a failure',
+    file: 'map-restarts.ts',
+    edit: replace(
+      "return patched('lost segments are an outcome of reduce');",
+      "patched('lost segments are an outcome of reduce'); return true;",
+    ),
+    fails: (steps) => schedules('reduceShard')(steps) && !isMarked(steps),
+    byReplayer: 1,
+    says: 'arguments was ',
+  },
+  {
+    name: 'lost segments of which no marker tells that they are an outcome',
+    file: 'map-restarts.ts',
+    edit: replace("return patched('lost segments are an outcome of reduce');", 'return true;'),
+    fails: (steps) => isMarked(steps) || schedules('reduceShard')(steps),
+    byReplayer: 19,
+    says: 'marker',
+  },
+  {
+    name: 'a map that restarts later',
+    file: 'map-restarts.ts',
+    edit: replace('FIRST_DELAY_MS = 1000', 'FIRST_DELAY_MS = 2000'),
+    fails: only('mapped-anew'),
+    byReplayer: false,
+    says: 'timer 1: ms was 1000, and is 2000',
+  },
+  {
     name: 'lost segments of which the figures are kept',
     edit: replace('this.#maps.length = 0;', ''),
-    fails: only('mapped-anew'),
+    fails: only('mapped-anew', 'mapped-anew-by-failure'),
     byReplayer: true,
     says: 'was activity ',
   },
