@@ -157,8 +157,9 @@ export class ChaosStack implements Stack {
 
   /** Waits until a replica has replayed all that the primary has written so far. */
   async caughtUp(replica: Replica): Promise<void> {
-    // Not the insert position: after a switch of the WAL it is past the header of a page that is not written before the next record.
-    const [row] = await this.ask<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
+    // The end of a record that is flushed with its transaction: the insert position may lie past the header of a page that is not written
+    // yet, and what is flushed may end in the middle of a record.
+    const [row] = await this.ask<{ lsn: string }>(`select pg_logical_emit_message(true, 'chaos', '')::text as lsn`);
     await eventually('the replica has caught up', () => replica.hasReplayed(row!.lsn));
   }
 
