@@ -9,8 +9,9 @@
  * Formats: https://www.postgresql.org/docs/current/protocol-message-formats.html and the file format of COPY.
  */
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { ClientBase, Connection, Submittable } from 'pg';
-import { ReadBuffer, readBufferOf } from './read-socket.js';
+import { bufferReadsOf, ReadBuffer, readBufferOf } from './read-socket.js';
 
 /** Takes one row whose fields begin at `at`; it always lies whole in the view. What is thrown ends the COPY. */
 export type RowReader = (view: DataView, at: number) => void;
@@ -114,7 +115,6 @@ class RowsOut implements Submittable {
   #count = 0;
   #ended = false;
   #headerSeen: boolean;
-  #failure: Error | undefined;
   #connection: Connection | undefined;
   #release: () => void = () => {};
   #handOn: (bytes: Buffer) => void = () => {};
@@ -136,19 +136,19 @@ class RowsOut implements Submittable {
   }
 
   #takeOver(stream: Socket): void {
-    const own = readBufferOf(stream);
+    const own = readBufferOf(stream) ?? (stream instanceof TLSSocket ? bufferReadsOf(stream) : undefined);
     if (own !== undefined) {
-      own.reader = (buffer, view, end) => this.#read(buffer, view, end);
+      own.reader = (buffer, view, start, end) => this.#read(buffer, view, start, end);
       this.#handOn = (bytes) => stream.emit('data', bytes);
       this.#release = () => {
         own.reader = undefined;
       };
       return;
     }
-    // TLS: stand in for the listeners of 'data'.
+    // Stand in for the listeners of 'data'.
     const listeners = stream.listeners('data') as ((chunk: Buffer) => void)[];
     const buffer = new ReadBuffer();
-    buffer.reader = (bytes, view, end) => this.#read(bytes, view, end);
+    buffer.reader = (bytes, view, start, end) => this.#read(bytes, view, start, end);
     const onData = (chunk: Buffer) => buffer.append(chunk);
     stream.removeAllListeners('data');
     stream.on('data', onData);
@@ -161,9 +161,9 @@ class RowsOut implements Submittable {
     };
   }
 
-  /** Deals with the whole messages in buffer[0, end); returns how many bytes those are. */
-  #read(buffer: Buffer, view: DataView, end: number): number {
-    let at = 0;
+  /** Deals with the whole messages in buffer[start, end); returns where they end. */
+  #read(buffer: Buffer, view: DataView, start: number, end: number): number {
+    let at = start;
     while (end - at >= 5) {
       const type = buffer[at];
       let next = messageEnd(view, at);
@@ -185,7 +185,7 @@ class RowsOut implements Submittable {
   /** Returns where it has stopped, behind the first message at least. */
   #readRows(buffer: Buffer, view: DataView, at: number, end: number): number {
     const next = messageEnd(view, at);
-    if (this.#failure !== undefined) return next;
+    if (this.#ended) return next;
     try {
       if (!this.#headerSeen) {
         this.#headerSeen = true;
@@ -215,14 +215,13 @@ class RowsOut implements Submittable {
 
   /** The reader has refused a row: nothing else is of use, and closing the connection is the shortest way to stop the server. */
   #fail(error: Error): void {
-    this.#failure = error;
     // Now: the end of the query may lie in the same read, and would be taken for its success.
     this.#end(error);
     (this.#connection!.stream as Socket).destroy(error);
   }
 
   handleError(error: Error): void {
-    this.#end(this.#failure ?? error);
+    this.#end(error);
   }
 
   handleCommandComplete({ text }: { text: string }): void {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { BINARY_HEADER, BINARY_TRAILER, type CopyIn, copyIn } from '../../src/db/copy-in.js';
 import { copyOut, copyRowsOut, messageEnd } from '../../src/db/copy-out.js';
 import { type Client, lend, openPool, type Pool } from '../../src/db/pool.js';
+import { readBufferOf } from '../../src/db/read-socket.js';
 import { startPostgres } from '../../src/dev/postgres.js';
 import { removeCluster } from '../../src/dev/postgres-cluster.js';
 import { AUTHORITY, type Certificate, provideCertificate } from '../support/certificate.js';
@@ -164,6 +165,24 @@ describe.each(Object.keys(servers))('%s', (name) => {
         const { rows } = await read(client, 'select pg_temp.remark(n) from generate_series(1, 5000) n');
         expect({ rows, notices }).toEqual({ rows: 5000, notices: [1, 2, 3, 4, 5].map((n) => `row ${n}000`) });
         await expectUsable(client);
+      });
+
+      test('reads into one buffer', async () => {
+        const client = await connect();
+        await read(client, `select 'row'`);
+        const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+        const landing = readBufferOf(stream)!.room().buffer;
+        await read(client, `select repeat('x', 100) from generate_series(1, 20000)`);
+        expect(readBufferOf(stream)!.room().buffer).toBe(landing);
+      });
+
+      test('ends with what the server says before it hangs up', async () => {
+        const client = await pool.connect();
+        const select = `select case when n = 30000 then pg_terminate_backend(pg_backend_pid())::text else n::text end`;
+        await expect(read(client, `${select} from generate_series(1, 40000) n`)).rejects.toMatchObject({
+          code: '57P01',
+        });
+        client.release(true);
       });
 
       test('one after the other on one connection', async () => {

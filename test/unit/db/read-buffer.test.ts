@@ -9,8 +9,8 @@ const BUFFER_BYTES = 256 * KIB;
 /** Takes whole messages: a length of 4 bytes, then as many bytes. */
 function messagesOf(buffer: ReadBuffer): Buffer[] {
   const messages: Buffer[] = [];
-  buffer.reader = (bytes, view, end) => {
-    let at = 0;
+  buffer.reader = (bytes, view, start, end) => {
+    let at = start;
     while (end - at >= 4 && end - at >= 4 + view.getInt32(at)) {
       const next = at + 4 + view.getInt32(at);
       messages.push(Buffer.from(bytes.subarray(at + 4, next)));
@@ -34,6 +34,7 @@ function land(buffer: ReadBuffer, bytes: Buffer, sizes: readonly number[]): void
     bytes.copy(room, 0, at, at + size);
     at += size;
     buffer.landed(size);
+    buffer.read();
   }
 }
 
@@ -101,7 +102,7 @@ describe('memory', () => {
     land(buffer, framed([message(0, 3 * BUFFER_BYTES)]), [8 * KIB]);
     expect(seen.map(({ length }) => length)).toEqual([3 * BUFFER_BYTES]);
     expect(buffer.room().length).toBeGreaterThanOrEqual(2 * BUFFER_BYTES);
-    buffer.reader = (_bytes, _view, end) => {
+    buffer.reader = (_bytes, _view, _start, end) => {
       buffer.reader = undefined;
       return end;
     };
@@ -120,6 +121,7 @@ describe('memory', () => {
       bytes.copy(room, 0, at, at + size);
       at += size;
       buffer.landed(size);
+      buffer.read();
     }
   });
 });
