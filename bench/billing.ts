@@ -42,6 +42,14 @@ export async function withServers(
   }
 }
 
+export function startBenchWorker(
+  stack: Stack,
+  { role, env = {} }: { role: WorkerRole; env?: Record<string, string> },
+): Promise<WorkerProcess> {
+  // MALLOC_ARENA_MAX as in the image.
+  return startWorker(stack, { role, env: { WORKER_SLOTS: '1', MALLOC_ARENA_MAX: '2', ...env } });
+}
+
 /** Lends a migrated database with workers of its own, one activity at a time each. */
 export async function withWorkers(
   servers: RunningServers,
@@ -55,10 +63,7 @@ export async function withWorkers(
   const stack = await freshStack({ servers });
   try {
     const own = typeof env === 'function' ? env(stack) : env;
-    const starting = Array.from({ length: count }, () =>
-      // MALLOC_ARENA_MAX as in the image.
-      startWorker(stack, { role, env: { WORKER_SLOTS: '1', MALLOC_ARENA_MAX: '2', ...own } }),
-    );
+    const starting = Array.from({ length: count }, () => startBenchWorker(stack, { role, env: own }));
     await work(stack, await Promise.all(starting));
   } finally {
     await stack.close();

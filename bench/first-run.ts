@@ -1,11 +1,12 @@
 /**
- * What the first runs of a worker cost. Each round starts new workers, which bill the same log three times; between two runs the log is as it was
- * before. A worker that was just started has code that is not compiled yet, and sessions that have planned no statement.
+ * What the first runs of a worker cost. Each round starts a new worker, which bills the same log three times; between two runs the database is as
+ * it was before. Of two workers each would have a first run of its own, sometime. A worker that was just started has code that is not
+ * compiled yet, and sessions that have planned no statement.
  */
 import { expect, test } from 'vitest';
 import { forgetRuns } from '../test/support/runs.js';
 import { say } from '../test/support/say.js';
-import { withServers, withWorkers } from './billing.js';
+import { startBenchWorker, withServers, withWorkers } from './billing.js';
 import type { Job } from './contenders/contender.js';
 import { fillLog, settle } from './contenders/log.js';
 import { billed } from './contenders/meterfold.js';
@@ -15,13 +16,14 @@ const calls = setting('BENCH_CALLS', 100_000);
 const rounds = setting('BENCH_ROUNDS', 9);
 const RUNS = ['first', 'second', 'third'] as const;
 
-test(`the first runs of new workers, ${calls.toLocaleString('en')} calls each`, () =>
+test(`the first runs of a new worker, ${calls.toLocaleString('en')} calls each`, () =>
   withServers(
     async (servers) => {
       const jobs: Job[][] = RUNS.map(() => []);
-      for (let round = 1; round <= rounds; round++) {
-        await withWorkers(servers, { count: 2, role: 'all' }, async (stack) => {
-          await fillLog(stack, calls, Math.max(1, calls / 100));
+      await withWorkers(servers, { count: 0, role: 'all' }, async (stack) => {
+        await fillLog(stack, calls, Math.max(1, calls / 100));
+        for (let round = 1; round <= rounds; round++) {
+          const worker = await startBenchWorker(stack, { role: 'all' });
           for (const [which, name] of RUNS.entries()) {
             await forgetRuns(stack);
             await settle(stack);
@@ -29,8 +31,9 @@ test(`the first runs of new workers, ${calls.toLocaleString('en')} calls each`, 
             say(`round ${round} of ${rounds}, ${name} run: ${job.seconds.toFixed(3)} s`);
             jobs[which]!.push(job);
           }
-        });
-      }
+          await worker.stop();
+        }
+      });
       const figures = RUNS.map((name, which) => ({
         run: name,
         calls,
