@@ -9,7 +9,7 @@ import { copyOut, isNull } from './copy-out.js';
 import { type Client, prepared } from './pool.js';
 import type { RowBuffer } from './row-buffer.js';
 
-export const segmentsCopy = (schema: string) => `
+const segmentsCopy = (schema: string) => `
   copy ${schema}.segments (run_id, partition, spill, page, data) from stdin (format binary)`;
 
 /** PostgreSQL empties unlogged tables when it starts after a crash, or as a standby that takes over. Map then begins anew. */
