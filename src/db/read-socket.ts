@@ -16,6 +16,7 @@ import type { TLSSocket } from 'node:tls';
 
 const BUFFER_BYTES = 256 * 1024;
 const SMALL_READ_BYTES = 32 * 1024;
+const GATHERED_BYTES_MAX = BUFFER_BYTES / 2;
 const ROOM_BYTES_MIN = 4096;
 const PAUSE_MS = 1;
 
@@ -88,6 +89,7 @@ export function bufferReadsOf(socket: TLSSocket): ReadBuffer | undefined {
     // What one read of the network brings comes in many records: they are read together.
     if (gathered === 0) setImmediate(readAndPause);
     gathered += bytes;
+    if (gathered >= GATHERED_BYTES_MAX) read();
   };
   // What came before the end is read before it.
   for (const end of ['end', 'error', 'close']) socket.prependListener(end, read);
