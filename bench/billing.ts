@@ -42,6 +42,7 @@ export async function withServers(
   }
 }
 
+/** Starts a worker with one activity at a time. */
 export function startBenchWorker(
   stack: Stack,
   { role, env = {} }: { role: WorkerRole; env?: Record<string, string> },
@@ -50,7 +51,7 @@ export function startBenchWorker(
   return startWorker(stack, { role, env: { WORKER_SLOTS: '1', MALLOC_ARENA_MAX: '2', ...env } });
 }
 
-/** Lends a migrated database with workers of its own, one activity at a time each. */
+/** Lends a migrated database with workers of its own, as startBenchWorker() starts them. */
 export async function withWorkers(
   servers: RunningServers,
   {

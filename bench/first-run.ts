@@ -6,7 +6,8 @@
 import { expect, test } from 'vitest';
 import { forgetRuns } from '../test/support/runs.js';
 import { say } from '../test/support/say.js';
-import { startBenchWorker, withServers, withWorkers } from './billing.js';
+import { freshStack } from '../test/support/stack.js';
+import { startBenchWorker, withServers } from './billing.js';
 import type { Job } from './contenders/contender.js';
 import { fillLog, settle } from './contenders/log.js';
 import { billed } from './contenders/meterfold.js';
@@ -20,7 +21,8 @@ test(`the first runs of a new worker, ${calls.toLocaleString('en')} calls each`,
   withServers(
     async (servers) => {
       const jobs: Job[][] = RUNS.map(() => []);
-      await withWorkers(servers, { count: 0, role: 'all' }, async (stack) => {
+      const stack = await freshStack({ servers });
+      try {
         await fillLog(stack, calls, Math.max(1, calls / 100));
         for (let round = 1; round <= rounds; round++) {
           const worker = await startBenchWorker(stack, { role: 'all' });
@@ -33,7 +35,9 @@ test(`the first runs of a new worker, ${calls.toLocaleString('en')} calls each`,
           }
           await worker.stop();
         }
-      });
+      } finally {
+        await stack.close();
+      }
       const figures = RUNS.map((name, which) => ({
         run: name,
         calls,

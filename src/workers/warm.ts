@@ -1,13 +1,11 @@
 /**
  * Warms a worker before its first activity: code that the JIT has not compiled yet takes several times as long, which at 100,000 calls is
- * most of the run. Made-up rows go the way from the database through map and reduce; nothing is written, and no table is touched, which
- * somebody may have locked.
+ * most of the run. Made-up rows go the way from the database through map and reduce; nothing is written.
  */
 import type { TaskMemories, TaskMemory } from '../activities/memory.js';
 import { copyRowsOut } from '../db/copy-out.js';
 import type { Pool } from '../db/pool.js';
 import { appendRecord } from '../db/records.js';
-import { appendTail } from '../db/tails.js';
 import type { PartitionMap } from '../domain/map.js';
 import { BucketFold } from '../domain/reduce.js';
 import { BUCKETS, BucketSlice } from '../domain/segment.js';
@@ -44,7 +42,7 @@ function takeAll(map: PartitionMap, bytes: Uint8Array, at: number, end: number):
   }
 }
 
-function foldAll({ map, rows, tails }: TaskMemory, callsPerCycle: number): void {
+function foldAll({ map, rows }: TaskMemory, callsPerCycle: number): void {
   const fold = new BucketFold(map.kernel, callsPerCycle, (user, batch) => appendRecord(rows, 1, user, batch));
   const segments = map.spills().map(({ basePosition, data, bucketIndex }) => {
     const slice = new BucketSlice(0, 0, basePosition, 0, bucketIndex);
@@ -54,6 +52,5 @@ function foldAll({ map, rows, tails }: TaskMemory, callsPerCycle: number): void 
     fold.clear();
     fold.begin(segments, bucket);
     while (fold.foldNext());
-    fold.close((user) => appendTail(tails, 1, user));
   }
 }
