@@ -2,16 +2,16 @@
  * A database that vanishes: its packets are dropped in the worker's network namespace, without FIN, RST or ICMP. The worker notices by
  * itself, and says so to Temporal, which has another worker go on.
  */
-import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
+import { expect, type TestContext, test } from 'vitest';
 import { eventually } from '../support/eventually.js';
 import { hold } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { NetworkNamespace, namespaceFault } from '../support/network-namespace.js';
+import { ownServers } from '../support/own-servers.js';
 import { startHeld } from '../support/phases.js';
 import { startCommand, startWorker } from '../support/processes.js';
 import { expectExact, fannedOut, published, type RunHandle, startRun } from '../support/runs.js';
 import { say } from '../support/say.js';
-import { type RunningServers, startServers } from '../support/servers.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 const TIMEOUT_MS = 180_000;
@@ -22,12 +22,7 @@ const env = { SPILL_CALLS: String(MANY_CALLS) };
 
 const fault = await namespaceFault();
 
-/** Its own: a server process that waits until a client takes its rows holds up whoever creates or drops a database on its server. */
-let servers: RunningServers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.stop());
+const servers = ownServers();
 
 test('packets can be dropped here; where they can not, it is said why, and CI fails', () => {
   if (fault !== undefined) say(fault);
@@ -98,7 +93,7 @@ const cases: Case[] = [
 ];
 
 async function stackWith(calls: number, { onTestFinished }: TestContext): Promise<Stack> {
-  const stack = await freshStack({ servers });
+  const stack = await freshStack({ servers: servers() });
   onTestFinished(() => stack.close());
   await logs.skewed(stack.pool, { calls });
   return stack;

@@ -2,7 +2,7 @@
  * A connection on which everything is lost, and no FIN or RST tells: a proxy in between acknowledges what it swallows, so that TCP sees
  * nothing, keepalive or not.
  */
-import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
+import { expect, type TestContext, test } from 'vitest';
 import { copyIn } from '../../src/db/copy-in.js';
 import { copyRowsOut } from '../../src/db/copy-out.js';
 import { LIVENESS_SETTINGS } from '../../src/db/liveness.js';
@@ -10,8 +10,8 @@ import { type Client, openPool, type Pool } from '../../src/db/pool.js';
 import { TcpProxy } from '../chaos/proxy.js';
 import { eventually } from '../support/eventually.js';
 import { hold } from '../support/holds.js';
+import { ownServers } from '../support/own-servers.js';
 import { startCommand } from '../support/processes.js';
-import { type RunningServers, startServers } from '../support/servers.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 const TIMEOUT_MS = 120_000;
@@ -22,12 +22,7 @@ const LOOKS = 2;
 /** A Sync, and ReadyForQuery. */
 const PING_BYTES = 5 + 6;
 
-/** Its own: a server process that waits until a client takes its rows holds up whoever creates or drops a database on its server. */
-let servers: RunningServers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.stop());
+const servers = ownServers();
 
 interface Way {
   stack: Stack;
@@ -38,7 +33,7 @@ interface Way {
 
 /** A pool that reaches its database through a proxy. */
 async function openWay({ onTestFinished }: TestContext): Promise<Way> {
-  const stack = await freshStack({ servers });
+  const stack = await freshStack({ servers: servers() });
   onTestFinished(() => stack.close());
   const url = new URL(stack.databaseUrl);
   const proxy = await TcpProxy.open(Number(url.port), { reads: false });

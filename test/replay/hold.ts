@@ -92,7 +92,6 @@ export async function holdOneMap(stack: Stack): Promise<HeldMap> {
 export async function failMapTwice(stack: Stack): Promise<() => Promise<void>> {
   await stack.pool.query(`
     create sequence public.tries;
-    grant usage on sequence public.tries to public;
     create function public.fail_twice() returns trigger language plpgsql as $$
       begin
         if nextval('public.tries') <= 2 then
