@@ -122,23 +122,39 @@ describe.concurrent.each(stages)('beside a $stage that straggles', ({ stage, inp
   });
 });
 
-const deaths = [
+interface Death {
+  death: string;
+  /** Kills the backup, which waits for the task that `task` holds. */
+  kill(stack: Stack, backup: WorkerProcess, task: Hold, kind: string): Promise<void>;
+}
+
+const deaths: Death[] = [
   {
     death: 'before it has the task',
-    dies: (_: Stack, task: Hold) => Promise.resolve({ place: task, pass: task.release }),
+    async kill(_stack, backup, task) {
+      backup.kill('SIGKILL');
+      await backup.ended;
+      await task.release();
+    },
   },
   {
     death: 'between its commit and its answer',
-    dies: async (stack: Stack, task: Hold, kind: string) => {
+    async kill(stack, backup, task, kind) {
       const when = `new.kind = '${kind}' and new.number = 1 and new.outcome is not null`;
       const commit = await holdCommit(stack, { on: 'update on meterfold.tasks', when });
       await task.release();
-      return { place: commit, pass: commit.over };
+      await commit.waiting({ application: backup.name });
+      // Stopped until the commit is over: if the process ended first, its server process could notice, and roll back.
+      backup.kill('SIGSTOP');
+      await commit.finish();
+      backup.kill('SIGKILL');
+      await backup.ended;
+      await commit.over();
     },
   },
 ];
 
-describe.concurrent.each(deaths)('a backup that dies $death', ({ death, dies }) => {
+describe.concurrent.each(deaths)('a backup that dies $death', ({ death, kill }) => {
   test.each(stages)(
     'beside a frozen first attempt: another one ends the $stage, once',
     {
@@ -156,11 +172,7 @@ describe.concurrent.each(deaths)('a backup that dies $death', ({ death, dies }) 
         const backup = workers.find((worker) => worker !== first)!;
         first.kill('SIGSTOP');
         await task.waiting({ application: backup.name });
-        const { place, pass } = await dies(stack, task, stage);
-        await place.waiting({ application: backup.name });
-        backup.kill('SIGKILL');
-        await backup.ended;
-        await pass();
+        await kill(stack, backup, task, stage);
         const env = { SPILL_CALLS: '400', WORKER_SLOTS: '1' };
         const third = await startWorker(stack, { env, role: 'activity' });
         const result = published(await run.result());

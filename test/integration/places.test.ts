@@ -137,6 +137,9 @@ describe.concurrent.each(commits)('$activity $what', { timeout: TIMEOUT_MS }, (c
     const stack = await stackWithCalls(context);
     const first = await startWorker(stack);
     const { run, late } = await startUntilCommit(stack);
+    // Stopped until the commit is over: if the process ended first, its server process could notice, and roll back.
+    first.kill('SIGSTOP');
+    await late.finish();
     first.kill('SIGKILL');
     await first.ended;
     await late.over();

@@ -98,26 +98,34 @@ export interface LateCommit {
   when: string;
 }
 
-/**
- * Keeps the next commits of such a change waiting, inside the server, which needs no client any more to finish them. `over` waits
- * until none is under way and lets later ones pass.
- */
-export async function holdCommit(stack: Stack, { on, when }: LateCommit): Promise<Hold & { over(): Promise<void> }> {
+export interface CommitHold extends Hold {
+  /** Lets the waiting commits go on, and returns when none is under way. */
+  finish(): Promise<void>;
+  /** The same, and drops the trigger, for which no other session may hold a lock on the table. */
+  over(): Promise<void>;
+}
+
+/** Makes the next commits of such a change wait inside the server, which needs no client to finish them. */
+export async function holdCommit(stack: Stack, { on, when }: LateCommit): Promise<CommitHold> {
   await stack.pool.query(`
     create function public.commit_late() returns trigger language plpgsql as
       $$ begin perform pg_advisory_xact_lock(77); return null; end $$;
     create constraint trigger commit_late after ${on}
       deferrable initially deferred for each row when (${when}) execute function public.commit_late()`);
   const held = await hold(stack, 'select pg_advisory_xact_lock(77)');
+  const finish = async () => {
+    await held.release();
+    await eventually('it is committed', async () => {
+      const locks = `select from pg_locks join pg_database on pg_database.oid = database
+                      where locktype = 'advisory' and objid = 77 and datname = current_database()`;
+      return (await stack.pool.query(locks)).rows.length === 0;
+    });
+  };
   return {
     ...held,
+    finish,
     async over() {
-      await held.release();
-      await eventually('it is committed', async () => {
-        const locks = `select from pg_locks join pg_database on pg_database.oid = database
-                        where locktype = 'advisory' and objid = 77 and datname = current_database()`;
-        return (await stack.pool.query(locks)).rows.length === 0;
-      });
+      await finish();
       await stack.pool.query('drop function public.commit_late() cascade');
     },
   };
