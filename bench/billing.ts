@@ -1,7 +1,7 @@
 /** What benches do with a stack: real servers with default durability, worker processes, generated logs, timed runs. */
 import { totalmem } from 'node:os';
+import type { BillingRunInput, PublishedResult } from '../src/contract/messages.js';
 import type { WorkerRole } from '../src/workers/worker.js';
-import type { BillingRunInput, PublishedResult } from '../src/workflows/messages.js';
 import { meterfold, startWorker, type WorkerProcess } from '../test/support/processes.js';
 import { published, startRun } from '../test/support/runs.js';
 import { say } from '../test/support/say.js';

@@ -4,7 +4,7 @@
  * writes of a user is the same as with 20,000 users, and there are fewer users and days.
  */
 import { expect, test } from 'vitest';
-import { repack } from '../src/db/repack.js';
+import { repack } from '../src/ledger/repack.js';
 import { say } from '../test/support/say.js';
 import { freshStack, type Stack } from '../test/support/stack.js';
 import { withServers } from './billing.js';

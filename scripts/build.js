@@ -6,7 +6,7 @@ import { cpSync, existsSync, readdirSync, rmSync, statSync, symlinkSync } from '
 if (!isUpToDate()) {
   rmSync('dist', { recursive: true, force: true });
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { stdio: 'inherit' });
-  cpSync('src/db/migrations', 'dist/db/migrations', { recursive: true });
+  cpSync('src/schema/migrations', 'dist/schema/migrations', { recursive: true });
   compileKernel();
   const { buildBundles } = await import('../dist/workers/bundle.js');
   await buildBundles();
@@ -21,7 +21,7 @@ if (existsSync('node_modules/.bin') && process.platform !== 'win32') {
 /** From AssemblyScript to WebAssembly, with nothing but the instructions in it. */
 function compileKernel() {
   const options = ['-O3', '--runtime', 'stub', '--noAssert', '--enable', 'simd', '--use', 'abort='];
-  const args = ['src/kernel/assembly/index.ts', '--outFile', 'dist/kernel/kernel.wasm', ...options];
+  const args = ['src/engine/wasm/index.ts', '--outFile', 'dist/engine/kernel.wasm', ...options];
   execFileSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', ...args], { stdio: 'inherit' });
 }
 

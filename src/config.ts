@@ -9,12 +9,12 @@ import { availableParallelism } from 'node:os';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { z } from 'zod';
-import { DatabaseUrlError, parseDatabaseUrl } from './db/database-url.js';
-import { isCurrency } from './domain/currency.js';
-import { DecimalError, parsePrice } from './domain/money.js';
-import { ARENA_BYTES } from './domain/partitions.js';
-import type { BadCalls, BillingTerms } from './domain/terms.js';
+import { isCurrency } from './billing/currency.js';
+import { DecimalError, parsePrice } from './billing/money.js';
+import type { BadCalls, BillingTerms } from './billing/terms.js';
+import { ARENA_BYTES } from './engine/cuts.js';
 import { cleanEnvironment } from './environment.js';
+import { DatabaseUrlError, parseDatabaseUrl } from './postgres/database-url.js';
 
 /** Wrong use or a wrong setting: shown as it is, exit code 2. */
 export class SettingsError extends Error {

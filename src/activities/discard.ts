@@ -3,10 +3,10 @@
  * newest of the workflow's runs, which is not always the one that this execution has planned: after a reset there may be another.
  */
 import { Context } from '@temporalio/activity';
-import { readPublished } from '../db/published.js';
-import { AlreadyPublishedError, discardRun as discard } from '../db/run-endings.js';
-import { readRunOf } from '../db/runs.js';
-import type { PublishedFigures } from '../domain/proof.js';
+import type { PublishedFigures } from '../billing/proof.js';
+import { AlreadyPublishedError, discardRun as discard } from '../runs/endings.js';
+import { readPublished } from '../runs/published.js';
+import { readRunOf } from '../runs/run.js';
 import { checkInstallation } from './installation.js';
 import { type ActivityDependencies, withHeartbeat } from './task.js';
 

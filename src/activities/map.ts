@@ -1,13 +1,13 @@
 /** Map: reads a partition of the log by COPY and stores its calls as segments, in spills of bounded memory. */
 
-import { type BadCall, BadCallError, readPartition } from '../db/log.js';
-import type { Client } from '../db/pool.js';
-import { storeQuarantine } from '../db/quarantine.js';
-import { readReplica, replicaTarget } from '../db/replica.js';
-import { storeSpill } from '../db/segments.js';
-import { addDigests } from '../domain/digest.js';
-import { cutParts, type Positions } from '../domain/partitions.js';
-import type { MapOutcome } from '../domain/proof.js';
+import { addDigests } from '../billing/digest.js';
+import type { MapOutcome } from '../billing/proof.js';
+import { cutParts, type Positions } from '../engine/cuts.js';
+import { storeQuarantine } from '../ledger/quarantine.js';
+import { type BadCall, BadCallError, readPartition } from '../log/reader.js';
+import { readReplica, replicaTarget } from '../log/replica.js';
+import type { Client } from '../postgres/pool.js';
+import { storeSpill } from '../runs/segments.js';
 import type { TaskMemories } from './memory.js';
 import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } from './task.js';
 

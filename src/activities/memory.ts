@@ -2,9 +2,10 @@
  * What tasks work in, and hand on to the next one: to the system, memory that is touched for the first time is dearer than what is done in
  * it. A slot does a map or a reduce at a time, so that they share most of it.
  */
-import { RowBuffer } from '../db/row-buffer.js';
-import { PassReader } from '../db/segments.js';
-import { PartitionMap } from '../domain/map.js';
+
+import { PartitionMap } from '../engine/map.js';
+import { RowBuffer } from '../postgres/copy/row-buffer.js';
+import { PassReader } from '../runs/segments.js';
 
 export class TaskMemory {
   readonly map: PartitionMap;

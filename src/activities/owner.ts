@@ -1,7 +1,7 @@
 /** Asks Temporal whether the workflow that owns a run is still at it. */
 import { Context } from '@temporalio/activity';
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
-import type { Owner } from '../db/runs.js';
+import type { Owner } from '../runs/run.js';
 
 /** `unknown`: its Temporal can't be asked, or has forgotten it. */
 export type OwnerState = 'running' | 'closed' | 'unknown';

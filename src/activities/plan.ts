@@ -6,10 +6,15 @@
  * closed is given up and replaced. Only where Temporal has forgotten the owner or can't be asked does the lease decide.
  */
 import { ApplicationFailure, Context } from '@temporalio/activity';
+import type { PublishedFigures } from '../billing/proof.js';
+import type { BillingTerms } from '../billing/terms.js';
 import { termsSchema } from '../config.js';
-import { surveyRange } from '../db/log-survey.js';
-import { readPublished } from '../db/published.js';
-import { AlreadyPublishedError, discardRun, type Ender } from '../db/run-endings.js';
+import type { BillingRunInput } from '../contract/messages.js';
+import { cutPartitions, cutShards, mapsFor, reducesFor } from '../engine/cuts.js';
+import { surveyRange } from '../log/survey.js';
+import type { Writer } from '../log/writer.js';
+import { AlreadyPublishedError, discardRun, type Ender } from '../runs/endings.js';
+import { readPublished } from '../runs/published.js';
 import {
   type NewRun,
   type Owner,
@@ -20,15 +25,10 @@ import {
   readRun,
   readRunOf,
   renewLease,
-} from '../db/runs.js';
-import { sealRun } from '../db/seal.js';
-import { type Plan, readPlan, storePlan } from '../db/tasks.js';
-import { countSlots } from '../db/worker-processes.js';
-import { cutPartitions, cutShards, mapsFor, reducesFor } from '../domain/partitions.js';
-import type { PublishedFigures } from '../domain/proof.js';
-import type { BillingTerms } from '../domain/terms.js';
-import type { Writer } from '../domain/writers.js';
-import type { BillingRunInput } from '../workflows/messages.js';
+} from '../runs/run.js';
+import { sealRun } from '../runs/seal.js';
+import { type Plan, readPlan, storePlan } from '../runs/tasks.js';
+import { countSlots } from '../runs/worker-processes.js';
 import { checkInstallation } from './installation.js';
 import { askOwner } from './owner.js';
 import { type ActivityDependencies, type DoneBy, doneBy, withHeartbeat } from './task.js';

@@ -4,13 +4,6 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
-import type { Client } from '../db/pool.js';
-import { readPublished } from '../db/published.js';
-import { readQuarantined } from '../db/quarantine.js';
-import { recountWithDigest } from '../db/recount.js';
-import { publishRun as publish } from '../db/run-endings.js';
-import { carriedInOf, readRun } from '../db/runs.js';
-import { readOutcomes, type TaskKind } from '../db/tasks.js';
 import {
   type MapOutcome,
   needsDigest,
@@ -19,8 +12,15 @@ import {
   proveRun,
   type RecountOutcome,
   type ReduceOutcome,
-} from '../domain/proof.js';
-import { ProofError } from './failures.js';
+} from '../billing/proof.js';
+import { ProofError } from '../contract/failures.js';
+import { readQuarantined } from '../ledger/quarantine.js';
+import { recountWithDigest } from '../log/recount.js';
+import type { Client } from '../postgres/pool.js';
+import { publishRun as publish } from '../runs/endings.js';
+import { readPublished } from '../runs/published.js';
+import { carriedInOf, readRun } from '../runs/run.js';
+import { readOutcomes, type TaskKind } from '../runs/tasks.js';
 import { checkInstallation } from './installation.js';
 import { type ActivityDependencies, type DoneBy, doneBy, leaseOf, withHeartbeat } from './task.js';
 

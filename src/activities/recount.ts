@@ -2,10 +2,11 @@
  * Recount: counts the sealed range by one SQL statement that shares nothing with map and reduce; it runs beside reduce. It reads the
  * primary, whatever map has read; where that was a replica, it digests the calls as well.
  */
-import { recountRange, recountWithDigest } from '../db/recount.js';
-import { countSlots } from '../db/worker-processes.js';
-import { PARALLEL_SLOTS_MIN } from '../domain/partitions.js';
-import type { RecountOutcome } from '../domain/proof.js';
+
+import type { RecountOutcome } from '../billing/proof.js';
+import { PARALLEL_SLOTS_MIN } from '../engine/cuts.js';
+import { recountRange, recountWithDigest } from '../log/recount.js';
+import { countSlots } from '../runs/worker-processes.js';
 import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } from './task.js';
 
 export interface RecountInput extends TaskInput {

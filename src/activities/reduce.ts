@@ -6,16 +6,16 @@
  */
 
 import type { ApplicationFailure } from '@temporalio/common';
-import { copyIn } from '../db/copy-in.js';
-import type { Client, Pool } from '../db/pool.js';
-import { appendRecord, recordsCopy } from '../db/records.js';
-import type { RowBuffer } from '../db/row-buffer.js';
-import { type PassReader, readSlices } from '../db/segments.js';
-import { appendTail, openCycleAt, readTails, tailsCopy } from '../db/tails.js';
-import { type Buckets, cutPasses, type Pass } from '../domain/partitions.js';
-import type { ReduceOutcome } from '../domain/proof.js';
-import { BucketFold, type OpenCycle } from '../domain/reduce.js';
-import type { Segment } from '../domain/segment.js';
+import type { ReduceOutcome } from '../billing/proof.js';
+import { type Buckets, cutPasses, type Pass } from '../engine/cuts.js';
+import { BucketFold, type OpenCycle } from '../engine/reduce.js';
+import type { Segment } from '../engine/segment.js';
+import { appendTail, openCycleAt, readTails, tailsCopy } from '../ledger/open-cycles.js';
+import { appendRecord, recordsCopy } from '../ledger/records.js';
+import { copyIn } from '../postgres/copy/copy-in.js';
+import type { RowBuffer } from '../postgres/copy/row-buffer.js';
+import type { Client, Pool } from '../postgres/pool.js';
+import { type PassReader, readSlices } from '../runs/segments.js';
 import type { TaskMemories, TaskMemory } from './memory.js';
 import {
   type ActivityDependencies,

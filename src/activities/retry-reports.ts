@@ -1,10 +1,10 @@
 /**
  * Reports failed attempts to the run's workflow: a workflow cannot see that its activities are being retried, and its Query would
  * say "planning" for hours. The report is a signal, so that the Query needs neither Temporal nor PostgreSQL; which attempts are reported is
- * bounded (src/domain/retries.ts). The commands ask Temporal itself, which knows each attempt: src/cli/stalls.ts.
+ * bounded (src/contract/retries.ts). The commands ask Temporal itself, which knows each attempt: src/operations/stalls.ts.
  */
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import { activityName, isReported, oneLine, RETRY_SIGNAL, type Retry } from '../domain/retries.js';
+import { activityName, isReported, oneLine, RETRY_SIGNAL, type Retry } from '../contract/retries.js';
 
 const REPORT_MS_MAX = 2000;
 

@@ -7,13 +7,13 @@
  */
 import { once } from 'node:events';
 import { Context } from '@temporalio/activity';
-import { endAttemptsOf } from '../db/attempts.js';
-import { renewLease } from '../db/runs.js';
-import { SegmentsLostError } from '../db/segments.js';
-import { SMALL_RUN_CALLS } from '../domain/partitions.js';
-import { askedDigest, type PublishedFigures } from '../domain/proof.js';
-import type { BillingRunInput } from '../workflows/messages.js';
-import { toFailure } from './failures.js';
+import { askedDigest, type PublishedFigures } from '../billing/proof.js';
+import { toFailure } from '../contract/failures.js';
+import type { BillingRunInput } from '../contract/messages.js';
+import { SMALL_RUN_CALLS } from '../engine/cuts.js';
+import { endAttemptsOf } from '../runs/attempts.js';
+import { renewLease } from '../runs/run.js';
+import { SegmentsLostError } from '../runs/segments.js';
 import type { createMap } from './map.js';
 import { type createPlan, newestUntil, type PlanInput, type PlannedRun, type SkippedRun } from './plan.js';
 import type { createPublish } from './publish.js';

@@ -5,15 +5,19 @@
  *   → work → store the outcome → commit
  *
  * Whichever attempt commits first wins. A second attempt, a twin or one that wakes up late finds the outcome, or finds the run
- * gone, and changes nothing. A backup attempt does its work in tables of its own, and takes the task only then (db/backups.ts).
+ * gone, and changes nothing. A backup attempt does its work in tables of its own, and takes the task only then (runs/backups.ts).
  */
 import { hostname } from 'node:os';
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import type { BadCalls, BillingTerms } from '../billing/terms.js';
 import type { WorkerSettings } from '../config.js';
-import { attempt } from '../db/attempts.js';
-import { BACKUP_SCHEMA, moveBackup, openBackup, takeTask } from '../db/backups.js';
-import type { Client, Pool } from '../db/pool.js';
-import { fence, renewLease } from '../db/runs.js';
+import { toFailure } from '../contract/failures.js';
+import { METRICS } from '../contract/metrics.js';
+import type { Logger } from '../logger.js';
+import type { Client, Pool } from '../postgres/pool.js';
+import { attempt } from '../runs/attempts.js';
+import { BACKUP_SCHEMA, moveBackup, openBackup, takeTask } from '../runs/backups.js';
+import { fence, renewLease } from '../runs/run.js';
 import {
   lockTask,
   type Overtaken,
@@ -23,11 +27,7 @@ import {
   type TaskKey,
   type TaskKind,
   type TaskRow,
-} from '../db/tasks.js';
-import { METRICS } from '../domain/metrics.js';
-import type { BadCalls, BillingTerms } from '../domain/terms.js';
-import type { Logger } from '../log.js';
-import { toFailure } from './failures.js';
+} from '../runs/tasks.js';
 import { checkInstallation } from './installation.js';
 
 /** What activities are made of; one a worker process. */
@@ -39,7 +39,7 @@ export interface ActivityDependencies {
   /** What a run bills by, where its input does not say. */
   terms: BillingTerms;
   temporal: { address: string; namespace: string };
-  /** Of the database (db/installation.ts). */
+  /** Of the database (schema/installation.ts). */
   installation: string;
   log: Logger;
 }

@@ -1,6 +1,6 @@
 /** Arguments and options as people write them. What can't be read is wrong use: commander names the option, exit code 2. */
 import { InvalidArgumentError } from 'commander';
-import type { ChainHead } from '../db/verify-chain.js';
+import type { ChainHead } from '../audit/chain.js';
 
 const largestBigint = 2n ** 63n - 1n;
 

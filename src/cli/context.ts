@@ -4,9 +4,9 @@
  */
 import type { Client } from '@temporalio/client';
 import type { Config } from '../config.js';
-import type { Pool } from '../db/pool.js';
+import type { Pool } from '../postgres/pool.js';
 import type { Tracing } from '../workers/tracing.js';
-import { CommandError } from './problems.js';
+import { CommandError } from './text/problems.js';
 
 /** How long Temporal may take to answer when a command connects. */
 const temporalConnectMs = 5_000;
@@ -27,7 +27,7 @@ export async function withContext<T>(work: (context: Context) => Promise<T>): Pr
   const config = loadConfig(process.env);
   const closers: (() => Promise<void>)[] = [];
   const bareDatabase = once(async () => {
-    const { openPool } = await import('../db/pool.js');
+    const { openPool } = await import('../postgres/pool.js');
     const pool = await openPool(config.databaseUrl, { applicationName: 'meterfold cli', connectionsMax: 4 });
     closers.push(() => pool.end());
     return pool;
@@ -44,7 +44,7 @@ export async function withContext<T>(work: (context: Context) => Promise<T>): Pr
       if (!config.traces) return undefined;
       const [{ startTracing }, { createLogger }] = await Promise.all([
         import('../workers/tracing.js'),
-        import('../log.js'),
+        import('../logger.js'),
       ]);
       const tracing = startTracing(createLogger(config.logLevel));
       closers.push(() => tracing.close());
@@ -64,7 +64,7 @@ export async function withContext<T>(work: (context: Context) => Promise<T>): Pr
 }
 
 async function requireMigrations(pool: Pool) {
-  const { pendingMigrations } = await import('../db/migrate.js');
+  const { pendingMigrations } = await import('../schema/migrate.js');
   const pending = await pendingMigrations(pool);
   if (pending.length === 0) return;
   const names = pending.length === 1 ? `migration ${pending[0]}` : `migrations ${pending.join(', ')}`;

@@ -6,21 +6,21 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { cleanOwnEnvironment } from '../environment.js';
-import { register as registerDev } from './dev.js';
-import { register as registerDoctor } from './doctor.js';
-import { register as registerGenerate } from './generate.js';
-import { register as registerMigrate } from './migrate.js';
-import { register as registerOperate } from './operate.js';
-import { note, OutputClosed } from './output.js';
-import { exitCodeOf, explain, type Places, placesOf } from './problems.js';
-import { register as registerRepack } from './repack.js';
-import { register as registerRetain } from './retain.js';
-import { register as registerRun } from './run.js';
-import { register as registerRuns } from './runs.js';
-import { register as registerSchedule } from './schedule.js';
-import { register as registerStatement } from './statement.js';
-import { register as registerVerify } from './verify.js';
-import { register as registerWorker } from './worker.js';
+import { register as registerDev } from './commands/dev.js';
+import { register as registerDoctor } from './commands/doctor.js';
+import { register as registerGenerate } from './commands/generate.js';
+import { register as registerMigrate } from './commands/migrate.js';
+import { register as registerOperate } from './commands/operate.js';
+import { register as registerRepack } from './commands/repack.js';
+import { register as registerRetain } from './commands/retain.js';
+import { register as registerRun } from './commands/run.js';
+import { register as registerRuns } from './commands/runs.js';
+import { register as registerSchedule } from './commands/schedule.js';
+import { register as registerStatement } from './commands/statement.js';
+import { register as registerVerify } from './commands/verify.js';
+import { register as registerWorker } from './commands/worker.js';
+import { note, OutputClosed } from './text/output.js';
+import { exitCodeOf, explain, type Places, placesOf } from './text/problems.js';
 
 const packageFile = new URL('../../package.json', import.meta.url);
 

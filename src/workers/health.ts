@@ -13,7 +13,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from '@temporalio/worker';
 import { type Listener, SettingsError } from '../config.js';
-import type { Pool } from '../db/pool.js';
+import type { Pool } from '../postgres/pool.js';
 
 /** How long the database's answer counts: probes of any number and pace cost it one small query in that time. */
 const ANSWER_KEPT_MS = 5000;

@@ -6,10 +6,10 @@ import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Runtime, type RuntimeOptions } from '@temporalio/worker';
 import { type Listener, SettingsError, WORKFLOW_TYPE } from '../config.js';
-import { readLag } from '../db/lag.js';
-import type { Pool } from '../db/pool.js';
-import { BUCKETS_OF, METRICS, OUTCOMES } from '../domain/metrics.js';
-import type { Logger } from '../log.js';
+import { BUCKETS_OF, METRICS, OUTCOMES } from '../contract/metrics.js';
+import { readLag } from '../log/lag.js';
+import type { Logger } from '../logger.js';
+import type { Pool } from '../postgres/pool.js';
 
 const LAG_PERIOD_MS = 15_000;
 

@@ -27,7 +27,7 @@ import type {
   SerializableSpan,
 } from '@temporalio/interceptors-opentelemetry/lib/workflow/index.js';
 import type { InjectedSinks, WorkerOptions } from '@temporalio/worker';
-import type { Logger } from '../log.js';
+import type { Logger } from '../logger.js';
 import { tracedBundlePath } from './bundle.js';
 
 const CLOSE_MS_MAX = 5000;

@@ -3,12 +3,12 @@
  * most of the run. Made-up rows go the way from the database through map and reduce; nothing is written.
  */
 import type { TaskMemories, TaskMemory } from '../activities/memory.js';
-import { copyRowsOut } from '../db/copy-out.js';
-import type { Pool } from '../db/pool.js';
-import { appendRecord } from '../db/records.js';
-import type { PartitionMap } from '../domain/map.js';
-import { BucketFold } from '../domain/reduce.js';
-import { BUCKETS, BucketSlice } from '../domain/segment.js';
+import type { PartitionMap } from '../engine/map.js';
+import { BucketFold } from '../engine/reduce.js';
+import { BUCKETS, BucketSlice } from '../engine/segment.js';
+import { appendRecord } from '../ledger/records.js';
+import { copyRowsOut } from '../postgres/copy/copy-out.js';
+import type { Pool } from '../postgres/pool.js';
 
 const ROUNDS = 6;
 const CALLS = 20_000;

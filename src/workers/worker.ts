@@ -17,10 +17,10 @@ import { withRetryReports } from '../activities/retry-reports.js';
 import { createSmallRun } from '../activities/small-run.js';
 import { type ActivityDependencies, WORKER_NAME } from '../activities/task.js';
 import type { Config, WorkerVersion } from '../config.js';
-import { readInstallation } from '../db/installation.js';
-import { openPool } from '../db/pool.js';
-import { workerApplicationName } from '../db/worker-processes.js';
-import type { Logger } from '../log.js';
+import type { Logger } from '../logger.js';
+import { openPool } from '../postgres/pool.js';
+import { workerApplicationName } from '../runs/worker-processes.js';
+import { readInstallation } from '../schema/installation.js';
 import { bundlePath } from './bundle.js';
 import type { HealthServer } from './health.js';
 import { beginCounters, installRuntime, watchLag } from './metrics.js';
@@ -51,7 +51,7 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
   installRuntime(runtimeOptions(log), config.ports.metrics);
   const memories = new TaskMemories(config.worker.spillCalls);
   const pool = await openPool(config.databaseUrl, {
-    // Only those count as workers that share the run's tasks (see db/worker-processes.ts).
+    // Only those count as workers that share the run's tasks (see runs/worker-processes.ts).
     applicationName: role === 'workflow' ? `meterfold workflows ${WORKER_NAME}` : workerApplicationName(WORKER_NAME),
     connectionsMax: config.worker.slots + SHARED_CONNECTIONS,
     keepsConnections: true,

@@ -15,15 +15,22 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { PlannedRun, SkippedRun } from '../activities/plan.js';
-import { INSTALLATION_MEMO } from '../domain/installation.js';
-import type { Buckets } from '../domain/partitions.js';
 import {
   askedDigest,
   type MapOutcome,
   type PublishedFigures,
   type RecountOutcome,
   type ReduceOutcome,
-} from '../domain/proof.js';
+} from '../billing/proof.js';
+import { INSTALLATION_MEMO } from '../contract/installation.js';
+import {
+  type BillingRunInput,
+  type BillingRunResult,
+  type PublishedResult,
+  progressQuery,
+  retrySignal,
+} from '../contract/messages.js';
+import type { Buckets } from '../engine/cuts.js';
 import { planRun, publishRun, recount, tasks } from './activities.js';
 import { Control } from './control.js';
 import { HOPELESS, reasonOf, SEGMENTS_LOST, typeOf } from './failures.js';
@@ -31,13 +38,6 @@ import { fanOut } from './fan-out.js';
 import { giveUp } from './give-up.js';
 import { checkInput } from './input.js';
 import { lossIsAnOutcome, MapRestarts } from './map-restarts.js';
-import {
-  type BillingRunInput,
-  type BillingRunResult,
-  type PublishedResult,
-  progressQuery,
-  retrySignal,
-} from './messages.js';
 import { countEnded, countProofFailure, countPublished } from './metrics.js';
 import { Progress } from './progress.js';
 import { publishedResult } from './result.js';

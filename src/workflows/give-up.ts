@@ -1,11 +1,11 @@
 /** How a run ends that is not published: its workflow discards it, and then fails or says that it was cancelled. */
 import { ApplicationFailure, CancellationScope, CancelledFailure, workflowInfo } from '@temporalio/workflow';
 import type { PlannedRun } from '../activities/plan.js';
-import type { PublishedFigures } from '../domain/proof.js';
+import type { PublishedFigures } from '../billing/proof.js';
+import type { BillingRunResult, PublishedResult } from '../contract/messages.js';
 import { discardRun } from './activities.js';
 import type { Control } from './control.js';
 import { reasonOf } from './failures.js';
-import type { BillingRunResult, PublishedResult } from './messages.js';
 import type { Progress } from './progress.js';
 
 /** Temporal takes summaries of up to 400 bytes. */

@@ -1,8 +1,8 @@
 /** What a run's workflow counts. The SDK's meter is silent while a workflow is replayed, so that each event counts once. */
 import { metricMeter } from '@temporalio/workflow';
-import { METRICS, type Outcome } from '../domain/metrics.js';
-import type { PublishedFigures } from '../domain/proof.js';
-import type { Phase } from './messages.js';
+import type { PublishedFigures } from '../billing/proof.js';
+import type { Phase } from '../contract/messages.js';
+import { METRICS, type Outcome } from '../contract/metrics.js';
 
 export function countEnded(outcome: Outcome): void {
   count(METRICS.runs, 1, { outcome });

@@ -1,8 +1,8 @@
 import { setCurrentDetails, upsertMemo } from '@temporalio/workflow';
 import type { PlannedRun } from '../activities/plan.js';
-import type { PublishedFigures } from '../domain/proof.js';
-import type { Retry } from '../domain/retries.js';
-import type { BillingRunProgress, Phase } from './messages.js';
+import type { PublishedFigures } from '../billing/proof.js';
+import type { BillingRunProgress, Phase } from '../contract/messages.js';
+import type { Retry } from '../contract/retries.js';
 import { recordPhase } from './metrics.js';
 import { Retries } from './retries.js';
 

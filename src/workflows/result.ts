@@ -1,7 +1,7 @@
 /** The result of a run that is published. */
 import type { PlannedRun } from '../activities/plan.js';
-import type { PublishedFigures } from '../domain/proof.js';
-import type { PublishedResult } from './messages.js';
+import type { PublishedFigures } from '../billing/proof.js';
+import type { PublishedResult } from '../contract/messages.js';
 import type { RunStatistics } from './statistics.js';
 
 export function publishedResult(

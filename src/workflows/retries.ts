@@ -1,5 +1,5 @@
 /** Which activities under way are being retried, as their workers report it by a signal. */
-import type { Retry } from '../domain/retries.js';
+import type { Retry } from '../contract/retries.js';
 
 export class Retries {
   /** Activities under way by name; a backup has the name of the first. */

@@ -1,6 +1,6 @@
 /** Judges the bills: by the oracle, by counting each user's calls in the log and in the bills, and by `verify`. */
 import type pg from 'pg';
-import { verify } from '../../src/db/verify.js';
+import { verify } from '../../src/audit/verify.js';
 import { billingDifferences } from '../support/oracle.js';
 import type { ChaosStack } from './stack.js';
 

@@ -1,7 +1,7 @@
 /** A campaign: which cells are hit, in which order and episode, all by one seed; several episodes side by side. */
 
 import { join } from 'node:path';
-import { findTemporalCli } from '../../src/dev/temporal.js';
+import { findTemporalCli } from '../../src/embedded/temporal.js';
 import { Random } from '../support/random.js';
 import { repositoryDir } from '../support/repository.js';
 import type { Cell } from './cell.js';

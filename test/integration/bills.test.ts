@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { BillingRunInput } from '../../src/workflows/messages.js';
+import type { BillingRunInput } from '../../src/contract/messages.js';
 import { eventually } from '../support/eventually.js';
 import { hold, holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';

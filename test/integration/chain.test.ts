@@ -1,9 +1,9 @@
 /** The chain of endings: whoever ends a run appends a link, whichever build and role it is, and nobody has to know of it. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { migrate } from '../../src/db/migrate.js';
-import { openPool, type Pool } from '../../src/db/pool.js';
-import { verify } from '../../src/db/verify.js';
+import { verify } from '../../src/audit/verify.js';
+import { openPool, type Pool } from '../../src/postgres/pool.js';
+import { migrate } from '../../src/schema/migrate.js';
 import { hold } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';

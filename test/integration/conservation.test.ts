@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { PartitionMap } from '../../src/domain/map.js';
-import type { BillingRunInput } from '../../src/workflows/messages.js';
+import type { BillingRunInput } from '../../src/contract/messages.js';
+import { PartitionMap } from '../../src/engine/map.js';
 import { billedContents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
 import { hold, holdMap } from '../support/holds.js';
@@ -21,7 +21,7 @@ import {
   startRun,
 } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
-import { feed, takeSpill } from '../unit/domain/pipeline.js';
+import { feed, takeSpill } from '../unit/engine/pipeline.js';
 
 let stack: Stack;
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { attempt } from '../../src/db/attempts.js';
-import { fence } from '../../src/db/runs.js';
+import { attempt } from '../../src/runs/attempts.js';
+import { fence } from '../../src/runs/run.js';
 import { hold, holdCommit, holdMap, holdReduce, waitingFor } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { startPaused } from '../support/phases.js';

@@ -3,8 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { migrate } from '../../src/db/migrate.js';
-import { openPool } from '../../src/db/pool.js';
+import { openPool } from '../../src/postgres/pool.js';
+import { migrate } from '../../src/schema/migrate.js';
 import { meterfold } from '../support/processes.js';
 import { freshStack, type Stack, urlOf } from '../support/stack.js';
 
@@ -41,7 +41,7 @@ const grantByDefault = (owner: Role, to: Role) => `
 
 /** The migrations of the build before grants were revoked, as it applied them. */
 async function migrateAsBefore(client: pg.Client): Promise<void> {
-  const directory = new URL('../../src/db/migrations/', import.meta.url);
+  const directory = new URL('../../src/schema/migrations/', import.meta.url);
   await client.query(`
     create schema meterfold;
     create table meterfold.migrations (

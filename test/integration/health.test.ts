@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, type TestContext, test } from 'vitest';
-import { freePorts } from '../../src/dev/ports.js';
+import { freePorts } from '../../src/embedded/ports.js';
 import { eventually } from '../support/eventually.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';

@@ -1,6 +1,6 @@
 /** Times in the log that can't be right: what is measured by them leaves them out, and says so. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { readLag } from '../../src/db/lag.js';
+import { readLag } from '../../src/log/lag.js';
 import { type DebianPostgres, debianPostgresFault, startMigratedPostgres } from '../support/debian-postgres.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill } from '../support/runs.js';

@@ -1,6 +1,6 @@
 /** Two installations, each with a database of its own, in one Temporal namespace. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readInstallation } from '../../src/db/installation.js';
+import { readInstallation } from '../../src/schema/installation.js';
 import { eventually } from '../support/eventually.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';

@@ -1,6 +1,6 @@
 /** On which address a worker's probes and metrics are served. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { freePorts } from '../../src/dev/ports.js';
+import { freePorts } from '../../src/embedded/ports.js';
 import { startWorker } from '../support/processes.js';
 import { freshStack, type Stack } from '../support/stack.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, type TestContext, test } from 'vitest';
-import type { CycleLatency } from '../../src/db/reads-latency.js';
-import type { PublishedResult } from '../../src/workflows/messages.js';
+import type { PublishedResult } from '../../src/contract/messages.js';
+import type { CycleLatency } from '../../src/runs/latency.js';
 import { eventually } from '../support/eventually.js';
 import { Inflow } from '../support/inflow.js';
 import { billable } from '../support/oracle.js';

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
-import { logFaults } from '../../src/db/log-faults.js';
-import { migrate } from '../../src/db/migrate.js';
+import { logFaults } from '../../src/log/faults.js';
+import { migrate } from '../../src/schema/migrate.js';
 import { meterfold } from '../support/processes.js';
 import { freshStack, type Stack, urlOf } from '../support/stack.js';
 

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { openPool } from '../../src/db/pool.js';
+import { openPool } from '../../src/postgres/pool.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill, expectExact } from '../support/runs.js';

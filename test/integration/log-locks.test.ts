@@ -1,8 +1,8 @@
 /** Migrating, and setting the log's guard, beside long transactions and writers. */
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { setLogGuard, unguardedTables } from '../../src/db/log-guard.js';
-import { migrate, pendingMigrations } from '../../src/db/migrate.js';
+import { setLogGuard, unguardedTables } from '../../src/schema/log-guard.js';
+import { migrate, pendingMigrations } from '../../src/schema/migrate.js';
 import { eventually } from '../support/eventually.js';
 import { startCommand } from '../support/processes.js';
 import { freshStack, type Stack, urlOf } from '../support/stack.js';

@@ -1,6 +1,6 @@
 /** Where map reads pages as they are: not beyond what its own calls take, whatever lies between them. */
 import { expect, test } from 'vitest';
-import { findStretch } from '../../src/db/log-stretch.js';
+import { findStretch } from '../../src/log/page-range.js';
 import { freshStack } from '../support/stack.js';
 
 const HISTORY = 40_000;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readLag } from '../../src/db/lag.js';
+import { readLag } from '../../src/log/lag.js';
 import { eventually } from '../support/eventually.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';

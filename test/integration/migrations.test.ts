@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { logFaults } from '../../src/db/log-faults.js';
-import { migrate, pendingMigrations } from '../../src/db/migrate.js';
+import { logFaults } from '../../src/log/faults.js';
+import { migrate, pendingMigrations } from '../../src/schema/migrate.js';
 import { eventually } from '../support/eventually.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
-const directory = new URL('../../src/db/migrations/', import.meta.url);
+const directory = new URL('../../src/schema/migrations/', import.meta.url);
 const sqlOf = (name: string) => readFileSync(new URL(`${name}.sql`, directory), 'utf8');
 const all = readdirSync(directory)
   .map((file) => file.replace('.sql', ''))

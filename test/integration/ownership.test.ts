@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
 import { TASK_QUEUE } from '../../src/config.js';
-import type { BillingRunResult, PublishedResult } from '../../src/workflows/messages.js';
+import type { BillingRunResult, PublishedResult } from '../../src/contract/messages.js';
 import { eventually } from '../support/eventually.js';
 import { hold, holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
@@ -29,7 +29,7 @@ import { freshStack, type Stack } from '../support/stack.js';
 const SEAL_WAIT_SECONDS = '600';
 /** As Temporal's API numbers the kinds of task queues. */
 const ACTIVITY_QUEUE = 2;
-/** As src/db/runs.ts has it. */
+/** As src/runs/run.ts has it. */
 const OPENING_LOCK = '31367303361885550';
 
 let stack: Stack;

@@ -1,6 +1,6 @@
 /** Real PgBouncers: session mode works as it is installed; the other modes are refused by one sentence. */
 import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { begin, openPool, READ_COMMITTED } from '../../src/db/pool.js';
+import { begin, openPool, READ_COMMITTED } from '../../src/postgres/pool.js';
 import * as logs from '../support/logs.js';
 import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.js';
 import { meterfold, startWorker } from '../support/processes.js';

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { dryRun } from '../../src/db/reads-dry-run.js';
-import { listRuns, readRun } from '../../src/db/reads-runs.js';
-import { type BillingRecord, readRecordsOfRun, readStatement, topBills } from '../../src/db/reads-statements.js';
-import { copyCalls, defaultStart, generateCalls } from '../../src/dev/generate.js';
-import { StatementTotals } from '../../src/domain/statement.js';
+import { StatementTotals } from '../../src/billing/statement.js';
+import { copyCalls, defaultStart, generateCalls } from '../../src/embedded/generate.js';
+import { dryRun } from '../../src/ledger/dry-run.js';
+import { type BillingRecord, readRecordsOfRun, readStatement, topBills } from '../../src/ledger/statements.js';
+import { listRuns, readRun } from '../../src/runs/list.js';
 import * as logs from '../support/logs.js';
 import { startWorker } from '../support/processes.js';
 import { bill, reset } from '../support/runs.js';

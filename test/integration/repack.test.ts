@@ -1,9 +1,9 @@
 /** Repacking moves records of old runs into fewer rows. Whatever it is run beside, and whenever it is ended, no figure changes. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { readCycleLatency } from '../../src/db/reads-latency.js';
-import { type BillingRecord, readRecordsOfRun, readStatement } from '../../src/db/reads-statements.js';
-import { repack } from '../../src/db/repack.js';
-import { verify } from '../../src/db/verify.js';
+import { verify } from '../../src/audit/verify.js';
+import { repack } from '../../src/ledger/repack.js';
+import { type BillingRecord, readRecordsOfRun, readStatement } from '../../src/ledger/statements.js';
+import { readCycleLatency } from '../../src/runs/latency.js';
 import { contents } from '../support/contents.js';
 import { hold, holdCommit, holdReduce } from '../support/holds.js';
 import * as logs from '../support/logs.js';

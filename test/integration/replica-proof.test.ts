@@ -1,6 +1,6 @@
 /** What a run must prove that map has read from a replica: the recount on the primary compares the digest of the calls. */
 import { afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { openPool } from '../../src/db/pool.js';
+import { openPool } from '../../src/postgres/pool.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { holdTask, startPaused } from '../support/phases.js';

@@ -5,10 +5,10 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest';
-import { migrate } from '../../src/db/migrate.js';
-import { openPool } from '../../src/db/pool.js';
-import { type PostgresServer, startPostgres } from '../../src/dev/postgres.js';
-import { removeCluster } from '../../src/dev/postgres-cluster.js';
+import { type PostgresServer, startPostgres } from '../../src/embedded/postgres.js';
+import { removeCluster } from '../../src/embedded/postgres-cluster.js';
+import { openPool } from '../../src/postgres/pool.js';
+import { migrate } from '../../src/schema/migrate.js';
 import { eventually } from '../support/eventually.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { type Replica, startReplica } from '../support/replica.js';

@@ -1,6 +1,6 @@
 /** Map reads the log from a streaming replica: it waits until that has come as far as the run, and bills the same. */
 import { afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { openPool } from '../../src/db/pool.js';
+import { openPool } from '../../src/postgres/pool.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker, type WorkerProcess } from '../support/processes.js';

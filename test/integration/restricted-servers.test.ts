@@ -1,7 +1,7 @@
 /** What a managed server refuses or takes away does not stop a run that needs none of it, and is named where it does. */
 import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
-import { attempt } from '../../src/db/attempts.js';
-import { openPool } from '../../src/db/pool.js';
+import { openPool } from '../../src/postgres/pool.js';
+import { attempt } from '../../src/runs/attempts.js';
 import { type BillingRole, makeBillingRole } from '../support/billing-role.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';

@@ -1,7 +1,7 @@
 /** Retain verifies and releases the oldest part of the history; verify then goes on from there, whether the calls are still in the log or not. */
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { openPool, type Pool } from '../../src/db/pool.js';
-import { type Verification, verify } from '../../src/db/verify.js';
+import { type Verification, verify } from '../../src/audit/verify.js';
+import { openPool, type Pool } from '../../src/postgres/pool.js';
 import { contents } from '../support/contents.js';
 import { type Column, changeOf, columnsOf, DamagedCopies } from '../support/damage.js';
 import { hold } from '../support/holds.js';

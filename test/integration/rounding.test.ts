@@ -1,7 +1,7 @@
 /** A total is rounded as PostgreSQL's round(numeric) does, whatever the currency and the sign: an oracle that shares no code with it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { minorUnitPlaces } from '../../src/domain/currency.js';
-import { parsePicos, roundToMinorUnit } from '../../src/domain/money.js';
+import { minorUnitPlaces } from '../../src/billing/currency.js';
+import { parsePicos, roundToMinorUnit } from '../../src/billing/money.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill } from '../support/runs.js';

@@ -1,6 +1,6 @@
 /** A policy that hides rows from the billing role makes everything that reads or writes them fail, named, before anything is written. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { BILLING_TABLES } from '../../src/db/row-security.js';
+import { BILLING_TABLES } from '../../src/postgres/row-security.js';
 import { type BillingRole, makeBillingRole } from '../support/billing-role.js';
 import * as logs from '../support/logs.js';
 import { startPaused } from '../support/phases.js';

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { openPool, type Pool } from '../../src/db/pool.js';
+import { openPool, type Pool } from '../../src/postgres/pool.js';
 import { type CrashingPostgres, startCrashingPostgres } from '../support/crashing-postgres.js';
 import { Draws, Writers } from '../support/interleavings.js';
 import { openRun, positionOf, Sealings } from '../support/sealings.js';

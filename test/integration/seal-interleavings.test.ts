@@ -6,7 +6,7 @@
  * when everybody has ended; none appears later, none vanishes.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { positionSql } from '../../src/db/log-sequence.js';
+import { positionSql } from '../../src/log/sequence.js';
 import { Draws, Writers } from '../support/interleavings.js';
 import { openRun, positionOf, Sealings } from '../support/sealings.js';
 import { freshStack, type Stack } from '../support/stack.js';

@@ -1,7 +1,7 @@
 /** What a role, a database or a server sets for its sessions does not reach a run. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { migrate } from '../../src/db/migrate.js';
-import { openPool } from '../../src/db/pool.js';
+import { openPool } from '../../src/postgres/pool.js';
+import { migrate } from '../../src/schema/migrate.js';
 import { type BillingRole, makeBillingRole } from '../support/billing-role.js';
 import { startCrashingPostgres } from '../support/crashing-postgres.js';
 import { eventually } from '../support/eventually.js';

@@ -3,10 +3,10 @@
  * nothing, keepalive or not.
  */
 import { expect, type TestContext, test } from 'vitest';
-import { copyIn } from '../../src/db/copy-in.js';
-import { copyRowsOut } from '../../src/db/copy-out.js';
-import { LIVENESS_SETTINGS } from '../../src/db/liveness.js';
-import { type Client, openPool, type Pool } from '../../src/db/pool.js';
+import { copyIn } from '../../src/postgres/copy/copy-in.js';
+import { copyRowsOut } from '../../src/postgres/copy/copy-out.js';
+import { LIVENESS_SETTINGS } from '../../src/postgres/liveness.js';
+import { type Client, openPool, type Pool } from '../../src/postgres/pool.js';
 import { TcpProxy } from '../chaos/proxy.js';
 import { eventually } from '../support/eventually.js';
 import { hold } from '../support/holds.js';

@@ -1,7 +1,7 @@
 /** What plan learns of a range before it cuts it. */
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { surveyRange } from '../../src/db/log-survey.js';
-import { totalWidth } from '../../src/domain/partitions.js';
+import { totalWidth } from '../../src/engine/cuts.js';
+import { surveyRange } from '../../src/log/survey.js';
 import { reset } from '../support/runs.js';
 import { freshStack } from '../support/stack.js';
 

@@ -1,8 +1,8 @@
 /** The lookup of open cycles binds the users that it asks for. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { migrate } from '../../src/db/migrate.js';
-import { openPool, type Pool } from '../../src/db/pool.js';
-import { openCycleAt, readTails } from '../../src/db/tails.js';
+import { openCycleAt, readTails } from '../../src/ledger/open-cycles.js';
+import { openPool, type Pool } from '../../src/postgres/pool.js';
+import { migrate } from '../../src/schema/migrate.js';
 import { startTlsPostgres } from '../support/tls-postgres.js';
 
 let pool: Pool;

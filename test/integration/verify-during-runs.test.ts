@@ -1,7 +1,7 @@
 /** Verify reports no difference at any moment of a run: held at each of its stages, and again and again while runs go on. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { openPool, type Pool } from '../../src/db/pool.js';
-import { verify } from '../../src/db/verify.js';
+import { verify } from '../../src/audit/verify.js';
+import { openPool, type Pool } from '../../src/postgres/pool.js';
 import { holdInSweep } from '../replay/hold.js';
 import { eventually } from '../support/eventually.js';
 import { type Hold, hold } from '../support/holds.js';

@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { openPool } from '../../src/db/pool.js';
-import { repack } from '../../src/db/repack.js';
-import { verify } from '../../src/db/verify.js';
+import { verify } from '../../src/audit/verify.js';
+import { repack } from '../../src/ledger/repack.js';
+import { openPool } from '../../src/postgres/pool.js';
 import { type Column, changeOf, columnsOf, DamagedCopies, HISTORY_TABLES } from '../support/damage.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';

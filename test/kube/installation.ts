@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import pg from 'pg';
-import { findTemporalCli } from '../../src/dev/temporal-cli.js';
+import { findTemporalCli } from '../../src/embedded/temporal-cli.js';
 import { eventually } from '../support/eventually.js';
 import { repositoryDir } from '../support/repository.js';
 import { freshStack, type Stack } from '../support/stack.js';

@@ -10,8 +10,8 @@ import { accessSync, constants, copyFileSync, cpSync, mkdtempSync, rmSync } from
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { postgresBinaries } from '../../dist/dev/postgres-binaries.js';
-import { findTemporalCli } from '../../dist/dev/temporal-cli.js';
+import { postgresBinaries } from '../../dist/embedded/postgres-binaries.js';
+import { findTemporalCli } from '../../dist/embedded/temporal-cli.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const repository = join(here, '..', '..');

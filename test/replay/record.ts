@@ -7,15 +7,15 @@
  */
 import { WithStartWorkflowOperation, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type RunHandle, startRun } from '../../src/cli/start-run.js';
 import { TASK_QUEUE } from '../../src/config.js';
-import type { billingRun } from '../../src/workflows/billing-run.js';
 import type {
   BillingRunInput,
   BillingRunProgress,
   BillingRunResult,
   PublishedResult,
-} from '../../src/workflows/messages.js';
+} from '../../src/contract/messages.js';
+import { type RunHandle, startRun } from '../../src/operations/start.js';
+import type { billingRun } from '../../src/workflows/billing-run.js';
 import { eventually } from '../support/eventually.js';
 import { uniform } from '../support/logs.js';
 import { holdTask } from '../support/phases.js';

@@ -5,7 +5,7 @@
 import { chmod, chown, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { serverUser } from '../../src/dev/postgres-user.js';
+import { serverUser } from '../../src/embedded/postgres-user.js';
 
 const certificates = join(import.meta.dirname, 'certificates');
 /** The authority that signed the server's certificate: what a client trusts as `sslrootcert`. */

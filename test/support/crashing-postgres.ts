@@ -2,10 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { migrate } from '../../src/db/migrate.js';
-import { openPool } from '../../src/db/pool.js';
-import { startPostgres } from '../../src/dev/postgres.js';
-import { removeCluster } from '../../src/dev/postgres-cluster.js';
+import { startPostgres } from '../../src/embedded/postgres.js';
+import { removeCluster } from '../../src/embedded/postgres-cluster.js';
+import { openPool } from '../../src/postgres/pool.js';
+import { migrate } from '../../src/schema/migrate.js';
 
 export interface CrashingPostgres {
   /** Of the migrated database, to which nobody is connected; the same after a crash. */

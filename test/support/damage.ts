@@ -1,7 +1,7 @@
 /** Damage of every kind, planted into a copy of a database of its own, in which constraints and triggers are out of the way. */
 import type pg from 'pg';
-import { openPool } from '../../src/db/pool.js';
-import { type VerifyOptions, verify } from '../../src/db/verify.js';
+import { type VerifyOptions, verify } from '../../src/audit/verify.js';
+import { openPool } from '../../src/postgres/pool.js';
 import type { Servers } from './servers.js';
 import { adminOf, type Stack, urlOf } from './stack.js';
 

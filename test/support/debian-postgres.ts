@@ -3,12 +3,12 @@ import { access, chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { migrate } from '../../src/db/migrate.js';
-import { openPool } from '../../src/db/pool.js';
-import { runFile, startService } from '../../src/dev/child.js';
-import { freePorts } from '../../src/dev/ports.js';
-import { postgresEnvironment } from '../../src/dev/postgres-cluster.js';
-import { serverUser } from '../../src/dev/postgres-user.js';
+import { runFile, startService } from '../../src/embedded/child.js';
+import { freePorts } from '../../src/embedded/ports.js';
+import { postgresEnvironment } from '../../src/embedded/postgres-cluster.js';
+import { serverUser } from '../../src/embedded/postgres-user.js';
+import { openPool } from '../../src/postgres/pool.js';
+import { migrate } from '../../src/schema/migrate.js';
 
 const BINARIES = '/usr/lib/postgresql/15/bin';
 const READY_MS = 60_000;

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { copyIn } from '../../src/db/copy-in.js';
+import { copyIn } from '../../src/postgres/copy/copy-in.js';
 import { Draws } from './interleavings.js';
 import type { Stack } from './stack.js';
 

@@ -3,8 +3,8 @@
  * seal stands between two of its statements. The same seed draws the same again.
  */
 import pg from 'pg';
-import { copyIn } from '../../src/db/copy-in.js';
-import type { Pool } from '../../src/db/pool.js';
+import { copyIn } from '../../src/postgres/copy/copy-in.js';
+import type { Pool } from '../../src/postgres/pool.js';
 import { mulberry32 } from './random.js';
 
 /** A seeded source of draws. */

@@ -1,5 +1,5 @@
 /** A worker's metrics, as Prometheus reads them. */
-import { freePorts } from '../../src/dev/ports.js';
+import { freePorts } from '../../src/embedded/ports.js';
 
 export interface Metrics {
   /** The one series of that name with these labels, others aside; undefined if there is none. Throws if there are several. */

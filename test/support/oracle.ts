@@ -112,7 +112,7 @@ export async function billingDifferences(pool: pg.Pool, billed: Billed): Promise
   return rows[0]!;
 }
 
-/** The digest of a range of calls, (after, to], as the header of src/domain/digest.ts defines it in SQL. */
+/** The digest of a range of calls, (after, to], as the header of src/billing/digest.ts defines it in SQL. */
 export async function digestOf(pool: pg.Pool, range: { after: string; to: string }): Promise<string> {
   const { rows } = await pool.query<{ digest: string }>(
     `select mod(mod(coalesce(sum(hashint8extended(id, hashtextextended(user_id, 0) # usage)::numeric), 0), 2::numeric ^ 64)

@@ -7,9 +7,9 @@ import { access, chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { startService } from '../../src/dev/child.js';
-import { accepts, freePorts } from '../../src/dev/ports.js';
-import { serverUser } from '../../src/dev/postgres-user.js';
+import { startService } from '../../src/embedded/child.js';
+import { accepts, freePorts } from '../../src/embedded/ports.js';
+import { serverUser } from '../../src/embedded/postgres-user.js';
 import type { Servers } from './servers.js';
 
 const runFile = promisify(execFile);

@@ -1,5 +1,5 @@
 /** A run held in a phase of its life, by a lock that this phase needs. */
-import type { BillingRunProgress } from '../../src/workflows/messages.js';
+import type { BillingRunProgress } from '../../src/contract/messages.js';
 import { eventually } from './eventually.js';
 import { type Hold, hold, holdMap, holdReduce } from './holds.js';
 import { fannedOut, inPhase, type RunHandle, startRun } from './runs.js';

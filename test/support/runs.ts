@@ -8,13 +8,13 @@ import {
 import { ActivityFailure, type ApplicationFailure } from '@temporalio/common';
 import { expect } from 'vitest';
 import { TASK_QUEUE, WORKFLOW_TYPE } from '../../src/config.js';
-import type { billingRun } from '../../src/workflows/billing-run.js';
 import type {
   BillingRunInput,
   BillingRunProgress,
   BillingRunResult,
   PublishedResult,
-} from '../../src/workflows/messages.js';
+} from '../../src/contract/messages.js';
+import type { billingRun } from '../../src/workflows/billing-run.js';
 import { eventually } from './eventually.js';
 import { releaseHolds } from './holds.js';
 import { type Billed, billable, billingDifferences, digestOf, noDifferences } from './oracle.js';

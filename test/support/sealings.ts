@@ -1,7 +1,7 @@
 /** Seals made one after the other beside writers, and whether what they covered stays as it was. */
 import { expect } from 'vitest';
-import type { Pool } from '../../src/db/pool.js';
-import { dropSealsUpTo, LogSequenceError, type Seal, sealRun } from '../../src/db/seal.js';
+import type { Pool } from '../../src/postgres/pool.js';
+import { dropSealsUpTo, LogSequenceError, type Seal, sealRun } from '../../src/runs/seal.js';
 import { type Draws, Steps } from './interleavings.js';
 
 /** A run that is active for as long as a test seals. */

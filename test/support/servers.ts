@@ -5,12 +5,12 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { migrate } from '../../src/db/migrate.js';
-import { openPool } from '../../src/db/pool.js';
-import { isAlive } from '../../src/dev/child.js';
-import { startPostgres } from '../../src/dev/postgres.js';
-import { removeCluster } from '../../src/dev/postgres-cluster.js';
-import { findTemporalCli, startTemporal } from '../../src/dev/temporal.js';
+import { isAlive } from '../../src/embedded/child.js';
+import { startPostgres } from '../../src/embedded/postgres.js';
+import { removeCluster } from '../../src/embedded/postgres-cluster.js';
+import { findTemporalCli, startTemporal } from '../../src/embedded/temporal.js';
+import { openPool } from '../../src/postgres/pool.js';
+import { migrate } from '../../src/schema/migrate.js';
 import { repositoryDir } from './repository.js';
 
 /** Where the servers are; plain data, for any process of a test run. */

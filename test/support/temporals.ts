@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import { startTemporal, type TemporalServer } from '../../src/dev/temporal.js';
+import { startTemporal, type TemporalServer } from '../../src/embedded/temporal.js';
 
 export interface OwnTemporal {
   readonly address: string;

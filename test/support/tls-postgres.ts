@@ -2,8 +2,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startPostgres } from '../../src/dev/postgres.js';
-import { openCluster, removeCluster } from '../../src/dev/postgres-cluster.js';
+import { startPostgres } from '../../src/embedded/postgres.js';
+import { openCluster, removeCluster } from '../../src/embedded/postgres-cluster.js';
 import { provideCertificate } from './certificate.js';
 import { adminOf } from './stack.js';
 

@@ -10,6 +10,7 @@ import { describe, expect, test } from 'vitest';
 
 const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
 const LINES_MAX = 300;
+const FILES_MAX = 15;
 
 interface Import {
   /** As written: "../domain/hash.js", "pg", "node:os". */
@@ -24,7 +25,7 @@ interface SourceFile {
 }
 
 interface Rule {
-  /** Rooms or files of src: "domain", or "workflows/messages.ts". */
+  /** Rooms or files of src: "domain", or "contract/messages.ts". */
   imports: string[];
   importsTypesOf?: string[];
   /** Packages; absent: any but Temporal's. A trailing * stands for any rest. */
@@ -33,56 +34,62 @@ interface Rule {
   builtins?: string[];
 }
 
+/** Everything that a workflow may import, too: no IO, clock or randomness. */
+const PURE = ['invariant.ts', 'billing', 'contract', 'engine'];
+/** The data of the database, each folder importing those before it. */
+const DATA = [...PURE, 'postgres', 'schema', 'log', 'ledger', 'runs'];
+const TOP = ['config.ts', 'environment.ts', 'logger.ts'];
+
 const rules: Record<string, Rule> = {
-  // No IO, clock or randomness: os tells the byte order, zlib has the checksum, currency-codes is a table.
-  domain: { imports: ['domain', 'kernel'], packages: ['currency-codes'], builtins: ['node:os', 'node:zlib'] },
-  // AssemblyScript, and how its WebAssembly is loaded.
-  kernel: { imports: ['kernel'], packages: [], builtins: ['node:fs'] },
-  db: { imports: ['db', 'domain'] },
+  'invariant.ts': { imports: [], packages: [], builtins: [] },
+  'environment.ts': { imports: [], packages: [], builtins: [] },
+  'logger.ts': { imports: [], packages: ['pino'] },
+  'config.ts': {
+    imports: ['billing', 'engine', 'postgres/database-url.ts', 'environment.ts'],
+    packages: ['zod', '@temporalio/*'],
+  },
+  billing: { imports: ['invariant.ts', 'billing'], packages: ['currency-codes'], builtins: [] },
+  contract: {
+    imports: ['billing', 'contract', 'log', 'postgres'],
+    packages: ['@temporalio/common', '@temporalio/workflow'],
+    builtins: [],
+  },
+  // zlib has the checksum, fs reads the WebAssembly.
+  engine: { imports: ['invariant.ts', 'billing', 'engine'], packages: [], builtins: ['node:zlib', 'node:fs'] },
+  postgres: { imports: ['postgres'] },
+  schema: { imports: ['postgres', 'log', 'schema'] },
+  log: { imports: [...PURE, 'postgres', 'log'] },
+  ledger: { imports: [...PURE, 'postgres', 'log', 'ledger', 'audit'] },
+  runs: { imports: DATA },
+  audit: { imports: [...DATA, 'audit'] },
   activities: {
-    imports: ['activities', 'db', 'domain', 'config.ts', 'log.ts', 'workflows/messages.ts'],
+    imports: [...DATA, 'activities', ...TOP],
     packages: ['@temporalio/activity', '@temporalio/client', '@temporalio/common'],
   },
   // Whatever a workflow imports is bundled and must be deterministic.
   workflows: {
-    imports: ['workflows', 'domain'],
+    imports: ['workflows', 'billing', 'contract', 'engine'],
     importsTypesOf: ['activities'],
     packages: ['@temporalio/workflow', '@temporalio/common'],
     builtins: [],
   },
   workers: {
-    imports: ['workers', 'activities', 'db', 'domain', 'config.ts', 'log.ts'],
+    imports: [...DATA, 'activities', 'workers', ...TOP],
     packages: ['@temporalio/worker', '@temporalio/interceptors-opentelemetry', '@opentelemetry/*'],
   },
-  'config.ts': { imports: ['domain', 'db/database-url.ts', 'environment.ts'], packages: ['zod', '@temporalio/*'] },
-  'environment.ts': { imports: [], packages: [], builtins: [] },
-  'log.ts': { imports: [], packages: ['pino'] },
-  // These wire it all, and nobody imports them but they each other.
-  dev: {
-    imports: ['dev', 'workers', 'activities', 'workflows', 'db', 'domain', 'config.ts', 'log.ts'],
-    packages: ['*'],
+  operations: {
+    imports: [...DATA, 'audit', 'operations', 'activities', 'cli', ...TOP],
+    importsTypesOf: ['workflows'],
+    packages: ['@temporalio/*'],
   },
-  cli: {
-    imports: [
-      'cli',
-      'dev',
-      'workers',
-      'activities',
-      'workflows',
-      'db',
-      'domain',
-      'config.ts',
-      'environment.ts',
-      'log.ts',
-    ],
-    packages: ['*'],
-  },
+  embedded: { imports: ['embedded', 'postgres'], packages: ['*'] },
+  cli: { imports: [...DATA, 'audit', 'operations', 'workers', 'embedded', 'cli', ...TOP], packages: ['*'] },
 };
 
 const files: SourceFile[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts') || name.endsWith('.sql'))
   .map((name) => ({ path: name.split(path.sep).join('/'), text: readFileSync(path.join(SRC, name), 'utf8') }));
-const sources = files.filter(({ path }) => path.endsWith('.ts') && !path.startsWith('kernel/assembly/'));
+const sources = files.filter(({ path }) => path.endsWith('.ts') && !path.startsWith('engine/wasm/'));
 
 /** Comments out, and template texts with them; strings stay, for specifiers are among them. */
 function withoutComments(text: string): string {
@@ -173,6 +180,16 @@ function cycleIn(all: readonly SourceFile[]): string[] | undefined {
   return undefined;
 }
 
+/** Folders of src with more than FILES_MAX files. */
+function tooFull(all: readonly SourceFile[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { path: file } of all) {
+    const folder = path.posix.dirname(file);
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  return [...counts].filter(([, files]) => files > FILES_MAX).map(([folder, files]) => `${folder} has ${files} files`);
+}
+
 function tooLong(all: readonly SourceFile[]): string[] {
   const lines = ({ text }: SourceFile) => text.trimEnd().split('\n').length;
   return all.filter((file) => lines(file) > LINES_MAX).map((file) => `${file.path} has ${lines(file)} lines`);
@@ -205,6 +222,10 @@ describe('in src', () => {
     expect(cycleIn(sources)).toBeUndefined();
   });
 
+  test(`no folder has more than ${FILES_MAX} files`, () => {
+    expect(tooFull(files)).toEqual([]);
+  });
+
   test(`no file has more than ${LINES_MAX} lines`, () => {
     expect(tooLong(files)).toEqual([]);
   });
@@ -217,28 +238,40 @@ function planted(file: string, text: string): string[] {
 
 describe('planted, a wrong import is found', () => {
   test.each([
-    ['domain/a.ts', `import { openPool } from '../db/pool.js';`, 'domain/a.ts imports ../db/pool.js'],
-    ['domain/a.ts', `import type { Pool } from '../db/pool.js';`, 'domain/a.ts imports ../db/pool.js'],
-    ['domain/a.ts', `import {\n  a,\n  type b,\n} from "../db/pool.js";`, 'domain/a.ts imports ../db/pool.js'],
-    ['domain/a.ts', `/* why */ import '../db/pool.js'`, 'domain/a.ts imports ../db/pool.js'],
-    ['domain/a.ts', `export * from '../db/pool.js';`, 'domain/a.ts imports ../db/pool.js'],
-    ['domain/a.ts', `export { one as two } from '../db/pool.js';`, 'domain/a.ts imports ../db/pool.js'],
-    ['domain/a.ts', `const pool = await import('../db/pool.js');`, 'domain/a.ts imports ../db/pool.js'],
-    ['domain/a.ts', `let pool: import('../db/pool.js').Pool;`, 'domain/a.ts imports ../db/pool.js'],
-    ['domain/a.ts', `import { readFile } from 'node:fs/promises';`, 'domain/a.ts imports node:fs/promises'],
-    ['domain/a.ts', `import { randomBytes } from 'crypto';`, 'domain/a.ts imports crypto without node:'],
-    ['domain/a.ts', `import pg from 'pg';`, 'domain/a.ts imports pg'],
-    ['domain/deep/a.ts', `import '../../config.js';`, 'domain/deep/a.ts imports ../../config.js'],
-    ['db/a.ts', `import { Context } from '@temporalio/activity';`, 'db/a.ts imports @temporalio/activity'],
-    ['db/a.ts', `import { toFailure } from '../activities/failures.js';`, 'db/a.ts imports ../activities/failures.js'],
+    ['billing/a.ts', `import { openPool } from '../postgres/pool.js';`, 'billing/a.ts imports ../postgres/pool.js'],
+    ['billing/a.ts', `import type { Pool } from '../postgres/pool.js';`, 'billing/a.ts imports ../postgres/pool.js'],
+    [
+      'billing/a.ts',
+      `import {\n  a,\n  type b,\n} from "../postgres/pool.js";`,
+      'billing/a.ts imports ../postgres/pool.js',
+    ],
+    ['billing/a.ts', `/* why */ import '../postgres/pool.js'`, 'billing/a.ts imports ../postgres/pool.js'],
+    ['billing/a.ts', `export * from '../postgres/pool.js';`, 'billing/a.ts imports ../postgres/pool.js'],
+    ['billing/a.ts', `export { one as two } from '../postgres/pool.js';`, 'billing/a.ts imports ../postgres/pool.js'],
+    ['billing/a.ts', `const pool = await import('../postgres/pool.js');`, 'billing/a.ts imports ../postgres/pool.js'],
+    ['billing/a.ts', `let pool: import('../postgres/pool.js').Pool;`, 'billing/a.ts imports ../postgres/pool.js'],
+    ['billing/a.ts', `import { readFile } from 'node:fs/promises';`, 'billing/a.ts imports node:fs/promises'],
+    ['billing/a.ts', `import { randomBytes } from 'crypto';`, 'billing/a.ts imports crypto without node:'],
+    ['billing/a.ts', `import pg from 'pg';`, 'billing/a.ts imports pg'],
+    ['billing/deep/a.ts', `import '../../config.js';`, 'billing/deep/a.ts imports ../../config.js'],
+    ['postgres/a.ts', `import { Context } from '@temporalio/activity';`, 'postgres/a.ts imports @temporalio/activity'],
+    [
+      'postgres/a.ts',
+      `import { toFailure } from '../activities/task.js';`,
+      'postgres/a.ts imports ../activities/task.js',
+    ],
     [
       'activities/a.ts',
       `import { fanOut } from '../workflows/fan-out.js';`,
       'activities/a.ts imports ../workflows/fan-out.js',
     ],
-    ['activities/a.ts', `import { note } from '../cli/output.js';`, 'activities/a.ts imports ../cli/output.js'],
+    [
+      'activities/a.ts',
+      `import { note } from '../cli/text/output.js';`,
+      'activities/a.ts imports ../cli/text/output.js',
+    ],
     ['workers/a.ts', `import { Command } from 'commander';`, 'workers/a.ts imports commander'],
-    ['workflows/a.ts', `import { one } from '../db/pool.js';`, 'workflows/a.ts imports ../db/pool.js'],
+    ['workflows/a.ts', `import { one } from '../postgres/pool.js';`, 'workflows/a.ts imports ../postgres/pool.js'],
     [
       'workflows/a.ts',
       `import { x } from '../activities/map.js';`,
@@ -251,7 +284,7 @@ describe('planted, a wrong import is found', () => {
     ],
     ['workflows/a.ts', `import { hostname } from 'node:os';`, 'workflows/a.ts imports node:os'],
     ['workflows/a.ts', `import { Client } from '@temporalio/client';`, 'workflows/a.ts imports @temporalio/client'],
-    ['log.ts', `import { parsePrice } from './domain/money.js';`, 'log.ts imports ./domain/money.js'],
+    ['logger.ts', `import { parsePrice } from './domain/money.js';`, 'logger.ts imports ./domain/money.js'],
     ['attic/a.ts', `import pg from 'pg';`, 'attic/a.ts is in a room without a rule'],
   ])('in %s: %s', (file, text, wrong) => {
     expect(planted(file, text)).toContain(wrong);
@@ -259,30 +292,36 @@ describe('planted, a wrong import is found', () => {
 
   test.each([
     ['workflows/a.ts', `import type { createMap } from '../activities/map.js';`],
-    ['activities/a.ts', `import type { BillingRunInput } from '../workflows/messages.js';`],
+    ['activities/a.ts', `import type { BillingRunInput } from '../contract/messages.js';`],
     [
-      'domain/a.ts',
-      `// import pg from 'pg';\n/* import '../db/pool.js'; */\nconst text = "import 'pg'" + \`\nimport 'pg';\``,
+      'billing/a.ts',
+      `// import pg from 'pg';\n/* import '../postgres/pool.js'; */\nconst text = "import 'pg'" + \`\nimport 'pg';\``,
     ],
-    ['db/a.ts', `import pg from 'pg';\nimport { Hash64 } from '../domain/hash.js';`],
+    ['postgres/a.ts', `import pg from 'pg';\nimport { Hash64 } from './hash.js';`],
   ])('and a right one is not, in %s: %s', (file, text) => {
     expect(planted(file, text)).toEqual(wrongImports(sources));
   });
 
   test('by its cycle, of types or of more', () => {
     const cycle = [
-      { path: 'domain/a.ts', text: `import type { B } from './b.js';` },
-      { path: 'domain/b.ts', text: `export { c } from './c.js';` },
-      { path: 'domain/c.ts', text: `import { a } from './a.js';` },
+      { path: 'billing/a.ts', text: `import type { B } from './b.js';` },
+      { path: 'billing/b.ts', text: `export { c } from './c.js';` },
+      { path: 'billing/c.ts', text: `import { a } from './a.js';` },
     ];
-    expect(cycleIn([...sources, ...cycle])).toEqual(['domain/a.ts', 'domain/b.ts', 'domain/c.ts', 'domain/a.ts']);
+    expect(cycleIn([...sources, ...cycle])).toEqual(['billing/a.ts', 'billing/b.ts', 'billing/c.ts', 'billing/a.ts']);
     expect(cycleIn([...sources, ...cycle.slice(1)])).toEqual(cycleIn(sources));
   });
 
+  test('and so is a folder with too many files', () => {
+    const plant = (count: number) => Array.from({ length: count }, (_, i) => ({ path: `attic/${i}.ts`, text: '' }));
+    expect(tooFull(plant(FILES_MAX + 1))).toEqual([`attic has ${FILES_MAX + 1} files`]);
+    expect(tooFull(plant(FILES_MAX))).toEqual([]);
+  });
+
   test('and so is a file that is too long', () => {
-    expect(tooLong([{ path: 'domain/a.ts', text: 'x\n'.repeat(LINES_MAX + 1) }])).toEqual([
-      'domain/a.ts has 301 lines',
+    expect(tooLong([{ path: 'billing/a.ts', text: 'x\n'.repeat(LINES_MAX + 1) }])).toEqual([
+      'billing/a.ts has 301 lines',
     ]);
-    expect(tooLong([{ path: 'domain/a.ts', text: 'x\n'.repeat(LINES_MAX) }])).toEqual([]);
+    expect(tooLong([{ path: 'billing/a.ts', text: 'x\n'.repeat(LINES_MAX) }])).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { METRICS } from '../../src/domain/metrics.js';
+import { METRICS } from '../../src/contract/metrics.js';
 import { alerts, alertsSeenFiring, expressions, metricsIn } from '../support/monitoring.js';
 
 test('every expression of the rules and the dashboard is PromQL, and reads a metric', () => {

@@ -13,7 +13,7 @@ import {
   write,
   writeJson,
   writeJsonStream,
-} from '../../../src/cli/output.js';
+} from '../../../src/cli/text/output.js';
 
 describe('a number for people', () => {
   test.each([

@@ -1,8 +1,8 @@
 import { userInfo } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { CommandError, exitCodeOf, explain, placesOf } from '../../../src/cli/problems.js';
+import { CommandError, exitCodeOf, explain, placesOf } from '../../../src/cli/text/problems.js';
 import { SettingsError } from '../../../src/config.js';
-import { MigrationError } from '../../../src/db/migrate.js';
+import { MigrationError } from '../../../src/schema/migrate.js';
 
 const environment = {
   DATABASE_URL: 'postgres://billing:se%40cret@db.example:6432/billing',

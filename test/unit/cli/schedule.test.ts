@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { scheduleOptions, scheduleTimeoutMs } from '../../../src/cli/schedule.js';
+import { scheduleOptions, scheduleTimeoutMs } from '../../../src/cli/commands/schedule.js';
 
 const timeout = scheduleTimeoutMs;
 

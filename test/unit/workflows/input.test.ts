@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
+import type { BillingRunInput } from '../../../src/contract/messages.js';
 import { checkInput } from '../../../src/workflows/input.js';
-import type { BillingRunInput } from '../../../src/workflows/messages.js';
 
 /** Inputs come as JSON from anywhere. */
 function check(json: string): void {

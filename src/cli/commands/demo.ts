@@ -1,0 +1,149 @@
+/** `meterfold demo`: generates a log if there is none, bills it, and shows what came of it. */
+import type { Client } from '@temporalio/client';
+import type { PublishedResult, WorkerShare } from '../../contract/messages.js';
+import type { Pool } from '../../postgres/pool.js';
+import { withContext } from '../context.js';
+import { type Column, counted, duration, grouped, table, writeLine } from '../text/output.js';
+import { resultText } from './run.js';
+
+const BILLS_SHOWN = 10;
+/** So few calls would be one task; this shows how those of a large run are shared. */
+const CUT = { partitions: 4, shards: 4 };
+/** The user whose statement is shown has at most this many cycles: a page, not a book. */
+const CYCLES_SHOWN = 10;
+
+export async function demo(log: { calls: number; users: number }, stopped: Promise<void>): Promise<void> {
+  let interrupted = false;
+  void stopped.then(() => {
+    interrupted = true;
+  });
+  await withContext(async (context) => {
+    const pool = await context.database();
+    const steps = [
+      () => fillLog(pool, log),
+      () => bill(context.temporal, pool),
+      () => showBills(pool),
+      () => showStatement(pool),
+      showMore,
+    ];
+    for (const step of steps) {
+      if (interrupted) return;
+      await Promise.race([step(), stopped]);
+    }
+  });
+}
+
+async function fillLog(pool: Pool, { calls, users }: { calls: number; users: number }): Promise<void> {
+  const { copyCalls, defaultStart } = await import('../../embedded/generate.js');
+  const { rows } = await pool.query<{ calls: string }>('select count(*) as calls from public.api_logs');
+  if (rows[0]?.calls !== '0')
+    return writeLine(`\nThe log has ${counted(rows[0]?.calls ?? '0', 'call')} from an earlier demo.`);
+  const startedAt = performance.now();
+  await copyCalls(pool, { calls, users, skew: 3, seed: 1, start: defaultStart });
+  await writeLine(
+    `\nGenerated ${counted(calls, 'call')} of ${counted(users, 'user')} in ${duration(performance.now() - startedAt)}.`,
+  );
+}
+
+async function bill(connect: () => Promise<Client>, pool: Pool): Promise<void> {
+  const { startRun } = await import('../../operations/start.js');
+  const { followRun } = await import('../text/follow.js');
+  await heading('Billing run');
+  const handle = await startRun(await connect(), CUT);
+  const { result, seconds } = await followRun(handle);
+  await writeLine(resultText(result, seconds));
+  if (result.status !== 'published') return;
+  if (result.calls === '0') return writeLine('\nNothing was new since the last run, and nothing was billed twice.');
+  const share = ({ worker, activities, calls }: WorkerShare) =>
+    `  ${worker}: ${counted(activities, 'activity', 'activities')}, ${counted(calls, 'call')} mapped`;
+  await writeLine(['\nby worker:', ...result.workers.map(share)].join('\n'));
+  await showProof(pool, result);
+}
+
+/** What publish has compared before it made the run visible. */
+async function showProof(pool: Pool, result: PublishedResult): Promise<void> {
+  const { readOutcomes } = await import('../../runs/tasks.js');
+  const { addDigests } = await import('../../billing/digest.js');
+  const stored = await readOutcomes(pool, BigInt(result.runId));
+  const maps = stored.map.filter((outcome) => outcome !== null);
+  const reduces = stored.reduce.filter((outcome) => outcome !== null);
+  const recounts = stored.recount.filter((outcome) => outcome !== null);
+  const sum = (values: string[]) => grouped(values.reduce((total, value) => total + BigInt(value), 0n));
+  const digest = (outcomes: { digest: string }[]) => addDigests(outcomes.map((outcome) => outcome.digest));
+  const columns: Column[] = [
+    { title: '' },
+    ...['map', 'reduce', 'plain SQL'].map((title) => ({ title, align: 'right' as const })),
+  ];
+  await heading(`Proof of run ${result.runId}`);
+  await writeLine(
+    table(columns, [
+      ['calls', ...[maps, reduces, recounts].map((all) => sum(all.map(({ calls }) => calls)))],
+      ['usage', ...[maps, reduces, recounts].map((all) => sum(all.map(({ usage }) => usage)))],
+      ['digest', digest(maps), digest(reduces), ''],
+    ]),
+  );
+  const { carriedIn, carriedOut } = result;
+  const perCycle =
+    (BigInt(carriedIn.calls) + BigInt(result.calls) - BigInt(carriedOut.calls)) / (BigInt(result.cycles) || 1n);
+  await writeLine(
+    `\ncalls   ${grouped(carriedIn.calls)} carried in + ${grouped(result.calls)} = ${perCycle} × ${grouped(result.cycles)} cycles + ${grouped(carriedOut.calls)} carried out\n` +
+      `usage   ${grouped(carriedIn.usage)} carried in + ${grouped(result.usage)} = ${grouped(result.billedUsage)} billed + ${grouped(carriedOut.usage)} carried out\n` +
+      `amount  ${grouped(result.billedUsage)} × ${result.pricePerUnit} = ${grouped(result.amount)} ${result.currency}`,
+  );
+}
+
+async function showBills(pool: Pool): Promise<void> {
+  const { topBills } = await import('../../ledger/statements.js');
+  const bills = await topBills(pool, BILLS_SHOWN);
+  await heading('The ten largest bills');
+  const columns: Column[] = [
+    { title: 'user' },
+    ...['cycles', 'usage', 'amount'].map((title) => ({ title, align: 'right' as const })),
+  ];
+  await writeLine(
+    table(
+      columns,
+      bills.map((own) => [
+        own.userId,
+        grouped(own.cycles),
+        grouped(own.usage),
+        `${grouped(own.amount)} ${own.currency}`,
+      ]),
+    ),
+  );
+}
+
+async function showStatement(pool: Pool): Promise<void> {
+  const { CYCLES } = await import('../../ledger/records.js');
+  const { readStatement } = await import('../../ledger/statements.js');
+  const { StatementTotals } = await import('../../billing/statement.js');
+  const { statementText } = await import('./statement.js');
+  const { rows } = await pool.query<{ user_id: string }>(
+    `select user_id from meterfold.records packed group by user_id having sum(${CYCLES}) <= $1
+      order by sum(${CYCLES}) desc, user_id limit 1`,
+    [CYCLES_SHOWN],
+  );
+  const userId = rows[0]?.user_id;
+  if (userId === undefined) return;
+  await heading("One user's statement");
+  await readStatement(pool, userId, (statement) => statementText(userId, statement, new StatementTotals()));
+}
+
+async function showMore(): Promise<void> {
+  await heading('To look further');
+  await writeLine(
+    [
+      "npx meterfold dev                        keeps this stack running, with Temporal's UI and a schedule,",
+      '                                         and prints the two settings that the others need:',
+      'npx meterfold runs                       the runs',
+      'npx meterfold status 1                   everything that is known on one',
+      'npx meterfold statement user-0000000     the largest bill, cycle by cycle',
+      'npx meterfold --help                     the rest',
+      '',
+    ].join('\n'),
+  );
+}
+
+function heading(text: string): Promise<void> {
+  return writeLine(`\n── ${text} ${'─'.repeat(Math.max(4, 72 - text.length))}\n`);
+}

@@ -1,0 +1,137 @@
+/** `meterfold retain`: verifies the oldest part of the history and releases its calls, so that the log need not keep them. */
+import type { Command } from 'commander';
+import type { Release, Retention, Until } from '../../audit/retain.js';
+import type { ReleasedPartitions } from '../../log/released-partitions.js';
+import { untilArgument, wholeNumber } from '../arguments.js';
+import { withContext } from '../context.js';
+import { counted, duration, facts, grouped, writeJson, writeLine } from '../text/output.js';
+import { showProgress } from '../text/verify-progress.js';
+import { differencesText } from './verify.js';
+
+interface Flags {
+  until: Until;
+  dryRun?: true;
+  limit: number;
+  json?: true;
+}
+
+export function register(program: Command): void {
+  program
+    .command('retain')
+    .description(
+      'verify the oldest part of the history and release its calls, so that old partitions of the log can be dropped',
+    )
+    .requiredOption(
+      '--until <position|time>',
+      'a log position, or a time with its offset; the newest published run that ended at or before it is the last one released',
+      untilArgument,
+    )
+    .option('--dry-run', 'show what would be verified and released; change nothing')
+    .option('--limit <n>', 'how many differences to show', wholeNumber(1, 100_000), 20)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+What lies between the last released position and the end of that run is verified as \`meterfold verify\` does it. If there is a difference,
+it is shown, nothing is changed, and the exit code is 1. Otherwise digests of the calls and billing records and each user's open
+cycle at that position are stored, in one transaction. From then on \`meterfold verify\` begins there, and runs up to there cannot be
+reverted. Billing records stay. Nothing in the log is deleted: what may be dropped is printed. Runs may go on meanwhile.
+
+A time is compared with when runs were published. Calls logged before it that a later run has billed are kept.
+
+Examples:
+  $ meterfold retain --until 2026-10-01T00:00:00Z --dry-run
+  $ meterfold retain --until 2026-10-01T00:00:00Z
+  $ meterfold retain --until 125000000 --json`,
+    )
+    .action(release);
+}
+
+async function release({ until, dryRun, limit, json }: Flags): Promise<void> {
+  await withContext(async (context) => {
+    const pool = await context.database();
+    const { readRelease, retain } = await import('../../audit/retain.js');
+    if (dryRun === true) {
+      const planned = await readRelease(pool, until);
+      if (json === true) return writeJson({ status: 'dry run', ...planned });
+      await writeLine(releaseText('would release', planned));
+      return writeLine('\nNothing was changed. All of it would be verified first; leave out --dry-run to do so.');
+    }
+    const progress = await showProgress();
+    const startedAt = performance.now();
+    const { verification, release, retention } = await retain(pool, until, {
+      differencesMax: limit,
+      onProgress: progress.update,
+    }).finally(progress.stop);
+    const ms = performance.now() - startedAt;
+    const { differences, more, notes } = verification;
+    if (retention === undefined) {
+      process.exitCode = 1;
+      if (json === true) return writeJson({ status: 'refused', ...release, differences, more, notes });
+      await writeLine(differencesText(differences, more));
+      return writeLine('\nNothing was changed: what differs is not released.');
+    }
+    const { readReleasedPartitions } = await import('../../log/released-partitions.js');
+    const partitions = await readReleasedPartitions(pool, retention.range.to);
+    if (json === true) {
+      return writeJson({ status: 'released', ...retention, partitions, notes, seconds: ms / 1000 });
+    }
+    await writeLine(retentionText(retention, ms));
+    for (const text of notes) await writeLine(`\nNote: ${text}`);
+    await writeLine(`\n${partitionsText(partitions, retention.range.to)}`);
+  });
+}
+
+function releaseText(
+  what: string,
+  { runId, publishedAt, range, runs, calls, quarantinedCalls, cycles, openCalls }: Release,
+) {
+  const quarantined = quarantinedCalls === '0' ? '' : `, and ${grouped(quarantinedCalls)} in quarantine`;
+  return facts([
+    [what, `log positions after ${grouped(range.after)} up to ${grouped(range.to)}`],
+    ['up to the end of', `run ${runId}, published ${publishedAt}`],
+    ['runs', grouped(runs)],
+    ['calls', `${grouped(calls)}${quarantined}`],
+    ['cycles', grouped(cycles)],
+    ['open calls there', grouped(openCalls)],
+  ]);
+}
+
+function retentionText(retention: Retention, ms: number): string {
+  const { users, newestCalledAt, logDigest, recordsDigest } = retention;
+  return [
+    releaseText('verified, released', retention),
+    facts([
+      ['users kept', grouped(users)],
+      ['latest call', newestCalledAt ?? 'none'],
+      ['digest of calls', logDigest],
+      ['digest of records', recordsDigest],
+      ['took', duration(ms)],
+    ]),
+  ].join('\n');
+}
+
+function partitionsText(
+  { isPartitioned, droppable, releasedForNow, statements }: ReleasedPartitions,
+  to: string,
+): string {
+  const positions = `meterfold needs no call of public.api_logs up to log position ${grouped(to)} any more.`;
+  if (!isPartitioned) return `${positions} The table has no partitions that could be dropped.`;
+  const lines = [positions];
+  if (statements.length > 0) {
+    lines.push(
+      `${counted(droppable.length, 'partition')} may be dropped, one statement after the other, outside a transaction:`,
+    );
+    lines.push(...statements.map((statement) => `  ${statement}`));
+  } else if (droppable.length > 0) {
+    lines.push(
+      `May be dropped: ${droppable.join(', ')}. The default partition keeps them from being detached concurrently: dropping one blocks writers meanwhile.`,
+    );
+  } else lines.push('No partition ends there.');
+  if (releasedForNow.length > 0) {
+    lines.push(
+      `Hold only such calls at this moment, but are not cut by id, so that a later call may get there: ${releasedForNow.join(', ')}.`,
+    );
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,288 @@
+/** `meterfold runs` and `meterfold status RUN`: what PostgreSQL knows of billing runs, and why those in progress stall, which Temporal knows. */
+import type { Command } from 'commander';
+import type { Stall, StalledRun } from '../../operations/stalls.js';
+import type { Run, RunDetail } from '../../runs/list.js';
+import { runIdArgument, wholeNumber } from '../arguments.js';
+import { type Context, withContext } from '../context.js';
+import {
+  type Column,
+  counted,
+  duration,
+  facts,
+  grouped,
+  moment,
+  note,
+  printable,
+  sentence,
+  table,
+  writeJson,
+  writeLine,
+} from '../text/output.js';
+import { CommandError, explain, placesOf, unknownRun } from '../text/problems.js';
+import { stalledRunText, stallText } from '../text/stall.js';
+import { writerText } from '../text/writer.js';
+
+/** How long Temporal may take to say why runs stall. */
+const ASK_MS_MAX = 3000;
+
+export function register(program: Command): void {
+  program
+    .command('runs')
+    .description('list billing runs, newest first')
+    .option('--limit <n>', 'how many', wholeNumber(1, 100_000), 20)
+    .option('--json', 'print one JSON array')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ meterfold runs
+  $ meterfold runs --limit 100 --json`,
+    )
+    .action(showRuns);
+
+  program
+    .command('status')
+    .description('show everything that is known on one billing run')
+    .argument('[run]', "the run's number, as `meterfold runs` shows it (default: the newest)", runIdArgument)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ meterfold status
+  $ meterfold status 7
+  $ meterfold status 7 --json`,
+    )
+    .action(showStatus);
+}
+
+async function showRuns(flags: { limit: number; json?: boolean }) {
+  await withContext(async (context) => {
+    const pool = await context.database();
+    const { listRuns } = await import('../../runs/list.js');
+    const [runs, { stalled }] = await Promise.all([listRuns(pool, flags.limit), askStalls(context)]);
+    const stallsOf = ({ workflowId }: Run) => stalled.find((run) => run.workflowId === workflowId)?.stalls ?? [];
+    if (flags.json)
+      await writeJson(runs.map((run) => (run.state === 'active' ? { ...run, stalls: stallsOf(run) } : run)));
+    else if (runs.length === 0) await writeLine('No run yet: `meterfold run` starts one.');
+    else
+      await writeLine(
+        table(
+          runColumns,
+          runs.map((run) => runCells(run, stallsOf(run))),
+        ),
+      );
+    for (const run of stalled) {
+      if (!runs.some(({ workflowId }) => workflowId === run.workflowId)) note(sentence(stalledRunText(run)));
+    }
+  });
+}
+
+/** The same, for a run that may belong to another Temporal. */
+async function askOwnTemporal(context: Context, { temporal }: RunDetail): ReturnType<typeof askStalls> {
+  const { address, namespace } = context.config.temporal;
+  if (temporal.address === address && temporal.namespace === namespace) return askStalls(context);
+  const owner = `Temporal at ${temporal.address}, namespace ${temporal.namespace}`;
+  return { stalled: [], unasked: `it belongs to ${owner}: set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to that` };
+}
+
+/** Why runs in progress stall, or why Temporal can't be asked. */
+async function askStalls(context: Context): Promise<{ stalled: StalledRun[]; unasked?: string }> {
+  const { listStalledRuns } = await import('../../operations/stalls.js');
+  const { taskQueue } = context.config.temporal;
+  const ask = async () => {
+    const client = await context.temporal();
+    return client.withDeadline(Date.now() + ASK_MS_MAX, () => listStalledRuns(client.workflow, taskQueue));
+  };
+  return ask().then(
+    (stalled) => ({ stalled }),
+    (error) => ({ stalled: [], unasked: explain(error, placesOf(process.env, context.config.temporal)) }),
+  );
+}
+
+const runColumns: Column[] = [
+  { title: 'run', align: 'right' },
+  { title: 'state' },
+  { title: 'calls after', align: 'right' },
+  { title: 'up to', align: 'right' },
+  { title: 'calls', align: 'right' },
+  { title: 'cycles', align: 'right' },
+  { title: 'quarantined', align: 'right' },
+  { title: 'amount', align: 'right' },
+  { title: 'price', align: 'right' },
+  { title: 'opened' },
+  { title: 'took', align: 'right' },
+  { title: 'reason' },
+];
+
+function runCells(run: Run, stalls: readonly Stall[]): string[] {
+  return [
+    run.runId,
+    run.state,
+    grouped(run.range.after),
+    optional(run.range.to),
+    optional(run.calls),
+    optional(run.cycles),
+    run.quarantinedCalls === '0' ? '–' : grouped(run.quarantinedCalls),
+    run.amount === null ? '–' : `${grouped(run.amount)} ${run.currency}`,
+    run.pricePerUnit,
+    moment(new Date(run.openedAt)),
+    duration(run.tookMs),
+    run.reason ?? stalls.map((stall) => stallText(stall)).join('; '),
+  ];
+}
+
+function optional(number: string | null): string {
+  return number === null ? '–' : grouped(number);
+}
+
+async function showStatus(asked: string | undefined, flags: { json?: boolean }) {
+  await withContext(async (context) => {
+    const pool = await context.database();
+    const { newestRunId, readRun } = await import('../../runs/list.js');
+    const runId = asked ?? (await newestRunId(pool));
+    if (runId === undefined) throw new CommandError('No run yet: `meterfold run` starts one.');
+    const run = await readRun(pool, runId);
+    if (run === undefined) throw unknownRun(runId);
+    const { stalled, unasked } = run.state === 'active' ? await askOwnTemporal(context, run) : { stalled: [] };
+    const stalls = stalled.find(({ workflowId }) => workflowId === run.workflowId)?.stalls ?? [];
+    if (flags.json) return writeJson(run.state === 'active' ? { ...run, stalls } : run);
+    const why = unasked === undefined ? stalls.map((stall) => stallText(stall)) : [`unknown: ${unasked}`];
+    return writeLine(statusText(run, why));
+  });
+}
+
+function statusText(run: RunDetail, stalls: readonly string[]): string {
+  const parts = [
+    `Run ${run.runId}: ${run.state}${run.reason === null ? '' : ` (${run.reason})`}`,
+    facts([...rangeFacts(run), ...timeFacts(run), ...billingFacts(run), ...ownerFacts(run)]),
+  ];
+  if (stalls.length > 0) parts.push(`Stalled:\n${stalls.map((stall) => `  ${printable(stall)}`).join('\n')}`);
+  if (run.heldUpBy.length > 0) {
+    parts.push(
+      `Held up by writers that had not committed:\n${run.heldUpBy.map((writer) => `  ${writerText(writer)}`).join('\n')}`,
+    );
+  }
+  if (run.quarantine.length > 0) {
+    const more = BigInt(run.quarantinedCalls) - BigInt(run.quarantine.length);
+    const lines = run.quarantine.map(({ id, reason }) => `  call ${id}: ${reason}`);
+    if (more > 0n) lines.push(`  and ${grouped(more)} more: see the view public.quarantined_calls`);
+    parts.push(`In quarantine, not billed:\n${lines.join('\n')}`);
+  }
+  if (run.tasks.length > 0)
+    parts.push(
+      table(
+        taskColumns,
+        run.tasks.map((task) => [task.kind, grouped(task.done), grouped(task.total)]),
+      ),
+    );
+  if (run.workers.length > 0) {
+    parts.push(
+      table(
+        workerColumns,
+        run.workers.map((worker) => [
+          worker.worker,
+          grouped(worker.activities),
+          grouped(worker.callsMapped),
+          grouped(worker.callsReduced),
+        ]),
+      ),
+    );
+  }
+  if (run.state === 'published')
+    parts.push(`Proof\n${facts(proofFacts(run).map(([name, value]) => [`  ${name}`, value]))}`);
+  return parts.join('\n\n');
+}
+
+const taskColumns: Column[] = [
+  { title: 'activities' },
+  { title: 'done', align: 'right' },
+  { title: 'of', align: 'right' },
+];
+
+const workerColumns: Column[] = [
+  { title: 'worker' },
+  { title: 'activities', align: 'right' },
+  { title: 'calls mapped', align: 'right' },
+  { title: 'calls reduced', align: 'right' },
+];
+
+function rangeFacts(run: RunDetail): [string, string][] {
+  const { after, to } = run.range;
+  if (to === null) return [['log', `calls after ${grouped(after)}; the end is not sealed yet`]];
+  const aim = run.sealPosition !== null && run.sealPosition !== to ? `; aimed at ${grouped(run.sealPosition)}` : '';
+  return [['log', `calls after ${grouped(after)} up to ${grouped(to)}${aim}`]];
+}
+
+function timeFacts(run: RunDetail): [string, string][] {
+  const lines: [string, string][] = [['opened', moment(new Date(run.openedAt))]];
+  const end = run.revertedAt ?? run.publishedAt ?? run.discardedAt;
+  if (end !== null) lines.push([run.state, `${moment(new Date(end))}, after ${duration(run.tookMs)}`]);
+  else if (run.leaseRenewedAt !== null) {
+    const ago = Math.max(0, Date.now() - Date.parse(run.leaseRenewedAt));
+    lines.push(['worked on', `${duration(ago)} ago; open for ${duration(run.tookMs)}`]);
+  }
+  return lines;
+}
+
+function billingFacts(run: RunDetail): [string, string][] {
+  const price: [string, string] = [
+    'price',
+    `${run.pricePerUnit} ${run.currency} a unit, ${run.callsPerCycle} calls a cycle`,
+  ];
+  if (run.calls === null || run.carriedIn === null || run.carriedOut === null) return [price];
+  return [
+    price,
+    ['calls', `${grouped(run.calls)} of ${counted(run.users!, 'user')}, usage ${grouped(run.usage!)}`],
+    ['carried in', `${counted(run.carriedIn.calls, 'call')}, usage ${grouped(run.carriedIn.usage)}`],
+    ['cycles closed', `${grouped(run.cycles!)}, usage ${grouped(run.billedUsage!)}`],
+    ['amount', `${grouped(run.amount!)} ${run.currency}`],
+    ['carried out', `${counted(run.carriedOut.calls, 'call')}, usage ${grouped(run.carriedOut.usage)}`],
+    ...latencyFacts(run),
+  ];
+}
+
+function latencyFacts({ cycleLatency }: RunDetail): [string, string][] {
+  if (cycleLatency === null) return [];
+  const { meanSeconds, p99Seconds, maxSeconds, cyclesIgnored } = cycleLatency;
+  const shown = (seconds: number | null) => duration((seconds ?? 0) * 1000);
+  const measured =
+    meanSeconds === null
+      ? 'not measured'
+      : `${shown(meanSeconds)} from a cycle's last call to its record on average; p99 ${shown(p99Seconds)}, longest ${shown(maxSeconds)}`;
+  const ignored =
+    cyclesIgnored === 0
+      ? ''
+      : `; without ${counted(cyclesIgnored, 'cycle')} whose last call has a received_at that can't be right`;
+  return [['cycle latency', `${measured}${ignored}`]];
+}
+
+/** What was proved before the run was published, as the sums themselves, and the rest of the figures as stored. */
+function proofFacts(run: RunDetail): [string, string][] {
+  const sides = (inRange: string, carriedIn: string, carriedOut: string, closed: string) =>
+    `${grouped(carriedIn)} carried in + ${grouped(inRange)} in the range = ${closed} + ${grouped(carriedOut)} carried out`;
+  const closed = `${run.callsPerCycle} × ${counted(run.cycles!, 'cycle')} closed`;
+  return [
+    ['calls', sides(run.calls!, run.carriedIn!.calls, run.carriedOut!.calls, closed)],
+    ['usage', sides(run.usage!, run.carriedIn!.usage, run.carriedOut!.usage, `${grouped(run.billedUsage!)} billed`)],
+    ['amount', `${grouped(run.billedUsage!)} billed × ${run.pricePerUnit} = ${grouped(run.amount!)} ${run.currency}`],
+    ...flattened(run.proof ?? {}),
+  ];
+}
+
+function ownerFacts(run: RunDetail): [string, string][] {
+  const { address, namespace, firstExecutionRunId } = run.temporal;
+  return [
+    ['workflow', `${run.workflowId} (run ${firstExecutionRunId})`],
+    ['Temporal', `${address}, namespace ${namespace}`],
+  ];
+}
+
+/** Nested figures as "reduce calls", "reduce usage", …; whole numbers grouped. */
+function flattened(figures: Record<string, unknown>, prefix = ''): [string, string][] {
+  return Object.entries(figures).flatMap(([key, value]): [string, string][] => {
+    const name = `${prefix}${key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`;
+    if (typeof value === 'object' && value !== null) return flattened(value as Record<string, unknown>, `${name} `);
+    return [[name, /^\d+$/.test(String(value)) && !/digest/i.test(name) ? grouped(String(value)) : String(value)]];
+  });
+}

@@ -1,0 +1,25 @@
+/** Writers that held a run up, in words: who, since when, and how a prepared transaction is ended. */
+import type { Writer } from '../../log/writer.js';
+import { moment, printable } from './output.js';
+
+/** "application importer, pid 4711, role app, since 2026-10-01 12:00:00 UTC" */
+export function writerText({ pid, application, user, startedAt, gid, hidden }: Writer): string {
+  const since = startedAt === null ? '' : `since ${moment(new Date(startedAt))}`;
+  const details = gid
+    ? [
+        `prepared transaction ${printable(gid)}`,
+        since,
+        `to be ended by commit prepared ${sqlText(gid)} or rollback prepared ${sqlText(gid)}`,
+      ]
+    : [
+        application ? `application ${printable(application)}` : '',
+        pid === null ? 'prepared transaction' : `pid ${pid}`,
+        user === null ? '' : `role ${printable(user)}`,
+        since || (hidden ?? ''),
+      ];
+  return details.filter((detail) => detail !== '').join(', ');
+}
+
+function sqlText(text: string): string {
+  return `'${printable(text).replaceAll("'", "''")}'`;
+}

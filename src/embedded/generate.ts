@@ -1,0 +1,143 @@
+/**
+ * Made-up API calls, to try things out and to measure: the same options give the same calls, whenever and wherever.
+ *
+ * A few users make most of the calls: a user's number is `users × draw^skew`, the draw uniform. Calls follow each other by
+ * 25 ms; some were made up to ten minutes earlier than they are logged, as late ones are; some were refused and used nothing.
+ */
+import { copyIn } from '../postgres/copy/copy-in.js';
+import { type Pool, transaction } from '../postgres/pool.js';
+
+export interface GenerateOptions {
+  calls: number;
+  users: number;
+  /** Power of the uniform draw; 1 gives all users the same share. */
+  skew: number;
+  /** 0 to 2^53 − 1. */
+  seed: number;
+  /** When the first call is made. */
+  start: Date;
+}
+
+export const defaultStart = new Date('2026-10-01T00:00:00Z');
+
+export interface GeneratedCall {
+  userId: string;
+  callId: string;
+  endpoint: string;
+  method: string;
+  status: number;
+  usage: number;
+  calledAt: Date;
+}
+
+const callEveryMs = 25;
+const lateMsMax = 600_000;
+/** Shares of the draws, as 1 in N. */
+const lateOneIn = 50;
+const refusedOneIn = 40;
+const usageMax = 100;
+
+/** With how often each is called, in percent. */
+const endpoints: [percent: number, method: string, endpoint: string][] = [
+  [40, 'POST', '/v1/chat/completions'],
+  [25, 'GET', '/v1/search'],
+  [20, 'POST', '/v1/embeddings'],
+  [10, 'GET', '/v1/files'],
+  [5, 'POST', '/v1/images'],
+];
+const endpointOfPercent = endpoints.flatMap(([percent, method, endpoint]) =>
+  Array.from({ length: percent }, () => ({ method, endpoint })),
+);
+const refusals = [400, 429, 429, 500];
+
+/** The calls one by one, in the order in which they are logged. */
+export function* generateCalls(options: GenerateOptions): Generator<GeneratedCall> {
+  const draw = uniformDraws(options.seed);
+  const start = options.start.getTime();
+  const prefix = options.seed.toString(36);
+  for (let number = 0; number < options.calls; number++) {
+    const user = Math.floor(options.users * power(draw(), options.skew));
+    const { method, endpoint } = endpointOfPercent[Math.floor(draw() * 100)]!;
+    const kind = draw();
+    const refused = kind < 1 / refusedOneIn;
+    const late = kind > 1 - 1 / lateOneIn;
+    const size = draw();
+    yield {
+      userId: `user-${String(user).padStart(7, '0')}`,
+      callId: `${prefix}-${number.toString(36)}`,
+      endpoint,
+      method,
+      status: refused ? refusals[Math.floor(size * refusals.length)]! : 200,
+      usage: refused ? 0 : 1 + Math.floor(size * usageMax),
+      calledAt: new Date(Math.max(start, start + number * callEveryMs - (late ? Math.floor(size * lateMsMax) : 0))),
+    };
+  }
+}
+
+/** Multiplied out for whole exponents: unlike Math.pow, multiplication gives the same bits everywhere. */
+function power(base: number, exponent: number): number {
+  if (!Number.isInteger(exponent)) return base ** exponent;
+  let result = 1;
+  for (let i = 0; i < exponent; i++) result *= base;
+  return result;
+}
+
+/** Uniform draws from [0, 1) by Chris Doty-Humphrey's sfc32 (PractRand), seeded as there: counter 1, twelve rounds unused. */
+function uniformDraws(seed: number): () => number {
+  let a = 0;
+  let b = seed | 0;
+  let c = Math.floor(seed / 2 ** 32) | 0;
+  let counter = 1;
+  const draw = () => {
+    const sum = (((a + b) | 0) + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + sum) | 0;
+    return (sum >>> 0) / 2 ** 32;
+  };
+  for (let round = 0; round < 12; round++) draw();
+  return draw;
+}
+
+const chunkBytes = 256 * 1024;
+
+/**
+ * Appends the calls to the log by one COPY: all of them or, if it is interrupted, none. Memory stays at a chunk or two.
+ * `onProgress` gets the number of calls sent so far. Resolves with the number of rows stored.
+ */
+export async function copyCalls(
+  pool: Pool,
+  options: GenerateOptions,
+  onProgress: (calls: number) => void = () => {},
+): Promise<number> {
+  const rows = await transaction(pool, async (client) => {
+    const copy = await copyIn(
+      client,
+      'copy public.api_logs (user_id, call_id, endpoint, method, status, usage, called_at) from stdin',
+    );
+    let sent = 0;
+    let lines = '';
+    for (const call of generateCalls(options)) {
+      lines += copyLine(call);
+      sent += 1;
+      if (lines.length < chunkBytes) continue;
+      await copy.write(Buffer.from(lines, 'latin1'));
+      lines = '';
+      onProgress(sent);
+    }
+    if (lines !== '') await copy.write(Buffer.from(lines, 'latin1'));
+    onProgress(sent);
+    return copy.finish();
+  });
+  // Statistics, or PostgreSQL plans the first statements as if the log were empty; and marks that all rows are visible, which the
+  // first reader would have to write otherwise, page by page and into the WAL.
+  await pool.query('vacuum (analyze) public.api_logs');
+  return rows;
+}
+
+/** A row of COPY's text format; nothing generated here needs escaping. */
+function copyLine(call: GeneratedCall): string {
+  const { userId, callId, endpoint, method, status, usage, calledAt } = call;
+  return `${userId}\t${callId}\t${endpoint}\t${method}\t${status}\t${usage}\t${calledAt.toISOString()}\n`;
+}

@@ -1,0 +1,149 @@
+/**
+ * What a billing run would bill now, by plain SQL that shares nothing with the pipeline; nothing is written.
+ *
+ * It looks up to the last id that the log's sequence has given. Calls that are still to commit below that are not
+ * in it; a real run waits for them.
+ */
+
+import { REASON } from '../audit/quarantine.js';
+import type { BadCalls } from '../billing/terms.js';
+import { positionSql } from '../log/sequence.js';
+import { type Client, one, type Pool } from '../postgres/pool.js';
+import { readSnapshot } from '../postgres/snapshot.js';
+
+export interface DryRunTerms {
+  callsPerCycle: number;
+  pricePerUnit: string;
+  badCalls: BadCalls;
+}
+
+/** bigints and decimals are strings. */
+export interface DryRun {
+  /** Log positions: calls after `after` up to and including `to`. */
+  range: { after: string; to: string };
+  calls: string;
+  users: string;
+  cycles: string;
+  usage: string;
+  /** Of the cycles that would close, calls carried in included. */
+  billedUsage: string;
+  amount: string;
+  carriedIn: { calls: string; usage: string };
+  carriedOut: { calls: string; usage: string };
+  /** Calls that can't be billed, and would be put aside. */
+  quarantined: { calls: string; usage: string };
+  /** The first call that can't be billed, at which the run would stop; the figures are those without such calls. */
+  stopsAt: { id: string; reason: string } | null;
+  /** A run that is under way, and bills these calls or some of them. */
+  activeRunId: string | null;
+  /** CALLS_PER_CYCLE as the first run has frozen it; null before. */
+  frozenCallsPerCycle: number | null;
+}
+
+type Figures = Pick<DryRun, 'calls' | 'users' | 'cycles' | 'usage' | 'billedUsage' | 'amount'> & {
+  openCalls: string;
+  openUsage: string;
+};
+
+export function dryRun(pool: Pool, terms: DryRunTerms): Promise<DryRun> {
+  return readSnapshot(pool, async (client) => {
+    const { sequence } = one(
+      await client.query<{ sequence: string }>("select pg_get_serial_sequence('public.api_logs', 'id') as sequence"),
+    );
+    const start = one(
+      await client.query<{
+        last: string;
+        watermark: string;
+        carriedCalls: string;
+        carriedUsage: string;
+        activeRunId: string | null;
+        frozenCallsPerCycle: number | null;
+      }>(`
+        select (select ${positionSql(sequence)} from ${sequence} state) as last,
+               coalesce(last_run.sealed_end, 0) as watermark,
+               coalesce(last_run.carried_out_calls, 0) as "carriedCalls",
+               coalesce(last_run.carried_out_usage, 0) as "carriedUsage",
+               last_run.calls_per_cycle as "frozenCallsPerCycle",
+               (select run_id from meterfold.runs where state = 'active') as "activeRunId"
+          from (select) nothing
+          left join lateral (select * from meterfold.runs where state = 'published' order by run_id desc limit 1) last_run
+            on true`),
+    );
+    const after = BigInt(start.watermark);
+    const to = BigInt(start.last) > after ? BigInt(start.last) : after;
+    // Sorting ten million calls in 4 MB of memory would go through the disk many times.
+    await client.query("set local work_mem = '128MB'");
+    const { openCalls, openUsage, ...figures } = one(
+      await client.query<Figures>(figuresSql, [after, to, terms.callsPerCycle, terms.pricePerUnit]),
+    );
+    return {
+      range: { after: String(after), to: String(to) },
+      ...figures,
+      carriedIn: { calls: start.carriedCalls, usage: start.carriedUsage },
+      carriedOut: {
+        calls: String(BigInt(start.carriedCalls) + BigInt(openCalls)),
+        usage: String(BigInt(start.carriedUsage) + BigInt(openUsage)),
+      },
+      ...(await readBadCalls(client, after, to, terms.badCalls)),
+      activeRunId: start.activeRunId,
+      frozenCallsPerCycle: start.frozenCallsPerCycle,
+    };
+  });
+}
+
+async function readBadCalls(
+  client: Client,
+  after: bigint,
+  to: bigint,
+  badCalls: BadCalls,
+): Promise<Pick<DryRun, 'quarantined' | 'stopsAt'>> {
+  const { calls, usage, stopsAt } = one(
+    await client.query<{ calls: string; usage: string; stopsAt: DryRun['stopsAt'] }>(
+      `select count(*) as calls, coalesce(sum(usage), 0) as usage,
+              (array_agg(json_build_object('id', id::text, 'reason', ${REASON}) order by id))[1] as "stopsAt"
+         from public.api_logs call
+        where id > $1 and id <= $2 and ${REASON} is not null`,
+      [after, to],
+    ),
+  );
+  return badCalls === 'stop'
+    ? { quarantined: { calls: '0', usage: '0' }, stopsAt }
+    : { quarantined: { calls, usage }, stopsAt: null };
+}
+
+/**
+ * Per user: the new calls counted from the last, what is carried in, and how many calls stay open. The open ones are the
+ * user's last `(carried in + new) mod callsPerCycle` calls; if that is more than the new ones, what was carried in stays open too.
+ */
+const figuresSql = `
+  with fresh as (
+    select user_id, usage,
+           row_number() over (partition by user_id order by id desc) as from_last
+      from public.api_logs call
+     where id > $1 and id <= $2 and ${REASON} is null
+  ), newest as (
+    select user_id, count(*) as calls, sum(usage) as usage,
+           array_agg(usage order by from_last) filter (where from_last < $3) as last_usages
+      from fresh
+     group by user_id
+  ), folded as (
+    select newest.calls, newest.usage, newest.last_usages,
+           coalesce(carried.calls, 0) as carried_calls, coalesce(carried.usage, 0) as carried_usage,
+           (coalesce(carried.calls, 0) + newest.calls) / $3 as cycles,
+           (coalesce(carried.calls, 0) + newest.calls) % $3 as open_calls
+      from newest
+      left join public.open_cycles carried using (user_id)
+  ), settled as (
+    select folded.*,
+           case when cycles = 0 then carried_usage + usage
+                else (select coalesce(sum(open.usage), 0) from unnest(last_usages[:open_calls]) as open (usage))
+           end as open_usage
+      from folded
+  )
+  select count(*) as users, coalesce(sum(calls), 0) as calls, coalesce(sum(cycles), 0) as cycles,
+         coalesce(sum(usage), 0) as usage,
+         coalesce(sum(carried_usage + usage - open_usage), 0) as "billedUsage",
+         trim_scale(coalesce(sum(carried_usage + usage - open_usage), 0) * $4::numeric) as amount,
+         coalesce(sum(open_calls - carried_calls), 0) as "openCalls",
+         coalesce(sum(open_usage - carried_usage), 0) as "openUsage"
+    from settled`;

@@ -1,0 +1,115 @@
+/**
+ * Tails: what each user's open cycle was after a run. Append-only; a run reads, by index, and writes only the users it touched,
+ * so that its cost does not grow with the history.
+ */
+import type { FoldedUser, OpenCycle } from '../engine/reduce.js';
+import { USER_BYTES_MAX } from '../engine/segment.js';
+import { isNull, queryOut } from '../postgres/copy/copy-out.js';
+import type { RowBuffer } from '../postgres/copy/row-buffer.js';
+import { textArray } from '../postgres/copy/text-array.js';
+import { type Client, type Pool, prepared } from '../postgres/pool.js';
+
+export const tailsCopy = (schema: string) => `
+  copy ${schema}.tails (run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id)
+  from stdin (format binary)`;
+
+const COLUMNS = 7;
+const ROW_BYTES_MAX = 2 + 5 * 12 + 6 + 4 + USER_BYTES_MAX;
+
+export function appendTail(rows: RowBuffer, runId: number, user: FoldedUser): void {
+  const { view, calls } = user;
+  rows.beginRow(COLUMNS, ROW_BYTES_MAX);
+  rows.int8FromNumber(runId);
+  rows.int8At(view, user.cycleAt);
+  rows.int8At(view, user.usageAt);
+  if (calls === 0) {
+    rows.null();
+    rows.null();
+  } else {
+    rows.int8At(view, user.firstCallIdAt);
+    rows.int8At(view, user.firstCalledAtAt);
+  }
+  rows.int2(calls);
+  rows.text(user.bytes, user.nameAt, user.nameLength);
+}
+
+/** What readTails() has of a user. */
+const NUMBERS = 5;
+/** How many tails are read and hashed in the time of one lookup by index. */
+const TAILS_READ_A_LOOKUP = 8;
+
+/** The users are bound, so that their names are in no statement's text: neither in logs nor in pg_stat_statements. */
+const LOOKUP = `
+  select asked.number, tail.next_cycle, tail.calls, tail.usage, tail.first_call_id, tail.first_called_at
+    from unnest($1::text[]) with ordinality as asked (user_id, number)
+   cross join lateral (
+         select * from meterfold.tails
+          where user_id = asked.user_id collate "C" and run_id <= $2::bigint
+          order by run_id desc
+          limit 1) tail`;
+
+/** The open cycles of those users after run `asOf`, in the order given, for openCycleAt(). One index probe a user. */
+export async function readTails(pool: Pool, users: readonly string[], asOf: bigint): Promise<BigInt64Array> {
+  const client = await pool.connect();
+  const numbers = new BigInt64Array(NUMBERS * users.length);
+  try {
+    await queryOut(client, { text: LOOKUP, values: [textArray(users), String(asOf)] }, 6, (view, at) => {
+      // Number, next cycle and usage as int32 length 8 and int64, calls as length 2 and int16; then the first call, or nulls.
+      const user = NUMBERS * (view.getInt32(at + 8) - 1);
+      numbers[user] = view.getBigInt64(at + 16);
+      numbers[user + 1] = BigInt(view.getInt16(at + 28));
+      numbers[user + 2] = view.getBigInt64(at + 34);
+      if (isNull(view, at + 42)) return;
+      numbers[user + 3] = view.getBigInt64(at + 46);
+      numbers[user + 4] = view.getBigInt64(at + 58);
+    });
+    client.release();
+    return numbers;
+  } catch (error) {
+    client.release(error as Error);
+    throw error;
+  }
+}
+
+/** The open cycle of one of the users that were asked for; undefined if it was never seen. */
+export function openCycleAt(numbers: BigInt64Array, user: number): OpenCycle | undefined {
+  const at = NUMBERS * user;
+  // The first cycle is 1.
+  if (numbers[at] === 0n) return undefined;
+  return {
+    cycle: numbers[at],
+    calls: Number(numbers[at + 1]),
+    usage: numbers[at + 2],
+    firstCallId: numbers[at + 3],
+    firstCalledAt: numbers[at + 4],
+  };
+}
+
+/**
+ * Deletes the tails that the run before this one has superseded. It takes as long as that run has users; others are read only where the
+ * tails of a run no longer lie together, since vacuum has made room for them among others, and their index (BRIN) tells less.
+ */
+export async function deleteSuperseded(client: Client, runId: bigint): Promise<void> {
+  const { rows } = await client.query<{ runId: string; few: boolean }>(
+    prepared(
+      `select previous.run_id as "runId", previous.users < tails.reltuples / ${TAILS_READ_A_LOOKUP} as few
+         from meterfold.runs run
+         join meterfold.runs previous on previous.run_id = run.previous_run_id
+         join pg_class tails on tails.oid = 'meterfold.tails'::regclass
+        where run.run_id = $1 and previous.previous_run_id is not null`,
+      [runId.toString()],
+    ),
+  );
+  // The first run has superseded none.
+  if (rows[0] === undefined) return;
+  const { runId: previous, few } = rows[0];
+  // Of a run that it has not analyzed yet PostgreSQL expects one row, and looks for older ones by index. Behind a subselect it expects
+  // what an average run has, and may well read and hash the whole table: better where they are many.
+  await client.query(
+    `delete from meterfold.tails superseded
+      using meterfold.tails newer
+      where newer.run_id = ${few ? '$1' : '(select run_id from meterfold.runs where run_id = $1)'}
+        and superseded.user_id = newer.user_id and superseded.run_id < newer.run_id`,
+    [previous],
+  );
+}

@@ -1,0 +1,46 @@
+/** Quarantine: calls that break what the log promises, put aside by a run that was told to; the view quarantined_calls shows them. */
+
+import type { CallSum } from '../billing/proof.js';
+import type { Positions } from '../engine/cuts.js';
+import type { BadCall } from '../log/reader.js';
+import { one, type Queryable } from '../postgres/pool.js';
+
+/** Stores what a partition had to put aside. `schema` is where the table lies: a backup attempt has its own. */
+export async function storeQuarantine(
+  db: Queryable,
+  schema: string,
+  runId: bigint,
+  calls: readonly BadCall[],
+): Promise<void> {
+  await db.query(
+    `insert into ${schema}.quarantine (run_id, log_position, usage, reason)
+     select $1, log_position, usage, reason
+       from unnest($2::bigint[], $3::bigint[], $4::text[]) as call (log_position, usage, reason)`,
+    [
+      String(runId),
+      calls.map(({ id }) => String(id)),
+      calls.map(({ usage }) => (usage === null ? null : String(usage))),
+      calls.map(({ reason }) => reason),
+    ],
+  );
+}
+
+/** Removes what a partition has put aside. */
+export async function deleteQuarantined(db: Queryable, runId: bigint, { first, last }: Positions): Promise<void> {
+  await db.query('delete from meterfold.quarantine where run_id = $1 and log_position between $2 and $3', [
+    String(runId),
+    String(first),
+    String(last),
+  ]);
+}
+
+/** What lies in quarantine for a run. */
+export async function readQuarantined(db: Queryable, runId: bigint): Promise<CallSum> {
+  const { calls, usage } = one(
+    await db.query<{ calls: string; usage: string }>(
+      'select count(*) as calls, coalesce(sum(usage), 0) as usage from meterfold.quarantine where run_id = $1',
+      [String(runId)],
+    ),
+  );
+  return { calls: BigInt(calls), usage: BigInt(usage) };
+}

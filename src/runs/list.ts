@@ -1,0 +1,177 @@
+/** What an operator reads about runs: the list, and everything that is known on one. */
+import type { BadCalls } from '../billing/terms.js';
+import type { Writer } from '../log/writer.js';
+import type { Pool, Queryable } from '../postgres/pool.js';
+import { readSnapshot } from '../postgres/snapshot.js';
+import { type CycleLatency, readCycleLatency } from './latency.js';
+import type { RunState } from './run.js';
+
+/** A run as it is shown. bigints and decimals are strings, times are ISO 8601 in UTC; what is not known yet is null. */
+export interface Run {
+  runId: string;
+  state: RunState;
+  /** Log positions: calls after `after` up to and including `to`. */
+  range: { after: string; to: string | null };
+  calls: string | null;
+  users: string | null;
+  cycles: string | null;
+  usage: string | null;
+  billedUsage: string | null;
+  amount: string | null;
+  currency: string;
+  pricePerUnit: string;
+  callsPerCycle: number;
+  openedAt: string;
+  publishedAt: string | null;
+  discardedAt: string | null;
+  revertedAt: string | null;
+  /** Why it was discarded or reverted. */
+  reason: string | null;
+  /** Calls that it has put aside. */
+  quarantinedCalls: string;
+  /** From opening to the end, or until now. */
+  tookMs: number;
+  workflowId: string;
+}
+
+interface TaskProgress {
+  kind: 'map' | 'reduce' | 'recount';
+  done: number;
+  total: number;
+}
+
+/** What one worker process has done in a run: activities, and the calls that those read or folded. */
+interface WorkerProgress {
+  worker: string;
+  activities: number;
+  callsMapped: string;
+  callsReduced: string;
+}
+
+export interface RunDetail extends Run {
+  previousRunId: string | null;
+  temporal: { address: string; namespace: string; firstExecutionRunId: string };
+  /** The end that the run aimed at; `range.to` is smaller if writers held it up. */
+  sealPosition: string | null;
+  heldUpBy: Writer[];
+  badCalls: BadCalls;
+  /** The first of the calls that it has put aside. */
+  quarantine: QuarantinedCall[];
+  /** From a cycle's last call to its record. */
+  cycleLatency: CycleLatency | null;
+  carriedIn: { calls: string; usage: string } | null;
+  carriedOut: { calls: string; usage: string } | null;
+  proof: Record<string, unknown> | null;
+  tasks: TaskProgress[];
+  workers: WorkerProgress[];
+  /** When somebody last worked on it. */
+  leaseRenewedAt: string | null;
+}
+
+interface QuarantinedCall {
+  id: string;
+  usage: string | null;
+  reason: string;
+}
+
+const QUARANTINED_SHOWN = 20;
+
+/** A time as ISO 8601 in UTC, as SQL. */
+export const iso = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+const runColumns = `
+  run.run_id as "runId", run.state, json_build_object('after', run.watermark::text, 'to', run.sealed_end::text) as range,
+  run.calls, run.users, run.cycles, run.usage, run.billed_usage as "billedUsage", trim_scale(run.amount) as amount,
+  run.currency, trim_scale(run.price_per_unit) as "pricePerUnit", run.calls_per_cycle as "callsPerCycle",
+  ${iso('run.opened_at')} as "openedAt", ${iso('run.published_at')} as "publishedAt",
+  ${iso('run.discarded_at')} as "discardedAt", ${iso('run.reverted_at')} as "revertedAt",
+  coalesce(run.discard_reason, run.revert_reason) as reason, run.quarantined_calls as "quarantinedCalls",
+  round(extract(epoch from coalesce(run.published_at, run.discarded_at, clock_timestamp()) - run.opened_at) * 1000)::float8
+    as "tookMs",
+  run.workflow_id as "workflowId"`;
+
+/** Runs, newest first. */
+export async function listRuns(queryable: Queryable, limit: number): Promise<Run[]> {
+  const { rows } = await queryable.query<Run>(
+    `select ${runColumns} from meterfold.runs run order by run.run_id desc limit $1`,
+    [limit],
+  );
+  return rows;
+}
+
+/** The state of one run, or undefined if there is none of this id. */
+export async function readRunState(queryable: Queryable, runId: string): Promise<Run['state'] | undefined> {
+  const { rows } = await queryable.query<Pick<Run, 'state'>>('select state from meterfold.runs where run_id = $1', [
+    runId,
+  ]);
+  return rows[0]?.state;
+}
+
+/** The number of the newest run, or undefined before the first. */
+export async function newestRunId(queryable: Queryable): Promise<string | undefined> {
+  const { rows } = await queryable.query<{ id: string }>('select max(run_id) as id from meterfold.runs');
+  return rows[0]?.id ?? undefined;
+}
+
+/** Everything on one run, or undefined if there is none of this id. */
+export function readRun(pool: Pool, runId: string): Promise<RunDetail | undefined> {
+  return readSnapshot(pool, async (client) => {
+    const { rows } = await client.query<Omit<RunDetail, 'tasks' | 'workers' | 'quarantine' | 'cycleLatency'>>(
+      `select ${runColumns}, run.previous_run_id as "previousRunId", run.seal_position as "sealPosition",
+              json_build_object('address', run.temporal_address, 'namespace', run.temporal_namespace,
+                                 'firstExecutionRunId', run.first_execution_run_id) as temporal,
+              coalesce(run.held_up_by, '[]') as "heldUpBy", run.proof, run.bad_calls as "badCalls",
+              case when run.carried_in_calls is not null then
+                json_build_object('calls', run.carried_in_calls::text, 'usage', run.carried_in_usage::text)
+              end as "carriedIn",
+              case when run.carried_out_calls is not null then
+                json_build_object('calls', run.carried_out_calls::text, 'usage', run.carried_out_usage::text)
+              end as "carriedOut",
+              ${iso('lease.renewed_at')} as "leaseRenewedAt"
+         from meterfold.runs run
+         left join meterfold.leases lease using (run_id)
+        where run.run_id = $1`,
+      [runId],
+    );
+    const run = rows[0];
+    if (run === undefined) return undefined;
+    return {
+      ...run,
+      quarantine: await readQuarantine(client, runId),
+      cycleLatency: run.state === 'published' ? await readCycleLatency(client, runId, run.cycles ?? '0') : null,
+      tasks: await readTasks(client, runId),
+      workers: await readWorkers(client, runId),
+    };
+  });
+}
+
+async function readQuarantine(queryable: Queryable, runId: string): Promise<QuarantinedCall[]> {
+  const { rows } = await queryable.query<QuarantinedCall>(
+    `select log_position as id, usage, reason from meterfold.quarantine
+      where run_id = $1 order by log_position limit ${QUARANTINED_SHOWN}`,
+    [runId],
+  );
+  return rows;
+}
+
+async function readTasks(queryable: Queryable, runId: string): Promise<TaskProgress[]> {
+  const { rows } = await queryable.query<TaskProgress>(
+    `select kind, count(outcome)::integer as done, count(*)::integer as total
+       from meterfold.tasks where run_id = $1
+      group by kind order by array_position('{map,reduce,recount}', kind)`,
+    [runId],
+  );
+  return rows;
+}
+
+async function readWorkers(queryable: Queryable, runId: string): Promise<WorkerProgress[]> {
+  const { rows } = await queryable.query<WorkerProgress>(
+    `select worker, count(*)::integer as activities,
+            coalesce(sum((outcome->>'calls')::numeric) filter (where kind = 'map'), 0) as "callsMapped",
+            coalesce(sum((outcome->>'calls')::numeric) filter (where kind = 'reduce'), 0) as "callsReduced"
+       from meterfold.tasks where run_id = $1 and worker is not null
+      group by worker order by worker`,
+    [runId],
+  );
+  return rows;
+}

@@ -1,0 +1,234 @@
+/** Tasks: a run's units of work, made by the plan only, each with one outcome, stored with the work itself. */
+
+import type { MapOutcome, RecountOutcome, ReduceOutcome } from '../billing/proof.js';
+import type { BadCalls } from '../billing/terms.js';
+import type { Buckets, Positions } from '../engine/cuts.js';
+import { deleteQuarantined } from '../ledger/quarantine.js';
+import { askedOfWal } from '../log/replica.js';
+import type { Writer } from '../log/writer.js';
+import { type Client, one, type Pool, prepared, type Queryable, transaction } from '../postgres/pool.js';
+import { checkActive, fence, type Run, RunGoneError, type RunState, readRun } from './run.js';
+import { dropSealsUpTo, type Seal, SealOvertakenError } from './seal.js';
+
+export type TaskKind = 'map' | 'reduce' | 'recount';
+
+export interface TaskKey {
+  kind: TaskKind;
+  number: number;
+}
+
+export interface Plan {
+  sealedEnd: bigint;
+  heldUpBy: Writer[];
+  partitions: Positions[];
+  shards: Buckets[];
+}
+
+/** Where an outcome came from, for the run's own statistics. */
+export interface StoredOutcome<Outcome> {
+  outcome: Outcome;
+  worker: string;
+  attempt: number;
+}
+
+/**
+ * Stores a plan: the end of the run and all its tasks. The first to come wins, and all are told what it has stored. Throws RunGoneError
+ * if the run is not active, and SealOvertakenError if what was sealed does not hold any more.
+ */
+export async function storePlan(
+  pool: Pool,
+  { runId, watermark }: Pick<Run, 'runId' | 'watermark'>,
+  { sealedEnd, heldUpBy, version }: Seal,
+  partitions: Positions[],
+  shards: Buckets[],
+  readsReplica: boolean,
+): Promise<Plan> {
+  // Some managed servers refuse it: it is asked only for a replica.
+  const lsn = readsReplica ? 'pg_current_wal_insert_lsn()' : 'null';
+  return transaction(pool, async (client) => {
+    const store = () =>
+      client.query(
+        prepared(
+          `update meterfold.runs set sealed_end = $2, held_up_by = $3, sealed_lsn = ${lsn}, seal_id = gen_random_uuid()
+          where run_id = $1 and state = 'active' and sealed_end is null and xmin = $4::xid`,
+          [runId.toString(), sealedEnd.toString(), heldUpBy.length === 0 ? null : JSON.stringify(heldUpBy), version],
+        ),
+      );
+    const first = await (readsReplica ? askedOfWal('DATABASE_URL', store) : store());
+    if (first.rowCount === 0) {
+      await fence(client, runId);
+      if ((await readRun(client, runId)).sealedEnd === undefined) throw new SealOvertakenError(runId);
+      return readPlan(client, runId);
+    }
+    await client.query(
+      prepared(
+        `insert into meterfold.tasks (run_id, kind, number, first_position, last_position, first_bucket, end_bucket)
+         select $1::bigint, 'map', number - 1, first, last, null, null
+           from unnest($2::bigint[], $3::bigint[]) with ordinality as partition (first, last, number)
+          union all
+         select $1, 'reduce', number - 1, null, null, first, "end"
+           from unnest($4::integer[], $5::integer[]) with ordinality as shard (first, "end", number)
+          union all
+         select $1, 'recount', 0, $6, $7, null, null
+          where $6::bigint <= $7::bigint`,
+        [
+          runId.toString(),
+          partitions.map((partition) => String(partition.first)),
+          partitions.map(({ last }) => String(last)),
+          shards.map((shard) => shard.first),
+          shards.map(({ end }) => end),
+          (watermark + 1n).toString(),
+          sealedEnd.toString(),
+        ],
+      ),
+    );
+    await dropSealsUpTo(client, sealedEnd);
+    return { sealedEnd, heldUpBy, partitions, shards };
+  });
+}
+
+/** The plan of a run that was planned. */
+export async function readPlan(db: Queryable, runId: bigint): Promise<Plan> {
+  const run = one(
+    await db.query<{ sealed_end: string; held_up_by: Writer[] | null }>(
+      'select sealed_end, held_up_by from meterfold.runs where run_id = $1',
+      [runId.toString()],
+    ),
+  );
+  const tasks = await db.query<{ kind: TaskKind; first: string; last: string; bucket: number; end: number }>(
+    `select kind, first_position as first, last_position as last, first_bucket as bucket, end_bucket as end
+       from meterfold.tasks where run_id = $1 order by kind, number`,
+    [runId.toString()],
+  );
+  const of = (kind: TaskKind) => tasks.rows.filter((task) => task.kind === kind);
+  return {
+    sealedEnd: BigInt(run.sealed_end),
+    heldUpBy: run.held_up_by ?? [],
+    partitions: of('map').map((task) => ({ first: BigInt(task.first), last: BigInt(task.last) })),
+    shards: of('reduce').map((task) => ({ first: task.bucket, end: task.end })),
+  };
+}
+
+export interface TaskRow<Outcome> extends StoredOutcome<Outcome | null> {
+  first_position: string;
+  last_position: string;
+  first_bucket: number;
+  end_bucket: number;
+}
+
+const SELECT_TASK = `
+  select outcome, worker, attempt, first_position, last_position, first_bucket, end_bucket,
+         kind = 'map' and (outcome->>'spills')::integer > 0
+           and not exists (select from meterfold.spills where run_id = $1 and partition = $3) as lost
+    from meterfold.tasks where run_id = $1 and kind = $2 and number = $3`;
+
+/**
+ * Locks a run's row (share), then a task's row. `state` is null without a run. The scan of tasks begins only after the subselect on `run`
+ * has locked the run's row: a discard locks in the same order.
+ */
+const LOCK_TASK = `
+  with run as materialized (
+         select state, bad_calls from meterfold.runs where run_id = $1 for share
+       ), task as materialized (
+         select number from meterfold.tasks
+          where run_id = $1 and kind = $2 and number = $3 and (select state from run) = 'active'
+            for update
+       )
+  select (select state from run) as state, (select bad_calls from run) as "badCalls", (select count(*) from task) as tasks`;
+
+/**
+ * Fences the run as `fence` does, and locks one of its tasks. The task is read by a second statement: the first one's snapshot is older
+ * than the lock it waited for, so it would combine the new outcome with old spills. A task whose segments were lost is
+ * returned without an outcome, and its quarantined calls are deleted. Throws RunGoneError if the run is not active or the plan has
+ * made no such task.
+ */
+export async function lockTask<Outcome>(
+  client: Client,
+  runId: bigint,
+  task: TaskKey,
+): Promise<{ run: { badCalls: BadCalls }; task: TaskRow<Outcome> }> {
+  const { state, badCalls } = one(
+    await client.query<{ state: RunState | null; badCalls: BadCalls }>(
+      prepared(LOCK_TASK, [runId.toString(), task.kind, task.number]),
+    ),
+  );
+  checkActive(runId, state ?? undefined);
+  const { lost, ...row } = await selectTask<Outcome>(client, runId, task);
+  if (lost) {
+    await deleteQuarantined(client, runId, { first: BigInt(row.first_position), last: BigInt(row.last_position) });
+  }
+  return { run: { badCalls }, task: row };
+}
+
+/** Reads a task without locking it. Throws RunGoneError if the plan has made no such task. */
+export function readTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
+  return selectTask(client, runId, task);
+}
+
+interface SelectedTask<Outcome> extends TaskRow<Outcome> {
+  /** Its segments are gone; the outcome is left out then. */
+  lost: boolean | null;
+}
+
+async function selectTask<Outcome>(
+  client: Client,
+  runId: bigint,
+  { kind, number }: TaskKey,
+): Promise<SelectedTask<Outcome>> {
+  const { rows } = await client.query<SelectedTask<Outcome>>(prepared(SELECT_TASK, [runId.toString(), kind, number]));
+  const row = rows[0];
+  if (row === undefined) throw new RunGoneError(`run ${runId} has no ${kind} task ${number}`);
+  return row.lost ? { ...row, outcome: null } : row;
+}
+
+/** A task that is still worked on, and for how long already. */
+export interface Overtaken {
+  number: number;
+  ms: number;
+}
+
+/**
+ * Stores the outcome of a task; returns those of the same kind that it has overtaken: an attempt at them had begun before this one, and
+ * has not ended.
+ */
+export async function storeOutcome(
+  client: Client,
+  runId: bigint,
+  { kind, number }: TaskKey,
+  attemptId: string,
+  stored: StoredOutcome<unknown>,
+): Promise<Overtaken[]> {
+  const { overtaken } = one(
+    await client.query<{ overtaken: Overtaken[] }>(
+      prepared(
+        `update meterfold.tasks set outcome = $4, worker = $5, attempt = $6, finished_at = clock_timestamp()
+         where run_id = $1 and kind = $2 and number = $3
+        returning (
+              select coalesce(json_agg(other), '[]')
+                from (select task_number as number, round(1000 * extract(epoch from clock_timestamp() - max(begun_at))) as ms
+                        from meterfold.attempts
+                       where run_id = $1 and task_kind = $2
+                       group by task_number
+                      having max(attempt_id) < $7) other) as overtaken`,
+        [runId.toString(), kind, number, JSON.stringify(stored.outcome), stored.worker, stored.attempt, attemptId],
+      ),
+    ),
+  );
+  return overtaken;
+}
+
+/** Of each kind in order; null where a task has none. */
+export interface StoredOutcomes {
+  map: (MapOutcome | null)[];
+  reduce: (ReduceOutcome | null)[];
+  recount: (RecountOutcome | null)[];
+}
+
+/** The outcomes stored for a run. */
+export async function readOutcomes(db: Queryable, runId: bigint): Promise<StoredOutcomes> {
+  const { rows } = await db.query<{ kind: TaskKind; outcome: unknown }>(
+    prepared('select kind, outcome from meterfold.tasks where run_id = $1 order by number', [runId.toString()]),
+  );
+  const of = (kind: TaskKind) => rows.filter((row) => row.kind === kind).map(({ outcome }) => outcome);
+  return { map: of('map'), reduce: of('reduce'), recount: of('recount') } as StoredOutcomes;
+}

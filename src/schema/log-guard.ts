@@ -1,0 +1,32 @@
+/** The log's guard: triggers that refuse to change or delete a call (migrations/0005-log-guard.sql). */
+import { WITH_LOG_RELATIONS } from '../log/ids.js';
+import type { Pool, Queryable } from '../postgres/pool.js';
+import { lockLog, type Patience, patiently } from './patient-locks.js';
+
+/** Sets the guard on the log, its present partitions and child tables, or lifts it. Throws MigrationError if they stay in use. */
+export async function setLogGuard(pool: Pool, guarded: boolean, patience?: Patience): Promise<void> {
+  await patiently(
+    pool,
+    async (client) => {
+      await lockLog(client, 'share row exclusive');
+      await client.query('select meterfold.guard_log($1)', [guarded]);
+    },
+    patience,
+  );
+}
+
+/**
+ * Of the log, its partitions and its child tables, those that do not refuse UPDATE, DELETE and TRUNCATE, by name. New partitions
+ * lack the trigger for TRUNCATE, new children both.
+ */
+export async function unguardedTables(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(`
+    ${WITH_LOG_RELATIONS}
+    select relation::regclass::text as name
+      from log
+     where (select count(*) from pg_trigger
+             where tgrelid = relation and tgenabled in ('O', 'A') and tgname in ('meterfold_guard', 'meterfold_guard_truncate')
+               and tgfoid = 'meterfold.refuse_log_change()'::regprocedure) < 2
+     order by relation <> 'public.api_logs'::regclass, name`);
+  return rows.map(({ name }) => name);
+}

@@ -1,0 +1,185 @@
+/**
+ * Any cut gives the same bills: whatever the partitions, spills, shards, passes and runs, the cycles are those of the oracle on
+ * the whole log, and each run proves itself.
+ */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type CallSum, proveRun } from '../../../src/billing/proof.js';
+import { cutPartitions, cutShards, type Positions } from '../../../src/engine/cuts.js';
+import { PartitionMap } from '../../../src/engine/map.js';
+import type { OpenCycle } from '../../../src/engine/reduce.js';
+import { anyLog, call, HEAVY_MS, heavy } from './calls.js';
+import { billNaively, type Call, type Cycle, digestNaively, sumOfUsage } from './oracle.js';
+import { billsOf, foldKernel, mapPartition, type Reduced, reduceShard } from './pipeline.js';
+
+/** How the work is cut. Runs and extents end behind the calls with those numbers; an empty run is one, too. */
+interface Cuts {
+  callsPerCycle: number;
+  runEnds: number[];
+  extentEnds: number[];
+  partitions: number;
+  callsMax: number;
+  shards: number;
+  bytesMax: number;
+}
+
+const oneOfEach: Cuts = {
+  callsPerCycle: 5,
+  runEnds: [],
+  extentEnds: [],
+  partitions: 1,
+  callsMax: 1000,
+  shards: 1,
+  bytesMax: 2 ** 30,
+};
+
+const CALLS_MAX = 120;
+const placesInLog = fc.array(fc.nat(CALLS_MAX), { maxLength: 4 });
+
+const anyCuts: fc.Arbitrary<Cuts> = fc.record({
+  callsPerCycle: fc.constantFrom(1, 2, 5, 1000),
+  runEnds: placesInLog,
+  extentEnds: placesInLog,
+  partitions: fc.integer({ min: 1, max: 6 }),
+  callsMax: fc.constantFrom(1, 4, 15, 1000),
+  shards: fc.constantFrom(1, 2, 3, 7, 64),
+  bytesMax: fc.constantFrom(1, 30, 300, 2 ** 30),
+});
+
+const maps = new Map<number, PartitionMap>();
+
+function mapOf(callsMax: number): PartitionMap {
+  const map = maps.get(callsMax) ?? new PartitionMap(callsMax);
+  maps.set(callsMax, map);
+  return map;
+}
+
+/** The log in consecutive pieces that end behind the calls with those numbers. */
+function cutLog(log: readonly Call[], ends: readonly number[]): Call[][] {
+  const sorted = [0, ...[...ends].sort((one, other) => one - other), log.length];
+  return sorted.slice(1).map((end, i) => log.slice(sorted[i], end));
+}
+
+interface Billed {
+  cycles: Cycle[];
+  open: Map<string, OpenCycle>;
+  /** Of every shard of every run. */
+  reduced: Reduced[];
+}
+
+/** Bills a log run by run, each carrying in what the one before has carried out. */
+function bill(log: readonly Call[], cuts: Cuts): Billed {
+  const billed: Billed = { cycles: [], open: new Map(), reduced: [] };
+  let carriedIn: CallSum = { calls: 0n, usage: 0n };
+  for (const calls of cutLog(log, cuts.runEnds)) {
+    const maps = partitionsOf(calls, cuts).map((partition, number) => {
+      const own = calls.filter(({ id }) => id >= partition.first && id <= partition.last);
+      return mapPartition(mapOf(cuts.callsMax), number, partition, own);
+    });
+    const spills = maps.flatMap((map) => map.spills);
+    const options = { bytesMax: cuts.bytesMax, callsPerCycle: cuts.callsPerCycle, carriedIn: billed.open };
+    const reduces = cutShards(cuts.shards).map((shard) => reduceShard(spills, shard, options));
+    const recount = { calls: String(calls.length), usage: String(sumOfUsage(calls)) };
+    const outcomes = {
+      maps: maps.map((map) => map.outcome),
+      reduces: reduces.map((shard) => shard.outcome),
+      recount,
+      quarantine: { calls: 0n, usage: 0n },
+    };
+    const { totals, differences } = proveRun(outcomes, carriedIn, cuts.callsPerCycle);
+    expect(differences).toEqual([]);
+    expect(totals.digest).toBe(digestNaively(calls));
+
+    carriedIn = totals.carriedOut;
+    billed.cycles.push(...reduces.flatMap((shard) => shard.cycles));
+    billed.open = new Map([...billed.open, ...reduces.flatMap((shard) => [...shard.open])]);
+    billed.reduced.push(...reduces);
+  }
+  const naive = billNaively(log, cuts.callsPerCycle);
+  expect(carriedIn).toEqual({
+    calls: naive.open.reduce((sum, { calls }) => sum + BigInt(calls), 0n),
+    usage: naive.open.reduce((sum, { usage }) => sum + usage, 0n),
+  });
+  return billed;
+}
+
+function partitionsOf(calls: readonly Call[], { extentEnds, partitions }: Cuts): Positions[] {
+  const pieces = cutLog(
+    calls,
+    extentEnds.map((end) => end % (calls.length + 1)),
+  );
+  const extents = pieces
+    .filter((piece) => piece.length > 0)
+    .map((piece) => ({ first: piece[0]!.id, last: piece.at(-1)!.id }));
+  return cutPartitions(extents, partitions);
+}
+
+function expectBills(log: readonly Call[], cuts: Cuts): Billed {
+  const billed = bill(log, cuts);
+  expect(billsOf(billed.cycles, billed.open)).toEqual(billNaively(log, cuts.callsPerCycle));
+  return billed;
+}
+
+/** Calls of users in turn. */
+function inTurn(calls: number, users: readonly string[]): Call[] {
+  return Array.from({ length: calls }, (_, i) => call(i + 1, users[i % users.length]!, i));
+}
+
+describe('the cycles are those of the oracle', () => {
+  test('for any log and any cuts', { timeout: HEAVY_MS }, () => {
+    fc.assert(
+      fc.property(anyLog({ callsMax: CALLS_MAX, gapMax: 2n ** 53n }), anyCuts, (log, cuts) => {
+        expectBills(log, cuts);
+      }),
+      { ...heavy, numRuns: 80 },
+    );
+  });
+
+  test('for users that come again in every one of many runs', { timeout: HEAVY_MS }, () => {
+    const everyFewCalls = Array.from({ length: 30 }, (_, i) => 3 * i);
+    for (const callsPerCycle of [1, 2, 5, 1000]) {
+      expectBills(inTurn(90, ['alice', 'bob', 'carol', 'dave']), {
+        ...oneOfEach,
+        callsPerCycle,
+        runEnds: everyFewCalls,
+      });
+    }
+  });
+
+  test('for a user of more calls than a pass may hold, whose open cycle goes from pass to pass', () => {
+    const log = inTurn(200, ['alice']);
+    const { reduced } = expectBills(log, { ...oneOfEach, callsMax: 3, bytesMax: 20, runEnds: [77] });
+    const passes = reduced.flatMap((shard) => shard.passes);
+    expect(passes.filter((pass) => !pass.lastOfBuckets).length).toBeGreaterThan(20);
+  });
+
+  test('for a user that only the first of several passes of its bucket has', () => {
+    // Both are in bucket 2, and alice comes first.
+    const [alice, bob] = ['user-05177003', 'user-08535982'];
+    const log = [call(1, alice!, 7), ...Array.from({ length: 40 }, (_, i) => call(i + 2, bob!))];
+    const { reduced } = expectBills(log, { ...oneOfEach, callsMax: 4, bytesMax: 1 });
+    const { passes, outcome } = reduced[0]!;
+    expect(passes.map((pass) => pass.buckets.first)).toEqual(new Array(11).fill(2));
+    expect(outcome.users).toBe('2');
+  });
+
+  test('for passes of one bucket in between passes of many', () => {
+    const users = Array.from({ length: 60 }, (_, i) => `user-${i}`);
+    const log = [...inTurn(60, users), ...inTurn(100, ['alice']).map((own) => ({ ...own, id: own.id + 60n }))];
+    const { reduced } = expectBills(log, { ...oneOfEach, callsMax: 10, bytesMax: 150, shards: 2 });
+    const passes = reduced.flatMap((shard) => shard.passes);
+    expect(passes.some((pass) => pass.buckets.end - pass.buckets.first > 1)).toBe(true);
+    expect(passes.some((pass) => !pass.lastOfBuckets)).toBe(true);
+  });
+
+  test('for a user of more cycles than a billing record packs', () => {
+    const log = inTurn(foldKernel.RECORD_CYCLES_MAX.value * 2 + 1, ['alice']);
+    const { cycles } = expectBills(log, { ...oneOfEach, callsPerCycle: 1 });
+    expect(cycles.at(-1)!.number).toBe(foldKernel.RECORD_CYCLES_MAX.value * 2 + 1);
+  });
+
+  test('for an empty log', () => {
+    const { cycles, open } = expectBills([], { ...oneOfEach, runEnds: [0, 0] });
+    expect([cycles.length, open.size]).toEqual([0, 0]);
+  });
+});

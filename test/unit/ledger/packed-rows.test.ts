@@ -1,0 +1,159 @@
+/** Billing records and tails as they go to PostgreSQL: the columns of their COPY, in its order, and within the bytes reserved. */
+import { describe, expect, test } from 'vitest';
+import { PartitionMap } from '../../../src/engine/map.js';
+import { BucketFold, type CycleSink, type FoldedUser, type OpenCycle } from '../../../src/engine/reduce.js';
+import { BUCKETS } from '../../../src/engine/segment.js';
+import { appendTail, tailsCopy } from '../../../src/ledger/open-cycles.js';
+import { appendRecord, recordsCopy } from '../../../src/ledger/records.js';
+import { BINARY_HEADER } from '../../../src/postgres/copy/copy-in.js';
+import { RowBuffer } from '../../../src/postgres/copy/row-buffer.js';
+import { call } from '../engine/calls.js';
+import type { Call } from '../engine/oracle.js';
+import { billNaively } from '../engine/oracle.js';
+import { foldKernel, mapPartition, openSegment, sliceOf } from '../engine/pipeline.js';
+import { type Field, int2, int8, int8s, rowsOf, text } from '../postgres/copy-decoder.js';
+
+const CHUNK_BYTES = 256 * 1024;
+const CALLS_PER_CYCLE = 2;
+const RECORD_CYCLES_MAX = foldKernel.RECORD_CYCLES_MAX.value;
+/** Microseconds from 1970, where the times of records begin, to 2000, where those of calls do. */
+const SINCE_1970 = 946_684_800_000_000n;
+const ALL = { first: 0, end: BUCKETS };
+
+function columnsOf(sql: string): string[] {
+  return /\(([^)]+)\)/
+    .exec(sql)![1]!
+    .split(',')
+    .map((column) => column.trim());
+}
+
+/** Rows as objects, by the columns that the COPY names. */
+function named(sql: string, rows: Field[][]): Record<string, Field>[] {
+  const columns = columnsOf(sql);
+  return rows.map((fields) => {
+    expect(fields).toHaveLength(columns.length);
+    return Object.fromEntries(fields.map((field, i) => [columns[i], field]));
+  });
+}
+
+/** Folds a log of which each user carries the same in. */
+function foldAll(
+  calls: readonly Call[],
+  callsPerCycle: number,
+  sink: CycleSink,
+  { see = () => {}, carriedIn }: { see?: (user: FoldedUser) => void; carriedIn?: OpenCycle } = {},
+): void {
+  const { spills } = mapPartition(
+    new PartitionMap(calls.length),
+    0,
+    { first: calls[0]!.id, last: calls.at(-1)!.id },
+    calls,
+  );
+  const segments = spills.map((spill) => openSegment(sliceOf(spill, ALL), ALL, spill.data));
+  const fold = new BucketFold(foldKernel, callsPerCycle, sink);
+  for (let bucket = ALL.first; bucket < ALL.end; bucket++) {
+    fold.clear();
+    fold.begin(segments, bucket, { next: () => carriedIn });
+    while (fold.foldNext());
+    fold.close(see);
+  }
+}
+
+async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBuffer()) {
+  foldAll(calls, CALLS_PER_CYCLE, (user, batch) => appendRecord(rows, runId, user, batch));
+  return named(recordsCopy('meterfold'), await rowsOf(rows));
+}
+
+/** Bytes of a row as sent. */
+function bytesOf(row: Record<string, Field>): number {
+  return 2 + Object.values(row).reduce((sum, field) => sum + 4 + (field?.length ?? 0), 0);
+}
+
+/** Rows of which the first leaves that many bytes of its chunk. */
+function leaving(bytes: number, columns: number): RowBuffer {
+  const head = 2 + 4 * columns;
+  const filler = new Uint8Array(CHUNK_BYTES - BINARY_HEADER.length - head - bytes);
+  const rows = new RowBuffer();
+  rows.beginRow(columns, head + filler.length);
+  rows.text(filler, 0, filler.length);
+  for (let column = 1; column < columns; column++) rows.null();
+  return rows;
+}
+
+describe('a billing record', () => {
+  test('packs the cycles of a user', async () => {
+    const calls = Array.from({ length: CALLS_PER_CYCLE * (RECORD_CYCLES_MAX + 2) }, (_, i) =>
+      call(i + 1, 'Zoë', 10n ** 15n - BigInt(i)),
+    );
+    const records = await recordsOf(calls, 2 ** 40);
+    const cycles = billNaively(calls, CALLS_PER_CYCLE).cycles;
+    const packed = [cycles.slice(0, RECORD_CYCLES_MAX), cycles.slice(RECORD_CYCLES_MAX)];
+    expect(records).toHaveLength(2);
+    for (const [i, record] of records.entries()) {
+      const own = packed[i]!;
+      expect(int8(record.run_id!)).toBe(2n ** 40n);
+      expect(int8(record.first_cycle!)).toBe(BigInt(own[0]!.number));
+      expect(text(record.user_id!)).toBe(own[0]!.user);
+      expect(int8s(record.usages!)).toEqual(own.map(({ usage }) => usage));
+      expect(int8s(record.first_call_ids!)).toEqual(own.map(({ firstId }) => firstId));
+      expect(int8s(record.last_call_ids!)).toEqual(own.map(({ lastId }) => lastId));
+      expect(int8s(record.first_called_micros!)).toEqual(own.map(({ firstCalledAt }) => firstCalledAt + SINCE_1970));
+      expect(int8s(record.last_called_micros!)).toEqual(own.map(({ lastCalledAt }) => lastCalledAt + SINCE_1970));
+    }
+  });
+
+  test('of the longest user and the most cycles is not cut, however little room is left in the chunk', async () => {
+    const calls = Array.from({ length: CALLS_PER_CYCLE * RECORD_CYCLES_MAX }, (_, i) => call(i + 1, 'x'.repeat(256)));
+    const [alone] = await recordsOf(calls, 1);
+    for (const missing of [1, 2, 3, 4, 5, 8, 12, 16, 24, 64]) {
+      const records = await recordsOf(calls, 1, leaving(bytesOf(alone!) - missing, 8));
+      expect(records).toHaveLength(2);
+      expect(records[1]).toEqual(alone);
+    }
+  });
+});
+
+describe('a tail', () => {
+  /** Of one that carries this in, and then makes a call of usage 1 with the largest id, where 1,000 calls close a cycle. */
+  async function tailsOf(name: string, carriedIn: OpenCycle, rows = new RowBuffer()) {
+    const see = (user: FoldedUser) => appendTail(rows, 7, user);
+    foldAll([call(2n ** 63n - 1n, name, 1)], 1000, () => {}, { see, carriedIn });
+    return named(tailsCopy('meterfold'), await rowsOf(rows));
+  }
+
+  const carriedIn = {
+    cycle: 2n ** 40n + 1n,
+    calls: 998,
+    usage: 998n * 10n ** 15n,
+    firstCallId: 2n ** 62n + 3n,
+    firstCalledAt: -5n,
+  };
+
+  test('has what the user has left open', async () => {
+    const [tail] = (await tailsOf('alice', carriedIn)) as [Record<string, Field>];
+    expect(int8(tail.run_id!)).toBe(7n);
+    expect(int8(tail.next_cycle!)).toBe(2n ** 40n + 1n);
+    expect(int8(tail.usage!)).toBe(998n * 10n ** 15n + 1n);
+    expect(int8(tail.first_call_id!)).toBe(2n ** 62n + 3n);
+    expect(int8(tail.first_called_at!)).toBe(-5n);
+    expect(int2(tail.calls!)).toBe(999);
+    expect(text(tail.user_id!)).toBe('alice');
+  });
+
+  test('of a user with no open call has no first one', async () => {
+    // What a fold leaves behind of the last cycle's first call does not count.
+    const [tail] = (await tailsOf('alice', { ...carriedIn, calls: 999 })) as [Record<string, Field>];
+    expect([tail.first_call_id, tail.first_called_at]).toEqual([null, null]);
+    expect([int8(tail.next_cycle!), int8(tail.usage!), int2(tail.calls!)]).toEqual([2n ** 40n + 2n, 0n, 0]);
+  });
+
+  test('of the longest user is not cut, however little room is left in the chunk', async () => {
+    const append = (rows: RowBuffer) => tailsOf('x'.repeat(256), carriedIn, rows);
+    const [alone] = await append(new RowBuffer());
+    for (const missing of [1, 2, 3, 4, 5, 8, 12, 16, 24, 64]) {
+      const tails = await append(leaving(bytesOf(alone!) - missing, 7));
+      expect(tails).toHaveLength(2);
+      expect(tails[1]).toEqual(alone);
+    }
+  });
+});
