@@ -1,6 +1,6 @@
 /** What benches do with a stack: real servers with default durability, worker processes, generated logs, timed runs. */
 import { totalmem } from 'node:os';
-import type { BillingRunInput, PublishedResult } from '../src/contract/messages.js';
+import type { BillingRunInput, PublishedResult } from '../src/contract/billing-run.js';
 import type { WorkerRole } from '../src/workers/worker.js';
 import { meterfold, startWorker, type WorkerProcess } from '../test/support/processes.js';
 import { published, startRun } from '../test/support/runs.js';

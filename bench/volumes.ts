@@ -23,7 +23,7 @@ export async function volumesOf({ pool }: Stack): Promise<Volume[]> {
      union all
      select 'reduce writes records', count(*), pg_table_size('meterfold.records') from meterfold.records join run using (run_id)
      union all
-     select 'reduce writes open cycles', count(*), pg_table_size('meterfold.tails') from meterfold.tails join run using (run_id)
+     select 'reduce writes open cycles', count(*), pg_table_size('meterfold.open_cycles') from meterfold.open_cycles join run using (run_id)
      union all
      select 'billing cycles in the records', cycles, null from run`,
   );

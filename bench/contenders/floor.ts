@@ -34,7 +34,7 @@ export const ownLayout: Layout = {
   columns: 'id, user_id, usage, called_at',
   tables: [
     { schema: 'meterfold', table: 'records', order: 'ctid' },
-    { schema: 'meterfold', table: 'tails', order: 'ctid' },
+    { schema: 'meterfold', table: 'open_cycles', order: 'ctid' },
   ],
 };
 

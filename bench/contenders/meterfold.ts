@@ -1,6 +1,6 @@
 /** meterfold, from the start of its workflow to its end by Temporal's own times; its workers are up, as they would be. */
 
-import type { BillingRunInput } from '../../src/contract/messages.js';
+import type { BillingRunInput } from '../../src/contract/billing-run.js';
 import type { WorkerProcess } from '../../test/support/processes.js';
 import { forgetRuns, published, type RunHandle, startRun } from '../../test/support/runs.js';
 import type { Stack } from '../../test/support/stack.js';

@@ -3,24 +3,12 @@
  * newest of the workflow's runs, which is not always the one that this execution has planned: after a reset there may be another.
  */
 import { Context } from '@temporalio/activity';
-import type { PublishedFigures } from '../billing/proof.js';
+import type { DiscardAnswer, DiscardInput } from '../contract/activities.js';
 import { AlreadyPublishedError, discardRun as discard } from '../runs/endings.js';
 import { readPublished } from '../runs/published.js';
 import { readRunOf } from '../runs/run.js';
 import { checkInstallation } from './installation.js';
 import { type ActivityDependencies, withHeartbeat } from './task.js';
-
-export interface DiscardInput {
-  /** The owner, together with this activity's workflow id. */
-  firstExecutionRunId: string;
-  reason: string;
-  /** Whose run it is; absent in those of earlier versions. */
-  installation?: string;
-}
-
-export type DiscardAnswer =
-  | { status: 'discarded' | 'nothing to discard' }
-  | { status: 'already published'; runId: string; figures: PublishedFigures };
 
 export function createDiscard({ pool, temporal, installation: own, log }: ActivityDependencies) {
   async function discardRun({ firstExecutionRunId, reason, installation }: DiscardInput): Promise<DiscardAnswer> {

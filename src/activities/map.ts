@@ -2,6 +2,7 @@
 
 import { addDigests } from '../billing/digest.js';
 import type { MapOutcome } from '../billing/proof.js';
+import type { DoneTask } from '../contract/activities.js';
 import { cutParts, type Positions } from '../engine/cuts.js';
 import { storeQuarantine } from '../ledger/quarantine.js';
 import { type BadCall, BadCallError, readPartition } from '../log/reader.js';
@@ -9,7 +10,7 @@ import { readReplica, replicaTarget } from '../log/replica.js';
 import type { Client } from '../postgres/pool.js';
 import { storeSpill } from '../runs/segments.js';
 import type { TaskMemories } from './memory.js';
-import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } from './task.js';
+import { type ActivityDependencies, runTask, type TaskRequest } from './task.js';
 
 /** Of one partition. A log that is full of bad calls has something wrong with it that nobody should bill past. */
 const QUARANTINED_MAX = 10_000;
@@ -17,7 +18,7 @@ const QUARANTINED_MAX = 10_000;
 export function createMap(dependencies: ActivityDependencies, memories: TaskMemories) {
   const { logReplica } = dependencies;
 
-  async function mapPartition(input: TaskInput): Promise<DoneTask<MapOutcome>> {
+  async function mapPartition(input: TaskRequest): Promise<DoneTask<MapOutcome>> {
     return runTask<MapOutcome>(dependencies, 'map', input, ({ client, task, run, schema, progress, signal }) =>
       memories.lend(async ({ map, rows }) => {
         const runId = BigInt(input.runId);

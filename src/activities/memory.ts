@@ -13,7 +13,7 @@ export class TaskMemory {
   readonly passes: PassReader;
   /** Of segments, or of records. */
   readonly rows = new RowBuffer();
-  readonly tails = new RowBuffer();
+  readonly openCycles = new RowBuffer();
 
   constructor(spillCalls: number) {
     this.map = new PartitionMap(spillCalls);
@@ -34,7 +34,7 @@ export class TaskMemories {
   async lend<T>(work: (memory: TaskMemory) => Promise<T>): Promise<T> {
     const memory = this.#idle.pop() ?? new TaskMemory(this.#spillCalls);
     memory.rows.clear();
-    memory.tails.clear();
+    memory.openCycles.clear();
     try {
       return await work(memory);
     } finally {

@@ -6,68 +6,22 @@
  * closed is given up and replaced. Only where Temporal has forgotten the owner or can't be asked does the lease decide.
  */
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import type { PublishedFigures } from '../billing/proof.js';
 import type { BillingTerms } from '../billing/terms.js';
 import { termsSchema } from '../config.js';
-import type { BillingRunInput } from '../contract/messages.js';
+import type { PlanInput, PlannedRun, SkippedRun } from '../contract/activities.js';
+import type { BillingRunInput } from '../contract/billing-run.js';
 import { cutPartitions, cutShards, mapsFor, reducesFor } from '../engine/cuts.js';
 import { surveyRange } from '../log/survey.js';
-import type { Writer } from '../log/writer.js';
 import { AlreadyPublishedError, discardRun, type Ender } from '../runs/endings.js';
+import { type NewRun, openRun } from '../runs/open.js';
 import { readPublished } from '../runs/published.js';
-import {
-  type NewRun,
-  type Owner,
-  openRun,
-  type Run,
-  RunGoneError,
-  readActiveRun,
-  readRun,
-  readRunOf,
-  renewLease,
-} from '../runs/run.js';
+import { type Owner, type Run, RunGoneError, readActiveRun, readRun, readRunOf, renewLease } from '../runs/run.js';
 import { sealRun } from '../runs/seal.js';
 import { type Plan, readPlan, storePlan } from '../runs/tasks.js';
 import { countSlots } from '../runs/worker-processes.js';
 import { checkInstallation } from './installation.js';
 import { askOwner } from './owner.js';
-import { type ActivityDependencies, type DoneBy, doneBy, withHeartbeat } from './task.js';
-
-export interface PlanInput {
-  billing: BillingRunInput;
-  /** Survives a reset of the workflow, unlike its run id. */
-  firstExecutionRunId: string;
-  /** Whose database it was started for, as its memo says. */
-  installation?: string;
-}
-
-/** The plan of a run, as the workflow carries it: numbers and positions, nothing of size. */
-export interface PlannedRun extends DoneBy {
-  status: 'planned';
-  /** Whose database the run is in; absent in plans of earlier versions. */
-  installation?: string;
-  runId: string;
-  previousRunId: string | null;
-  after: string;
-  to: string;
-  terms: BillingTerms;
-  partitions: { first: string; last: string }[];
-  shards: { first: number; end: number }[];
-  callsExpected: number;
-  heldUpBy: Writer[];
-  /** Whether tasks that straggle get a backup attempt. */
-  backups: boolean;
-  /** The run is published already: it was small, or the workflow was reset after that. */
-  published?: PublishedFigures;
-  /** It was small, and this activity has done all of it. */
-  small?: true;
-}
-
-export interface SkippedRun extends DoneBy {
-  status: 'skipped';
-  activeRunId: string;
-  message: string;
-}
+import { type ActivityDependencies, doneBy, withHeartbeat } from './task.js';
 
 /** Half of the heartbeat's time-out. */
 const OVERTAKEN_MS_MIN = 5000;
@@ -181,14 +135,13 @@ export function createPlan(dependencies: ActivityDependencies) {
       ...doneBy(),
       installation: dependencies.installation,
       runId: String(run.runId),
-      previousRunId: run.previousRunId === undefined ? null : String(run.previousRunId),
       after: String(run.watermark),
       to: String(plan.sealedEnd),
       terms: run.terms,
       partitions: plan.partitions.map(({ first, last }) => ({ first: String(first), last: String(last) })),
       shards: plan.shards.map(({ first, end }) => ({ first, end })),
       callsExpected: expected,
-      heldUpBy: plan.heldUpBy,
+      blockedBy: plan.blockedBy,
       backups,
       ...(run.state === 'published' ? { published: await readPublished(pool, run.runId) } : {}),
     };

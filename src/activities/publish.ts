@@ -4,40 +4,18 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
-import {
-  type MapOutcome,
-  needsDigest,
-  type Outcomes,
-  type PublishedFigures,
-  proveRun,
-  type RecountOutcome,
-  type ReduceOutcome,
-} from '../billing/proof.js';
+import { needsDigest, type Outcomes, proveRun, type RecountOutcome } from '../billing/proof.js';
+import type { PublishedRun, PublishInput } from '../contract/activities.js';
 import { ProofError } from '../contract/failures.js';
 import { readQuarantined } from '../ledger/quarantine.js';
 import { recountWithDigest } from '../log/recount.js';
 import type { Client } from '../postgres/pool.js';
 import { publishRun as publish } from '../runs/endings.js';
 import { readPublished } from '../runs/published.js';
-import { carriedInOf, readRun } from '../runs/run.js';
+import { readProofTerms, readRun } from '../runs/run.js';
 import { readOutcomes, type TaskKind } from '../runs/tasks.js';
 import { checkInstallation } from './installation.js';
-import { type ActivityDependencies, type DoneBy, doneBy, leaseOf, withHeartbeat } from './task.js';
-
-export interface PublishInput {
-  runId: string;
-  /** Whose run it is; absent in those of earlier versions. */
-  installation?: string;
-  callsPerCycle: number;
-  /** Undefined for a run over no positions at all. */
-  recount: RecountOutcome | undefined;
-  maps: MapOutcome[];
-  reduces: ReduceOutcome[];
-}
-
-export interface PublishedRun extends DoneBy {
-  figures: PublishedFigures;
-}
+import { type ActivityDependencies, doneBy, leaseOf, withHeartbeat } from './task.js';
 
 const NOTHING: RecountOutcome = { calls: '0', usage: '0' };
 
@@ -90,7 +68,8 @@ async function prove(client: Client, input: PublishInput) {
   compareStored(runId, 'map', stored.map, carried.maps);
   compareStored(runId, 'reduce', stored.reduce, carried.reduces);
   compareStored(runId, 'recount', stored.recount, input.recount === undefined ? [] : [input.recount]);
-  const proof = proveRun(carried, await carriedInOf(client, runId), input.callsPerCycle);
+  const { callsPerCycle, carriedIn } = await readProofTerms(client, runId);
+  const proof = proveRun(carried, carriedIn, callsPerCycle);
   if (proof.differences.length > 0)
     throw new ProofError(`run ${runId} does not add up: ${proof.differences.join('; ')}`);
   return proof;
@@ -98,7 +77,7 @@ async function prove(client: Client, input: PublishInput) {
 
 /**
  * The recount, with the digest where map may have read a replica. It is counted here if the recount was not asked for it: where map
- * began again elsewhere after the recount had ended, or a worker of an earlier version did a part of the run.
+ * ran again, on a replica, after the recount had ended.
  */
 async function recountFor(client: Client, { runId, recount, maps }: PublishInput): Promise<RecountOutcome> {
   if (recount === undefined) return NOTHING;

@@ -4,20 +4,16 @@
  */
 
 import type { RecountOutcome } from '../billing/proof.js';
+import type { DoneTask, RecountInput } from '../contract/activities.js';
 import { PARALLEL_SLOTS_MIN } from '../engine/cuts.js';
 import { recountRange, recountWithDigest } from '../log/recount.js';
 import { countSlots } from '../runs/worker-processes.js';
-import { type ActivityDependencies, type DoneTask, runTask, type TaskInput } from './task.js';
-
-export interface RecountInput extends TaskInput {
-  /** Whether the digest is asked for. */
-  digest?: true;
-}
+import { type ActivityDependencies, runTask, type TaskRequest } from './task.js';
 
 export function createRecount(dependencies: ActivityDependencies) {
   const { slots } = dependencies.settings;
 
-  async function recount(input: RecountInput): Promise<DoneTask<RecountOutcome>> {
+  async function recount(input: RecountInput & TaskRequest): Promise<DoneTask<RecountOutcome>> {
     return runTask<RecountOutcome>(dependencies, 'recount', input, async ({ client, task }) => {
       const range = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
       const parallel = (await countSlots(client, slots)) >= PARALLEL_SLOTS_MIN;

@@ -1,5 +1,5 @@
 /**
- * Reduce: folds a shard's segments, adds what each user carried in, closes cycles, and writes billing records and tails.
+ * Reduce: folds a shard's segments, adds what each user carried in, closes cycles, and writes billing records and open cycles.
  *
  * The shard is folded bucket by bucket, in passes of bounded memory (see cutPasses). Users with a history are looked up in blocks by a
  * scout, which reads the names in the buckets that come next.
@@ -7,61 +7,40 @@
 
 import type { ApplicationFailure } from '@temporalio/common';
 import type { ReduceOutcome } from '../billing/proof.js';
+import type { DoneTask, SegmentsLost } from '../contract/activities.js';
 import { type Buckets, cutPasses, type Pass } from '../engine/cuts.js';
 import { BucketFold, type OpenCycle } from '../engine/reduce.js';
 import type { Segment } from '../engine/segment.js';
-import { appendTail, openCycleAt, readTails, tailsCopy } from '../ledger/open-cycles.js';
+import { appendOpenCycle, openCycleAt, openCyclesCopy, readOpenCycles } from '../ledger/open-cycles.js';
 import { appendRecord, recordsCopy } from '../ledger/records.js';
 import { copyIn } from '../postgres/copy/copy-in.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 import type { Client, Pool } from '../postgres/pool.js';
+import type { LockedRun } from '../runs/run.js';
 import { type PassReader, readSlices } from '../runs/segments.js';
 import type { TaskMemories, TaskMemory } from './memory.js';
-import {
-  type ActivityDependencies,
-  type DoneBy,
-  type DoneTask,
-  doneBy,
-  runTask,
-  type TaskInput,
-  type TaskProgress,
-} from './task.js';
+import { type ActivityDependencies, doneBy, runTask, type TaskProgress, type TaskRequest } from './task.js';
 
 const USERS_PER_LOOKUP = 4096;
-
-export interface ReduceInput extends TaskInput {
-  callsPerCycle: number;
-  /** The published run before this one, whose tails are carried in; null for the first. */
-  previousRunId: string | null;
-  /** Whether lost segments are returned as SegmentsLost; they are thrown as SegmentsLostError otherwise. */
-  reportsLoss?: boolean;
-}
-
-/** Answer of a reduce that found segments lost in a crash of PostgreSQL: map has to store them again. */
-export interface SegmentsLost extends DoneBy {
-  /** Which, in a sentence. */
-  segmentsLost: string;
-  ms?: never;
-}
 
 export function createReduce(dependencies: ActivityDependencies, memories: TaskMemories) {
   const { passBytes } = dependencies.settings;
 
-  async function reduceShard(input: ReduceInput): Promise<DoneTask<ReduceOutcome> | SegmentsLost> {
+  async function reduceShard(input: TaskRequest): Promise<DoneTask<ReduceOutcome> | SegmentsLost> {
     try {
       return await reduce(input);
     } catch (error) {
-      if (input.reportsLoss !== true || (error as ApplicationFailure).type !== 'SegmentsLostError') throw error;
+      if ((error as ApplicationFailure).type !== 'SegmentsLostError') throw error;
       return { ...doneBy(), segmentsLost: (error as ApplicationFailure).message };
     }
   }
 
-  function reduce(input: ReduceInput): Promise<DoneTask<ReduceOutcome>> {
-    return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, task, schema, progress }) => {
+  function reduce(input: TaskRequest): Promise<DoneTask<ReduceOutcome>> {
+    return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, run, task, schema, progress }) => {
       const shard = { first: task.first_bucket, end: task.end_bucket };
-      const slices = await readSlices(client, BigInt(input.runId), shard);
+      const slices = await readSlices(client, run.runId, shard);
       return memories.lend(async (memory) => {
-        const reduction = new ShardReduction(memory, client, dependencies.pool, schema, input, progress);
+        const reduction = new ShardReduction(memory, client, dependencies.pool, schema, run, progress);
         for (const pass of cutPasses(slices, shard, passBytes)) await reduction.fold(pass);
         return reduction.outcome();
       });
@@ -74,12 +53,12 @@ export function createReduce(dependencies: ActivityDependencies, memories: TaskM
 class ShardReduction {
   readonly #client: Client;
   readonly #schema: string;
-  readonly #input: ReduceInput;
+  readonly #run: LockedRun;
   readonly #progress: TaskProgress;
   readonly #runId: number;
   readonly #passes: PassReader;
   readonly #records: RowBuffer;
-  readonly #tails: RowBuffer;
+  readonly #openCycles: RowBuffer;
   readonly #fold: BucketFold;
   /** Undefined without an earlier run: there is nothing to look up. */
   readonly #carriedIn: CarriedIn | undefined;
@@ -91,30 +70,30 @@ class ShardReduction {
   #users = 0;
 
   constructor(
-    { map, passes, rows, tails }: TaskMemory,
+    { map, passes, rows, openCycles }: TaskMemory,
     client: Client,
     pool: Pool,
     schema: string,
-    input: ReduceInput,
+    run: LockedRun,
     progress: TaskProgress,
   ) {
     this.#passes = passes;
     this.#records = rows;
-    this.#tails = tails;
+    this.#openCycles = openCycles;
     this.#client = client;
     this.#schema = schema;
-    this.#input = input;
+    this.#run = run;
     this.#progress = progress;
-    this.#runId = Number(input.runId);
-    if (input.previousRunId !== null) this.#carriedIn = new CarriedIn(pool, BigInt(input.previousRunId));
-    this.#fold = new BucketFold(map.kernel, input.callsPerCycle, (user, batch) =>
+    this.#runId = Number(run.runId);
+    if (run.previousRunId !== undefined) this.#carriedIn = new CarriedIn(pool, run.previousRunId);
+    this.#fold = new BucketFold(map.kernel, run.callsPerCycle, (user, batch) =>
       appendRecord(this.#records, this.#runId, user, batch),
     );
   }
 
-  /** Folds one pass: all its records go out by one COPY, then all its tails by another. */
+  /** Folds one pass: all its records go out by one COPY, then all its open cycles by another. */
   async fold(pass: Pass): Promise<void> {
-    this.#segments = await this.#passes.open(this.#client, BigInt(this.#input.runId), pass);
+    this.#segments = await this.#passes.open(this.#client, this.#run.runId, pass);
     this.#bucket = pass.buckets.first;
     this.#carriedIn?.begin(this.#segments, pass.buckets, this.#goesOn);
     const copy = await copyIn(this.#client, recordsCopy(this.#schema));
@@ -125,7 +104,7 @@ class ShardReduction {
     }
     await this.#records.finish(copy);
     this.#goesOn = !pass.lastOfBuckets;
-    if (pass.lastOfBuckets) await this.#tails.finish(await copyIn(this.#client, tailsCopy(this.#schema)));
+    if (pass.lastOfBuckets) await this.#openCycles.finish(await copyIn(this.#client, openCyclesCopy(this.#schema)));
   }
 
   /** Folds buckets until there is something to wait for; false at the end. Not a part of fold(): V8 compiles no loop of an async function while it runs. */
@@ -164,7 +143,7 @@ class ShardReduction {
 
   #closeUsers(): void {
     this.#users += this.#fold.users;
-    this.#fold.close((user) => appendTail(this.#tails, this.#runId, user));
+    this.#fold.close((user) => appendOpenCycle(this.#openCycles, this.#runId, user));
   }
 }
 
@@ -203,7 +182,7 @@ class CarriedIn {
     return bucket < this.#bucket || bucket === this.#end;
   }
 
-  /** Reads the tails of the users that come next, on a connection of its own: the run's own is in the middle of a COPY. */
+  /** Reads the open cycles of the users that come next, on a connection of its own: the run's own is in the middle of a COPY. */
   async lookUp(): Promise<void> {
     const users = this.#users;
     const names: string[] = [];
@@ -219,7 +198,7 @@ class CarriedIn {
       }
       this.#bucket++;
     }
-    this.#openCycles = await readTails(this.#pool, names, this.#previousRunId);
+    this.#openCycles = await readOpenCycles(this.#pool, names, this.#previousRunId);
     this.#user = 0;
   }
 

@@ -8,17 +8,18 @@
 import { once } from 'node:events';
 import { Context } from '@temporalio/activity';
 import { askedDigest, type PublishedFigures } from '../billing/proof.js';
+import type { PlanInput, PlannedRun, SegmentsLost, SkippedRun } from '../contract/activities.js';
+import type { BillingRunInput } from '../contract/billing-run.js';
 import { toFailure } from '../contract/failures.js';
-import type { BillingRunInput } from '../contract/messages.js';
 import { SMALL_RUN_CALLS } from '../engine/cuts.js';
 import { endAttemptsOf } from '../runs/attempts.js';
 import { renewLease } from '../runs/run.js';
 import { SegmentsLostError } from '../runs/segments.js';
 import type { createMap } from './map.js';
-import { type createPlan, newestUntil, type PlanInput, type PlannedRun, type SkippedRun } from './plan.js';
+import { type createPlan, newestUntil } from './plan.js';
 import type { createPublish } from './publish.js';
 import type { createRecount } from './recount.js';
-import type { createReduce, SegmentsLost } from './reduce.js';
+import type { createReduce } from './reduce.js';
 import type { ActivityDependencies } from './task.js';
 
 type Stages = ReturnType<typeof createPlan> &
@@ -71,19 +72,18 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
   }
 
   async function bill(plan: PlannedRun, late: AbortSignal, onPublish: () => void): Promise<PublishedFigures> {
-    const { runId, previousRunId, after, to, partitions, shards, terms } = plan;
-    const { callsPerCycle } = terms;
-    const task = { runId, number: 0, lazily: true };
+    const { runId, after, to, partitions, shards } = plan;
+    const task = { runId, number: 0, commitAsync: true };
     const maps = await Promise.all(partitions.map(() => stages.mapPartition(task)));
     late.throwIfAborted();
     const [recount, ...reduces] = await Promise.all([
       after === to ? undefined : stages.recount({ ...task, ...askedDigest(outcomesOf(maps)) }),
-      ...shards.map(() => stages.reduceShard({ ...task, callsPerCycle, previousRunId })),
+      ...shards.map(() => stages.reduceShard(task)),
     ]);
     late.throwIfAborted();
     onPublish();
     const proof = { maps: outcomesOf(maps), reduces: outcomesOf(reduces), recount: recount?.outcome };
-    return (await stages.publishRun({ runId, callsPerCycle, ...proof })).figures;
+    return (await stages.publishRun({ runId, ...proof })).figures;
   }
 
   return { ...stages, planRun };

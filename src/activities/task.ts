@@ -9,25 +9,17 @@
  */
 import { hostname } from 'node:os';
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
-import type { BadCalls, BillingTerms } from '../billing/terms.js';
+import type { BillingTerms } from '../billing/terms.js';
 import type { WorkerSettings } from '../config.js';
+import type { DoneBy, DoneTask, TaskInput } from '../contract/activities.js';
 import { toFailure } from '../contract/failures.js';
 import { METRICS } from '../contract/metrics.js';
 import type { Logger } from '../logger.js';
 import type { Client, Pool } from '../postgres/pool.js';
 import { attempt } from '../runs/attempts.js';
 import { BACKUP_SCHEMA, moveBackup, openBackup, takeTask } from '../runs/backups.js';
-import { fence, renewLease } from '../runs/run.js';
-import {
-  lockTask,
-  type Overtaken,
-  readTask,
-  type StoredOutcome,
-  storeOutcome,
-  type TaskKey,
-  type TaskKind,
-  type TaskRow,
-} from '../runs/tasks.js';
+import { fence, type LockedRun, renewLease } from '../runs/run.js';
+import { lockTask, readTask, storeOutcome, type TaskKey, type TaskKind, type TaskRow } from '../runs/tasks.js';
 import { checkInstallation } from './installation.js';
 
 /** What activities are made of; one a worker process. */
@@ -42,12 +34,6 @@ export interface ActivityDependencies {
   /** Of the database (schema/installation.ts). */
   installation: string;
   log: Logger;
-}
-
-/** Who brought something about, at which attempt; for the run's own statistics. */
-export interface DoneBy {
-  worker: string;
-  attempt: number;
 }
 
 export function doneBy(): DoneBy {
@@ -66,22 +52,10 @@ export interface TaskProgress {
   calls: number;
 }
 
-export interface TaskInput {
-  runId: string;
-  number: number;
-  /** Whose run it is; absent in those of earlier versions. */
-  installation?: string;
-  /** A second attempt beside one that straggles. */
-  backup?: boolean;
-  /** The activity that asks will publish the run itself, whose commit then waits for the disk for this one, too. */
-  lazily?: boolean;
-}
-
-export interface DoneTask<Outcome> extends StoredOutcome<Outcome> {
-  /** How long this attempt worked; absent if it found the task done. */
-  ms?: number;
-  /** Of the same kind, begun before this one and still worked on when it had ended; absent if there are none. */
-  overtaken?: Overtaken[];
+/** A task as an activity of this process asks for it. */
+export interface TaskRequest extends TaskInput {
+  /** The commit need not wait for the disk: the same activity publishes the run, and that commit waits for both. */
+  commitAsync?: boolean;
 }
 
 /** What a task's work has to do with. */
@@ -89,7 +63,7 @@ export interface TaskWork<Outcome> {
   /** In the transaction that will hold the outcome. */
   client: Client;
   task: TaskRow<Outcome>;
-  run: { badCalls: BadCalls };
+  run: LockedRun;
   /** Where it writes. */
   schema: string;
   progress: TaskProgress;
@@ -101,7 +75,7 @@ export interface TaskWork<Outcome> {
 export async function runTask<Outcome>(
   dependencies: ActivityDependencies,
   kind: TaskKind,
-  { runId: id, number, backup = false, installation, lazily = false }: TaskInput,
+  { runId: id, number, backup = false, installation, commitAsync = false }: TaskRequest,
   work: (work: TaskWork<Outcome>) => Promise<Outcome>,
 ): Promise<DoneTask<Outcome>> {
   checkInstallation(dependencies.installation, installation);
@@ -115,7 +89,7 @@ export async function runTask<Outcome>(
   return withHeartbeat(leaseOf(dependencies, runId), (progress) =>
     attempt(
       pool,
-      { runId, activityId: info.activityId, task: key, lazily },
+      { runId, activityId: info.activityId, task: key, commitAsync },
       cancellationSignal,
       async (client, own) => {
         const { run, task } = await (backup ? readFenced : lockTask)<Outcome>(client, runId, key);
@@ -143,7 +117,7 @@ async function readFenced<Outcome>(client: Client, runId: bigint, key: TaskKey) 
   return { run: await fence(client, runId), task: await readTask<Outcome>(client, runId, key) };
 }
 
-function storedOutcome<Outcome>({ worker, attempt }: TaskRow<Outcome>, outcome: Outcome): StoredOutcome<Outcome> {
+function storedOutcome<Outcome>({ worker, attempt }: TaskRow<Outcome>, outcome: Outcome): DoneTask<Outcome> {
   return { outcome, worker, attempt };
 }
 

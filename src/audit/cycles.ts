@@ -1,7 +1,7 @@
 /**
  * Cycles against the log: each user's calls up to the watermark, numbered in their order, give the cycles that must have been
  * published and the one that must be open; both are compared with what is stored, both ways. Where the log was released up to a point,
- * calls are numbered on from each user's open cycle there (meterfold.retained_tails).
+ * calls are numbered on from each user's open cycle there (meterfold.retained_open_cycles).
  *
  * Users come slice by slice, by the hash of their id: the log is read once a slice, and what has to be sorted at a time stays
  * near the memory that a sort may take.
@@ -69,7 +69,7 @@ export class SlicesCheck {
         history.newestAfter,
         history.keepsSuperseded,
         differencesMax,
-        history.keepsTails,
+        history.keepsOpenCycles,
         history.after,
         history.released.map((released) => released.runId),
         ...(run === undefined ? [] : [run.runId, run.watermark, run.sealedEnd]),
@@ -123,7 +123,7 @@ const cyclesOf = (table: string, run: string, condition: string) => `
 /** The state at the retained point, as the first of the statement's parts. */
 const KEPT = `
   kept as (
-    select * from meterfold.retained_tails where hashtextextended(user_id, 0) & $1::bigint = $2
+    select * from meterfold.retained_open_cycles where hashtextextended(user_id, 0) & $1::bigint = $2
   ),`;
 
 /** A cycle that was open at the retained point, with the calls that it had there. */
@@ -140,8 +140,8 @@ const CONTINUED = `
     select kept.* from kept where not exists (select from cycle where cycle.user_id = kept.user_id)
   ),`;
 
-/** Tails as they were at the retained point: of users without calls since, and those that only the newest run has superseded. */
-const KEPT_TAILS = `
+/** Open cycles as they were at the retained point: of users without calls since, and those that only the newest run has superseded. */
+const KEPT_OPEN_CYCLES = `
     union all
     select user_id, run_id, $10::boolean, false, next_cycle, calls, usage, first_call_id, first_called_at
       from kept_unseen
@@ -152,14 +152,14 @@ const KEPT_TAILS = `
       join (select user_id, min(first_seen_id) as first_id from cycle group by user_id) seen using (user_id)
      where seen.first_id > $7::bigint`;
 
-/** Tails from before the retained point that the run there has superseded may remain until the next run; nobody reads them. */
+/** Open cycles from before the retained point that the run there has superseded may remain until the next run; nobody reads them. */
 const NOT_SUPERSEDED = `
            and not exists (select from kept
                             where kept.user_id = stored.user_id and stored.run_id < kept.run_id and $11::bigint = $3::bigint)`;
 
 /**
  * $1 mask and $2 value of the slice, $3 watermark, $4 calls a cycle, $5 first log positions and $6 ids of the runs, $7 where the
- * newest run begins, $8 whether the tails that it has superseded must be there, $9 limit, $10 whether its own must, $11 the retained
+ * newest run begins, $8 whether the open cycles that it has superseded must be there, $9 limit, $10 whether its own must, $11 the retained
  * position or 0, $12 the ids of the runs up to there; for one run: $13 its id, ($14, $15] its range.
  */
 const sliceSql = ({ oneRun, retained }: { oneRun: boolean; retained: boolean }) => `
@@ -197,7 +197,7 @@ const sliceSql = ({ oneRun, retained }: { oneRun: boolean; retained: boolean }) 
            ($6::bigint[])[width_bucket(last_id, $5::bigint[])] as run_id
       from cycle
      where calls = $4
-  ), expected_tail as (
+  ), expected_open_cycle as (
     select user_id, ($6::bigint[])[width_bucket(last_id, $5::bigint[])] as run_id, $10::boolean as required, calls = $4 as is_closed,
            number, calls, usage, first_id, first_at
       from cycle
@@ -207,12 +207,12 @@ const sliceSql = ({ oneRun, retained }: { oneRun: boolean; retained: boolean }) 
            number, calls_before, usage_before, first_id, first_at
       from cycle
      where is_last_before
-    ${retained ? KEPT_TAILS : ''}
-  ), tail as (
+    ${retained ? KEPT_OPEN_CYCLES : ''}
+  ), open_cycle as (
     select user_id, run_id, required, number + is_closed::integer as next_cycle,
            case when is_closed then 0 else calls end as calls, case when is_closed then 0 else usage end as usage,
            case when not is_closed then first_id end as first_id, case when not is_closed then first_at end as first_at
-      from expected_tail
+      from expected_open_cycle
   ), published as (
     select unnest($6::bigint[]) as run_id
   ), released as (
@@ -224,9 +224,9 @@ const sliceSql = ({ oneRun, retained }: { oneRun: boolean; retained: boolean }) 
            ) stored
       join published using (run_id)
      ${oneRun ? 'where stored.run_id = $13' : ''}
-  ), tail_found as (
+  ), open_cycle_found as (
     select stored.*
-      from meterfold.tails stored
+      from meterfold.open_cycles stored
       join (select run_id from published union all select run_id from released) ended using (run_id)
      where hashtextextended(stored.user_id, 0) & $1::bigint = $2 ${oneRun ? 'and stored.run_id = $13' : ''}
            ${retained ? NOT_SUPERSEDED : ''}
@@ -257,10 +257,10 @@ const sliceSql = ({ oneRun, retained }: { oneRun: boolean; retained: boolean }) 
            is distinct from (found.run_id, found.usage, found.first_id, found.last_id, found.first_micros, found.last_micros)
      order by user_id, number
      limit $9
-  ), tail_difference as (
-    select 'tails' as "check", run_id::text as run, user_id as "user", null as cycle, null as call, item.*
-      from (select * from tail ${oneRun ? 'where run_id = $13' : ''}) expected
-      full join tail_found found using (user_id, run_id)
+  ), open_cycle_difference as (
+    select 'open_cycles' as "check", run_id::text as run, user_id as "user", null as cycle, null as call, item.*
+      from (select * from open_cycle ${oneRun ? 'where run_id = $13' : ''}) expected
+      full join open_cycle_found found using (user_id, run_id)
      cross join lateral (
            select null as "column", format('%s calls of cycle %s', expected.calls, expected.next_cycle) as expected, null as found
             where found.next_cycle is null and expected.required
@@ -288,4 +288,4 @@ const sliceSql = ({ oneRun, retained }: { oneRun: boolean; retained: boolean }) 
          (select coalesce(json_object_agg(place, users), '{}')
             from (select place, count(*) as users from cycle, unnest(last_in) as place group by place) own) as "usersOfRuns",
          (select coalesce(json_agg(difference), '[]')
-            from (select * from record_difference union all select * from tail_difference) difference) as differences`;
+            from (select * from record_difference union all select * from open_cycle_difference) difference) as differences`;

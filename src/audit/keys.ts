@@ -13,7 +13,7 @@ const KEYS: readonly { table: string; columns: readonly string[] }[] = [
   { table: 'meterfold.tasks', columns: ['run_id', 'kind', 'number'] },
   { table: 'meterfold.records', columns: ['user_id', 'first_cycle'] },
   { table: 'meterfold.repacked_records', columns: ['user_id', 'first_cycle'] },
-  { table: 'meterfold.tails', columns: ['user_id', 'run_id'] },
+  { table: 'meterfold.open_cycles', columns: ['user_id', 'run_id'] },
   { table: 'meterfold.quarantine', columns: ['log_position'] },
 ];
 
@@ -71,7 +71,7 @@ export async function checkLeftovers(client: Client, { runId, differencesMax }: 
                    coalesce(state, 'unknown')) as found
        from (${[
          rowsOf('records', `'published', 'active'`),
-         rowsOf('tails', `'published', 'active'`),
+         rowsOf('open_cycles', `'published', 'active'`),
          rowsOf('quarantine', `'published', 'active'`),
          rowsOf('tasks', `'published', 'active'`),
          rowsOf('leases', `'active'`),

@@ -9,14 +9,14 @@
 import { type Client, one, type Pool, type Queryable, transaction } from '../postgres/pool.js';
 import { readSnapshot } from '../postgres/snapshot.js';
 import {
-  computeTailsFigures,
+  computeOpenCyclesFigures,
   digestQuarantine,
   digestRecords,
   digestText,
+  type OpenCyclesFigures,
   type RunRange,
-  readTailsFigures,
-  type TailsFigures,
-  writeTails,
+  readOpenCyclesFigures,
+  writeOpenCycles,
 } from './retention-figures.js';
 import { type History, readHistory } from './scope.js';
 import { type Verification, type VerifyOptions, verifyHistory } from './verify.js';
@@ -104,7 +104,7 @@ interface Verified {
   release: Release;
   range: RunRange;
   /** Undefined where there are differences. */
-  retention: (Retention & TailsFigures) | undefined;
+  retention: (Retention & OpenCyclesFigures) | undefined;
   rowDigest: string;
 }
 
@@ -119,7 +119,7 @@ export async function retain(
   if (retention === undefined) return { verification, release, retention };
   options.onProgress?.({ done: 1, total: 2, doing: "users' open cycles, to store them" });
   await transaction(pool, (client) => store(client, until, verified, retention));
-  const { tailsDigest: _, openUsage: __, ...stored } = retention;
+  const { openCyclesDigest: _, openUsage: __, ...stored } = retention;
   return { verification, release, retention: stored };
 }
 
@@ -150,15 +150,15 @@ async function verifyRelease(
   const records = await digestRecords(leader, range);
   const quarantine = await digestQuarantine(leader, range);
   await leader.query(HASHED);
-  const tails = await computeTailsFigures(leader, range, history);
-  if (tails.openCalls !== release.openCalls) {
+  const openCycles = await computeOpenCyclesFigures(leader, range, history);
+  if (openCycles.openCalls !== release.openCalls) {
     throw new RetainRefusedError(
-      `Nothing was released: users' open cycles have ${tails.openCalls} calls after run ${runId}, which carried out ${release.openCalls}.`,
+      `Nothing was released: users' open cycles have ${openCycles.openCalls} calls after run ${runId}, which carried out ${release.openCalls}.`,
     );
   }
   const retention = {
     ...release,
-    ...tails,
+    ...openCycles,
     logDigest: digestText(logDigest),
     recordsDigest: records.digest,
     quarantineDigest: quarantine.digest,
@@ -170,7 +170,7 @@ async function store(
   client: Client,
   until: Until,
   { history, range, rowDigest }: Verified,
-  retention: Retention & TailsFigures,
+  retention: Retention & OpenCyclesFigures,
 ): Promise<void> {
   await client.query('lock table meterfold.retentions in share row exclusive mode');
   const newest = await client.query<{ runId: string | null }>(
@@ -179,10 +179,10 @@ async function store(
   if ((one(newest).runId ?? '0') !== range.afterRunId)
     throw new RetainRefusedError(changed('another `retain` has released a part'));
   await client.query(HASHED);
-  await writeTails(client, range, history);
+  await writeOpenCycles(client, range, history);
   await checkRun(client, range.runId, rowDigest);
-  const stored = await readTailsFigures(client);
-  for (const figure of ['users', 'openCalls', 'openUsage', 'tailsDigest'] as const) {
+  const stored = await readOpenCyclesFigures(client);
+  for (const figure of ['users', 'openCalls', 'openUsage', 'openCyclesDigest'] as const) {
     if (stored[figure] !== retention[figure])
       throw new RetainRefusedError(changed(`the log, the records or the stored state (${figure}) changed`));
   }
@@ -191,14 +191,14 @@ async function store(
   await client.query(
     `insert into meterfold.retentions (run_id, after_position, position, until_time, newest_called_at, runs, calls, usage,
                                        quarantined_calls, cycles, log_digest, records_digest, quarantine_digest,
-                                       users, open_calls, open_usage, tails_digest)
+                                       users, open_calls, open_usage, open_cycles_digest)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
     [
       ...[retention.runId, retention.range.after, retention.range.to, 'time' in until ? until.time : null],
       ...[retention.newestCalledAt, retention.runs, retention.calls, retention.usage],
       ...[retention.quarantinedCalls, retention.cycles],
       ...[retention.logDigest, retention.recordsDigest, retention.quarantineDigest],
-      ...[retention.users, retention.openCalls, retention.openUsage, retention.tailsDigest],
+      ...[retention.users, retention.openCalls, retention.openUsage, retention.openCyclesDigest],
     ],
   );
 }

@@ -18,11 +18,11 @@ export interface Digested {
 }
 
 /** All users' open cycles at a point. */
-export interface TailsFigures {
+export interface OpenCyclesFigures {
   users: string;
   openCalls: string;
   openUsage: string;
-  tailsDigest: string;
+  openCyclesDigest: string;
 }
 
 /** A sum of hashes as a digest is written. */
@@ -63,22 +63,25 @@ async function digested(client: Client, sql: string, { afterRunId, runId }: RunR
   return { rows, digest: digestText(digest) };
 }
 
-const figuresOf = (tails: string) => `
+const figuresOf = (openCycles: string) => `
   select count(*) as users, coalesce(sum(calls), 0) as "openCalls", coalesce(sum(usage), 0) as "openUsage",
          coalesce(sum(hashtextextended(
            concat_ws(' ', run_id, next_cycle, calls, usage, first_call_id, ${micros('first_called_at')}, user_id), 0)), 0)
-           as "tailsDigest"
-    from ${tails}`;
+           as "openCyclesDigest"
+    from ${openCycles}`;
 
-/** What lies in meterfold.retained_tails. */
-export async function readTailsFigures(client: Client): Promise<TailsFigures> {
-  return toFigures(one(await client.query<TailsFigures>(figuresOf('meterfold.retained_tails'))));
+/** What lies in meterfold.retained_open_cycles. */
+export async function readOpenCyclesFigures(client: Client): Promise<OpenCyclesFigures> {
+  return toFigures(one(await client.query<OpenCyclesFigures>(figuresOf('meterfold.retained_open_cycles'))));
 }
 
-const toFigures = <Row extends TailsFigures>(row: Row): Row => ({ ...row, tailsDigest: digestText(row.tailsDigest) });
+const toFigures = <Row extends OpenCyclesFigures>(row: Row): Row => ({
+  ...row,
+  openCyclesDigest: digestText(row.openCyclesDigest),
+});
 
 /**
- * The open cycles at the end of the history, of the users that have calls in it: a cycle begun before it goes on from retained_tails.
+ * The open cycles at the end of the history, of the users that have calls in it: a cycle begun before it goes on from retained_open_cycles.
  * What belongs to an open cycle is what comes after the user's last billing record, which verify has compared with the log.
  *
  * The plan, which src/audit/retain.ts sees to: records hashed by user, the log read once in the range and joined to them by hash, both
@@ -103,7 +106,7 @@ const SEEN = `
       from call
       left join closed using (user_id)
      group by call.user_id
-  ), tail as (
+  ), open_cycle as (
     select ($5::bigint[])[width_bucket(seen.last_id, $6::bigint[])] as run_id,
            coalesce(closed.number + 1, kept.next_cycle, 1) as next_cycle,
            (seen.usage + coalesce(begun.usage, 0))::bigint as usage,
@@ -114,9 +117,9 @@ const SEEN = `
            seen.user_id
       from seen
       left join closed using (user_id)
-      left join meterfold.retained_tails kept using (user_id)
+      left join meterfold.retained_open_cycles kept using (user_id)
       -- The cycle that was open before, unless it was closed since.
-      left join meterfold.retained_tails begun on begun.user_id = seen.user_id and begun.calls > 0 and closed.user_id is null
+      left join meterfold.retained_open_cycles begun on begun.user_id = seen.user_id and begun.calls > 0 and closed.user_id is null
   )`;
 
 const seenValues = (range: RunRange, history: History) => [
@@ -124,33 +127,33 @@ const seenValues = (range: RunRange, history: History) => [
   ...[history.runIds, history.starts],
 ];
 
-/** What retained_tails will be once the history is released; writes nothing. */
-export async function computeTailsFigures(
+/** What retained_open_cycles will be once the history is released; writes nothing. */
+export async function computeOpenCyclesFigures(
   client: Client,
   range: RunRange,
   history: History,
-): Promise<TailsFigures & { newestCalledAt: string | null }> {
-  const { rows } = await client.query<TailsFigures & { newestCalledAt: string | null }>(
-    `${SEEN}, all_tails as (
-       select run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id from tail
+): Promise<OpenCyclesFigures & { newestCalledAt: string | null }> {
+  const { rows } = await client.query<OpenCyclesFigures & { newestCalledAt: string | null }>(
+    `${SEEN}, all_open_cycles as (
+       select run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id from open_cycle
        union all
        select run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id
-         from meterfold.retained_tails kept
-        where not exists (select from tail where tail.user_id = kept.user_id)
+         from meterfold.retained_open_cycles kept
+        where not exists (select from open_cycle where open_cycle.user_id = kept.user_id)
      )
      select figures.*, (select to_char(max(newest_called_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from seen) as "newestCalledAt"
-       from (${figuresOf('all_tails')}) figures`,
+       from (${figuresOf('all_open_cycles')}) figures`,
     seenValues(range, history),
   );
   return toFigures(rows[0]!);
 }
 
-/** Brings retained_tails to the end of the history, in one statement: the users that it has seen; the others' state is the same. */
-export async function writeTails(client: Client, range: RunRange, history: History): Promise<void> {
+/** Brings retained_open_cycles to the end of the history, in one statement: the users that it has seen; the others' state is the same. */
+export async function writeOpenCycles(client: Client, range: RunRange, history: History): Promise<void> {
   await client.query(
     `${SEEN}
-     insert into meterfold.retained_tails as kept (run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id)
-     select run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id from tail
+     insert into meterfold.retained_open_cycles as kept (run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id)
+     select run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id from open_cycle
      on conflict (user_id) do update
         set run_id = excluded.run_id, next_cycle = excluded.next_cycle, usage = excluded.usage,
             first_call_id = excluded.first_call_id, first_called_at = excluded.first_called_at, calls = excluded.calls`,

@@ -3,7 +3,7 @@
  * their quarantine. Calls of that part are not looked at: they may be gone.
  */
 import type { Client } from '../postgres/pool.js';
-import { digestQuarantine, digestRecords, readTailsFigures } from './retention-figures.js';
+import { digestQuarantine, digestRecords, readOpenCyclesFigures } from './retention-figures.js';
 import type { Difference, Scope } from './scope.js';
 
 interface RetentionRow {
@@ -14,7 +14,7 @@ interface RetentionRow {
   users: string;
   openCalls: string;
   openUsage: string;
-  tailsDigest: string;
+  openCyclesDigest: string;
 }
 
 const difference = (check: string, run: string, column: string, expected: string, found: string): Difference[] =>
@@ -72,7 +72,7 @@ export async function checkRetention(client: Client, { runId, differencesMax }: 
   const { rows: points } = await client.query<RetentionRow>(
     `select run_id as "runId", lag(run_id, 1, 0::bigint) over (order by run_id) as "afterRunId",
             records_digest as "recordsDigest", quarantine_digest as "quarantineDigest",
-            users, open_calls as "openCalls", open_usage as "openUsage", tails_digest as "tailsDigest"
+            users, open_calls as "openCalls", open_usage as "openUsage", open_cycles_digest as "openCyclesDigest"
        from meterfold.retentions
       order by run_id`,
   );
@@ -85,17 +85,23 @@ export async function checkRetention(client: Client, { runId, differencesMax }: 
       ...difference('quarantine', point.runId, released, point.quarantineDigest, quarantine.digest),
     );
   }
-  return [...differences, ...(await checkTails(client, points.at(-1)))].slice(0, differencesMax);
+  return [...differences, ...(await checkOpenCycles(client, points.at(-1)))].slice(0, differencesMax);
 }
 
 /** The state that verify counts on from. */
-async function checkTails(client: Client, point: RetentionRow | undefined): Promise<Difference[]> {
-  const tails = await readTailsFigures(client);
+async function checkOpenCycles(client: Client, point: RetentionRow | undefined): Promise<Difference[]> {
+  const openCycles = await readOpenCyclesFigures(client);
   const run = point?.runId ?? '0';
   return [
-    ...difference('retained_tails', run, 'rows', point?.users ?? '0', tails.users),
-    ...difference('retained_tails', run, 'sum of calls', point?.openCalls ?? '0', tails.openCalls),
-    ...difference('retained_tails', run, 'sum of usage', point?.openUsage ?? '0', tails.openUsage),
-    ...difference('retained_tails', run, 'digest', point?.tailsDigest ?? '0'.repeat(16), tails.tailsDigest),
+    ...difference('retained_open_cycles', run, 'rows', point?.users ?? '0', openCycles.users),
+    ...difference('retained_open_cycles', run, 'sum of calls', point?.openCalls ?? '0', openCycles.openCalls),
+    ...difference('retained_open_cycles', run, 'sum of usage', point?.openUsage ?? '0', openCycles.openUsage),
+    ...difference(
+      'retained_open_cycles',
+      run,
+      'digest',
+      point?.openCyclesDigest ?? '0'.repeat(16),
+      openCycles.openCyclesDigest,
+    ),
   ];
 }

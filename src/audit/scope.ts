@@ -68,9 +68,9 @@ export interface History {
   calls: number;
   /** Where the newest of these runs begins. */
   newestAfter: string;
-  /** The tails that the newest run has left are all there; not where later runs have superseded them. */
-  keepsTails: boolean;
-  /** The tails that the newest run has superseded are all there still. */
+  /** The open cycles that the newest run has left are all there; not where later runs have superseded them. */
+  keepsOpenCycles: boolean;
+  /** The open cycles that the newest run has superseded are all there still. */
   keepsSuperseded: boolean;
 }
 
@@ -116,7 +116,7 @@ async function readRetained(db: Queryable): Promise<Retained | undefined> {
 interface Totals {
   calls: number;
   callsPerCycle: number | null;
-  keepsTails: boolean;
+  keepsOpenCycles: boolean;
   keepsSuperseded: boolean;
 }
 
@@ -130,7 +130,7 @@ async function readTotals(
       `select coalesce(sum(calls) filter (where run_id = any ($1)), 0)::float8 as calls,
               -- The most common one, should somebody have changed that of a run.
               case when count(*) > 0 then greatest(1, mode() within group (order by calls_per_cycle)) end as "callsPerCycle",
-              $2::bigint is null or $2 >= max(run_id) as "keepsTails",
+              $2::bigint is null or $2 >= max(run_id) as "keepsOpenCycles",
               -- A run that was published on top of it, and reverted, has swept them; so did the runs of old.
               coalesce((select newest.published_xid is not null
                                and newest.run_id = ($1::bigint[])[cardinality($1::bigint[])]

@@ -16,8 +16,7 @@ export interface MapOutcome {
   quarantinedUsage: string;
   spills: number;
   segmentBytes: number;
-  /** Absent in outcomes of an earlier version, which does not say. */
-  readFrom?: 'primary' | 'replica';
+  readFrom: 'primary' | 'replica';
 }
 
 /** One shard, as reduce counted it while it folded. */
@@ -40,14 +39,17 @@ export interface RecountOutcome extends CallsAndUsage {
   digest?: string;
 }
 
-/** What the recount is asked for beside the numbers: nothing, and so no more work, unless map has read a replica. */
-export function askedDigest(maps: readonly Pick<MapOutcome, 'readFrom'>[]): { digest?: true } {
-  return maps.some(({ readFrom }) => readFrom === 'replica') ? { digest: true } : {};
+/**
+ * True if the recount must compare the digest, too: only if map read a replica. A replica that shows other calls of the same number
+ * and usage would pass unnoticed otherwise.
+ */
+export function needsDigest(maps: readonly Pick<MapOutcome, 'readFrom'>[]): boolean {
+  return maps.some(({ readFrom }) => readFrom === 'replica');
 }
 
-/** Whether the digest must be compared too: as many other calls of the same usage would pass for those of the primary. */
-export function needsDigest(maps: readonly Pick<MapOutcome, 'readFrom'>[]): boolean {
-  return maps.some(({ readFrom }) => readFrom !== 'primary');
+/** What a recount's input says about the digest. */
+export function askedDigest(maps: readonly Pick<MapOutcome, 'readFrom'>[]): { digest?: true } {
+  return needsDigest(maps) ? { digest: true } : {};
 }
 
 /** A number of calls and their usage. */

@@ -1,5 +1,5 @@
 /**
- * Tails: what each user's open cycle was after a run. Append-only; a run reads, by index, and writes only the users it touched,
+ * Open cycles: what each user's open cycle was after a run. Append-only; a run reads, by index, and writes only the users it touched,
  * so that its cost does not grow with the history.
  */
 import type { FoldedUser, OpenCycle } from '../engine/reduce.js';
@@ -9,14 +9,14 @@ import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 import { textArray } from '../postgres/copy/text-array.js';
 import { type Client, type Pool, prepared } from '../postgres/pool.js';
 
-export const tailsCopy = (schema: string) => `
-  copy ${schema}.tails (run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id)
+export const openCyclesCopy = (schema: string) => `
+  copy ${schema}.open_cycles (run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id)
   from stdin (format binary)`;
 
 const COLUMNS = 7;
 const ROW_BYTES_MAX = 2 + 5 * 12 + 6 + 4 + USER_BYTES_MAX;
 
-export function appendTail(rows: RowBuffer, runId: number, user: FoldedUser): void {
+export function appendOpenCycle(rows: RowBuffer, runId: number, user: FoldedUser): void {
   const { view, calls } = user;
   rows.beginRow(COLUMNS, ROW_BYTES_MAX);
   rows.int8FromNumber(runId);
@@ -33,23 +33,23 @@ export function appendTail(rows: RowBuffer, runId: number, user: FoldedUser): vo
   rows.text(user.bytes, user.nameAt, user.nameLength);
 }
 
-/** What readTails() has of a user. */
+/** What readOpenCycles() has of a user. */
 const NUMBERS = 5;
-/** How many tails are read and hashed in the time of one lookup by index. */
-const TAILS_READ_A_LOOKUP = 8;
+/** How many open cycles are read and hashed in the time of one lookup by index. */
+const OPEN_CYCLES_READ_A_LOOKUP = 8;
 
 /** The users are bound, so that their names are in no statement's text: neither in logs nor in pg_stat_statements. */
 const LOOKUP = `
-  select asked.number, tail.next_cycle, tail.calls, tail.usage, tail.first_call_id, tail.first_called_at
+  select asked.number, open_cycle.next_cycle, open_cycle.calls, open_cycle.usage, open_cycle.first_call_id, open_cycle.first_called_at
     from unnest($1::text[]) with ordinality as asked (user_id, number)
    cross join lateral (
-         select * from meterfold.tails
+         select * from meterfold.open_cycles
           where user_id = asked.user_id collate "C" and run_id <= $2::bigint
           order by run_id desc
-          limit 1) tail`;
+          limit 1) open_cycle`;
 
 /** The open cycles of those users after run `asOf`, in the order given, for openCycleAt(). One index probe a user. */
-export async function readTails(pool: Pool, users: readonly string[], asOf: bigint): Promise<BigInt64Array> {
+export async function readOpenCycles(pool: Pool, users: readonly string[], asOf: bigint): Promise<BigInt64Array> {
   const client = await pool.connect();
   const numbers = new BigInt64Array(NUMBERS * users.length);
   try {
@@ -86,16 +86,16 @@ export function openCycleAt(numbers: BigInt64Array, user: number): OpenCycle | u
 }
 
 /**
- * Deletes the tails that the run before this one has superseded. It takes as long as that run has users; others are read only where the
- * tails of a run no longer lie together, since vacuum has made room for them among others, and their index (BRIN) tells less.
+ * Deletes the open cycles that the run before this one has superseded. It takes as long as that run has users; others are read only where the
+ * open cycles of a run no longer lie together, since vacuum has made room for them among others, and their index (BRIN) tells less.
  */
 export async function deleteSuperseded(client: Client, runId: bigint): Promise<void> {
   const { rows } = await client.query<{ runId: string; few: boolean }>(
     prepared(
-      `select previous.run_id as "runId", previous.users < tails.reltuples / ${TAILS_READ_A_LOOKUP} as few
+      `select previous.run_id as "runId", previous.users < stored.reltuples / ${OPEN_CYCLES_READ_A_LOOKUP} as few
          from meterfold.runs run
          join meterfold.runs previous on previous.run_id = run.previous_run_id
-         join pg_class tails on tails.oid = 'meterfold.tails'::regclass
+         join pg_class stored on stored.oid = 'meterfold.open_cycles'::regclass
         where run.run_id = $1 and previous.previous_run_id is not null`,
       [runId.toString()],
     ),
@@ -106,8 +106,8 @@ export async function deleteSuperseded(client: Client, runId: bigint): Promise<v
   // Of a run that it has not analyzed yet PostgreSQL expects one row, and looks for older ones by index. Behind a subselect it expects
   // what an average run has, and may well read and hash the whole table: better where they are many.
   await client.query(
-    `delete from meterfold.tails superseded
-      using meterfold.tails newer
+    `delete from meterfold.open_cycles superseded
+      using meterfold.open_cycles newer
       where newer.run_id = ${few ? '$1' : '(select run_id from meterfold.runs where run_id = $1)'}
         and superseded.user_id = newer.user_id and superseded.run_id < newer.run_id`,
     [previous],

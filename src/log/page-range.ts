@@ -6,7 +6,7 @@ import { type Positions, width } from '../engine/cuts.js';
 import { type Client, one, prepared } from '../postgres/pool.js';
 
 /** Pages of a table, both included, quoted for a statement's text. */
-export interface Stretch {
+export interface PageRange {
   table: string;
   firstPage: number;
   lastPage: number;
@@ -22,7 +22,7 @@ const SAMPLE_CALLS = 64;
  * The stretch in which the calls of a partition lie, if as far as a few samples show they lie in one, and in their order: there may be
  * others between them, and some of them elsewhere.
  */
-export async function findStretch(client: Client, { first, last }: Positions): Promise<Stretch | undefined> {
+export async function findPageRange(client: Client, { first, last }: Positions): Promise<PageRange | undefined> {
   const starts = Array.from(
     { length: SAMPLES },
     (_, sample) => first + (width({ first, last }) * BigInt(sample)) / BigInt(SAMPLES),

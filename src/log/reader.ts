@@ -8,7 +8,7 @@ import { USER_BYTES_MAX } from '../engine/segment.js';
 import type { Spill } from '../engine/spill.js';
 import { copyRowsOut, fieldsOf, messageEnd, type RowsReader } from '../postgres/copy/copy-out.js';
 import { type Client, one } from '../postgres/pool.js';
-import { findStretch, type Stretch } from './page-range.js';
+import { findPageRange, type PageRange } from './page-range.js';
 
 /** A row that breaks what the log promises. */
 export interface BadCall {
@@ -62,7 +62,7 @@ export async function* readPartition(
   reset();
   await client.query(PLAN);
   const rows = new RowsOfMap(map, onBadCall, onCalls);
-  const stretch = await findStretch(client, partition);
+  const stretch = await findPageRange(client, partition);
   if (stretch !== undefined) {
     rows.begin();
     await copyCalls(client, byPage(stretch), rows);
@@ -162,7 +162,7 @@ function byIndex({ first, last }: Positions, limit: number): string {
            limit ${Number(limit)}`;
 }
 
-function byPage({ table, firstPage, lastPage }: Stretch): string {
+function byPage({ table, firstPage, lastPage }: PageRange): string {
   return `from only ${table}
            where ctid >= '(${firstPage},0)' and ctid < '(${lastPage + 1},0)'`;
 }

@@ -1,8 +1,8 @@
 /** Who writes to the log at this moment, read off the server's locks: no writer has to know of meterfold. */
 
+import type { Writer } from '../contract/writer.js';
 import { prepared, type Queryable } from '../postgres/pool.js';
 import { WITH_LOG_RELATIONS } from './ids.js';
-import type { Writer } from './writer.js';
 
 /**
  * Transactions that may have written to the log and have not ended: whoever holds a RowExclusiveLock on the log, on one of its
@@ -50,4 +50,20 @@ export async function listWriters(db: Queryable): Promise<Writer[]> {
     ),
   );
   return rows;
+}
+
+const RECOVERED = '-1/';
+
+/**
+ * Those of `listed` that have not ended.
+ *
+ * A virtual transaction is never given twice while the server runs, and one that is prepared keeps it. A restart, also one after a
+ * crash, ends them all but those that were prepared, and these go by another name from then on: so each that was prepared before
+ * a restart counts as one of `listed`. After a restart the numbers start over, and somebody else may go by a listed one:
+ * waiting for one too many is safe.
+ */
+export function stillWriting(listed: readonly Writer[], now: readonly Writer[]): Writer[] {
+  if (listed.length === 0) return [];
+  const transactions = new Set(listed.map((writer) => writer.transaction));
+  return now.filter(({ transaction }) => transactions.has(transaction) || transaction.startsWith(RECOVERED));
 }

@@ -1,8 +1,8 @@
 /** Starts billing runs, by the CLI and the demo alike. */
 import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { TASK_QUEUE } from '../config.js';
+import type { BillingRunInput } from '../contract/billing-run.js';
 import { INSTALLATION_MEMO } from '../contract/installation.js';
-import type { BillingRunInput } from '../contract/messages.js';
 import type { billingRun } from '../workflows/billing-run.js';
 import { describeTaskQueue } from './pollers.js';
 

@@ -3,7 +3,7 @@
 import type { Context } from '../cli/context.js';
 import { sentence } from '../cli/text/output.js';
 import { CommandError, unknownRun } from '../cli/text/problems.js';
-import type { BillingRunInput, BillingRunProgress } from '../contract/messages.js';
+import type { BillingRunInput, BillingRunProgress } from '../contract/billing-run.js';
 import type { Run } from '../runs/run.js';
 
 /** A worker has to answer. */

@@ -22,10 +22,10 @@ export class RowSecurityError extends Error {
 /** The tables that billing reads or writes. */
 export const BILLING_TABLES = [
   'public.api_logs',
-  ...['runs', 'seals', 'leases', 'tasks', 'attempts', 'spills', 'segments', 'tails', 'records', 'quarantine'].map(
+  ...['runs', 'seals', 'leases', 'tasks', 'attempts', 'spills', 'segments', 'open_cycles', 'records', 'quarantine'].map(
     (table) => `meterfold.${table}`,
   ),
-  ...['repacked_records', 'repacks', 'retentions', 'retained_tails', 'chain', 'chain_head'].map(
+  ...['repacked_records', 'repacks', 'retentions', 'retained_open_cycles', 'chain', 'chain_head'].map(
     (table) => `meterfold.${table}`,
   ),
   ...['migrations', 'declared_migrations', 'installation'].map((table) => `meterfold.${table}`),

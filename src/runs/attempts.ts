@@ -31,8 +31,8 @@ export type AttemptOf = {
   runId: bigint;
   /** Temporal's id of the activity, or another name that only attempts following each other share. */
   activityId: string;
-  /** The work's commit does not wait for the disk: a later one of the same process will, before anybody relies on it. */
-  lazily?: boolean;
+  /** The commit does not wait for the disk. A later commit of the same process does, before anything relies on this one. */
+  commitAsync?: boolean;
 } & ({ task: TaskKey; ending?: undefined } | { ending: Ending; task?: undefined });
 
 export interface OwnAttempt {
@@ -53,7 +53,7 @@ export function attempt<T>(
   work: (client: Client, own: OwnAttempt) => Promise<T>,
 ): Promise<T> {
   return registered(pool, of, signal, async (client, own) => {
-    await begin(client, READ_COMMITTED, of.lazily === true ? { synchronous_commit: 'off' } : {});
+    await begin(client, READ_COMMITTED, of.commitAsync === true ? { synchronous_commit: 'off' } : {});
     const result = await work(client, own);
     await forget(client, own);
     await client.query('commit');

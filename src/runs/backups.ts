@@ -14,7 +14,7 @@ export const BACKUP_SCHEMA = 'pg_temp';
 
 const TABLES: Readonly<Record<TaskKind, readonly string[]>> = {
   map: ['spills', 'segments', 'quarantine'],
-  reduce: ['records', 'tails'],
+  reduce: ['records', 'open_cycles'],
   recount: [],
 };
 const LOCK_WAIT_MS = 1000;

@@ -142,7 +142,7 @@ export async function discardRun(pool: Pool, runId: bigint, reason: string, ende
 
 /** All that a run has written, but for its own row. */
 export async function deleteRowsOf(client: Client, runId: bigint): Promise<void> {
-  for (const table of ['records', 'tails', 'spills', 'segments', 'quarantine', 'tasks', 'attempts', 'leases']) {
+  for (const table of ['records', 'open_cycles', 'spills', 'segments', 'quarantine', 'tasks', 'attempts', 'leases']) {
     await client.query(`delete from meterfold.${table} where run_id = $1`, [runId.toString()]);
   }
 }
@@ -157,7 +157,7 @@ export async function sealRow(client: Client, runId: bigint): Promise<void> {
 }
 
 /**
- * Removes what nobody needs after the run is published: its segments, and the tails that the run before it had superseded.
+ * Removes what nobody needs after the run is published: its segments, and the open cycles that the run before it had superseded.
  * Those that this run itself superseded stay until the next one, so that it could still be taken back.
  */
 async function sweepRun(client: Client, runId: bigint): Promise<void> {

@@ -1,6 +1,6 @@
 /** What an operator reads about runs: the list, and everything that is known on one. */
 import type { BadCalls } from '../billing/terms.js';
-import type { Writer } from '../log/writer.js';
+import type { Writer } from '../contract/writer.js';
 import type { Pool, Queryable } from '../postgres/pool.js';
 import { readSnapshot } from '../postgres/snapshot.js';
 import { type CycleLatency, readCycleLatency } from './latency.js';
@@ -53,7 +53,7 @@ export interface RunDetail extends Run {
   temporal: { address: string; namespace: string; firstExecutionRunId: string };
   /** The end that the run aimed at; `range.to` is smaller if writers held it up. */
   sealPosition: string | null;
-  heldUpBy: Writer[];
+  blockedBy: Writer[];
   badCalls: BadCalls;
   /** The first of the calls that it has put aside. */
   quarantine: QuarantinedCall[];
@@ -120,7 +120,7 @@ export function readRun(pool: Pool, runId: string): Promise<RunDetail | undefine
       `select ${runColumns}, run.previous_run_id as "previousRunId", run.seal_position as "sealPosition",
               json_build_object('address', run.temporal_address, 'namespace', run.temporal_namespace,
                                  'firstExecutionRunId', run.first_execution_run_id) as temporal,
-              coalesce(run.held_up_by, '[]') as "heldUpBy", run.proof, run.bad_calls as "badCalls",
+              coalesce(run.blocked_by, '[]') as "blockedBy", run.proof, run.bad_calls as "badCalls",
               case when run.carried_in_calls is not null then
                 json_build_object('calls', run.carried_in_calls::text, 'usage', run.carried_in_usage::text)
               end as "carriedIn",

@@ -1,5 +1,5 @@
 /**
- * Revert: takes the newest published run back, for the day somebody billed by a wrong price. Its records, tails and quarantine go, the
+ * Revert: takes the newest published run back, for the day somebody billed by a wrong price. Its records, open cycles and quarantine go, the
  * run before it is the last one again, and the next run bills the same calls anew; the row of the run stays, with the reason.
  *
  * All of it is one transaction, under a lock that keeps runs from being opened or published meanwhile.

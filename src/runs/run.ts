@@ -11,17 +11,11 @@
  */
 import type { CallSum } from '../billing/proof.js';
 import type { BadCalls, BillingTerms } from '../billing/terms.js';
-import { type Client, one, type Pool, prepared, type Queryable, transaction } from '../postgres/pool.js';
-import { BILLING_TABLES, HIDDEN_TABLE, RowSecurityError } from '../postgres/row-security.js';
+import { type Client, one, prepared, type Queryable } from '../postgres/pool.js';
 
 /** The run is not active any more: published, discarded, or gone with a database that was restored. */
 export class RunGoneError extends Error {
   override name = 'RunGoneError';
-}
-
-/** A term of billing that the first run has frozen. */
-export class FrozenTermError extends Error {
-  override name = 'FrozenTermError';
 }
 
 /** Who works on a run, in Temporal's terms. */
@@ -48,7 +42,7 @@ export interface Run {
   leaseAgeMs: number;
 }
 
-interface RunRow {
+export interface RunRow {
   run_id: string;
   state: RunState;
   temporal_address: string;
@@ -65,7 +59,7 @@ interface RunRow {
   lease_age_ms: string;
 }
 
-const RUN_COLUMNS = `
+export const RUN_COLUMNS = `
   run.run_id, run.state, run.temporal_address, run.temporal_namespace, run.workflow_id, run.first_execution_run_id,
   run.calls_per_cycle, run.price_per_unit, run.currency, run.bad_calls, run.previous_run_id, run.watermark, run.sealed_end`;
 
@@ -118,7 +112,7 @@ export async function readRunOf(db: Queryable, owner: Owner): Promise<OwnRun | u
   };
 }
 
-function toRun(row: RunRow): Run {
+export function toRun(row: RunRow): Run {
   return {
     runId: BigInt(row.run_id),
     state: row.state,
@@ -137,113 +131,47 @@ function toRun(row: RunRow): Run {
   };
 }
 
-/** CALLS_PER_CYCLE as the first published run has frozen it; undefined before that. */
-export async function frozenCallsPerCycle(db: Queryable): Promise<number | undefined> {
-  const { rows } = await db.query<{ calls_per_cycle: number }>(
-    `select calls_per_cycle from meterfold.runs where state = 'published' order by run_id limit 1`,
-  );
-  return rows[0]?.calls_per_cycle;
-}
-
-/** Throws FrozenTermError if the number of calls per cycle is not the one that earlier runs have billed by, if there were any. */
-export function checkFrozenTerms(frozen: number | undefined, terms: Pick<BillingTerms, 'callsPerCycle'>): void {
-  if (frozen === undefined || frozen === terms.callsPerCycle) return;
-  throw new FrozenTermError(
-    `CALLS_PER_CYCLE is ${terms.callsPerCycle}, but the first run has frozen it at ${frozen}: set CALLS_PER_CYCLE=${frozen}, or unset it`,
-  );
-}
-
-/** "openrun" in ASCII. */
-const OPENING_LOCK = '31367303361885550';
-
-/** What is known of a run before it is opened. */
-export interface NewRun {
-  owner: Owner;
-  /** The execution of the workflow that opens it. */
-  executionRunId: string;
-  terms: BillingTerms;
+/** What a task needs of its run: read in the statement that locks the run's row. */
+export interface LockedRun {
+  runId: bigint;
   badCalls: BadCalls;
+  callsPerCycle: number;
+  /** The published run before this one, whose open cycles are carried in; undefined for the first run. */
+  previousRunId: bigint | undefined;
 }
 
-/**
- * Opens a run at the watermark; undefined if another one is active, or this execution has opened one before. The row goes in
- * first and is completed by a second statement: once it is in, no other run can be published or reverted, so what that
- * statement reads is the end of the chain. `checkWanted` is asked last of all, with the lock on opening held, and throws if nobody
- * waits for the run any more. Throws RowSecurityError before anything is written.
- */
-export async function openRun(
-  pool: Pool,
-  { owner, executionRunId, terms, badCalls }: NewRun,
-  checkWanted: () => Promise<void>,
-): Promise<Run | undefined> {
-  return transaction(pool, async (client) => {
-    // One after the other, and only where no run is active: a start that opens none uses up no number.
-    const { hidden } = one(
-      await client.query<{ hidden: string | null }>(
-        prepared(`select pg_advisory_xact_lock(${OPENING_LOCK}), ${HIDDEN_TABLE} as hidden`, [BILLING_TABLES]),
-      ),
-    );
-    if (hidden !== null) throw new RowSecurityError(hidden);
-    await checkWanted();
-    const inserted = await client.query<{ run_id: string }>(
-      prepared(
-        // The transaction may have waited for its turn for a while.
-        `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
-                                     execution_run_id, bad_calls, watermark, calls_per_cycle, price_per_unit, currency, opened_at)
-         select $1, $2, $3, $4, $5, $6, 0, $7, $8, $9, clock_timestamp()
-          where not exists (select from meterfold.runs where state = 'active')
-         on conflict do nothing
-         returning run_id`,
-        [
-          owner.temporalAddress,
-          owner.temporalNamespace,
-          owner.workflowId,
-          owner.firstExecutionRunId,
-          executionRunId,
-          badCalls,
-          terms.callsPerCycle,
-          terms.pricePerUnit,
-          terms.currency,
-        ],
-      ),
-    );
-    const runId = inserted.rows[0]?.run_id;
-    if (runId === undefined) return undefined;
-    const completed = one(
-      await client.query<RunRow & { frozen: number | null }>(
-        prepared(
-          `with lease as (
-             insert into meterfold.leases (run_id) values ($1)
-           )
-           update meterfold.runs run
-              set previous_run_id = last.run_id, watermark = coalesce(last.sealed_end, 0)
-             from (select max(run_id) as run_id, min(run_id) as first_run_id from meterfold.runs where state = 'published') chain
-             left join meterfold.runs last on last.run_id = chain.run_id
-             left join meterfold.runs first on first.run_id = chain.first_run_id
-            where run.run_id = $1
-           returning ${RUN_COLUMNS}, 0 as lease_age_ms, first.calls_per_cycle as frozen`,
-          [runId],
-        ),
-      ),
-    );
-    checkFrozenTerms(completed.frozen ?? undefined, terms);
-    return toRun(completed);
-  });
+export interface LockedRunRow {
+  state: RunState | null;
+  bad_calls: BadCalls;
+  calls_per_cycle: number;
+  previous_run_id: string | null;
 }
 
-/** Keeps the run's row from being published or discarded until the transaction ends. Throws RunGoneError. */
-export async function fence(client: Client, runId: bigint): Promise<{ badCalls: BadCalls }> {
-  const { rows } = await client.query<{ state: RunState; badCalls: BadCalls }>(
-    prepared('select state, bad_calls as "badCalls" from meterfold.runs where run_id = $1 for share', [
-      runId.toString(),
-    ]),
+/** The columns of a LockedRunRow. */
+export const LOCKED_RUN_COLUMNS = 'state, bad_calls, calls_per_cycle, previous_run_id';
+
+/** Keeps the run from being published or discarded until the transaction ends. Throws RunGoneError if it is not active. */
+export async function fence(client: Client, runId: bigint): Promise<LockedRun> {
+  const { rows } = await client.query<LockedRunRow>(
+    prepared(`select ${LOCKED_RUN_COLUMNS} from meterfold.runs where run_id = $1 for share`, [runId.toString()]),
   );
-  checkActive(runId, rows[0]?.state);
-  return rows[0]!;
+  return toLockedRun(runId, rows[0]);
+}
+
+/** Throws RunGoneError if the run is not active, or has no row. */
+export function toLockedRun(runId: bigint, row: LockedRunRow | undefined): LockedRun {
+  checkActive(runId, row?.state ?? undefined);
+  const { bad_calls, calls_per_cycle, previous_run_id } = row!;
+  return {
+    runId,
+    badCalls: bad_calls,
+    callsPerCycle: calls_per_cycle,
+    previousRunId: previous_run_id === null ? undefined : BigInt(previous_run_id),
+  };
 }
 
 /** Throws RunGoneError unless the run's state is active; undefined stands for a run without a row. */
-export function checkActive(runId: bigint, state: RunState | undefined): void {
+function checkActive(runId: bigint, state: RunState | undefined): void {
   if (state !== 'active') throw new RunGoneError(`run ${runId} is ${state ?? 'unknown to this database'}`);
 }
 
@@ -251,12 +179,20 @@ export async function renewLease(db: Queryable, runId: bigint): Promise<void> {
   await db.query('update meterfold.leases set renewed_at = clock_timestamp() where run_id = $1', [runId.toString()]);
 }
 
-/** Open calls after the run before, from which this run's proof begins. */
-export async function carriedInOf(db: Queryable, runId: bigint): Promise<CallSum> {
+/** What a run's proof is computed with, beside the outcomes of its tasks. */
+export interface ProofTerms {
+  callsPerCycle: number;
+  /** The calls in all open cycles after the previous run, and their usage. */
+  carriedIn: CallSum;
+}
+
+export async function readProofTerms(db: Queryable, runId: bigint): Promise<ProofTerms> {
   const row = one(
-    await db.query<{ calls: string; usage: string }>(
+    await db.query<{ calls_per_cycle: number; calls: string; usage: string }>(
       prepared(
-        `select coalesce(previous.carried_out_calls, 0) as calls, coalesce(previous.carried_out_usage, 0) as usage
+        `select run.calls_per_cycle,
+                coalesce(previous.carried_out_calls, 0) as calls,
+                coalesce(previous.carried_out_usage, 0) as usage
            from meterfold.runs run
            left join meterfold.runs previous on previous.run_id = run.previous_run_id
           where run.run_id = $1`,
@@ -264,5 +200,8 @@ export async function carriedInOf(db: Queryable, runId: bigint): Promise<CallSum
       ),
     ),
   );
-  return { calls: BigInt(row.calls), usage: BigInt(row.usage) };
+  return {
+    callsPerCycle: row.calls_per_cycle,
+    carriedIn: { calls: BigInt(row.calls), usage: BigInt(row.usage) },
+  };
 }

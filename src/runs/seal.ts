@@ -19,9 +19,9 @@
  * committed M; otherwise the attempt fails, and the next one seals anew. That also stops an attempt that was overtaken by a next one.
  */
 
+import type { Writer } from '../contract/writer.js';
 import { inspectSequence, noSequence, positionSql } from '../log/sequence.js';
-import { stillWriting, type Writer } from '../log/writer.js';
-import { listWriters } from '../log/writers.js';
+import { listWriters, stillWriting } from '../log/writers.js';
 import { one, type Pool, prepared, type Queryable } from '../postgres/pool.js';
 import { RunGoneError } from './run.js';
 
@@ -33,7 +33,7 @@ export class LogSequenceError extends Error {
 export interface Seal {
   sealedEnd: bigint;
   /** Those who kept the end from being later; empty when nobody did. */
-  heldUpBy: Writer[];
+  blockedBy: Writer[];
   /** Of the run's row: the transaction that committed the position. */
   version: string;
 }
@@ -73,7 +73,7 @@ export async function sealRun(pool: Pool, runId: bigint, options: SealOptions): 
     await new Promise((resolve) => setTimeout(resolve, pollMs));
     writers = stillWriting(writers, await listWriters(pool));
   }
-  if (writers.length === 0) return { sealedEnd: position, heldUpBy: [], version };
+  if (writers.length === 0) return { sealedEnd: position, blockedBy: [], version };
 
   const stored = await pool.query(
     `insert into meterfold.seals (seal_position, holders)
@@ -83,8 +83,8 @@ export async function sealRun(pool: Pool, runId: bigint, options: SealOptions): 
   );
   if (stored.rowCount === 0) throw new SealOvertakenError(runId);
   const safe = await largestSafeSeal(pool);
-  if (safe >= position) return { sealedEnd: position, heldUpBy: [], version };
-  return { sealedEnd: safe > options.watermark ? safe : options.watermark, heldUpBy: writers, version };
+  if (safe >= position) return { sealedEnd: position, blockedBy: [], version };
+  return { sealedEnd: safe > options.watermark ? safe : options.watermark, blockedBy: writers, version };
 }
 
 /** Forgets the seals that a published or planned end has overtaken. */

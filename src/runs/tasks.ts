@@ -1,13 +1,22 @@
 /** Tasks: a run's units of work, made by the plan only, each with one outcome, stored with the work itself. */
 
 import type { MapOutcome, RecountOutcome, ReduceOutcome } from '../billing/proof.js';
-import type { BadCalls } from '../billing/terms.js';
+import type { DoneBy, Overtaken } from '../contract/activities.js';
+import type { Writer } from '../contract/writer.js';
 import type { Buckets, Positions } from '../engine/cuts.js';
 import { deleteQuarantined } from '../ledger/quarantine.js';
 import { askedOfWal } from '../log/replica.js';
-import type { Writer } from '../log/writer.js';
 import { type Client, one, type Pool, prepared, type Queryable, transaction } from '../postgres/pool.js';
-import { checkActive, fence, type Run, RunGoneError, type RunState, readRun } from './run.js';
+import {
+  fence,
+  LOCKED_RUN_COLUMNS,
+  type LockedRun,
+  type LockedRunRow,
+  type Run,
+  RunGoneError,
+  readRun,
+  toLockedRun,
+} from './run.js';
 import { dropSealsUpTo, type Seal, SealOvertakenError } from './seal.js';
 
 export type TaskKind = 'map' | 'reduce' | 'recount';
@@ -19,16 +28,14 @@ export interface TaskKey {
 
 export interface Plan {
   sealedEnd: bigint;
-  heldUpBy: Writer[];
+  blockedBy: Writer[];
   partitions: Positions[];
   shards: Buckets[];
 }
 
-/** Where an outcome came from, for the run's own statistics. */
-export interface StoredOutcome<Outcome> {
+/** An outcome, and who stored it. */
+export interface StoredOutcome<Outcome> extends DoneBy {
   outcome: Outcome;
-  worker: string;
-  attempt: number;
 }
 
 /**
@@ -38,7 +45,7 @@ export interface StoredOutcome<Outcome> {
 export async function storePlan(
   pool: Pool,
   { runId, watermark }: Pick<Run, 'runId' | 'watermark'>,
-  { sealedEnd, heldUpBy, version }: Seal,
+  { sealedEnd, blockedBy, version }: Seal,
   partitions: Positions[],
   shards: Buckets[],
   readsReplica: boolean,
@@ -49,9 +56,9 @@ export async function storePlan(
     const store = () =>
       client.query(
         prepared(
-          `update meterfold.runs set sealed_end = $2, held_up_by = $3, sealed_lsn = ${lsn}, seal_id = gen_random_uuid()
+          `update meterfold.runs set sealed_end = $2, blocked_by = $3, sealed_lsn = ${lsn}, seal_id = gen_random_uuid()
           where run_id = $1 and state = 'active' and sealed_end is null and xmin = $4::xid`,
-          [runId.toString(), sealedEnd.toString(), heldUpBy.length === 0 ? null : JSON.stringify(heldUpBy), version],
+          [runId.toString(), sealedEnd.toString(), blockedBy.length === 0 ? null : JSON.stringify(blockedBy), version],
         ),
       );
     const first = await (readsReplica ? askedOfWal('DATABASE_URL', store) : store());
@@ -83,15 +90,15 @@ export async function storePlan(
       ),
     );
     await dropSealsUpTo(client, sealedEnd);
-    return { sealedEnd, heldUpBy, partitions, shards };
+    return { sealedEnd, blockedBy, partitions, shards };
   });
 }
 
 /** The plan of a run that was planned. */
 export async function readPlan(db: Queryable, runId: bigint): Promise<Plan> {
   const run = one(
-    await db.query<{ sealed_end: string; held_up_by: Writer[] | null }>(
-      'select sealed_end, held_up_by from meterfold.runs where run_id = $1',
+    await db.query<{ sealed_end: string; blocked_by: Writer[] | null }>(
+      'select sealed_end, blocked_by from meterfold.runs where run_id = $1',
       [runId.toString()],
     ),
   );
@@ -103,7 +110,7 @@ export async function readPlan(db: Queryable, runId: bigint): Promise<Plan> {
   const of = (kind: TaskKind) => tasks.rows.filter((task) => task.kind === kind);
   return {
     sealedEnd: BigInt(run.sealed_end),
-    heldUpBy: run.held_up_by ?? [],
+    blockedBy: run.blocked_by ?? [],
     partitions: of('map').map((task) => ({ first: BigInt(task.first), last: BigInt(task.last) })),
     shards: of('reduce').map((task) => ({ first: task.bucket, end: task.end })),
   };
@@ -128,13 +135,13 @@ const SELECT_TASK = `
  */
 const LOCK_TASK = `
   with run as materialized (
-         select state, bad_calls from meterfold.runs where run_id = $1 for share
+         select ${LOCKED_RUN_COLUMNS} from meterfold.runs where run_id = $1 for share
        ), task as materialized (
          select number from meterfold.tasks
           where run_id = $1 and kind = $2 and number = $3 and (select state from run) = 'active'
             for update
        )
-  select (select state from run) as state, (select bad_calls from run) as "badCalls", (select count(*) from task) as tasks`;
+  select run.*, (select count(*) from task) as tasks from run`;
 
 /**
  * Fences the run as `fence` does, and locks one of its tasks. The task is read by a second statement: the first one's snapshot is older
@@ -146,18 +153,14 @@ export async function lockTask<Outcome>(
   client: Client,
   runId: bigint,
   task: TaskKey,
-): Promise<{ run: { badCalls: BadCalls }; task: TaskRow<Outcome> }> {
-  const { state, badCalls } = one(
-    await client.query<{ state: RunState | null; badCalls: BadCalls }>(
-      prepared(LOCK_TASK, [runId.toString(), task.kind, task.number]),
-    ),
-  );
-  checkActive(runId, state ?? undefined);
+): Promise<{ run: LockedRun; task: TaskRow<Outcome> }> {
+  const { rows } = await client.query<LockedRunRow>(prepared(LOCK_TASK, [runId.toString(), task.kind, task.number]));
+  const run = toLockedRun(runId, rows[0]);
   const { lost, ...row } = await selectTask<Outcome>(client, runId, task);
   if (lost) {
     await deleteQuarantined(client, runId, { first: BigInt(row.first_position), last: BigInt(row.last_position) });
   }
-  return { run: { badCalls }, task: row };
+  return { run, task: row };
 }
 
 /** Reads a task without locking it. Throws RunGoneError if the plan has made no such task. */
@@ -179,12 +182,6 @@ async function selectTask<Outcome>(
   const row = rows[0];
   if (row === undefined) throw new RunGoneError(`run ${runId} has no ${kind} task ${number}`);
   return row.lost ? { ...row, outcome: null } : row;
-}
-
-/** A task that is still worked on, and for how long already. */
-export interface Overtaken {
-  number: number;
-  ms: number;
 }
 
 /**

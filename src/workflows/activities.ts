@@ -1,19 +1,11 @@
 /** The activities as the workflow asks for them: how long each may take, and what becomes of it when the run is cancelled. */
 import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
-import type { createDiscard } from '../activities/discard.js';
-import type { createMap } from '../activities/map.js';
-import type { createPlan } from '../activities/plan.js';
-import type { createPublish } from '../activities/publish.js';
-import type { createRecount } from '../activities/recount.js';
-import type { createReduce } from '../activities/reduce.js';
-
-type Coordination = ReturnType<typeof createPlan> & ReturnType<typeof createPublish> & ReturnType<typeof createDiscard>;
-type Tasks = ReturnType<typeof createMap> & ReturnType<typeof createReduce>;
+import type { BillingActivities } from '../contract/activities.js';
 
 /** Tries go on for as long as the run may last: a database that is down for an hour delays a run, and does not fail it. */
 const retry = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' } as const;
 
-export const { planRun, publishRun, discardRun } = proxyActivities<Coordination>({
+export const { planRun, publishRun, discardRun } = proxyActivities<BillingActivities>({
   startToCloseTimeout: '30m',
   heartbeatTimeout: '10s',
   // A plan that still runs could open a run behind the back of its discard.
@@ -29,9 +21,9 @@ const taskOptions: ActivityOptions = {
   allowEagerDispatch: false,
   retry,
 };
-export const tasks = proxyActivities<Tasks>(taskOptions);
+export const tasks = proxyActivities<BillingActivities>(taskOptions);
 // The longest of those beside it: begun last, it would leave all slots but one with nothing to do.
-export const { recount } = proxyActivities<ReturnType<typeof createRecount>>({
+export const { recount } = proxyActivities<BillingActivities>({
   ...taskOptions,
   priority: { priorityKey: 1 },
 });

@@ -14,7 +14,6 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { PlannedRun, SkippedRun } from '../activities/plan.js';
 import {
   askedDigest,
   type MapOutcome,
@@ -22,22 +21,23 @@ import {
   type RecountOutcome,
   type ReduceOutcome,
 } from '../billing/proof.js';
-import { INSTALLATION_MEMO } from '../contract/installation.js';
+import type { PlannedRun, SkippedRun } from '../contract/activities.js';
 import {
   type BillingRunInput,
   type BillingRunResult,
   type PublishedResult,
   progressQuery,
   retrySignal,
-} from '../contract/messages.js';
+} from '../contract/billing-run.js';
+import { INSTALLATION_MEMO } from '../contract/installation.js';
 import type { Buckets } from '../engine/cuts.js';
 import { planRun, publishRun, recount, tasks } from './activities.js';
 import { Control } from './control.js';
-import { HOPELESS, reasonOf, SEGMENTS_LOST, typeOf } from './failures.js';
+import { HOPELESS, reasonOf, typeOf } from './failures.js';
 import { fanOut } from './fan-out.js';
 import { giveUp } from './give-up.js';
 import { checkInput } from './input.js';
-import { lossIsAnOutcome, MapRestarts } from './map-restarts.js';
+import { MapRestarts } from './map-restarts.js';
 import { countEnded, countProofFailure, countPublished } from './metrics.js';
 import { Progress } from './progress.js';
 import { publishedResult } from './result.js';
@@ -99,11 +99,6 @@ class BillingRun {
       } catch (error) {
         // Neither another try nor the discard must queue behind the siblings of an activity that has failed.
         this.#control.stop();
-        // Only in a run that began before loss was an outcome.
-        if (typeOf(error) === SEGMENTS_LOST) {
-          this.#mapAnew();
-          continue;
-        }
         if (typeOf(error) === 'ProofError') countProofFailure();
         if (!(await this.#isToBeRetried(error))) return this.#giveUp(error);
         this.#restarts.reset();
@@ -166,18 +161,14 @@ class BillingRun {
     });
   }
 
-  /** Partitions that still have their segments answer at once. */
-  #mapAnew(): void {
-    this.#maps.length = 0;
-    this.#progress.mapAnew();
-  }
-
   /** Reduces all shards. If segments were lost, map restarts first; shards that are done stay done. */
   async #reduceAll(plan: PlannedRun): Promise<void> {
     for (;;) {
       const loss = await this.#reduce(plan);
       if (loss === undefined) return;
-      this.#mapAnew();
+      // Partitions that still have their segments return their stored outcomes at once.
+      this.#maps.length = 0;
+      this.#progress.restartMap();
       this.#progress.phase('mapping');
       await this.#restarts.next(loss);
       await this.#map(plan);
@@ -185,18 +176,12 @@ class BillingRun {
   }
 
   /** Reduces the shards that are left; returns what was lost if a reduce found that segments are, after those under way have ended. */
-  async #reduce({ runId, shards, terms, previousRunId, backups }: PlannedRun): Promise<string | undefined> {
-    const { callsPerCycle } = terms;
-    const reportsLoss = lossIsAnOutcome();
+  async #reduce({ runId, shards, backups }: PlannedRun): Promise<string | undefined> {
     let loss: string | undefined;
     this.#progress.phase('reducing');
     const reduce = async ({ first, end }: Buckets, number: number, race: Race) => {
       const summary = `buckets ${first} to ${end - 1}`;
-      const input = {
-        ...{ runId, number, callsPerCycle, previousRunId },
-        ...this.#installation,
-        ...(reportsLoss ? { reportsLoss } : {}),
-      };
+      const input = { runId, number, ...this.#installation };
       const reduced = await race(number, (backup) =>
         this.#statistics.count(
           `reduce ${number}`,
@@ -212,13 +197,7 @@ class BillingRun {
       this.#progress.reduced(reduced.outcome);
       return reduced.outcome;
     };
-    try {
-      await this.#fanOut(shards, this.#reduces, backups, reduce, () => loss !== undefined);
-    } catch (error) {
-      // Thrown by an activity worker of an earlier version.
-      if (!reportsLoss || typeOf(error) !== SEGMENTS_LOST) throw error;
-      loss = reasonOf(error);
-    }
+    await this.#fanOut(shards, this.#reduces, backups, reduce, () => loss !== undefined);
     return loss;
   }
 
@@ -249,7 +228,7 @@ class BillingRun {
         'publish',
         () =>
           publishRun.executeWithOptions({ summary: `prove run ${runId} and make it visible` }, [
-            { runId, callsPerCycle: terms.callsPerCycle, ...this.#installation, ...proof },
+            { runId, ...this.#installation, ...proof },
           ]),
         (done) => done,
       ),

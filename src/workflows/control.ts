@@ -11,7 +11,7 @@
  *   discarded
  */
 import { CancellationScope, condition, setHandler } from '@temporalio/workflow';
-import { cancelUpdate, pauseUpdate, resumeUpdate, retryUpdate } from '../contract/messages.js';
+import { cancelUpdate, pauseUpdate, resumeUpdate, retryUpdate } from '../contract/billing-run.js';
 import type { Progress } from './progress.js';
 
 export class Control {

@@ -3,8 +3,6 @@ import { ActivityFailure, ApplicationFailure, isCancellation } from '@temporalio
 
 /** Those that no operator can mend for this run: its input is wrong, or it is gone. */
 export const HOPELESS: readonly string[] = ['BadInput', 'FrozenTermError', 'RunGoneError'];
-/** What map had stored went with a crash of PostgreSQL. */
-export const SEGMENTS_LOST = 'SegmentsLostError';
 
 export function reasonOf(error: unknown): string {
   if (isCancellation(error)) return 'cancelled';

@@ -1,8 +1,8 @@
 /** How a run ends that is not published: its workflow discards it, and then fails or says that it was cancelled. */
 import { ApplicationFailure, CancellationScope, CancelledFailure, workflowInfo } from '@temporalio/workflow';
-import type { PlannedRun } from '../activities/plan.js';
 import type { PublishedFigures } from '../billing/proof.js';
-import type { BillingRunResult, PublishedResult } from '../contract/messages.js';
+import type { PlannedRun } from '../contract/activities.js';
+import type { BillingRunResult, PublishedResult } from '../contract/billing-run.js';
 import { discardRun } from './activities.js';
 import type { Control } from './control.js';
 import { reasonOf } from './failures.js';
@@ -38,12 +38,11 @@ export async function giveUp(
     ]),
   );
   if (answer.status === 'already published') {
-    // Answers of workers of an earlier version do not say which run it is.
-    const { runId, figures } = answer as { runId?: string; figures: PublishedFigures };
+    const { runId, figures } = answer;
     if (plan === undefined) {
       throw ApplicationFailure.nonRetryable(`the run is published, but its result was lost: ${reason}`, 'ResultLost');
     }
-    if (runId !== undefined && runId !== plan.runId) throw error;
+    if (runId !== plan.runId) throw error;
     return result(plan, figures);
   }
   progress.phase('cancelled');

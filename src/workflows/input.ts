@@ -3,7 +3,7 @@
  * a currency looks like is checked by the plan, which knows the settings that fill in what the input leaves out.
  */
 import { ApplicationFailure } from '@temporalio/common';
-import type { BillingRunInput } from '../contract/messages.js';
+import type { BillingRunInput } from '../contract/billing-run.js';
 
 const NUMBERS = { callsPerCycle: 1000, partitions: 500, shards: 500, holdFailedSeconds: 86_400 } as const;
 const TEXTS = ['pricePerUnit', 'currency'];

@@ -5,15 +5,10 @@
  *   restart        1    2    3    4     5     6
  *   delay          1 s  2 s  4 s  8 s  16 s   the run fails
  */
-import { ApplicationFailure, patched, sleep } from '@temporalio/workflow';
+import { ApplicationFailure, sleep } from '@temporalio/workflow';
 
 const RESTARTS_MAX = 5;
 const FIRST_DELAY_MS = 1000;
-
-/** False for a run that began when a reduce still failed if it found segments lost; such a run restarts map without bound or delay. */
-export function lossIsAnOutcome(): boolean {
-  return patched('lost segments are an outcome of reduce');
-}
 
 export class MapRestarts {
   #restarts = 0;
@@ -27,7 +22,7 @@ export class MapRestarts {
       );
     }
     this.#restarts++;
-    await sleep(FIRST_DELAY_MS * 2 ** (this.#restarts - 1));
+    await sleep(FIRST_DELAY_MS * 2 ** (this.#restarts - 1), { summary: 'wait before map restarts' });
   }
 
   /** An operator has fixed the cause, and retries the run. */

@@ -1,7 +1,7 @@
 /** What a run's workflow counts. The SDK's meter is silent while a workflow is replayed, so that each event counts once. */
 import { metricMeter } from '@temporalio/workflow';
 import type { PublishedFigures } from '../billing/proof.js';
-import type { Phase } from '../contract/messages.js';
+import type { Phase } from '../contract/billing-run.js';
 import { METRICS, type Outcome } from '../contract/metrics.js';
 
 export function countEnded(outcome: Outcome): void {

@@ -1,7 +1,7 @@
 import { setCurrentDetails, upsertMemo } from '@temporalio/workflow';
-import type { PlannedRun } from '../activities/plan.js';
 import type { PublishedFigures } from '../billing/proof.js';
-import type { BillingRunProgress, Phase } from '../contract/messages.js';
+import type { PlannedRun } from '../contract/activities.js';
+import type { BillingRunProgress, Phase } from '../contract/billing-run.js';
 import type { Retry } from '../contract/retries.js';
 import { recordPhase } from './metrics.js';
 import { Retries } from './retries.js';
@@ -79,10 +79,10 @@ export class Progress {
     this.#show();
   }
 
-  mapAnew(): void {
+  restartMap(): void {
     this.now.partitions.done = 0;
     this.now.callsMapped = '0';
-    this.now.mappedAnew = (this.now.mappedAnew ?? 0) + 1;
+    this.now.mapRestarts = (this.now.mapRestarts ?? 0) + 1;
   }
 
   mapped(calls: string): void {
@@ -116,8 +116,8 @@ export class Progress {
   }
 
   #show(outcome = ''): void {
-    const { runId, phase, paused, partitions, shards, callsMapped, mappedAnew, callsReduced, cyclesClosed } = this.now;
-    const anew = mappedAnew === undefined ? '' : `; anew ${mappedAnew} ×, as PostgreSQL had lost them in a crash`;
+    const { runId, phase, paused, partitions, shards, callsMapped, mapRestarts, callsReduced, cyclesClosed } = this.now;
+    const anew = mapRestarts === undefined ? '' : `; anew ${mapRestarts} ×, as PostgreSQL had lost them in a crash`;
     const retries = this.#retries.list
       .map(
         ({ activity, attempt, message }) => `- ${activity} is being retried, attempt ${attempt} failed: ${message}\n`,

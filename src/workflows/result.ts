@@ -1,7 +1,8 @@
 /** The result of a run that is published. */
-import type { PlannedRun } from '../activities/plan.js';
+
 import type { PublishedFigures } from '../billing/proof.js';
-import type { PublishedResult } from '../contract/messages.js';
+import type { PlannedRun } from '../contract/activities.js';
+import type { PublishedResult } from '../contract/billing-run.js';
 import type { RunStatistics } from './statistics.js';
 
 export function publishedResult(
@@ -18,6 +19,6 @@ export function publishedResult(
     pricePerUnit: plan.terms.pricePerUnit,
     activities: statistics.activities(),
     workers: statistics.workers(),
-    heldUpBy: plan.heldUpBy,
+    blockedBy: plan.blockedBy,
   };
 }

@@ -1,5 +1,5 @@
 /** Who did what in a run. Tries are told by the outcomes: each says at which attempt, and on which worker, it came about. */
-import type { Activities, WorkerShare } from '../contract/messages.js';
+import type { Activities, WorkerShare } from '../contract/billing-run.js';
 
 interface Done {
   worker: string;

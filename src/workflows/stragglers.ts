@@ -112,7 +112,7 @@ class Stragglers {
     await condition(() => this.#left <= lastMax(tasks) && this.#left === this.#unbacked.size && this.#left > 0);
     while (this.#unbacked.size > 0) {
       const waitMs = Math.min(...[...this.#unbacked.values()].map((task) => this.#waitMs(task)));
-      if (waitMs > 0) await sleep(waitMs);
+      if (waitMs > 0) await sleep(waitMs, { summary: 'wait until a task counts as slow' });
       await gate();
       for (const [number, task] of [...this.#unbacked]) {
         if (this.#waitMs(task) > 0) continue;

@@ -24,7 +24,7 @@ const insertCalls = (stack: ChaosStack, whose: string) =>
  */
 export const failOverBehindReplica: Fault = {
   name: 'failed over, the replica on the old timeline',
-  points: { plan: ['storing'], map: ['storing'], reduce: ['records', 'tails'], publish: ['taking'] },
+  points: { plan: ['storing'], map: ['storing'], reduce: ['records', 'open_cycles'], publish: ['taking'] },
   counts: ['stall'],
   async strike(scene) {
     const { stack, held, workers, inflow, random } = scene;

@@ -16,7 +16,7 @@ const KILLED_BESIDE_MAX = 1;
  */
 export const endTogether: Fault = {
   name: 'ended by several processes at once',
-  points: { plan: ['storing'], map: ['storing'], reduce: ['records', 'tails'] },
+  points: { plan: ['storing'], map: ['storing'], reduce: ['records', 'open_cycles'] },
   counts: ['wait for another ending'],
   async strike(scene) {
     const { stack, held, phase, random, startRuns } = scene;

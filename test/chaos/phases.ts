@@ -5,7 +5,7 @@
  *            storing   the end is sealed, the tasks are not stored
  *   map      storing   calls are read, their segments not stored        | reading, writing: in the middle of the COPY
  *   reduce   records   segments are read, no record written             | reading, writing: in the middle of the COPY
- *            tails     records are written, tails are not
+ *            open cycles     records are written, open cycles are not
  *   recount  counting  the one statement has not begun
  *   publish  taking    the run's row is not taken yet
  *            flipping  proved, and not visible
@@ -28,7 +28,7 @@ export type Phase = (typeof PHASES)[number];
 export const POINTS = {
   plan: ['sealing', 'storing'],
   map: ['storing', 'reading', 'writing'],
-  reduce: ['records', 'tails', 'reading', 'writing'],
+  reduce: ['records', 'open_cycles', 'reading', 'writing'],
   recount: ['counting'],
   publish: ['taking', 'flipping', 'sweeping'],
 } as const satisfies Record<Phase, readonly string[]>;
@@ -78,8 +78,8 @@ export async function holdAt(scene: HoldScene, phase: Phase, point: Point): Prom
         : holdByLock(scene, point, await first(share('segments')), 'copy meterfold.segments');
     case 'records':
       return holdByLock(scene, point, await first(share('records')), 'copy meterfold.records');
-    case 'tails':
-      return holdByLock(scene, point, await first(share('tails')), 'copy meterfold.tails');
+    case 'open_cycles':
+      return holdByLock(scene, point, await first(share('open_cycles')), 'copy meterfold.open_cycles');
     case 'counting':
       return holdLater(scene, point, {
         first: { sql: share('segments'), query: 'copy meterfold.segments' },
@@ -89,19 +89,19 @@ export async function holdAt(scene: HoldScene, phase: Phase, point: Point): Prom
       });
     case 'taking':
       return holdLater(scene, point, {
-        first: { sql: share('tails'), query: 'copy meterfold.tails' },
+        first: { sql: share('open_cycles'), query: 'copy meterfold.open_cycles' },
         second: (runId) => `select from meterfold.runs where run_id = ${runId} for share`,
         query: 'for update',
       });
     case 'flipping':
       return holdLater(scene, point, {
-        first: { sql: share('tails'), query: 'copy meterfold.tails' },
+        first: { sql: share('open_cycles'), query: 'copy meterfold.open_cycles' },
         second: () => share('runs'),
         query: `set state = 'published'`,
       });
     case 'sweeping':
       return holdLater(scene, point, {
-        first: { sql: share('tails'), query: 'copy meterfold.tails' },
+        first: { sql: share('open_cycles'), query: 'copy meterfold.open_cycles' },
         second: () => share('segments'),
         query: 'delete from meterfold.segments',
       });
@@ -136,7 +136,7 @@ async function holdLater(scene: HoldScene, point: Point, later: LaterHold): Prom
 
 const COPIES: Record<'map' | 'reduce', Record<'reading' | 'writing', RegExp>> = {
   map: { reading: /copy \(select id, user_id, usage, called_at/, writing: /copy meterfold\.segments \(/ },
-  reduce: { reading: /stored\.data/, writing: /copy meterfold\.(records|tails) \(/ },
+  reduce: { reading: /stored\.data/, writing: /copy meterfold\.(records|open_cycles) \(/ },
 };
 
 async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'writing'): Promise<Held> {

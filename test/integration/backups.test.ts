@@ -1,5 +1,5 @@
 import { describe, expect, type TestContext, test } from 'vitest';
-import type { BillingRunInput, BillingRunProgress } from '../../src/contract/messages.js';
+import type { BillingRunInput, BillingRunProgress } from '../../src/contract/billing-run.js';
 import { billedContents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
 import { type Hold, hold, holdCommit, holdMap, holdReduce } from '../support/holds.js';

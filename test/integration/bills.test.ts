@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { BillingRunInput } from '../../src/contract/messages.js';
+import type { BillingRunInput } from '../../src/contract/billing-run.js';
 import { eventually } from '../support/eventually.js';
 import { hold, holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
@@ -156,10 +156,10 @@ describe('an unpublished run', () => {
     });
     const { rows } = await stack.pool.query(
       `select (select count(*)::int from meterfold.records where run_id = $1) as records,
-              (select count(*)::int from meterfold.tails where run_id = $1) as tails`,
+              (select count(*)::int from meterfold.open_cycles where run_id = $1) as "openCycles"`,
       [active.runId],
     );
-    expect(rows[0]).toEqual({ records: 12, tails: 12 });
+    expect(rows[0]).toEqual({ records: 12, openCycles: 12 });
     expect(await shown()).toEqual(before);
     expect(await meterfold(stack, ['statement', 'user-3', '--json'])).toEqual(statementBefore);
     const refused = await meterfold(stack, ['export', '--run', active.runId]);

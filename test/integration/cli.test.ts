@@ -275,7 +275,7 @@ test('doctor finds a sequence that hands out ids in blocks', async () => {
 async function written() {
   const { rows } = await stack.pool.query(
     `select (select count(*) from meterfold.runs) as runs, (select count(*) from meterfold.seals) as seals,
-            (select count(*) from meterfold.records) as records, (select count(*) from meterfold.tails) as tails,
+            (select count(*) from meterfold.records) as records, (select count(*) from meterfold.open_cycles) as "openCycles",
             (select last_value from meterfold.runs_run_id_seq) as "lastRun"`,
   );
   return rows[0];

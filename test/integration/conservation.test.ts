@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { BillingRunInput } from '../../src/contract/messages.js';
+import type { BillingRunInput } from '../../src/contract/billing-run.js';
 import { PartitionMap } from '../../src/engine/map.js';
 import { billedContents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
@@ -200,7 +200,7 @@ test('more is carried in than the last run carried out: the run fails and names 
   await bill(stack);
   await logs.everyUserOneCall(stack.pool, { calls: 10 });
   const addUsage = (usage: string) =>
-    stack.pool.query(`update meterfold.tails set usage = usage + $1 where user_id = 'user-1-7'`, [usage]);
+    stack.pool.query(`update meterfold.open_cycles set usage = usage + $1 where user_id = 'user-1-7'`, [usage]);
   await addUsage('1000000000000');
   const failure = await failureOf(await start());
   expect(failure.message).toMatch(

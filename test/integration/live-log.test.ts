@@ -1,5 +1,5 @@
 import { describe, expect, type TestContext, test } from 'vitest';
-import type { PublishedResult } from '../../src/contract/messages.js';
+import type { PublishedResult } from '../../src/contract/billing-run.js';
 import type { CycleLatency } from '../../src/runs/latency.js';
 import { eventually } from '../support/eventually.js';
 import { Inflow } from '../support/inflow.js';

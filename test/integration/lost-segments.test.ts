@@ -91,7 +91,7 @@ describe('PostgreSQL crashes', () => {
     expect(await progressOf(run)).toMatchObject({
       partitions: { done: 3, total: 3 },
       callsMapped: result.calls,
-      mappedAnew: 1,
+      mapRestarts: 1,
       callsReduced: result.calls,
     });
     expect(await lossesOf(run)).toBeGreaterThan(0);
@@ -152,7 +152,7 @@ describe('the segments are gone', () => {
       await held.waiting();
       await run.executeUpdate('pause');
       await held.release();
-      expect(await inPhase(run, 'reducing')).toMatchObject({ mappedAnew: times });
+      expect(await inPhase(run, 'reducing')).toMatchObject({ mapRestarts: times });
     }
     await run.executeUpdate('resume');
     await expectExact(stack, published(await run.result()));

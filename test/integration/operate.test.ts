@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { BillingRunProgress } from '../../src/contract/messages.js';
+import type { BillingRunProgress } from '../../src/contract/billing-run.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { holdTask, startHeld } from '../support/phases.js';

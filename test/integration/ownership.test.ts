@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
 import { TASK_QUEUE } from '../../src/config.js';
-import type { BillingRunResult, PublishedResult } from '../../src/contract/messages.js';
+import type { BillingRunResult, PublishedResult } from '../../src/contract/billing-run.js';
 import { eventually } from '../support/eventually.js';
 import { hold, holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';

@@ -167,7 +167,7 @@ describe('runs', () => {
       state: 'published',
       ...{ calls, users, cycles, usage, billedUsage, amount, currency, pricePerUnit, range, carriedIn, carriedOut },
       callsPerCycle: 5,
-      heldUpBy: [],
+      blockedBy: [],
       temporal: { address: stack.temporalAddress, namespace: stack.namespace },
       tasks: [
         { kind: 'map', done: 3, total: 3 },

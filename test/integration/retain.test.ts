@@ -253,7 +253,7 @@ describe('nothing is changed', () => {
   test('where it is ended in the middle', async () => {
     const ends = await billHistory();
     const before = await contents(stack);
-    const held = await hold(stack, 'lock table meterfold.retained_tails in share mode');
+    const held = await hold(stack, 'lock table meterfold.retained_open_cycles in share mode');
     const retaining = startCommand(stack, ['retain', '--until', ends[1]!.end]);
     const [session] = await held.waiting();
     await stack.pool.query('select pg_terminate_backend($1)', [session!.pid]);
@@ -265,7 +265,7 @@ describe('nothing is changed', () => {
 
   test('where the run is reverted meanwhile', async () => {
     const ends = await billHistory();
-    const held = await hold(stack, 'lock table meterfold.retained_tails in share mode');
+    const held = await hold(stack, 'lock table meterfold.retained_open_cycles in share mode');
     const retaining = startCommand(stack, ['retain', '--until', ends.at(-1)!.end]);
     await held.waiting();
     expect(await meterfold(stack, ['revert', '6', '--yes', '--reason', 'wrong price'])).toMatchObject({ code: 0 });
@@ -300,7 +300,7 @@ describe('at the same time', () => {
 
   test('two releases: one of them is told that the other was there first, or finds nothing left', async () => {
     const ends = await billHistory();
-    const held = await hold(stack, 'lock table meterfold.retained_tails in share mode');
+    const held = await hold(stack, 'lock table meterfold.retained_open_cycles in share mode');
     const both = [0, 1].map(() => startCommand(stack, ['retain', '--until', ends[3]!.end]).result);
     await held.waiting();
     await held.release();
@@ -344,12 +344,12 @@ describe('what verify finds after a release:', () => {
   /** Which row of a table is damaged. */
   const ROW: Record<string, string> = {
     'meterfold.retentions': 'run_id = 1',
-    'meterfold.retained_tails': 'calls > 0',
+    'meterfold.retained_open_cycles': 'calls > 0',
     'meterfold.chain': "run_id = 3 and event = 'retained'",
     'meterfold.chain_head': 'true',
     'meterfold.records': 'run_id = 2',
     'meterfold.quarantine': 'run_id = 2',
-    'meterfold.tails': "user_id = 'one run'",
+    'meterfold.open_cycles': "user_id = 'one run'",
     'meterfold.tasks': 'run_id = 2',
   };
   const tables = Object.keys(ROW);
@@ -377,7 +377,7 @@ describe('what verify finds after a release:', () => {
         return [`delete from ${table} where ${row}`, `insert into ${table} select * from ${table} where ${row}`];
       }),
       'delete from meterfold.retentions',
-      'delete from meterfold.retained_tails',
+      'delete from meterfold.retained_open_cycles',
       `delete from meterfold.retentions where run_id = 3`,
     ];
     for (const damage of damages) if ((await copies.differencesAfter([damage])).length === 0) unnoticed.push(damage);

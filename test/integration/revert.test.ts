@@ -139,9 +139,9 @@ test('the workflow of a reverted run, reset to its start, bills anew', async () 
 test('a revert that is ended in the middle has changed nothing', async () => {
   await billTwice();
   const before = await contents(stack);
-  const held = await hold(stack, 'lock table meterfold.tails in share mode');
+  const held = await hold(stack, 'lock table meterfold.open_cycles in share mode');
   const reverting = revert('2', ...yes);
-  const [session] = await held.waiting({ query: 'delete from meterfold.tails' });
+  const [session] = await held.waiting({ query: 'delete from meterfold.open_cycles' });
   await stack.pool.query('select pg_terminate_backend($1)', [session!.pid]);
   expect(await reverting).toMatchObject({ code: 1, stdout: '' });
   await held.release();

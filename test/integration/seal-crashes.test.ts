@@ -75,7 +75,7 @@ describe('the crash that makes the sequence give the same ids again', () => {
 
     const sealings = new Sealings(pool, 0n);
     const sealed = await insert(await openSession());
-    expect(await sealings.seal()).toMatchObject({ sealedEnd: sealed, heldUpBy: [] });
+    expect(await sealings.seal()).toMatchObject({ sealedEnd: sealed, blockedBy: [] });
     await server.crash();
     expect(await insert(await openSession())).toBeGreaterThan(sealed);
     expect(await sealings.changes()).toEqual([]);
@@ -114,7 +114,7 @@ describe('a prepared transaction', () => {
     const other = await openSession();
     await insert(other);
     if (preparedFirst) await session.query("prepare transaction 'stays'");
-    const [holder] = (await sealings.seal())!.heldUpBy;
+    const [holder] = (await sealings.seal())!.blockedBy;
     expect(holder).toMatchObject(preparedFirst ? { pid: null, gid: 'stays' } : { application: 'writer', gid: null });
     if (!preparedFirst) await session.query("prepare transaction 'stays'");
     await server.crash();
@@ -125,7 +125,7 @@ describe('a prepared transaction', () => {
     const held = await sealings.seal();
     expect(held).toMatchObject({
       sealedEnd: 0n,
-      heldUpBy: expect.arrayContaining([
+      blockedBy: expect.arrayContaining([
         expect.objectContaining({
           pid: null,
           gid: 'stays',
@@ -142,9 +142,9 @@ describe('a prepared transaction', () => {
     await writer.query("prepare transaction 'later'");
     const rest = await sealings.seal();
     expect(rest!.sealedEnd).toBeGreaterThanOrEqual(id);
-    expect(rest).toMatchObject({ heldUpBy: [{ gid: 'later' }] });
+    expect(rest).toMatchObject({ blockedBy: [{ gid: 'later' }] });
     await pool.query("commit prepared 'later'");
-    expect(await sealings.seal()).toMatchObject({ sealedEnd: later, heldUpBy: [] });
+    expect(await sealings.seal()).toMatchObject({ sealedEnd: later, blockedBy: [] });
     expect(await sealings.changes()).toEqual([]);
   });
 });
@@ -173,7 +173,7 @@ describe('interleavings with crashes', () => {
     }
     await writers.endAll(draws);
     await sealings.finish();
-    expect(await sealings.seal()).toMatchObject({ sealedEnd: await positionOf(pool), heldUpBy: [] });
+    expect(await sealings.seal()).toMatchObject({ sealedEnd: await positionOf(pool), blockedBy: [] });
     return sealings.changes();
   }
 

@@ -74,7 +74,7 @@ async function interleave({ pool }: Stack, writers: Writers, sealings: Sealings,
   await writers.endAll(draws);
   await sealings.finish();
   // Nobody writes any more: all that was ever given is covered.
-  expect(await sealings.seal()).toMatchObject({ sealedEnd: await positionOf(pool), heldUpBy: [] });
+  expect(await sealings.seal()).toMatchObject({ sealedEnd: await positionOf(pool), blockedBy: [] });
   return sealings.changes();
 }
 

@@ -88,7 +88,7 @@ describe('a log that sealing cannot rely on stops the run, named, and leaves no 
       "insert into public.api_logs (user_id, usage, called_at) select 'long', n, now() from generate_series(1, 10) n",
     );
     await logs.rolledBack(stack.pool, { calls: 90 });
-    expect(await bill(stack)).toMatchObject({ calls: '0', heldUpBy: [{ application: 'test' }] });
+    expect(await bill(stack)).toMatchObject({ calls: '0', blockedBy: [{ application: 'test' }] });
     await writer.query('commit');
     writer.release();
     await logs.restartIds(stack.pool, 51n);

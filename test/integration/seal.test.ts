@@ -57,7 +57,7 @@ describe('a call that is still to commit, with later ones committed', () => {
     // Nothing is known to be safe but what is billed: a run over no calls.
     const held = await bill(stack);
     expect(held).toMatchObject({ calls: '0', range: { after: '203', to: '203' } });
-    expect(held.heldUpBy).toMatchObject([
+    expect(held.blockedBy).toMatchObject([
       { pid: await pidOf(session), application: 'slow importer', user: 'meterfold' },
     ]);
     await expectExact(stack, held);
@@ -73,7 +73,7 @@ describe('a call that is still to commit, with later ones committed', () => {
 
     await session.query('commit');
     const rest = await bill(stack);
-    expect(rest).toMatchObject({ calls: '301', range: { after: '203', to: '504' }, heldUpBy: [] });
+    expect(rest).toMatchObject({ calls: '301', range: { after: '203', to: '504' }, blockedBy: [] });
     await expectExact(stack, rest);
   });
 
@@ -96,7 +96,7 @@ describe('a call that is still to commit, with later ones committed', () => {
     const run = bill(stack);
     await session.query('commit');
     const result = await run;
-    expect(result).toMatchObject({ calls: '1', heldUpBy: [] });
+    expect(result).toMatchObject({ calls: '1', blockedBy: [] });
     await expectExact(stack, result);
   });
 
@@ -115,12 +115,12 @@ describe('a call that is still to commit, with later ones committed', () => {
     await logs.uniform(stack.pool, { calls: 100, seed: 2 });
     const result = await bill(stack);
     expect(result).toMatchObject({ calls: '301', range: { after: '0', to: '301' } });
-    expect(result.heldUpBy).toMatchObject([{ application: 'second' }]);
+    expect(result.blockedBy).toMatchObject([{ application: 'second' }]);
     await expectExact(stack, result);
 
     await second.query('commit');
     const rest = await bill(stack);
-    expect(rest).toMatchObject({ calls: '101', heldUpBy: [] });
+    expect(rest).toMatchObject({ calls: '101', blockedBy: [] });
     await expectExact(stack, rest);
   });
 
@@ -131,7 +131,7 @@ describe('a call that is still to commit, with later ones committed', () => {
     const end = await prepare(session, 'transfer-7');
     await logs.uniform(stack.pool, { calls: 300 });
     const held = await bill(stack);
-    expect(held).toMatchObject({ calls: '0', heldUpBy: [{ pid: null, gid: 'transfer-7', user: 'meterfold' }] });
+    expect(held).toMatchObject({ calls: '0', blockedBy: [{ pid: null, gid: 'transfer-7', user: 'meterfold' }] });
     await expectExact(stack, held);
     // How to end it, for whoever finds it standing there.
     expect((await meterfold(stack, ['status', held.runId])).stdout).toMatch(
@@ -140,7 +140,7 @@ describe('a call that is still to commit, with later ones committed', () => {
 
     await end('commit');
     const rest = await bill(stack);
-    expect(rest).toMatchObject({ calls: '301', heldUpBy: [] });
+    expect(rest).toMatchObject({ calls: '301', blockedBy: [] });
     await expectExact(stack, rest);
   });
 
@@ -153,10 +153,10 @@ describe('a call that is still to commit, with later ones committed', () => {
     const end = await prepare(session);
     await logs.uniform(stack.pool, { calls: 50, seed: 2 });
     const held = await bill(stack);
-    expect(held).toMatchObject({ calls: '0', heldUpBy: [{ pid: null }] });
+    expect(held).toMatchObject({ calls: '0', blockedBy: [{ pid: null }] });
     await end('rollback');
     const rest = await bill(stack);
-    expect(rest).toMatchObject({ calls: '350', heldUpBy: [] });
+    expect(rest).toMatchObject({ calls: '350', blockedBy: [] });
     await expectExact(stack, rest);
   });
 });
@@ -175,7 +175,7 @@ test('a long transaction delays a run no longer than SEAL_WAIT_SECONDS: it bills
     ),
   );
   await session.query('commit');
-  expect(await bill(stack)).toMatchObject({ calls: '51', heldUpBy: [] });
+  expect(await bill(stack)).toMatchObject({ calls: '51', blockedBy: [] });
 });
 
 describe('a role that may not see what others do', () => {
@@ -210,17 +210,17 @@ describe('a role that may not see what others do', () => {
     await session.query(insertCall);
     const held = await bill(ordinary);
     const pid = await pidOf(session);
-    expect(held.heldUpBy).toMatchObject([
+    expect(held.blockedBy).toMatchObject([
       { application: 'secretive', pid, user: 'meterfold', startedAt: null, hidden: fix },
     ]);
     const shown = await meterfold(ordinary, ['status', held.runId]);
     expect(shown.stdout).toContain(`  application secretive, pid ${pid}, role meterfold, ${fix}\n`);
-    const { heldUpBy } = JSON.parse((await meterfold(ordinary, ['status', held.runId, '--json'])).stdout);
-    expect(heldUpBy).toEqual(held.heldUpBy);
+    const { blockedBy } = JSON.parse((await meterfold(ordinary, ['status', held.runId, '--json'])).stdout);
+    expect(blockedBy).toEqual(held.blockedBy);
 
     await ordinary.pool.query(`grant pg_read_all_stats to ${role.name}`);
     const seen = await bill(ordinary);
-    expect(seen.heldUpBy).toMatchObject([{ pid, startedAt: expect.stringMatching(/^20.*Z$/), hidden: null }]);
+    expect(seen.blockedBy).toMatchObject([{ pid, startedAt: expect.stringMatching(/^20.*Z$/), hidden: null }]);
     await ordinary.pool.query(`revoke pg_read_all_stats from ${role.name}`);
     await session.query('rollback');
   });
@@ -230,9 +230,9 @@ describe('a role that may not see what others do', () => {
     await session.query('begin');
     await session.query(insertCall);
     await session.query("prepare transaction 'seen by all'");
-    const { heldUpBy } = await bill(ordinary);
+    const { blockedBy } = await bill(ordinary);
     await session.query("rollback prepared 'seen by all'");
-    expect(heldUpBy).toMatchObject([
+    expect(blockedBy).toMatchObject([
       { pid: null, gid: 'seen by all', user: 'meterfold', startedAt: expect.stringMatching(/^20.*Z$/), hidden: null },
     ]);
   });
@@ -271,10 +271,10 @@ test('a call that is still to commit in one of the partitions of a log made of p
       .replace('values (', "values (nextval('public.api_logs_id_seq'), "),
   );
   await logs.uniform(parted.pool, { calls: 400 });
-  expect(await bill(parted)).toMatchObject({ calls: '0', heldUpBy: [{ application: 'into a partition' }] });
+  expect(await bill(parted)).toMatchObject({ calls: '0', blockedBy: [{ application: 'into a partition' }] });
   await session.query('commit');
   const result = await bill(parted);
-  expect(result).toMatchObject({ calls: '401', heldUpBy: [] });
+  expect(result).toMatchObject({ calls: '401', blockedBy: [] });
   await expectExact(parted, result);
 });
 
@@ -289,7 +289,7 @@ describe('readers and locks of others hold nobody up:', () => {
     await session.query('begin isolation level repeatable read');
     await session.query(sql);
     const result = await bill(stack);
-    expect(result).toMatchObject({ calls: '300', heldUpBy: [] });
+    expect(result).toMatchObject({ calls: '300', blockedBy: [] });
     await expectExact(stack, result);
   });
 });

@@ -39,7 +39,7 @@ test('an attempt that waited for its task returns the outcome that another one h
   expect(await progressOf(run)).toMatchObject({
     partitions: { done: 2, total: 2 },
     callsMapped: '1003',
-    mappedAnew: 1,
+    mapRestarts: 1,
   });
   expect(await activitiesOf(run)).toMatchObject({ mapPartition: 4, publishRun: 1 });
   const { rows } = await stack.pool.query(`select worker from meterfold.tasks where kind = 'map' and number = 0`);

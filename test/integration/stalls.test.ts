@@ -1,6 +1,6 @@
 /** A run that does not get on says why, wherever one looks: the Query, `run`, `runs`, `status` and `doctor`. */
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import type { BillingRunProgress } from '../../src/contract/messages.js';
+import type { BillingRunProgress } from '../../src/contract/billing-run.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startCommand, startWorker } from '../support/processes.js';

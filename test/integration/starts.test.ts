@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { BillingRunResult } from '../../src/contract/messages.js';
+import type { BillingRunResult } from '../../src/contract/billing-run.js';
 import { eventually } from '../support/eventually.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';

@@ -1,4 +1,4 @@
-/** Publish removes the tails that the run before has superseded; what that costs depends on that run's users, not on how many there are. */
+/** Publish removes the open cycles that the run before has superseded; what that costs depends on that run's users, not on how many there are. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import * as logs from '../support/logs.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
@@ -26,16 +26,16 @@ async function billCallsOf(users: number) {
 /** As autovacuum does in time. Its session ends, which is when PostgreSQL counts what it has done. */
 async function vacuum(): Promise<void> {
   const client = await stack.pool.connect();
-  await client.query('vacuum (analyze) meterfold.tails');
+  await client.query('vacuum (analyze) meterfold.open_cycles');
   client.release(true);
 }
 
-/** How many tails each run has. */
-async function tailsByRun(): Promise<number[]> {
-  const { rows } = await stack.pool.query<{ tails: number }>(
-    'select count(*)::integer as tails from meterfold.tails group by run_id order by run_id',
+/** How many open cycles each run has. */
+async function openCyclesByRun(): Promise<number[]> {
+  const { rows } = await stack.pool.query<{ openCycles: number }>(
+    'select count(*)::integer as "openCycles" from meterfold.open_cycles group by run_id order by run_id',
   );
-  return rows.map(({ tails }) => tails);
+  return rows.map(({ openCycles }) => openCycles);
 }
 
 test.each([
@@ -48,24 +48,24 @@ test.each([
     await expectExact(stack, await billCallsOf(count));
     await vacuum();
   }
-  expect(await tailsByRun()).toEqual(left);
+  expect(await openCyclesByRun()).toEqual(left);
 });
 
-test('a run of few users reads no more of the tails for there being many', async () => {
+test('a run of few users reads no more of the open cycles for there being many', async () => {
   await billCallsOf(MANY);
   await billCallsOf(FEW);
   await vacuum();
-  const before = await scansOfTails();
+  const before = await scansOfOpenCycles();
   const result = await billCallsOf(FEW);
-  expect(await scansOfTails()).toBe(before);
+  expect(await scansOfOpenCycles()).toBe(before);
   await expectExact(stack, result);
 });
 
-/** How often tails were read from beginning to end. The worker's sessions are counted when they end, so it is replaced. */
-async function scansOfTails(): Promise<number> {
+/** How often open cycles were read from beginning to end. The worker's sessions are counted when they end, so it is replaced. */
+async function scansOfOpenCycles(): Promise<number> {
   await worker.stop();
   const { rows } = await stack.pool.query<{ scans: number }>(
-    `select seq_scan::integer as scans from pg_stat_user_tables where relid = 'meterfold.tails'::regclass`,
+    `select seq_scan::integer as scans from pg_stat_user_tables where relid = 'meterfold.open_cycles'::regclass`,
   );
   worker = await startWorker(stack);
   return rows[0]!.scans;

@@ -1,6 +1,6 @@
 /** More than one Temporal, or one that has lost its memory: PostgreSQL is the lock, and every call is billed once. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { BillingRunResult, PublishedResult } from '../../src/contract/messages.js';
+import type { BillingRunResult, PublishedResult } from '../../src/contract/billing-run.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { phases, startHeld, startPaused } from '../support/phases.js';

@@ -64,9 +64,9 @@ test('a run is one trace, from its workflow over its activities to SQL, without 
   for (const copy of [/copy meterfold\.segments/, /copy meterfold\.records/, /copy \(select.*api_logs/s]) {
     expect(statements.filter((text) => copy.test(text)).length).toBeGreaterThan(0);
   }
-  const tails = statements.filter((text) => text.includes('as asked (user_id, number)'));
-  expect(tails).not.toEqual([]);
-  for (const text of tails) expect(text).toContain('unnest($1::text[])');
+  const openCycles = statements.filter((text) => text.includes('as asked (user_id, number)'));
+  expect(openCycles).not.toEqual([]);
+  for (const text of openCycles) expect(text).toContain('unnest($1::text[])');
   const { rows } = await stack.pool.query<{ user_id: string }>('select distinct user_id from public.api_logs');
   for (const { user_id } of rows) expect(bodies.filter((body) => body.includes(user_id))).toEqual([]);
 });

@@ -51,7 +51,7 @@ const STAGES: readonly Stage[] = [
   { name: 'planning', take: () => holdWriters('tasks'), query: 'insert into meterfold.tasks' },
   { name: 'mapping', take: () => holdWriters('segments'), query: 'copy meterfold.segments' },
   { name: 'reducing, before its records', take: () => holdWriters('records'), query: 'copy meterfold.records' },
-  { name: 'reducing, after its records', take: () => holdWriters('tails'), query: 'copy meterfold.tails' },
+  { name: 'reducing, after its records', take: () => holdWriters('open_cycles'), query: 'copy meterfold.open_cycles' },
 ];
 
 /** Verifies while a run is held at each stage in turn, and after it has ended. */
@@ -153,9 +153,9 @@ describe('no difference is reported', () => {
 
   test('while the first run is reverted, nor of what bills its calls anew by cycles of another length', async () => {
     await bill(stack, { callsPerCycle: 7 });
-    const held = await holdWriters('tails');
+    const held = await holdWriters('open_cycles');
     const reverting = meterfold(stack, ['revert', '1', '--yes', '--reason', 'cycles of 7 calls']);
-    await held.waiting({ query: 'delete from meterfold.tails' });
+    await held.waiting({ query: 'delete from meterfold.open_cycles' });
     await expectNoDifference();
     await held.release();
     expect(await reverting).toMatchObject({ code: 0 });

@@ -22,7 +22,7 @@ const ROW: Record<string, string> = {
   'meterfold.tasks': "run_id = 2 and kind = 'map'",
   'meterfold.records': 'run_id = 2',
   'meterfold.repacked_records': 'true',
-  'meterfold.tails': 'run_id = 4',
+  'meterfold.open_cycles': 'run_id = 4',
   'meterfold.quarantine': 'true',
   'meterfold.chain': 'run_id = 2',
   'meterfold.chain_head': 'true',
@@ -145,7 +145,7 @@ test.each([
 
 /** Everything that a run has written, its links in the chain and its own row included. */
 const withoutRun = (run: number) => [
-  ...['records', 'tails', 'quarantine', 'tasks', 'chain', 'runs'].map(
+  ...['records', 'open_cycles', 'quarantine', 'tasks', 'chain', 'runs'].map(
     (table) => `delete from meterfold.${table} where run_id = ${run}`,
   ),
 ];

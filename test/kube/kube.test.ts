@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { BillingRunInput, PublishedResult } from '../../src/contract/messages.js';
+import type { BillingRunInput, PublishedResult } from '../../src/contract/billing-run.js';
 import { billedContents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
 import { meterfold } from '../support/processes.js';

@@ -52,7 +52,7 @@ export interface Shape {
 const whole = { planRun: 1, mapPartition: 4, reduceShard: 4, recount: 1, publishRun: 1 };
 const untilMap = { planRun: 1, mapPartition: 4, discardRun: 1 };
 const untilReduce = { planRun: 1, mapPartition: 4, reduceShard: 4, recount: 1, discardRun: 1 };
-const mappedAnew = {
+const mapRestarts = {
   ends: 'COMPLETED',
   activities: { ...whole, mapPartition: 8, reduceShard: 2 },
   updates: ['pause', 'resume'],
@@ -74,7 +74,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   'given-up-at-start': { ends: 'COMPLETED', activities: { discardRun: 1 }, updates: ['cancel'] },
   'given-up-in-map': { ends: 'COMPLETED', activities: untilMap, cancelled: 4, updates: ['cancel'] },
   paused: { ends: 'COMPLETED', activities: whole, updates: ['pause', 'resume', 'pause', 'resume'] },
-  'mapped-anew': { ...mappedAnew, timersFired: 1 },
+  'mapped-anew': { ...mapRestarts, timersFired: 1 },
   'failed-by-input': { ends: 'FAILED', activities: {} },
   'failed-in-plan': { ends: 'FAILED', activities: { planRun: 1, discardRun: 1 } },
   'failed-in-map': { ends: 'FAILED', activities: untilMap, cancelled: 3 },
@@ -95,11 +95,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
 };
 
 /** Histories of earlier code, which the recorder can't make any more. */
-const KEPT: Readonly<Record<string, Shape>> = {
-  // A reduce that found segments lost failed then, and the recount beside it was stopped. Whatever reached reduce has a marker since.
-  'finished-without-marker': { ends: 'COMPLETED', activities: whole },
-  'mapped-anew-by-failure': { ...mappedAnew, activities: { ...mappedAnew.activities, recount: 2 }, cancelled: 1 },
-};
+const KEPT: Readonly<Record<string, Shape>> = {};
 
 export const ALL: Readonly<Record<string, Shape>> = { ...SHAPES, ...KEPT };
 

@@ -13,7 +13,7 @@ import type {
   BillingRunProgress,
   BillingRunResult,
   PublishedResult,
-} from '../../src/contract/messages.js';
+} from '../../src/contract/billing-run.js';
 import { type RunHandle, startRun } from '../../src/operations/start.js';
 import type { billingRun } from '../../src/workflows/billing-run.js';
 import { eventually } from '../support/eventually.js';

@@ -32,7 +32,7 @@ describe('the workflow of today replays', () => {
   });
 
   test('every saved history, and no other', () => {
-    expect(names).toHaveLength(33);
+    expect(names).toHaveLength(31);
     expect([...replays.keys()]).toEqual(names);
   });
 

@@ -26,9 +26,8 @@ export interface Variant extends Edit {
 
 const schedules = (activity: string) => (steps: Step[]) => steps.some(({ what }) => what.endsWith(` ${activity}`));
 const coordinates = (steps: Step[]) => schedules('planRun')(steps) || schedules('discardRun')(steps);
-/** Its timer is for what is left of 5 s; a failed run is held for longer, or for 1 s. */
 const watchesForStragglers = (steps: Step[]) =>
-  steps.some(({ what, particulars }) => /^timer/.test(what) && Number(particulars.ms) <= 1000);
+  steps.some(({ particulars }) => particulars.summary === 'wait until a task counts as slow');
 const only =
   (...names: string[]) =>
   (_: Step[], name: string) =>
@@ -38,7 +37,6 @@ const answersWithRun = (steps: Step[]) =>
 const publishes = (steps: Step[]) =>
   schedules('publishRun')(steps) && answersWithRun(steps) && !schedules('discardRun')(steps);
 const isPlanned = (steps: Step[]) => steps.some(({ particulars }) => /^\d+$/.test(String(particulars.meterfoldRun)));
-const isMarked = (steps: Step[]) => steps.some(({ what }) => what.startsWith('marker'));
 /** Activities are numbered as they are asked for, also by a workflow that is cancelled already and gets none. */
 const asksForFour = (steps: Step[]) => steps.some(({ what }) => Number(/^activity (\d+)/.exec(what)?.[1]) > 4);
 
@@ -273,32 +271,6 @@ export const VARIANTS: Variant[] = [
     fails: only('mapped-anew'),
     byReplayer: true,
     says: 'was ',
-  },
-  {
-    name: 'lost segments that nobody maps anew, in a run of the time when they were a failure',
-    edit: replace('if (typeOf(error) === SEGMENTS_LOST)', "if (typeOf(error) === 'NobodyThrowsThis')"),
-    fails: only('mapped-anew-by-failure'),
-    byReplayer: true,
-    says: 'was memo, and is cancel activity',
-  },
-  {
-    name: 'lost segments that are an outcome in every run, also where they were a failure',
-    file: 'map-restarts.ts',
-    edit: replace(
-      "return patched('lost segments are an outcome of reduce');",
-      "patched('lost segments are an outcome of reduce'); return true;",
-    ),
-    fails: (steps) => schedules('reduceShard')(steps) && !isMarked(steps),
-    byReplayer: 1,
-    says: 'arguments was ',
-  },
-  {
-    name: 'lost segments of which no marker tells that they are an outcome',
-    file: 'map-restarts.ts',
-    edit: replace("return patched('lost segments are an outcome of reduce');", 'return true;'),
-    fails: (steps) => isMarked(steps) || schedules('reduceShard')(steps),
-    byReplayer: 19,
-    says: 'marker',
   },
   {
     name: 'a map that restarts later',

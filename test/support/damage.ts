@@ -8,8 +8,8 @@ import { adminOf, type Stack, urlOf } from './stack.js';
 /** Tables that hold history. Segments, leases, attempts and seals are tools of a run under way. */
 export const HISTORY_TABLES = [
   'public.api_logs',
-  ...['runs', 'tasks', 'records', 'repacked_records', 'tails', 'quarantine'].map((name) => `meterfold.${name}`),
-  ...['chain', 'chain_head', 'retentions', 'retained_tails'].map((name) => `meterfold.${name}`),
+  ...['runs', 'tasks', 'records', 'repacked_records', 'open_cycles', 'quarantine'].map((name) => `meterfold.${name}`),
+  ...['chain', 'chain_head', 'retentions', 'retained_open_cycles'].map((name) => `meterfold.${name}`),
 ];
 
 export interface Column {

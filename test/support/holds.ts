@@ -55,9 +55,9 @@ export async function releaseHolds(stack: Stack): Promise<void> {
   for (const release of held.get(stack) ?? []) await release();
 }
 
-/** Where a run can be held: map stores its first memory-full, reduce has written records and goes on to tails. */
+/** Where a run can be held: map stores its first memory-full, reduce has written records and goes on to open cycles. */
 export const holdMap = (stack: Stack) => hold(stack, 'lock table meterfold.segments in access exclusive mode');
-export const holdReduce = (stack: Stack) => hold(stack, 'lock table meterfold.tails in access exclusive mode');
+export const holdReduce = (stack: Stack) => hold(stack, 'lock table meterfold.open_cycles in access exclusive mode');
 
 /** Takes what `sql` locks, in a transaction of its own. */
 export async function hold(stack: Stack, sql: string, values: unknown[] = []): Promise<Hold> {

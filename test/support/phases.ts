@@ -1,5 +1,5 @@
 /** A run held in a phase of its life, by a lock that this phase needs. */
-import type { BillingRunProgress } from '../../src/contract/messages.js';
+import type { BillingRunProgress } from '../../src/contract/billing-run.js';
 import { eventually } from './eventually.js';
 import { type Hold, hold, holdMap, holdReduce } from './holds.js';
 import { fannedOut, inPhase, type RunHandle, startRun } from './runs.js';
@@ -49,7 +49,7 @@ const holdings: Record<HeldPhase, Holding> = {
     waits: (_, held) => held.waiting({ query: 'insert into meterfold.tasks' }),
   },
   mapping: { take: holdMap, waits: (_, held) => held.waiting({ query: 'copy meterfold.segments' }) },
-  reducing: { take: holdReduce, waits: (_, held) => held.waiting({ query: 'copy meterfold.tails' }) },
+  reducing: { take: holdReduce, waits: (_, held) => held.waiting({ query: 'copy meterfold.open_cycles' }) },
   recounting: { before: 'mapping', take: (stack) => holdTask(stack, 'recount'), waits: (_, held) => held.waiting() },
   publishing: { before: 'mapping', take: holdEnding, waits: (_, held) => held.waiting({ query: 'for update' }) },
 };

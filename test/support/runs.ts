@@ -13,7 +13,7 @@ import type {
   BillingRunProgress,
   BillingRunResult,
   PublishedResult,
-} from '../../src/contract/messages.js';
+} from '../../src/contract/billing-run.js';
 import type { billingRun } from '../../src/workflows/billing-run.js';
 import { eventually } from './eventually.js';
 import { releaseHolds } from './holds.js';
@@ -85,7 +85,7 @@ export async function expectExact(
   expect(result).toMatchObject(rows[0]);
 }
 
-const TABLES_OF_A_RUN = ['records', 'tails', 'segments', 'tasks', 'attempts', 'leases', 'quarantine'] as const;
+const TABLES_OF_A_RUN = ['records', 'open_cycles', 'segments', 'tasks', 'attempts', 'leases', 'quarantine'] as const;
 
 /** How many rows each table holds of a run; those without any are left out. */
 export async function rowsOfRun(stack: Stack, runId: string): Promise<Record<string, number>> {

@@ -1,6 +1,6 @@
 /** `meterfold demo`: generates a log if there is none, bills it, and shows what came of it. */
 import type { Client } from '@temporalio/client';
-import type { PublishedResult, WorkerShare } from '../../contract/messages.js';
+import type { PublishedResult, WorkerShare } from '../../contract/billing-run.js';
 import type { Pool } from '../../postgres/pool.js';
 import { withContext } from '../context.js';
 import { type Column, counted, duration, grouped, table, writeLine } from '../text/output.js';

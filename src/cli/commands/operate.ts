@@ -3,7 +3,7 @@
  * Update that it may refuse; `cancel` also works where the workflow or its Temporal is gone, and `revert` needs neither.
  */
 import type { Command } from 'commander';
-import type { BillingRunProgress } from '../../contract/messages.js';
+import type { BillingRunProgress } from '../../contract/billing-run.js';
 import { runIdArgument } from '../arguments.js';
 import { type Context, withContext } from '../context.js';
 import { counted, facts, grouped, note, writeJson, writeLine } from '../text/output.js';

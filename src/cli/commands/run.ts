@@ -1,6 +1,6 @@
 /** `meterfold run`: starts a billing run and follows it, or tries one dry. */
 import { type Command, Option } from 'commander';
-import type { BillingRunInput, BillingRunResult } from '../../contract/messages.js';
+import type { BillingRunInput, BillingRunResult } from '../../contract/billing-run.js';
 import { durationMs, wholeNumber } from '../arguments.js';
 import { type Context, withContext } from '../context.js';
 import { counted, facts, grouped, note, sentence, writeJson, writeLine } from '../text/output.js';
@@ -54,7 +54,7 @@ Examples:
 async function run(flags: RunFlags): Promise<void> {
   await withContext(async (context) => {
     const pool = await context.database();
-    const { checkFrozenTerms, frozenCallsPerCycle } = await import('../../runs/run.js');
+    const { checkFrozenTerms, frozenCallsPerCycle } = await import('../../runs/open.js');
     const { callsPerCycle } = context.config.explicitInput;
     if (callsPerCycle !== undefined) checkFrozenTerms(await frozenCallsPerCycle(pool), { callsPerCycle });
     if (flags.dryRun === true) {
@@ -136,7 +136,7 @@ export function resultText(result: BillingRunResult, seconds: number): string {
         (activities.backups === 0 ? '' : `, ${activities.backups} backups`),
     ],
     ['took', `${seconds.toFixed(2)} s by Temporal's clock`],
-    ...result.heldUpBy.map((writer): Fact => ['held up by', writerText(writer)]),
-    ...(result.heldUpBy.length === 0 ? [] : [['', 'later calls wait for the next run'] as Fact]),
+    ...result.blockedBy.map((writer): Fact => ['blocked by', writerText(writer)]),
+    ...(result.blockedBy.length === 0 ? [] : [['', 'later calls wait for the next run'] as Fact]),
   ]);
 }

@@ -158,9 +158,9 @@ function statusText(run: RunDetail, stalls: readonly string[]): string {
     facts([...rangeFacts(run), ...timeFacts(run), ...billingFacts(run), ...ownerFacts(run)]),
   ];
   if (stalls.length > 0) parts.push(`Stalled:\n${stalls.map((stall) => `  ${printable(stall)}`).join('\n')}`);
-  if (run.heldUpBy.length > 0) {
+  if (run.blockedBy.length > 0) {
     parts.push(
-      `Held up by writers that had not committed:\n${run.heldUpBy.map((writer) => `  ${writerText(writer)}`).join('\n')}`,
+      `Blocked by writers that had not committed:\n${run.blockedBy.map((writer) => `  ${writerText(writer)}`).join('\n')}`,
     );
   }
   if (run.quarantine.length > 0) {

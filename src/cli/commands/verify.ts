@@ -43,7 +43,7 @@ What is checked, by SQL that shares nothing with what bills:
   - no call was written again after it was billed, whatever column was changed
   - nothing is there twice, and nothing is left of runs that were discarded or reverted
   - no run was deleted: every ending of a run is a link in a chain of hashes that leads to a head, and numbers are not given again
-Of one run: its calls, records, tails as far as they still exist, figures and place in the chain.
+Of one run: its calls, records, openCycles as far as they still exist, figures and place in the chain.
 
 It reads one moment of the database, so runs may go on meanwhile; a role that may only read is enough, and so is a standby.
 Exits with 1 if there is a difference.

@@ -1,6 +1,6 @@
 /** Follows a run until it ends: a bar on a terminal, plain lines elsewhere. Both on standard error. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BillingRunProgress, type BillingRunResult, progressQuery } from '../../contract/messages.js';
+import { type BillingRunProgress, type BillingRunResult, progressQuery } from '../../contract/billing-run.js';
 import { readStalls, type Stall } from '../../operations/stalls.js';
 import type { RunHandle } from '../../operations/start.js';
 import { grouped, note } from './output.js';
@@ -132,7 +132,7 @@ function progressLine({
   partitions,
   shards,
   callsMapped,
-  mappedAnew,
+  mapRestarts,
   callsReduced,
   cyclesClosed,
   paused,
@@ -143,7 +143,7 @@ function progressLine({
     return `${run}failed: ${failure}. Mend it, then \`meterfold retry ${runId}\`; or \`meterfold cancel ${runId}\``;
   }
   if (phase === 'mapping') {
-    const anew = mappedAnew === undefined ? '' : ' anew (PostgreSQL had lost what was mapped, in a crash)';
+    const anew = mapRestarts === undefined ? '' : ' anew (PostgreSQL had lost what was mapped, in a crash)';
     return `${run}mapping${anew}, ${partitions.done} of ${partitions.total} partitions, ${grouped(callsMapped)} calls`;
   }
   if (phase === 'reducing') {

@@ -1,6 +1,6 @@
 /** `meterfold schedule show`: when runs start, and what came of the last ones. */
 import type { Client, ScheduleDescription } from '@temporalio/client';
-import type { BillingRunResult } from '../../contract/messages.js';
+import type { BillingRunResult } from '../../contract/billing-run.js';
 import { scheduleWarnings } from '../../operations/schedule-warnings.js';
 import { durationText } from '../arguments.js';
 import { counted, facts, grouped, moment, note, printable, table, writeJson, writeLine } from './output.js';

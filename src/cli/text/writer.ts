@@ -1,5 +1,5 @@
 /** Writers that held a run up, in words: who, since when, and how a prepared transaction is ended. */
-import type { Writer } from '../../log/writer.js';
+import type { Writer } from '../../contract/writer.js';
 import { moment, printable } from './output.js';
 
 /** "application importer, pid 4711, role app, since 2026-10-01 12:00:00 UTC" */

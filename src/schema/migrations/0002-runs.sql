@@ -19,7 +19,7 @@ create table meterfold.runs (
   watermark              bigint not null check (watermark >= 0),
   seal_position          bigint check (seal_position >= watermark),
   sealed_end             bigint check (sealed_end >= watermark),
-  held_up_by             jsonb,
+  blocked_by             jsonb,
 
   -- What it bills by.
   calls_per_cycle        smallint not null check (calls_per_cycle between 1 and 1000),

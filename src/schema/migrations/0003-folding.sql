@@ -28,7 +28,7 @@ create unlogged table meterfold.segments (
 alter table meterfold.segments alter column data set storage plain;
 
 -- Tails: a user's open cycle after a run that saw calls of that user. Append-only; the newest published one counts.
-create table meterfold.tails (
+create table meterfold.open_cycles (
   run_id          bigint not null,
   next_cycle      bigint not null check (next_cycle >= 1),
   usage           bigint not null check (usage >= 0),
@@ -40,7 +40,7 @@ create table meterfold.tails (
   check ((calls = 0) = (first_call_id is null) and (calls = 0) = (first_called_at is null) and (calls > 0 or usage = 0))
 );
 
-create index tails_of_run on meterfold.tails using brin (run_id) with (pages_per_range = 32);
+create index open_cycles_of_run on meterfold.open_cycles using brin (run_id) with (pages_per_range = 32);
 
 -- Billing records, packed: up to 96 consecutive cycles of one user that one run closed, in five bit strings of 64 bits a cycle; two full
 -- rows fill a page. As bigint[] they would cost PostgreSQL half as much again to take in, number by number, and more to show.
@@ -90,13 +90,13 @@ select packed.user_id,
 comment on view public.billing_records is 'One row per closed billing cycle of a published run.';
 
 create view public.open_cycles as
-select distinct on (tail.user_id)
-       tail.user_id,
-       tail.next_cycle as next_cycle_number,
-       tail.calls::integer as calls,
-       tail.usage
-  from meterfold.tails tail
-  join meterfold.runs run on run.run_id = tail.run_id and run.state = 'published'
- order by tail.user_id, tail.run_id desc;
+select distinct on (open_cycle.user_id)
+       open_cycle.user_id,
+       open_cycle.next_cycle as next_cycle_number,
+       open_cycle.calls::integer as calls,
+       open_cycle.usage
+  from meterfold.open_cycles open_cycle
+  join meterfold.runs run on run.run_id = open_cycle.run_id and run.state = 'published'
+ order by open_cycle.user_id, open_cycle.run_id desc;
 
 comment on view public.open_cycles is 'Each user''s open cycle: its last calls, not billed yet.';

@@ -20,18 +20,18 @@ create table meterfold.retentions (
   log_digest        text not null check (log_digest ~ '^[0-9a-f]{16}$'),
   records_digest    text not null check (records_digest ~ '^[0-9a-f]{16}$'),
   quarantine_digest text not null check (quarantine_digest ~ '^[0-9a-f]{16}$'),
-  -- All of retained_tails, as this retention has left it.
+  -- All of retained_open_cycles, as this retention has left it.
   users             bigint not null check (users >= 0),
   open_calls        bigint not null check (open_calls >= 0),
   open_usage        numeric not null check (open_usage >= 0),
-  tails_digest      text not null check (tails_digest ~ '^[0-9a-f]{16}$'),
+  open_cycles_digest      text not null check (open_cycles_digest ~ '^[0-9a-f]{16}$'),
   retained_at       timestamptz not null default clock_timestamp(),
   constraint retentions_range_check check (position > after_position)
 );
 
 -- Each user's open cycle at the newest of these points, and the run that had seen its last call by then: the state from which verify
 -- counts on. One row a user that was ever seen.
-create table meterfold.retained_tails (
+create table meterfold.retained_open_cycles (
   run_id          bigint not null,
   next_cycle      bigint not null check (next_cycle >= 1),
   usage           bigint not null check (usage >= 0),
@@ -39,7 +39,7 @@ create table meterfold.retained_tails (
   first_called_at timestamptz,
   calls           smallint not null check (calls >= 0),
   user_id         text collate "C" primary key,
-  constraint retained_tails_open_check
+  constraint retained_open_cycles_open_check
     check ((calls = 0) = (first_call_id is null) and (calls = 0) = (first_called_at is null) and (calls > 0 or usage = 0))
 );
 

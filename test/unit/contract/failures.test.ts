@@ -6,7 +6,8 @@ import { InvariantError } from '../../../src/invariant.js';
 import { BadCallError, CallOrderError } from '../../../src/log/reader.js';
 import { CopyFormatError } from '../../../src/postgres/copy/copy-out.js';
 import { AlreadyPublishedError } from '../../../src/runs/endings.js';
-import { FrozenTermError, RunGoneError } from '../../../src/runs/run.js';
+import { FrozenTermError } from '../../../src/runs/open.js';
+import { RunGoneError } from '../../../src/runs/run.js';
 import { LogSequenceError } from '../../../src/runs/seal.js';
 
 function failureOf(error: unknown): ApplicationFailure {

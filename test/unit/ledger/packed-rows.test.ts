@@ -1,9 +1,9 @@
-/** Billing records and tails as they go to PostgreSQL: the columns of their COPY, in its order, and within the bytes reserved. */
+/** Billing records and open cycles as they go to PostgreSQL: the columns of their COPY, in its order, and within the bytes reserved. */
 import { describe, expect, test } from 'vitest';
 import { PartitionMap } from '../../../src/engine/map.js';
 import { BucketFold, type CycleSink, type FoldedUser, type OpenCycle } from '../../../src/engine/reduce.js';
 import { BUCKETS } from '../../../src/engine/segment.js';
-import { appendTail, tailsCopy } from '../../../src/ledger/open-cycles.js';
+import { appendOpenCycle, openCyclesCopy } from '../../../src/ledger/open-cycles.js';
 import { appendRecord, recordsCopy } from '../../../src/ledger/records.js';
 import { BINARY_HEADER } from '../../../src/postgres/copy/copy-in.js';
 import { RowBuffer } from '../../../src/postgres/copy/row-buffer.js';
@@ -113,12 +113,12 @@ describe('a billing record', () => {
   });
 });
 
-describe('a tail', () => {
+describe('a open cycle', () => {
   /** Of one that carries this in, and then makes a call of usage 1 with the largest id, where 1,000 calls close a cycle. */
-  async function tailsOf(name: string, carriedIn: OpenCycle, rows = new RowBuffer()) {
-    const see = (user: FoldedUser) => appendTail(rows, 7, user);
+  async function openCyclesOf(name: string, carriedIn: OpenCycle, rows = new RowBuffer()) {
+    const see = (user: FoldedUser) => appendOpenCycle(rows, 7, user);
     foldAll([call(2n ** 63n - 1n, name, 1)], 1000, () => {}, { see, carriedIn });
-    return named(tailsCopy('meterfold'), await rowsOf(rows));
+    return named(openCyclesCopy('meterfold'), await rowsOf(rows));
   }
 
   const carriedIn = {
@@ -130,30 +130,34 @@ describe('a tail', () => {
   };
 
   test('has what the user has left open', async () => {
-    const [tail] = (await tailsOf('alice', carriedIn)) as [Record<string, Field>];
-    expect(int8(tail.run_id!)).toBe(7n);
-    expect(int8(tail.next_cycle!)).toBe(2n ** 40n + 1n);
-    expect(int8(tail.usage!)).toBe(998n * 10n ** 15n + 1n);
-    expect(int8(tail.first_call_id!)).toBe(2n ** 62n + 3n);
-    expect(int8(tail.first_called_at!)).toBe(-5n);
-    expect(int2(tail.calls!)).toBe(999);
-    expect(text(tail.user_id!)).toBe('alice');
+    const [openCycle] = (await openCyclesOf('alice', carriedIn)) as [Record<string, Field>];
+    expect(int8(openCycle.run_id!)).toBe(7n);
+    expect(int8(openCycle.next_cycle!)).toBe(2n ** 40n + 1n);
+    expect(int8(openCycle.usage!)).toBe(998n * 10n ** 15n + 1n);
+    expect(int8(openCycle.first_call_id!)).toBe(2n ** 62n + 3n);
+    expect(int8(openCycle.first_called_at!)).toBe(-5n);
+    expect(int2(openCycle.calls!)).toBe(999);
+    expect(text(openCycle.user_id!)).toBe('alice');
   });
 
   test('of a user with no open call has no first one', async () => {
     // What a fold leaves behind of the last cycle's first call does not count.
-    const [tail] = (await tailsOf('alice', { ...carriedIn, calls: 999 })) as [Record<string, Field>];
-    expect([tail.first_call_id, tail.first_called_at]).toEqual([null, null]);
-    expect([int8(tail.next_cycle!), int8(tail.usage!), int2(tail.calls!)]).toEqual([2n ** 40n + 2n, 0n, 0]);
+    const [openCycle] = (await openCyclesOf('alice', { ...carriedIn, calls: 999 })) as [Record<string, Field>];
+    expect([openCycle.first_call_id, openCycle.first_called_at]).toEqual([null, null]);
+    expect([int8(openCycle.next_cycle!), int8(openCycle.usage!), int2(openCycle.calls!)]).toEqual([
+      2n ** 40n + 2n,
+      0n,
+      0,
+    ]);
   });
 
   test('of the longest user is not cut, however little room is left in the chunk', async () => {
-    const append = (rows: RowBuffer) => tailsOf('x'.repeat(256), carriedIn, rows);
+    const append = (rows: RowBuffer) => openCyclesOf('x'.repeat(256), carriedIn, rows);
     const [alone] = await append(new RowBuffer());
     for (const missing of [1, 2, 3, 4, 5, 8, 12, 16, 24, 64]) {
-      const tails = await append(leaving(bytesOf(alone!) - missing, 7));
-      expect(tails).toHaveLength(2);
-      expect(tails[1]).toEqual(alone);
+      const openCycles = await append(leaving(bytesOf(alone!) - missing, 7));
+      expect(openCycles).toHaveLength(2);
+      expect(openCycles[1]).toEqual(alone);
     }
   });
 });

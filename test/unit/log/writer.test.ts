@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { stillWriting, type Writer } from '../../../src/log/writer.js';
+import type { Writer } from '../../../src/contract/writer.js';
+import { stillWriting } from '../../../src/log/writers.js';
 
 function writer(transaction: string, pid: number | null = 100): Writer {
   return { transaction, pid, application: null, user: null, startedAt: null, gid: null, hidden: null };

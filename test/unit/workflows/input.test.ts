@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
-import type { BillingRunInput } from '../../../src/contract/messages.js';
+import type { BillingRunInput } from '../../../src/contract/billing-run.js';
 import { checkInput } from '../../../src/workflows/input.js';
 
 /** Inputs come as JSON from anywhere. */

@@ -1,6 +1,6 @@
 /** The lookup of open cycles binds the users that it asks for. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { openCycleAt, readTails } from '../../src/ledger/open-cycles.js';
+import { openCycleAt, readOpenCycles } from '../../src/ledger/open-cycles.js';
 import { openPool, type Pool } from '../../src/postgres/pool.js';
 import { migrate } from '../../src/schema/migrate.js';
 import { startTlsPostgres } from '../support/tls-postgres.js';
@@ -42,15 +42,15 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
   });
 
   test('each user gets its own newest open cycle up to a run, whatever its name', async () => {
-    await pool.query('truncate meterfold.tails');
+    await pool.query('truncate meterfold.open_cycles');
     for (const [index, name] of names.entries()) {
       await pool.query(
-        `insert into meterfold.tails values (1, 1, 0, null, null, 0, $1), (2, 2, $2, 7, '1970-01-01 00:00:01Z', 3, $1), (3, 9, 9, 9, now(), 1, $1)`,
+        `insert into meterfold.open_cycles values (1, 1, 0, null, null, 0, $1), (2, 2, $2, 7, '1970-01-01 00:00:01Z', 3, $1), (3, 9, 9, 9, now(), 1, $1)`,
         [name, index],
       );
     }
     const asked = [...names, 'nobody', ...names.toReversed()];
-    const numbers = await readTails(pool, asked, 2n);
+    const numbers = await readOpenCycles(pool, asked, 2n);
     const found = asked.map((_, index) => openCycleAt(numbers, index));
     const expected = names.map((_, index) => ({
       cycle: 2n,
@@ -61,9 +61,9 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
       firstCalledAt: -946684799000000n,
     }));
     expect(found).toEqual([...expected, undefined, ...expected.toReversed()]);
-    const first = openCycleAt(await readTails(pool, ['user-1'], 1n), 0);
+    const first = openCycleAt(await readOpenCycles(pool, ['user-1'], 1n), 0);
     expect(first).toMatchObject({ cycle: 1n, calls: 0, usage: 0n });
-    expect(await readTails(pool, [], 2n)).toHaveLength(0);
+    expect(await readOpenCycles(pool, [], 2n)).toHaveLength(0);
   });
 
   test('sixty lookups are one statement to PostgreSQL, in which no user is named', async () => {
@@ -71,9 +71,9 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
     const groups = Array.from({ length: 60 }, (_, group) =>
       Array.from({ length: 50 + group }, (_, index) => `customer-${group}-${index}`),
     );
-    for (const users of groups) await readTails(pool, users, 2n);
+    for (const users of groups) await readOpenCycles(pool, users, 2n);
     const { rows } = await pool.query<{ calls: string; query: string }>(
-      `select calls, query from public.pg_stat_statements where query ~ 'meterfold\\.tails'`,
+      `select calls, query from public.pg_stat_statements where query ~ 'meterfold\\.open_cycles'`,
     );
     expect(rows).toEqual([{ calls: '60', query: expect.stringContaining('unnest($1::text[])') }]);
     const named = await pool.query(`select query from public.pg_stat_statements where query ~ 'customer-'`);
@@ -81,9 +81,11 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
   });
 
   test('a lookup that fails says why, and the next one works on another connection', async () => {
-    await pool.query('alter table meterfold.tails rename to away');
-    await expect(readTails(pool, ['user-1'], 2n)).rejects.toThrow('relation "meterfold.tails" does not exist');
-    await pool.query('alter table meterfold.away rename to tails');
-    expect(openCycleAt(await readTails(pool, ['user-1'], 2n), 0)).toMatchObject({ cycle: 2n });
+    await pool.query('alter table meterfold.open_cycles rename to away');
+    await expect(readOpenCycles(pool, ['user-1'], 2n)).rejects.toThrow(
+      'relation "meterfold.open_cycles" does not exist',
+    );
+    await pool.query('alter table meterfold.away rename to open_cycles');
+    expect(openCycleAt(await readOpenCycles(pool, ['user-1'], 2n), 0)).toMatchObject({ cycle: 2n });
   });
 });

@@ -1,6 +1,6 @@
 /** Where map reads pages as they are: not beyond what its own calls take, whatever lies between them. */
 import { expect, test } from 'vitest';
-import { findStretch } from '../../src/log/page-range.js';
+import { findPageRange } from '../../src/log/page-range.js';
 import { freshStack } from '../support/stack.js';
 
 const HISTORY = 40_000;
@@ -22,7 +22,7 @@ test.each([
     await append(1, HISTORY);
     await append(HISTORY + 1 + early, NEW - early);
     const client = await stack.pool.connect();
-    const stretch = await findStretch(client, { first: BigInt(HISTORY + 1), last: BigInt(HISTORY + NEW) });
+    const stretch = await findPageRange(client, { first: BigInt(HISTORY + 1), last: BigInt(HISTORY + NEW) });
     client.release();
     if (early > 0) expect(stretch).toBeUndefined();
     else expect(stretch!.lastPage - stretch!.firstPage).toBeGreaterThan(0);

@@ -5,8 +5,8 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { PublishedFigures } from '../billing/proof.js';
 import type { BadCalls, BillingTerms } from '../billing/terms.js';
-import type { Writer } from '../log/writer.js';
 import { RETRY_SIGNAL, type Retry } from './retries.js';
+import type { Writer } from './writer.js';
 
 /** Input of workflow type `billingRun`; `{}` bills by the workers' settings. */
 export interface BillingRunInput extends Partial<BillingTerms> {
@@ -47,7 +47,7 @@ export interface BillingRunProgress {
   callsExpected: number;
   callsMapped: string;
   /** How often map has begun anew, if it has: PostgreSQL had lost what was mapped, in a crash. */
-  mappedAnew?: number;
+  mapRestarts?: number;
   callsReduced: string;
   cyclesClosed: string;
   /** Activities that are being retried, each as of the last attempt that was reported: later ones may have failed since. Absent if there are none. */
@@ -92,7 +92,7 @@ export interface PublishedResult extends PublishedFigures {
   activities: Activities;
   workers: WorkerShare[];
   /** Writers that kept the run from billing further, if any. */
-  heldUpBy: Writer[];
+  blockedBy: Writer[];
 }
 
 export interface SkippedResult {

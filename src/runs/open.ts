@@ -1,0 +1,104 @@
+/** Opens a run at the watermark, and checks the terms that the first run has frozen. */
+import type { BadCalls, BillingTerms } from '../billing/terms.js';
+import { one, type Pool, prepared, type Queryable, transaction } from '../postgres/pool.js';
+import { BILLING_TABLES, HIDDEN_TABLE, RowSecurityError } from '../postgres/row-security.js';
+import { type Owner, RUN_COLUMNS, type Run, type RunRow, toRun } from './run.js';
+
+/** A term of billing that the first run has frozen. */
+export class FrozenTermError extends Error {
+  override name = 'FrozenTermError';
+}
+
+/** "openrun" in ASCII. */
+const OPENING_LOCK = '31367303361885550';
+
+/** What is known of a run before it is opened. */
+export interface NewRun {
+  owner: Owner;
+  /** The execution of the workflow that opens it. */
+  executionRunId: string;
+  terms: BillingTerms;
+  badCalls: BadCalls;
+}
+
+/**
+ * Opens a run at the watermark; undefined if another one is active, or this execution has opened one before. The row goes in
+ * first and is completed by a second statement: once it is in, no other run can be published or reverted, so what that
+ * statement reads is the end of the chain. `checkWanted` is asked last of all, with the lock on opening held, and throws if nobody
+ * waits for the run any more. Throws RowSecurityError before anything is written.
+ */
+export async function openRun(
+  pool: Pool,
+  { owner, executionRunId, terms, badCalls }: NewRun,
+  checkWanted: () => Promise<void>,
+): Promise<Run | undefined> {
+  return transaction(pool, async (client) => {
+    // One after the other, and only where no run is active: a start that opens none uses up no number.
+    const { hidden } = one(
+      await client.query<{ hidden: string | null }>(
+        prepared(`select pg_advisory_xact_lock(${OPENING_LOCK}), ${HIDDEN_TABLE} as hidden`, [BILLING_TABLES]),
+      ),
+    );
+    if (hidden !== null) throw new RowSecurityError(hidden);
+    await checkWanted();
+    const inserted = await client.query<{ run_id: string }>(
+      prepared(
+        // The transaction may have waited for its turn for a while.
+        `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
+                                     execution_run_id, bad_calls, watermark, calls_per_cycle, price_per_unit, currency, opened_at)
+         select $1, $2, $3, $4, $5, $6, 0, $7, $8, $9, clock_timestamp()
+          where not exists (select from meterfold.runs where state = 'active')
+         on conflict do nothing
+         returning run_id`,
+        [
+          owner.temporalAddress,
+          owner.temporalNamespace,
+          owner.workflowId,
+          owner.firstExecutionRunId,
+          executionRunId,
+          badCalls,
+          terms.callsPerCycle,
+          terms.pricePerUnit,
+          terms.currency,
+        ],
+      ),
+    );
+    const runId = inserted.rows[0]?.run_id;
+    if (runId === undefined) return undefined;
+    const completed = one(
+      await client.query<RunRow & { frozen: number | null }>(
+        prepared(
+          `with lease as (
+             insert into meterfold.leases (run_id) values ($1)
+           )
+           update meterfold.runs run
+              set previous_run_id = last.run_id, watermark = coalesce(last.sealed_end, 0)
+             from (select max(run_id) as run_id, min(run_id) as first_run_id from meterfold.runs where state = 'published') chain
+             left join meterfold.runs last on last.run_id = chain.run_id
+             left join meterfold.runs first on first.run_id = chain.first_run_id
+            where run.run_id = $1
+           returning ${RUN_COLUMNS}, 0 as lease_age_ms, first.calls_per_cycle as frozen`,
+          [runId],
+        ),
+      ),
+    );
+    checkFrozenTerms(completed.frozen ?? undefined, terms);
+    return toRun(completed);
+  });
+}
+
+/** CALLS_PER_CYCLE as the first published run has frozen it; undefined before that. */
+export async function frozenCallsPerCycle(db: Queryable): Promise<number | undefined> {
+  const { rows } = await db.query<{ calls_per_cycle: number }>(
+    `select calls_per_cycle from meterfold.runs where state = 'published' order by run_id limit 1`,
+  );
+  return rows[0]?.calls_per_cycle;
+}
+
+/** Throws FrozenTermError if the number of calls per cycle is not the one that earlier runs have billed by, if there were any. */
+export function checkFrozenTerms(frozen: number | undefined, terms: Pick<BillingTerms, 'callsPerCycle'>): void {
+  if (frozen === undefined || frozen === terms.callsPerCycle) return;
+  throw new FrozenTermError(
+    `CALLS_PER_CYCLE is ${terms.callsPerCycle}, but the first run has frozen it at ${frozen}: set CALLS_PER_CYCLE=${frozen}, or unset it`,
+  );
+}
