@@ -63,7 +63,7 @@ describe('a call that is still to commit, with later ones committed', () => {
     await expectExact(stack, held);
     const status = await meterfold(stack, ['status', held.runId]);
     expect(status).toMatchObject({ code: 0, stderr: '' });
-    expect(status.stdout).toContain('Held up by writers that had not committed:');
+    expect(status.stdout).toContain('Blocked by writers that had not committed:');
     expect(status.stdout).toMatch(
       new RegExp(
         `^  application slow importer, pid ${await pidOf(session)}, role meterfold, since 20[-\\d]+ [:\\d]+ UTC$`,
@@ -170,7 +170,7 @@ test('a long transaction delays a run no longer than SEAL_WAIT_SECONDS: it bills
   expect(code).toBe(0);
   expect(stdout).toMatch(
     new RegExp(
-      `^held up by +application nightly import, pid ${await pidOf(session)}, role meterfold, since .* UTC\\n +later calls wait for the next run$`,
+      `^blocked by +application nightly import, pid ${await pidOf(session)}, role meterfold, since .* UTC\\n +later calls wait for the next run$`,
       'm',
     ),
   );
