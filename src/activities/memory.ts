@@ -1,6 +1,6 @@
 /**
- * What tasks work in, and hand on to the next one: to the system, memory that is touched for the first time is dearer than what is done in
- * it. A slot does a map or a reduce at a time, so that they share most of it.
+ * The memory that map and reduce tasks work in. A task leaves it to the next one, because touching memory for the first time costs more than
+ * the work in it. A slot runs a map or a reduce, never both, so the two share most of it.
  */
 
 import { PartitionMap } from '../engine/map.js';
@@ -9,9 +9,9 @@ import { PassReader } from '../runs/segments.js';
 
 export class TaskMemory {
   readonly map: PartitionMap;
-  /** Of a reduce, where a map has its calls. */
+  /** Reads segments into the map's arena. */
   readonly passes: PassReader;
-  /** Of segments, or of records. */
+  /** Rows of segments in a map, of records in a reduce. */
   readonly rows = new RowBuffer();
   readonly openCycles = new RowBuffer();
 
@@ -21,7 +21,7 @@ export class TaskMemory {
   }
 }
 
-/** At most one a slot is ever made. */
+/** A pool of memories. It creates at most one for each slot. */
 export class TaskMemories {
   readonly #spillCalls: number;
   readonly #idle: TaskMemory[] = [];
@@ -30,7 +30,10 @@ export class TaskMemories {
     this.#spillCalls = spillCalls;
   }
 
-  /** After a failure a socket may still be at some of it; but its connection is closed, and what it sends is not committed. */
+  /**
+   * Lends a memory to `work`. After a failure, a socket may still send some of it; this is harmless, because the connection is closed and
+   * nothing that it sends is committed.
+   */
   async lend<T>(work: (memory: TaskMemory) => Promise<T>): Promise<T> {
     const memory = this.#idle.pop() ?? new TaskMemory(this.#spillCalls);
     memory.rows.clear();

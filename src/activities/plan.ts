@@ -121,10 +121,11 @@ export function createPlan(dependencies: ActivityDependencies) {
       },
     });
     const range = { first: run.watermark + 1n, last: seal.sealedEnd };
-    const { extents, calls } = await surveyRange(pool, range);
+    const { occupied, calls } = await surveyRange(pool, range);
     const slots = await countSlots(pool, settings.slots);
-    const partitions = extents.length === 0 ? [] : cutPartitions(extents, billing.partitions ?? mapsFor(calls, slots));
-    const shards = extents.length === 0 ? [] : cutShards(billing.shards ?? reducesFor(calls, slots));
+    const partitions =
+      occupied.length === 0 ? [] : cutPartitions(occupied, billing.partitions ?? mapsFor(calls, slots));
+    const shards = occupied.length === 0 ? [] : cutShards(billing.shards ?? reducesFor(calls, slots));
     return storePlan(pool, run, seal, partitions, shards, dependencies.logReplica !== undefined);
   }
 

@@ -1,23 +1,25 @@
 /**
- * Reduce: folds a shard's segments, adds what each user carried in, closes cycles, and writes billing records and open cycles.
+ * The reduce activity: folds the segments of a shard, adds the calls that users carry in, closes cycles, and writes billing records and open
+ * cycles.
  *
- * The shard is folded bucket by bucket, in passes of bounded memory (see cutPasses). Users with a history are looked up in blocks by a
- * scout, which reads the names in the buckets that come next.
+ * A shard is folded bucket by bucket, in passes of bounded memory (cutPasses in engine/cuts.ts). The open cycles that users carry in are
+ * looked up for several buckets at a time, before these are folded.
  */
 
 import type { ApplicationFailure } from '@temporalio/common';
 import type { ReduceOutcome } from '../billing/proof.js';
 import type { DoneTask, SegmentsLost } from '../contract/activities.js';
-import { type Buckets, cutPasses, type Pass } from '../engine/cuts.js';
+import { type BucketRange, cutPasses, type Pass } from '../engine/cuts.js';
 import { BucketFold, type OpenCycle } from '../engine/reduce.js';
 import type { Segment } from '../engine/segment.js';
 import { appendOpenCycle, openCycleAt, openCyclesCopy, readOpenCycles } from '../ledger/open-cycles.js';
 import { appendRecord, recordsCopy } from '../ledger/records.js';
 import { copyIn } from '../postgres/copy/copy-in.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
+import { TextArray } from '../postgres/copy/text-array.js';
 import type { Client, Pool } from '../postgres/pool.js';
 import type { LockedRun } from '../runs/run.js';
-import { type PassReader, readSlices } from '../runs/segments.js';
+import { type PassReader, readSpillIndexes } from '../runs/segments.js';
 import type { TaskMemories, TaskMemory } from './memory.js';
 import { type ActivityDependencies, doneBy, runTask, type TaskProgress, type TaskRequest } from './task.js';
 
@@ -38,10 +40,10 @@ export function createReduce(dependencies: ActivityDependencies, memories: TaskM
   function reduce(input: TaskRequest): Promise<DoneTask<ReduceOutcome>> {
     return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, run, task, schema, progress }) => {
       const shard = { first: task.first_bucket, end: task.end_bucket };
-      const slices = await readSlices(client, run.runId, shard);
+      const spills = await readSpillIndexes(client, run.runId, shard);
       return memories.lend(async (memory) => {
         const reduction = new ShardReduction(memory, client, dependencies.pool, schema, run, progress);
-        for (const pass of cutPasses(slices, shard, passBytes)) await reduction.fold(pass);
+        for (const pass of cutPasses(spills, shard, passBytes)) await reduction.fold(pass);
         return reduction.outcome();
       });
     });
@@ -50,6 +52,7 @@ export function createReduce(dependencies: ActivityDependencies, memories: TaskM
   return { reduceShard };
 }
 
+/** Reduces one shard, in the transaction of its task. */
 class ShardReduction {
   readonly #client: Client;
   readonly #schema: string;
@@ -60,13 +63,14 @@ class ShardReduction {
   readonly #records: RowBuffer;
   readonly #openCycles: RowBuffer;
   readonly #fold: BucketFold;
-  /** Undefined without an earlier run: there is nothing to look up. */
+  /** Undefined in the first run, which has nothing to look up. */
   readonly #carriedIn: CarriedIn | undefined;
   #segments: readonly Segment[] = [];
   #bucket = 0;
+  /** True while the bucket is being folded. */
   #begun = false;
-  /** The pass before has folded other calls of the same bucket. */
-  #goesOn = false;
+  /** True if the previous pass folded other calls of the same bucket. */
+  #continues = false;
   #users = 0;
 
   constructor(
@@ -85,17 +89,17 @@ class ShardReduction {
     this.#run = run;
     this.#progress = progress;
     this.#runId = Number(run.runId);
-    if (run.previousRunId !== undefined) this.#carriedIn = new CarriedIn(pool, run.previousRunId);
-    this.#fold = new BucketFold(map.kernel, run.callsPerCycle, (user, batch) =>
-      appendRecord(this.#records, this.#runId, user, batch),
+    this.#fold = new BucketFold(map.kernel, run.callsPerCycle, (user, closed) =>
+      appendRecord(this.#records, this.#runId, user, closed),
     );
+    if (run.previousRunId !== undefined) this.#carriedIn = new CarriedIn(pool, run.previousRunId, this.#fold);
   }
 
-  /** Folds one pass: all its records go out by one COPY, then all its open cycles by another. */
+  /** Folds one pass. Writes all its records by one COPY, then all its open cycles by another. */
   async fold(pass: Pass): Promise<void> {
     this.#segments = await this.#passes.open(this.#client, this.#run.runId, pass);
     this.#bucket = pass.buckets.first;
-    this.#carriedIn?.begin(this.#segments, pass.buckets, this.#goesOn);
+    this.#carriedIn?.begin(this.#segments, pass.buckets, this.#continues);
     const copy = await copyIn(this.#client, recordsCopy(this.#schema));
     while (this.#foldBuckets(pass)) {
       this.#progress.calls = this.#fold.calls;
@@ -103,18 +107,21 @@ class ShardReduction {
       if (this.#records.ready) await this.#records.drain(copy);
     }
     await this.#records.finish(copy);
-    this.#goesOn = !pass.lastOfBuckets;
+    this.#continues = !pass.lastOfBuckets;
     if (pass.lastOfBuckets) await this.#openCycles.finish(await copyIn(this.#client, openCyclesCopy(this.#schema)));
   }
 
-  /** Folds buckets until there is something to wait for; false at the end. Not a part of fold(): V8 compiles no loop of an async function while it runs. */
+  /**
+   * Folds buckets until a lookup or the socket must be awaited; false at the end of the pass. Separate from fold(), because V8 does not
+   * optimise a loop in an async function while it runs.
+   */
   #foldBuckets({ buckets, lastOfBuckets }: Pass): boolean {
     const fold = this.#fold;
     while (!this.#records.ready) {
       if (!this.#begun) {
         if (this.#bucket === buckets.end) return false;
         if (this.#carriedIn?.has(this.#bucket) === false) return true;
-        if (!this.#goesOn) fold.clear();
+        if (!this.#continues) fold.clear();
         fold.begin(this.#segments, this.#bucket, this.#carriedIn);
         this.#begun = true;
       }
@@ -147,55 +154,55 @@ class ShardReduction {
   }
 }
 
-/** What users carry in, looked up for the buckets of a pass some thousand users at a time. */
+/** Looks up what users carry in, for the next buckets of a pass, about USERS_PER_LOOKUP users at a time. */
 class CarriedIn {
   calls = 0;
   usage = 0n;
   readonly #pool: Pool;
   readonly #previousRunId: bigint;
-  /** Users of the bucket whose users were looked up last. */
-  readonly #users = new Set<string>();
+  readonly #fold: BucketFold;
+  readonly #names = new TextArray();
   #segments: readonly Segment[] = [];
-  #goesOn = false;
-  /** The bucket whose users are looked up next. */
+  /** True if the fold already has users of the pass's first bucket, which were looked up in the previous pass. */
+  #continues = false;
+  /** The first bucket that is not looked up yet, and the end of the pass. */
   #bucket = 0;
   #end = 0;
-  /** Of the users that were looked up last, and which of them comes next. */
+  /** The results of the last lookup, and the index of the next user in them. */
   #openCycles: BigInt64Array = new BigInt64Array(0);
   #user = 0;
 
-  constructor(pool: Pool, previousRunId: bigint) {
+  constructor(pool: Pool, previousRunId: bigint, fold: BucketFold) {
     this.#pool = pool;
     this.#previousRunId = previousRunId;
+    this.#fold = fold;
   }
 
-  /** Begins a pass. If the bucket goes on, its users so far have been looked up. */
-  begin(segments: readonly Segment[], { first, end }: Buckets, goesOn: boolean): void {
+  /** Starts a pass. A pass that continues a bucket has no other bucket. */
+  begin(segments: readonly Segment[], { first, end }: BucketRange, continues: boolean): void {
     this.#segments = segments;
     this.#bucket = first;
     this.#end = end;
-    this.#goesOn = goesOn;
+    this.#continues = continues;
   }
 
-  /** Whether the users of a bucket have been looked up. */
+  /** True if the users of a bucket are looked up. */
   has(bucket: number): boolean {
     return bucket < this.#bucket || bucket === this.#end;
   }
 
-  /** Reads the open cycles of the users that come next, on a connection of its own: the run's own is in the middle of a COPY. */
+  /**
+   * Reads the open cycles of the next users, on a connection of its own: the task's connection is in the middle of a COPY. No bucket may be
+   * in progress, because the fold lists the users.
+   */
   async lookUp(): Promise<void> {
-    const users = this.#users;
-    const names: string[] = [];
+    const names = this.#names;
+    names.clear();
     while (names.length < USERS_PER_LOOKUP && this.#bucket < this.#end) {
-      if (!this.#goesOn) users.clear();
-      for (const segment of this.#segments) {
-        segment.seeNames(this.#bucket, (bytes, at, end) => {
-          const name = bytes.toString('utf8', at, end);
-          if (users.has(name)) return;
-          users.add(name);
-          names.push(name);
-        });
-      }
+      if (!this.#continues) this.#fold.clear();
+      this.#fold.listUsers(this.#segments, this.#bucket, ({ bytes, nameAt, nameLength }) =>
+        names.push(bytes, nameAt, nameLength),
+      );
       this.#bucket++;
     }
     this.#openCycles = await readOpenCycles(this.#pool, names, this.#previousRunId);

@@ -1,7 +1,7 @@
-/** Loads the kernels: WebAssembly, which `npm run build` has compiled of assembly/. */
+/** Loads the kernel: WebAssembly that the build compiles from wasm/. */
 import { readFileSync } from 'node:fs';
 
-/** As Node has it: to TypeScript it is a part of the DOM. */
+/** Node has this global; TypeScript declares it only in the DOM library. */
 declare const WebAssembly: {
   Module: new (code: Uint8Array) => object;
   Instance: new (compiled: object) => { exports: object };
@@ -11,15 +11,19 @@ interface Global<Value> {
   readonly value: Value;
 }
 
-/** What assembly/index.ts exports; each is described where it is defined. Places are in its memory, in bytes. */
+/** The exports of wasm/index.ts, documented where they are defined. Addresses are in the kernel's memory, in bytes. */
 export interface Kernel extends MapKernel, FoldKernel {
-  /** Its buffer is another one when it has grown. */
-  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly memory: KernelMemory;
   readonly arena: Global<number>;
   readonly packed: Global<number>;
   open(arenaBytes: number, packedBytes: number): void;
   hashText(at: number, length: number): bigint;
   hashInt8(value: bigint, seed: bigint): bigint;
+}
+
+export interface KernelMemory {
+  /** A new buffer whenever the memory has grown; the old one is detached. */
+  readonly buffer: ArrayBuffer;
 }
 
 interface MapKernel {
@@ -31,11 +35,14 @@ interface MapKernel {
   readonly digest: Global<bigint>;
   readonly usageTaken: Global<number>;
   readonly stopped: Global<number>;
+  readonly stoppedId: Global<bigint>;
+  readonly refusal: Global<number>;
+  readonly refusedUsage: Global<bigint>;
+  readonly refusedUsageIsNull: Global<number>;
   begin(firstPosition: bigint, width: bigint): void;
   clear(): void;
   hasRoom(): number;
-  pass(position: bigint): void;
-  take(at: number, end: number, callsMax: number): number;
+  take(at: number, end: number, rowsEnd: number, callsMax: number): number;
   append(
     bucket: number,
     hashLo: number,
@@ -49,8 +56,7 @@ interface MapKernel {
 }
 
 interface FoldKernel {
-  readonly PORTION_CALLS_MAX: Global<number>;
-  readonly RECORD_CYCLES_MAX: Global<number>;
+  readonly BATCH_CALLS_MAX: Global<number>;
   readonly foldedCalls: Global<bigint>;
   readonly foldedDigest: Global<bigint>;
   readonly foldedUsage: Global<number>;
@@ -60,9 +66,10 @@ interface FoldKernel {
   readonly openUsage: Global<number>;
   readonly users: Global<number>;
   readonly firstUser: Global<number>;
-  readonly batchUser: Global<number>;
-  readonly batchFirstCycle: Global<bigint>;
-  readonly batchCycles: Global<number>;
+  readonly newUser: Global<number>;
+  readonly closedUser: Global<number>;
+  readonly closedFirstCycle: Global<bigint>;
+  readonly closedCycles: Global<number>;
   readonly fields: Global<number>;
   readonly fieldsBytes: Global<number>;
   beginFold(callsPerCycle: number): void;
@@ -70,24 +77,23 @@ interface FoldKernel {
   beginSegment(at: number, end: number, basePosition: bigint): number;
   readCalls(): number;
   hasCallsLeft(): number;
-  portionIsFull(): number;
-  hasNewUser(): number;
+  batchIsFull(): number;
   carryIn(cycle: bigint, calls: number, usage: bigint, firstId: bigint, firstCalledAt: bigint): void;
   carryNothingIn(): void;
   countOpen(): void;
-  beginPortion(): number;
+  sortBatch(): number;
   foldNext(): number;
 }
 
-// The same path from src/ and from dist/.
+// This path is the same from src/ and from dist/.
 const compiled = new WebAssembly.Module(readFileSync(new URL('../../dist/engine/kernel.wasm', import.meta.url)));
 
-/** With memory of its own, which is open()ed first of all. */
+/** Returns a kernel with memory of its own. Call its open() before anything else. */
 export function newKernel(): Kernel {
   return new WebAssembly.Instance(compiled).exports as unknown as Kernel;
 }
 
-/** A sum in the kernel's memory, as assembly/sum.ts has it. */
+/** Reads a 128-bit sum (wasm/sum.ts) from the kernel's memory. */
 export function readSum({ memory }: Kernel, { value: at }: Global<number>): bigint {
   const view = new DataView(memory.buffer);
   return (view.getBigUint64(at + 8, true) << 64n) | view.getBigUint64(at, true);

@@ -1,18 +1,19 @@
 /**
- * Reduce: adds the calls carried in, so that a call's ordinal becomes its cycle number, and sums each cycle.
+ * Reduce: adds the calls that a user carries in, which turns a call's ordinal into its cycle number, and sums each cycle.
  *
  *   reduce(user, calls carried in, calls in order) → cycles closed, calls carried out
  *
- * Every `callsPerCycle` calls of a user close a cycle; what is left over is the user's open cycle, carried to the next run.
- * A bucket is folded at a time, user by user: by the kernel (src/engine/wasm/fold.ts).
+ * Every `callsPerCycle` calls of a user close a cycle. The remaining calls are the user's open cycle, which the next run carries in.
+ * Buckets are folded one after another, user by user; the kernel does the work (wasm/fold.ts).
  */
 
 import { digestText } from '../billing/digest.js';
 import { invariant } from '../invariant.js';
 import { type Kernel, readSum } from './kernel.js';
+import { USER } from './layout.js';
 import type { Segment } from './segment.js';
 
-/** An open cycle; what is its first call's counts if it has any. Times are microseconds since 2000. */
+/** An open cycle. The first-call fields are meaningful only when `calls > 0`. Times are microseconds since 2000. */
 export interface OpenCycle {
   cycle: bigint;
   calls: number;
@@ -21,28 +22,18 @@ export interface OpenCycle {
   firstCalledAt: bigint;
 }
 
-/** What users carry in, asked for in the order in which they come. */
+/** The open cycles that users carry in, in the order in which a bucket's users first appear; undefined for a user without a history. */
 export interface CarriedIn {
   next(): Readonly<OpenCycle> | undefined;
 }
 
-// A user in the kernel's memory, as assembly/users.ts has it.
-const NEXT = 0;
-const NAME_LENGTH = 4;
-const CALLS = 24;
-const USAGE = 32;
-const FIRST_ID = 40;
-const FIRST_CALLED_AT = 48;
-const CYCLE = 56;
-const NAME = 64;
-
-/** A user of the bucket, and the cycle that it has open: where these lie in memory, 64-bit integers as little-endian. */
+/** A cursor over the bucket's users in the kernel's memory: the addresses of a user's fields. 64-bit integers are little-endian. */
 export class FoldedUser {
   bytes = Buffer.alloc(0);
   view = new DataView(this.bytes.buffer);
   #at = 0;
 
-  /** Another one, or another memory. */
+  /** Moves to the user at an address. */
   move(buffer: ArrayBuffer, at: number): void {
     if (buffer !== this.bytes.buffer) {
       this.bytes = Buffer.from(buffer);
@@ -51,61 +42,64 @@ export class FoldedUser {
     this.#at = at;
   }
 
-  /** To the user that came next; false if there is none. */
+  /** Moves to the next user of the bucket; false if there is none. */
   moveOn(): boolean {
-    this.#at = this.view.getUint32(this.#at + NEXT, true);
+    this.#at = this.view.getUint32(this.#at + USER.NEXT, true);
     return this.#at !== 0;
   }
 
   get nameAt(): number {
-    return this.#at + NAME;
+    return this.#at + USER.NAME;
   }
   get nameLength(): number {
-    return this.view.getUint32(this.#at + NAME_LENGTH, true);
+    return this.view.getUint32(this.#at + USER.NAME_LENGTH, true);
   }
   get calls(): number {
-    return this.view.getUint32(this.#at + CALLS, true);
+    return this.view.getUint32(this.#at + USER.CALLS, true);
   }
   get cycleAt(): number {
-    return this.#at + CYCLE;
+    return this.#at + USER.CYCLE;
   }
   get usageAt(): number {
-    return this.#at + USAGE;
+    return this.#at + USER.USAGE;
   }
   get firstCallIdAt(): number {
-    return this.#at + FIRST_ID;
+    return this.#at + USER.FIRST_ID;
   }
   get firstCalledAtAt(): number {
-    return this.#at + FIRST_CALLED_AT;
+    return this.#at + USER.FIRST_CALLED_AT;
   }
 }
 
-/** Consecutive cycles of one user, closed. Valid until the next ones are. */
-export interface CycleBatch {
+/** Consecutive closed cycles of one user. Valid only during the call of the sink. */
+export interface ClosedCycles {
   firstCycle: number;
   cycles: number;
-  /** In the user's memory: five bit strings as COPY takes them: the usages, the ids of first and last calls, and the times of both since 1970. */
+  /**
+   * The address and size of five bit strings in COPY's binary format, in the user's memory: usages, ids of the first calls, ids of the last
+   * calls, times of the first calls and times of the last calls. Times are microseconds since 1970.
+   */
   fieldsAt: number;
   fieldsBytes: number;
 }
 
-/** Takes closed cycles; must copy what it keeps, and must not wait. */
-export type CycleSink = (user: FoldedUser, batch: CycleBatch) => void;
+/** Receives closed cycles. It must copy what it keeps, and must not wait. */
+export type CycleSink = (user: FoldedUser, closed: ClosedCycles) => void;
 
 export class BucketFold {
   readonly #kernel: Kernel;
   readonly #callsPerCycle: number;
   readonly #sink: CycleSink;
   readonly #user = new FoldedUser();
-  readonly #batch: CycleBatch = { firstCycle: 1, cycles: 0, fieldsAt: 0, fieldsBytes: 0 };
+  readonly #closed: ClosedCycles = { firstCycle: 1, cycles: 0, fieldsAt: 0, fieldsBytes: 0 };
   #carriedIn: CarriedIn | undefined;
-  /** What there is of the bucket, and of it the segment that is read, and the next one. */
-  #segments: readonly Segment[] = [];
   #bucket = 0;
+  #segments: readonly Segment[] = [];
+  /** The segment that is being read, and the index of the next one. */
   #segment: Segment | undefined;
   #next = 0;
 
-  /** Takes the kernel for itself, which must not be in the middle of anything. */
+  /** Takes over the kernel, whose previous work must be finished. */
   constructor(kernel: Kernel, callsPerCycle: number, sink: CycleSink) {
     this.#kernel = kernel;
     this.#callsPerCycle = callsPerCycle;
@@ -113,41 +107,60 @@ export class BucketFold {
     kernel.beginFold(callsPerCycle);
   }
 
+  /** The number of calls folded, without those carried in. */
   get calls(): number {
     return Number(this.#kernel.foldedCalls.value);
   }
+  /** Their usage. */
   get usage(): bigint {
     return readSum(this.#kernel, this.#kernel.foldedUsage);
   }
+  /** Their digest, as in billing/digest.ts. */
   get digest(): string {
     return digestText(this.#kernel.foldedDigest.value);
   }
   get cyclesClosed(): bigint {
     return this.#kernel.cyclesClosed.value;
   }
+  /** The usage of the closed cycles, calls carried in included. */
   get billedUsage(): bigint {
     return readSum(this.#kernel, this.#kernel.billedUsage);
   }
-  /** Of the buckets that were closed. */
+  /** The calls in the open cycles of the closed buckets. */
   get openCalls(): bigint {
     return this.#kernel.openCalls.value;
   }
+  /** The usage in the open cycles of the closed buckets. */
   get openUsage(): bigint {
     return readSum(this.#kernel, this.#kernel.openUsage);
   }
-  /** Of the bucket, so far. */
+  /** The number of users of the current bucket. */
   get users(): number {
     return this.#kernel.users.value;
   }
 
-  /** Forgets the users of the bucket before. */
+  /** Removes the users of the previous bucket. */
   clear(): void {
     this.#kernel.clearUsers();
   }
 
   /**
-   * Begins to fold what these segments, in the order of the log, have of a bucket. Users that it has already go on from where they
-   * are; `carriedIn` is asked once for each new one.
+   * Adds the users of a bucket, and calls `see` for each new one, in the order in which the fold will ask what it carries in. Folds nothing:
+   * begin() must follow before the fold continues.
+   */
+  listUsers(segments: readonly Segment[], bucket: number, see: (user: FoldedUser) => void): void {
+    const kernel = this.#kernel;
+    for (const segment of segments) this.#open(segment, bucket);
+    if (kernel.newUser.value === 0) return;
+    const user = this.#user;
+    user.move(kernel.memory.buffer, kernel.newUser.value);
+    do see(user);
+    while (user.moveOn());
+  }
+
+  /**
+   * Starts to fold a bucket from these segments, which are in the order of the log. Users that the fold already has continue their open
+   * cycles; `carriedIn` is asked once for each new user.
    */
   begin(segments: readonly Segment[], bucket: number, carriedIn?: CarriedIn): void {
     this.#segments = segments;
@@ -157,27 +170,27 @@ export class BucketFold {
     this.#next = 0;
   }
 
-  /** Folds some of the calls that are left; false once there are none. */
+  /** Folds one batch of calls; false once all are folded. */
   foldNext(): boolean {
     const kernel = this.#kernel;
-    this.#readPortion();
+    this.#readBatch();
     if (this.#carriedIn === undefined) kernel.carryNothingIn();
     else this.#carryIn(this.#carriedIn);
-    if (kernel.beginPortion() === 0) return false;
+    if (kernel.sortBatch() === 0) return false;
     const user = this.#user;
-    const batch = this.#batch;
+    const closed = this.#closed;
     while (kernel.foldNext() !== 0) {
-      user.move(kernel.memory.buffer, kernel.batchUser.value);
-      batch.firstCycle = Number(kernel.batchFirstCycle.value);
-      batch.cycles = kernel.batchCycles.value;
-      batch.fieldsAt = kernel.fields.value;
-      batch.fieldsBytes = kernel.fieldsBytes.value;
-      this.#sink(user, batch);
+      user.move(kernel.memory.buffer, kernel.closedUser.value);
+      closed.firstCycle = Number(kernel.closedFirstCycle.value);
+      closed.cycles = kernel.closedCycles.value;
+      closed.fieldsAt = kernel.fields.value;
+      closed.fieldsBytes = kernel.fieldsBytes.value;
+      this.#sink(user, closed);
     }
     return true;
   }
 
-  /** Shows each user of the bucket, in the order in which they came, with what it leaves open. */
+  /** Closes the bucket: calls `see` for each user, in the order of first appearance, with its open cycle. */
   close(see: (user: FoldedUser) => void): void {
     const kernel = this.#kernel;
     const user = this.#user;
@@ -188,16 +201,13 @@ export class BucketFold {
     while (user.moveOn());
   }
 
-  #readPortion(): void {
+  #readBatch(): void {
     const kernel = this.#kernel;
-    while (kernel.portionIsFull() === 0) {
+    while (kernel.batchIsFull() === 0) {
       if (this.#segment === undefined) {
         if (this.#next === this.#segments.length) return;
         const segment = this.#segments[this.#next++];
-        const start = segment.startOf(this.#bucket);
-        const end = segment.startOf(this.#bucket + 1);
-        if (start === end) continue;
-        if (kernel.beginSegment(start, end, segment.basePosition) === 0) throw segment.malformed();
+        if (!this.#open(segment, this.#bucket)) continue;
         this.#segment = segment;
       }
       if (kernel.readCalls() === 0) throw this.#segment.malformed();
@@ -205,14 +215,23 @@ export class BucketFold {
     }
   }
 
+  /** Starts to read a bucket of a segment; false if it has no calls there. */
+  #open(segment: Segment, bucket: number): boolean {
+    const start = segment.startOf(bucket);
+    const end = segment.startOf(bucket + 1);
+    if (start === end) return false;
+    if (this.#kernel.beginSegment(start, end, segment.basePosition) === 0) throw segment.malformed();
+    return true;
+  }
+
   #carryIn(carriedIn: CarriedIn): void {
     const kernel = this.#kernel;
-    while (kernel.hasNewUser() !== 0) {
-      const { cycle, calls, usage, firstCallId, firstCalledAt } = carriedIn.next() ?? NOTHING;
+    while (kernel.newUser.value !== 0) {
+      const { cycle, calls, usage, firstCallId, firstCalledAt } = carriedIn.next() ?? NO_HISTORY;
       invariant(calls < this.#callsPerCycle, 'an open cycle has fewer calls than a closed one');
       kernel.carryIn(cycle, calls, usage, firstCallId, firstCalledAt);
     }
   }
 }
 
-const NOTHING: Readonly<OpenCycle> = { cycle: 1n, calls: 0, usage: 0n, firstCallId: 0n, firstCalledAt: 0n };
+const NO_HISTORY: Readonly<OpenCycle> = { cycle: 1n, calls: 0, usage: 0n, firstCallId: 0n, firstCalledAt: 0n };

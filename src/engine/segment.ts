@@ -1,91 +1,58 @@
 /**
- * The codec of segments, the packed form in which map hands calls to reduce.
+ * The format of spills and segments, in which map passes calls to reduce.
  *
- * A spill holds 4,096 buckets in order. That of a user is the top 12 bits of the hash, hashtextextended(user_id, 0) >> 52 & 4095. A bucket
- * that has calls:
+ * A spill holds 4,096 buckets in order; layout.ts says which bucket a user has. A segment is what one spill holds for a range of buckets.
+ * A bucket without calls has no bytes. Otherwise:
  *
  *   bucket := varint(users) user* varint(calls) call*
  *   user   := varint(length) bytes
  *   call   := varint(number of the user within the bucket) body
- *   body   := varint(log position − the one before) varint(usage) varint(zigzag(called_at − the one before))
+ *   body   := varint(log position − the previous one) varint(usage) varint(zigzag(called_at − the previous one))
  *
- * Users are numbered as they come, calls lie in the order of the log. Positions begin at the spill's base, times at PostgreSQL's epoch
- * (microseconds since 2000-01-01). Every value is below 2^53: a partition spans fewer positions, the log's checks bound usages and
- * times. Varints are LEB128. The kernels write and read them (src/engine/wasm).
+ * Users are numbered in the order of their first call, and calls are in the order of the log. In each bucket, the first position counts from
+ * the spill's base position, and the first time from PostgreSQL's epoch (microseconds since 2000-01-01). All values are below 2^53: a
+ * partition spans fewer positions, and the limits of a call bound usages and times. Varints are LEB128. The kernel writes and reads
+ * buckets (wasm/pack.ts, wasm/fold.ts).
  */
 import { crc32 } from 'node:zlib';
 import { invariant } from '../invariant.js';
+import type { KernelMemory } from './kernel.js';
+import { BUCKETS, INDEX_ENTRY_BYTES } from './layout.js';
 
-export const BUCKETS = 4096;
-/** Bytes of one entry of a bucket index: start of the bucket in the data, CRC-32 of its bytes; big-endian. */
-export const INDEX_ENTRY_BYTES = 8;
-/** A spill is stored in pieces of so many bytes, each of which fills a page of PostgreSQL's together with its row's head. */
-export const PAGE_BYTES = 8064;
-export const USER_BYTES_MAX = 256;
-
-/** Thrown when stored segments are not what map wrote. */
+/** A stored segment differs from what map wrote. */
 export class SegmentError extends Error {
   override name = 'SegmentError';
 }
 
-/** What one spill has for a range of buckets, in the memory of a kernel. */
+/** A segment in the memory of a kernel. */
 export class Segment {
-  /** From which the positions of each bucket's calls count. */
+  /** The position from which each bucket's positions count. */
   readonly basePosition: bigint;
-  readonly #slice: BucketSlice;
-  readonly #memory: KernelMemory;
-  /** Where the spill would begin. */
+  readonly #spill: SpillIndex;
+  /** The address where bucket 0 of the spill would start. */
   readonly #origin: number;
 
-  constructor(slice: BucketSlice, memory: KernelMemory, origin: number) {
-    this.basePosition = slice.basePosition;
-    this.#slice = slice;
-    this.#memory = memory;
+  constructor(spill: SpillIndex, origin: number) {
+    this.basePosition = spill.basePosition;
+    this.#spill = spill;
     this.#origin = origin;
   }
 
-  /** Where a bucket begins; it ends where the next one begins. */
+  /** The address where a bucket starts, which is where the bucket before ends. */
   startOf(bucket: number): number {
-    return this.#origin + this.#slice.start(bucket);
+    return this.#origin + this.#spill.start(bucket);
   }
 
-  /** Shows the names of a bucket's users, which come first: each is bytes[at, end). */
-  seeNames(bucket: number, see: (bytes: Buffer, at: number, end: number) => void): void {
-    const end = this.startOf(bucket + 1);
-    let at = this.startOf(bucket);
-    if (at === end) return;
-    const bytes = Buffer.from(this.#memory.buffer);
-    const varint = () => {
-      let value = 0;
-      let shift = 0;
-      let byte: number;
-      do {
-        byte = bytes[at++];
-        value |= (byte & 127) << shift;
-        shift += 7;
-      } while (byte > 127 && shift < 28);
-      return value;
-    };
-    for (let users = varint(); users > 0; users--) {
-      const length = varint();
-      if (length < 1 || at + length > end) throw this.malformed();
-      see(bytes, at, at + length);
-      at += length;
-    }
-  }
-
-  /** What is thrown when it is not what map wrote, in spite of its checksums. */
+  /** The error for a bucket whose checksum is right and whose contents are not. */
   malformed(): SegmentError {
-    return new SegmentError(`${this.#slice.place}: users and calls do not fill their bucket`);
+    return new SegmentError(`${this.#spill.name}: users and calls do not fill their bucket`);
   }
 }
 
-/** Its buffer is another one when it has grown. */
-interface KernelMemory {
-  readonly buffer: ArrayBuffer;
-}
-
-/** The index of a spill: `starts` has the start of each bucket and, last, the end of the data; `checksums` the CRC-32 of each. */
+/**
+ * Encodes the index of a spill. `starts` holds the start of each bucket in the data and, last, the end of the data; `checksums` holds the
+ * CRC-32 of each bucket.
+ */
 export function writeBucketIndex(starts: Uint32Array, checksums: Uint32Array): Buffer {
   const index = Buffer.alloc((BUCKETS + 1) * INDEX_ENTRY_BYTES);
   for (let bucket = 0; bucket <= BUCKETS; bucket++) {
@@ -95,8 +62,8 @@ export function writeBucketIndex(starts: Uint32Array, checksums: Uint32Array): B
   return index;
 }
 
-/** What a range of buckets looks like in one spill; read from the bucket index's entries firstBucket to endBucket. */
-export class BucketSlice {
+/** The part of a spill's bucket index that covers a range of buckets. `entries` are the encoded entries of the range and the next one. */
+export class SpillIndex {
   readonly partition: number;
   readonly spill: number;
   readonly basePosition: bigint;
@@ -104,7 +71,7 @@ export class BucketSlice {
   readonly #entries: Buffer;
 
   constructor(partition: number, spill: number, basePosition: bigint, firstBucket: number, entries: Buffer) {
-    invariant(entries.length >= 2 * INDEX_ENTRY_BYTES, 'a slice of a bucket index has at least one bucket and its end');
+    invariant(entries.length >= 2 * INDEX_ENTRY_BYTES, 'a spill index covers at least one bucket and its end');
     this.partition = partition;
     this.spill = spill;
     this.basePosition = basePosition;
@@ -112,26 +79,31 @@ export class BucketSlice {
     this.#entries = entries;
   }
 
+  /** Where a bucket starts in the spill's data. */
   start(bucket: number): number {
     return this.#entries.readUInt32BE((bucket - this.firstBucket) * INDEX_ENTRY_BYTES);
   }
 
+  /** The size of the segment of these buckets. Throws SegmentError if the index is damaged. */
   bytes(firstBucket: number, endBucket: number): number {
     const bytes = this.start(endBucket) - this.start(firstBucket);
-    if (bytes < 0) throw new SegmentError(`${this.place}: its bucket index does not ascend`);
+    if (bytes < 0) throw new SegmentError(`${this.name}: its bucket index does not ascend`);
     return bytes;
   }
 
-  /** As errors name it. */
-  get place(): string {
+  /** The name of the spill's segments in errors. */
+  get name(): string {
     return `segment of partition ${this.partition}, spill ${this.spill}`;
   }
 
-  /** Opens the bytes of a range of buckets, as read into a kernel's memory; throws SegmentError if they are not what map wrote. */
+  /**
+   * Opens the segment of a range of buckets, of which `bytes` bytes were read to the address `at`. Throws SegmentError if its length or a
+   * checksum differs from the index.
+   */
   open(firstBucket: number, endBucket: number, memory: KernelMemory, at: number, bytes: number): Segment {
-    const { place } = this;
+    const { name } = this;
     if (bytes !== this.bytes(firstBucket, endBucket)) {
-      throw new SegmentError(`${place}: ${bytes} bytes where ${this.bytes(firstBucket, endBucket)} were written`);
+      throw new SegmentError(`${name}: ${bytes} bytes where ${this.bytes(firstBucket, endBucket)} were written`);
     }
     const data = Buffer.from(memory.buffer);
     const origin = at - this.start(firstBucket);
@@ -141,9 +113,9 @@ export class BucketSlice {
       if (start === end) continue;
       const expected = this.#entries.readUInt32BE((bucket - this.firstBucket) * INDEX_ENTRY_BYTES + 4);
       if (crc32(data.subarray(origin + start, origin + end)) !== expected) {
-        throw new SegmentError(`${place}, bucket ${bucket}: the checksum differs from the one map stored`);
+        throw new SegmentError(`${name}, bucket ${bucket}: the checksum differs from the one map stored`);
       }
     }
-    return new Segment(this, memory, origin);
+    return new Segment(this, origin);
   }
 }

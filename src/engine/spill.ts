@@ -1,20 +1,21 @@
-/** Calls of a partition, packed bucket by bucket; the format is segment.ts's. */
+/** Packs the calls in a kernel's buckets into a spill, in the format of segment.ts. */
 import { crc32 } from 'node:zlib';
 import type { Kernel } from './kernel.js';
-import { BUCKETS, writeBucketIndex } from './segment.js';
+import { BUCKETS } from './layout.js';
+import { writeBucketIndex } from './segment.js';
 
 export interface Spill {
   readonly basePosition: bigint;
-  /** In the kernel's memory. */
+  /** A view of the kernel's memory. */
   readonly data: Buffer;
-  /** Where each bucket begins, and its checksum. */
+  /** The start and the checksum of each bucket. */
   readonly bucketIndex: Buffer;
 }
 
 const starts = new Uint32Array(BUCKETS + 1);
 const checksums = new Uint32Array(BUCKETS);
 
-/** Packs the calls that lie in the kernel's buckets to a place in its memory. They are not to be packed again. */
+/** Packs all buckets to the address `at`. The calls in the buckets cannot be packed again. */
 export function packSpill(kernel: Kernel, basePosition: bigint, at: number): Spill {
   const memory = Buffer.from(kernel.memory.buffer);
   let end = at;

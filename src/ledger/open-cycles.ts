@@ -1,12 +1,12 @@
 /**
- * Open cycles: what each user's open cycle was after a run. Append-only; a run reads, by index, and writes only the users it touched,
- * so that its cost does not grow with the history.
+ * Open cycles: a row for each user and run that changed the user's open cycle. A run reads (by index) and writes only the users it
+ * touches, so its cost does not grow with the history.
  */
+import { USER_BYTES_MAX } from '../billing/call.js';
 import type { FoldedUser, OpenCycle } from '../engine/reduce.js';
-import { USER_BYTES_MAX } from '../engine/segment.js';
 import { isNull, queryOut } from '../postgres/copy/copy-out.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
-import { textArray } from '../postgres/copy/text-array.js';
+import type { TextArray } from '../postgres/copy/text-array.js';
 import { type Client, type Pool, prepared } from '../postgres/pool.js';
 
 export const openCyclesCopy = (schema: string) => `
@@ -33,12 +33,12 @@ export function appendOpenCycle(rows: RowBuffer, runId: number, user: FoldedUser
   rows.text(user.bytes, user.nameAt, user.nameLength);
 }
 
-/** What readOpenCycles() has of a user. */
+/** Numbers of a user in the result of readOpenCycles(): cycle, calls, usage, and the id and time of the first call. */
 const NUMBERS = 5;
-/** How many open cycles are read and hashed in the time of one lookup by index. */
+/** Reading and hashing this many open cycles takes as long as one lookup by index. */
 const OPEN_CYCLES_READ_A_LOOKUP = 8;
 
-/** The users are bound, so that their names are in no statement's text: neither in logs nor in pg_stat_statements. */
+/** The users are bound: no statement's text, and so neither logs nor pg_stat_statements, contains their names. */
 const LOOKUP = `
   select asked.number, open_cycle.next_cycle, open_cycle.calls, open_cycle.usage, open_cycle.first_call_id, open_cycle.first_called_at
     from unnest($1::text[]) with ordinality as asked (user_id, number)
@@ -48,13 +48,16 @@ const LOOKUP = `
           order by run_id desc
           limit 1) open_cycle`;
 
-/** The open cycles of those users after run `asOf`, in the order given, for openCycleAt(). One index probe a user. */
-export async function readOpenCycles(pool: Pool, users: readonly string[], asOf: bigint): Promise<BigInt64Array> {
+/**
+ * Reads the open cycles of users after run `asOf`, with one index probe a user. The result holds NUMBERS numbers a user, in the given
+ * order; openCycleAt() decodes it.
+ */
+export async function readOpenCycles(pool: Pool, users: TextArray, asOf: bigint): Promise<BigInt64Array> {
   const client = await pool.connect();
   const numbers = new BigInt64Array(NUMBERS * users.length);
   try {
-    await queryOut(client, { text: LOOKUP, values: [textArray(users), String(asOf)] }, 6, (view, at) => {
-      // Number, next cycle and usage as int32 length 8 and int64, calls as length 2 and int16; then the first call, or nulls.
+    await queryOut(client, { text: LOOKUP, values: [users.encode(), String(asOf)] }, 6, (view, at) => {
+      // Columns: ordinal i64, next_cycle i64, calls i16, usage i64, first_call_id i64 or null, first_called_at i64 or null.
       const user = NUMBERS * (view.getInt32(at + 8) - 1);
       numbers[user] = view.getBigInt64(at + 16);
       numbers[user + 1] = BigInt(view.getInt16(at + 28));
@@ -71,10 +74,10 @@ export async function readOpenCycles(pool: Pool, users: readonly string[], asOf:
   }
 }
 
-/** The open cycle of one of the users that were asked for; undefined if it was never seen. */
+/** The open cycle of the user at an index of the lookup; undefined if the user has no history. */
 export function openCycleAt(numbers: BigInt64Array, user: number): OpenCycle | undefined {
   const at = NUMBERS * user;
-  // The first cycle is 1.
+  // Cycles count from 1.
   if (numbers[at] === 0n) return undefined;
   return {
     cycle: numbers[at],
@@ -86,8 +89,8 @@ export function openCycleAt(numbers: BigInt64Array, user: number): OpenCycle | u
 }
 
 /**
- * Deletes the open cycles that the run before this one has superseded. It takes as long as that run has users; others are read only where the
- * open cycles of a run no longer lie together, since vacuum has made room for them among others, and their index (BRIN) tells less.
+ * Deletes the open cycles that the previous run superseded. The time is proportional to the users of that run. Rows of other runs are read
+ * only if vacuum has freed space between them, so that a run's rows no longer lie together and the BRIN index excludes less.
  */
 export async function deleteSuperseded(client: Client, runId: bigint): Promise<void> {
   const { rows } = await client.query<{ runId: string; few: boolean }>(
@@ -100,11 +103,11 @@ export async function deleteSuperseded(client: Client, runId: bigint): Promise<v
       [runId.toString()],
     ),
   );
-  // The first run has superseded none.
+  // The first run supersedes none.
   if (rows[0] === undefined) return;
   const { runId: previous, few } = rows[0];
-  // Of a run that it has not analyzed yet PostgreSQL expects one row, and looks for older ones by index. Behind a subselect it expects
-  // what an average run has, and may well read and hash the whole table: better where they are many.
+  // For a literal run that is not analyzed yet, PostgreSQL expects one row and probes the index. For a subselect, it expects an average
+  // run and may hash the whole table, which is faster for many users.
   await client.query(
     `delete from meterfold.open_cycles superseded
       using meterfold.open_cycles newer

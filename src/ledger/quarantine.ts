@@ -1,7 +1,7 @@
 /** Quarantine: calls that break what the log promises, put aside by a run that was told to; the view quarantined_calls shows them. */
 
 import type { CallSum } from '../billing/proof.js';
-import type { Positions } from '../engine/cuts.js';
+import type { PositionRange } from '../engine/cuts.js';
 import type { BadCall } from '../log/reader.js';
 import { one, type Queryable } from '../postgres/pool.js';
 
@@ -26,7 +26,7 @@ export async function storeQuarantine(
 }
 
 /** Removes what a partition has put aside. */
-export async function deleteQuarantined(db: Queryable, runId: bigint, { first, last }: Positions): Promise<void> {
+export async function deleteQuarantined(db: Queryable, runId: bigint, { first, last }: PositionRange): Promise<void> {
   await db.query('delete from meterfold.quarantine where run_id = $1 and log_position between $2 and $3', [
     String(runId),
     String(first),

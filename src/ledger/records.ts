@@ -4,8 +4,9 @@
  * A run writes rows to meterfold.records. Repacking (repack.ts) moves rows of old runs to meterfold.repacked_records, which inherits
  * from it; a row there holds cycles of several runs with the same terms.
  */
-import type { CycleBatch, FoldedUser } from '../engine/reduce.js';
-import { USER_BYTES_MAX } from '../engine/segment.js';
+import { USER_BYTES_MAX } from '../billing/call.js';
+import { RECORD_CYCLES_MAX } from '../engine/layout.js';
+import type { ClosedCycles, FoldedUser } from '../engine/reduce.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 
 export const recordsCopy = (schema: string) => `
@@ -16,7 +17,7 @@ export const recordsCopy = (schema: string) => `
 /** How many cycles a row has. */
 export const CYCLES = 'length(packed.usages) / 64';
 /** Their places, of which the planner is told how many there can be. */
-export const PLACES = `(select generate_series(1, ${CYCLES}) as place limit 96)`;
+export const PLACES = `(select generate_series(1, ${CYCLES}) as place limit ${RECORD_CYCLES_MAX})`;
 /** One of a row's numbers, at `cycle.place`. */
 export const numberAt = (column: string) => `meterfold.number_at(packed.${column}, cycle.place)`;
 /** The run of the cycle at `cycle.place`, of a row of packedRows(). */
@@ -41,13 +42,13 @@ export const packedRows = (condition: { records: string; repacked: string }) => 
      where ${condition.repacked})`;
 
 const COLUMNS = 8;
-/** Beside the numbers. */
+/** Bytes of a row without its numbers. */
 const HEAD_BYTES_MAX = 2 + 12 + 12 + 4 + USER_BYTES_MAX;
 
-export function appendRecord(rows: RowBuffer, runId: number, user: FoldedUser, batch: CycleBatch): void {
-  rows.beginRow(COLUMNS, HEAD_BYTES_MAX + batch.fieldsBytes);
+export function appendRecord(rows: RowBuffer, runId: number, user: FoldedUser, closed: ClosedCycles): void {
+  rows.beginRow(COLUMNS, HEAD_BYTES_MAX + closed.fieldsBytes);
   rows.int8FromNumber(runId);
-  rows.int8FromNumber(batch.firstCycle);
+  rows.int8FromNumber(closed.firstCycle);
   rows.text(user.bytes, user.nameAt, user.nameLength);
-  rows.fields(user.bytes, batch.fieldsAt, batch.fieldsBytes);
+  rows.fields(user.bytes, closed.fieldsAt, closed.fieldsBytes);
 }

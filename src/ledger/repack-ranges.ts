@@ -1,6 +1,7 @@
 /**
  * Which rows of records a pass of repack.ts rewrites: stretches of small rows, of runs that are settled.
  */
+import { RECORD_CYCLES_MAX } from '../engine/layout.js';
 import { one, type Queryable } from '../postgres/pool.js';
 
 /** Only runs up to this one, or published before this time (ISO 8601). */
@@ -20,7 +21,7 @@ export interface Stretch {
 export const CYCLE_BYTES = 40;
 export const RUN_BYTES = 8;
 /** Numbers of a full row. A row may have one cycle more than fits: then too it has 96 at most, and two of them fill a page. */
-export const ROW_BYTES = 96 * CYCLE_BYTES;
+export const ROW_BYTES = RECORD_CYCLES_MAX * CYCLE_BYTES;
 /** A tuple's header, its key, the lengths of its strings, and its entries in the indexes. */
 const OVERHEAD_BYTES = 145;
 const SAVED_PART_MIN = 1 / 8;

@@ -2,7 +2,7 @@
  * Where calls lie on disk. Those of a partition that lie one behind the other in the order of the log need no index: the pages from the
  * first to the last are read as they are, which is a fifth less work for the server.
  */
-import { type Positions, width } from '../engine/cuts.js';
+import { type PositionRange, width } from '../engine/cuts.js';
 import { type Client, one, prepared } from '../postgres/pool.js';
 
 /** Pages of a table, both included, quoted for a statement's text. */
@@ -22,7 +22,7 @@ const SAMPLE_CALLS = 64;
  * The stretch in which the calls of a partition lie, if as far as a few samples show they lie in one, and in their order: there may be
  * others between them, and some of them elsewhere.
  */
-export async function findPageRange(client: Client, { first, last }: Positions): Promise<PageRange | undefined> {
+export async function findPageRange(client: Client, { first, last }: PositionRange): Promise<PageRange | undefined> {
   const starts = Array.from(
     { length: SAMPLES },
     (_, sample) => first + (width({ first, last }) * BigInt(sample)) / BigInt(SAMPLES),

@@ -1,72 +1,68 @@
-/**
- * The log as map reads it: the rows of a partition in order. The independent count is in recount.ts.
- */
+/** Reads the calls of a partition from the log into a map, in the order of their ids. */
 
-import { type Positions, width } from '../engine/cuts.js';
-import type { PartitionMap, Stop } from '../engine/map.js';
-import { USER_BYTES_MAX } from '../engine/segment.js';
+import { REFUSAL_TEXTS } from '../billing/call.js';
+import { type PositionRange, width } from '../engine/cuts.js';
+import { STOP } from '../engine/layout.js';
+import type { PartitionMap } from '../engine/map.js';
 import type { Spill } from '../engine/spill.js';
-import { copyRowsOut, fieldsOf, messageEnd, type RowsReader } from '../postgres/copy/copy-out.js';
+import { copyRowsOut, type RowsReader } from '../postgres/copy/copy-out.js';
 import { type Client, one } from '../postgres/pool.js';
 import { findPageRange, type PageRange } from './page-range.js';
 
-/** A row that breaks what the log promises. */
+/** A call that violates a limit of src/billing/call.ts. */
 export interface BadCall {
   id: bigint;
-  /** As the log has it, whatever it is. */
+  /** The log's value, even outside the limits. */
   usage: bigint | null;
   reason: string;
 }
 
-/** The run stops at such a row, and names it. */
+/** Ends a run at a call that cannot be billed. The message names the call. */
 export class BadCallError extends Error {
   override name = 'BadCallError';
 }
 
-/** The ids of the log do not ascend where its index says they do. */
+/** The log's index returned ids that do not ascend. */
 export class CallOrderError extends Error {
   override name = 'CallOrderError';
 }
 
-const USAGE_MAX = 10n ** 15n;
-
-/** Without statistics the planner might sort; a parallel plan would mix the rows. By the index, or by the pages of a stretch. */
+/** Without statistics, the planner might sort. A parallel plan would change the order of the rows. */
 const PLAN =
   'set local enable_seqscan = off; set local enable_bitmapscan = off; set local enable_sort = off; set local jit = off; ' +
   'set local max_parallel_workers_per_gather = 0';
 
-/** Where the calls of a partition, or of a part of one, go. */
 export interface PartitionReader {
   map: PartitionMap;
-  /** Takes a row that breaks what the log promises, or throws. */
+  /** Called for each call that cannot be billed. May throw to end the read. */
   onBadCall: (call: BadCall) => void;
-  /** The partition is read anew from its beginning: what was taken so far does not count. */
+  /** Called when the read starts again from the beginning: everything reported so far is void. */
   onRestart: () => void;
-  /** Told how many calls were taken so far. */
+  /** Called with the number of calls taken so far. */
   onCalls: (calls: number) => void;
 }
 
 /**
- * Streams the calls of a partition into `map`, in the order of their ids, and yields a spill for every memory-full. A COPY can't
- * wait while its spill is stored on the same connection, so there is one COPY a spill.
+ * Reads a partition, or a subrange of one, into `map` and yields its spills. There is one COPY for each memory-full of calls: a COPY cannot
+ * pause while its spills are stored on the same connection.
  *
- * Where rows lie on disk in the order of their ids, as far as a sample shows, their pages are read as they are. Were one out of
- * order after all, or elsewhere, or were they too many for one spill, the partition is read anew by the index.
+ * If samples show that the rows lie on disk in the order of their ids, their pages are read in the order of the table. If a row is out of
+ * order or missing after all, or if the rows need several memory-fulls, the read starts again by the index.
  */
 export async function* readPartition(
   client: Client,
-  partition: Positions,
+  partition: PositionRange,
   { map, onBadCall, onRestart, onCalls }: PartitionReader,
 ): AsyncGenerator<Spill> {
   const reset = () => map.reset(partition.first, width(partition));
   reset();
   await client.query(PLAN);
-  const rows = new RowsOfMap(map, onBadCall, onCalls);
-  const stretch = await findPageRange(client, partition);
-  if (stretch !== undefined) {
+  const rows = new MapReader(map, onBadCall, onCalls);
+  const pages = await findPageRange(client, partition);
+  if (pages !== undefined) {
     rows.begin();
-    await copyCalls(client, byPage(stretch), rows);
-    if (rows.refused === undefined && (await areAll(client, partition, rows.calls))) {
+    await copyCalls(client, byPage(pages), rows);
+    if (!rows.done && (await areAll(client, partition, rows.calls))) {
       yield* map.spills();
       map.clear();
       return;
@@ -80,30 +76,30 @@ export async function* readPartition(
   while (first <= partition.last) {
     rows.begin();
     const sent = await copyCalls(client, byIndex({ first, last: partition.last }, limit), rows);
-    if (rows.refused === 'disorder') {
-      throw new CallOrderError(`call ${rows.refusedId} came after one with a larger id`);
+    if (rows.stopped === STOP.DISORDER) {
+      throw new CallOrderError(`call ${rows.stoppedId} came after one with a larger id`);
     }
     if (rows.taken > 0) {
       yield* map.spills();
       map.clear();
     }
-    if (rows.refused === undefined && sent < limit) return;
+    if (!rows.done && sent < limit) return;
     first = map.lastPosition + 1n;
-    // Long user ids have filled the memory before the calls did: ask for no more than fitted.
-    if (rows.refused === 'full') limit = rows.calls;
+    // Long user ids filled the memory before the calls did: request only as many calls as fitted.
+    if (rows.stopped === STOP.FULL) limit = rows.calls;
   }
 }
 
-/** Takes the rows of one COPY of calls after the other into a map. */
-class RowsOfMap {
-  /** Why the map took no more of them, whatever came. */
-  refused: Stop;
-  refusedId = 0n;
+/** Reads the rows of one COPY after another into a map. */
+class MapReader implements RowsReader {
+  /** FULL or DISORDER once the map takes no further rows of the current COPY. */
+  stopped: number | undefined;
+  stoppedId = 0n;
   readonly #map: PartitionMap;
   readonly #onBadCall: (call: BadCall) => void;
   readonly #onCalls: (calls: number) => void;
   #takenBefore = 0;
-  #setAside = 0;
+  #badCalls = 0;
 
   constructor(map: PartitionMap, onBadCall: (call: BadCall) => void, onCalls: (calls: number) => void) {
     this.#map = map;
@@ -111,51 +107,53 @@ class RowsOfMap {
     this.#onCalls = onCalls;
   }
 
+  /** Starts a COPY. */
   begin(): void {
-    this.refused = undefined;
+    this.stopped = undefined;
     this.#takenBefore = this.#map.calls;
-    this.#setAside = 0;
+    this.#badCalls = 0;
   }
 
+  get done(): boolean {
+    return this.stopped !== undefined;
+  }
+
+  /** The calls of this COPY that the map took. */
   get taken(): number {
     return this.#map.calls - this.#takenBefore;
   }
 
-  /** Of the partition, those that are set aside among them. */
+  /** The calls of this COPY that belong to the partition, bad calls included. */
   get calls(): number {
-    return this.taken + this.#setAside;
+    return this.taken + this.#badCalls;
   }
 
-  readonly take: RowsReader = (bytes, view, at, end) => {
-    if (this.refused !== undefined) return messageEnd(view, at);
+  read(bytes: Buffer, _view: DataView, at: number, end: number): number {
     const map = this.#map;
-    const stopped = map.take(bytes, at, end);
+    const stoppedAt = map.take(bytes, at, end);
     this.#onCalls(map.calls);
-    if (map.stopped === undefined) return stopped;
-    const call = fieldsOf(stopped);
-    if (map.stopped === 'bad call') {
-      const badCall = badCallAt(view, call);
-      this.#setAside++;
-      map.pass(badCall.id);
-      this.#onBadCall(badCall);
-    } else {
-      this.refused = map.stopped;
-      this.refusedId = idAt(view, call);
+    if (map.stopped === STOP.REFUSED) {
+      const { id, usage, refusal } = map.refused;
+      this.#badCalls++;
+      this.#onBadCall({ id, usage, reason: REFUSAL_TEXTS[refusal] });
+    } else if (map.stopped !== STOP.NO_ROW) {
+      this.stopped = map.stopped;
+      this.stoppedId = map.stoppedId;
     }
-    return messageEnd(view, stopped);
-  };
+    return stoppedAt;
+  }
 }
 
-/** COPY takes no parameters; a bigint, or a number, can put nothing but digits into the text. */
-function copyCalls(client: Client, from: string, rows: RowsOfMap): Promise<number> {
+/** COPY takes no parameters. `from` contains only names and digits, so its text is safe. */
+function copyCalls(client: Client, from: string, rows: MapReader): Promise<number> {
   const sql = `
-    copy (select id, user_id, usage, called_at
+    copy (select id, usage, called_at, user_id
             ${from})
       to stdout (format binary)`;
-  return copyRowsOut(client, sql, rows.take);
+  return copyRowsOut(client, sql, rows);
 }
 
-function byIndex({ first, last }: Positions, limit: number): string {
+function byIndex({ first, last }: PositionRange, limit: number): string {
   return `from public.api_logs
            where id >= ${BigInt(first)} and id <= ${BigInt(last)}
            order by id
@@ -167,8 +165,8 @@ function byPage({ table, firstPage, lastPage }: PageRange): string {
            where ctid >= '(${firstPage},0)' and ctid < '(${lastPage + 1},0)'`;
 }
 
-/** Whether a partition has no more calls than these. Without gaps in the ids it can't have more; with gaps, the index tells. */
-async function areAll(client: Client, { first, last }: Positions, read: number): Promise<boolean> {
+/** True if `read` calls are all calls of the partition. If the ids have gaps, the index is counted. */
+async function areAll(client: Client, { first, last }: PositionRange, read: number): Promise<boolean> {
   if (read === Number(width({ first, last }))) return true;
   const { calls } = one(
     await client.query<{ calls: string }>('select count(*) as calls from public.api_logs where id >= $1 and id <= $2', [
@@ -177,25 +175,4 @@ async function areAll(client: Client, { first, last }: Positions, read: number):
     ]),
   );
   return read === Number(calls);
-}
-
-/** A call that map does not take, and why. Its fields: id, user_id, usage and called_at; 64-bit integers, but for the user. */
-function badCallAt(view: DataView, at: number): BadCall {
-  const userLength = view.getInt32(at + 12);
-  const usageAt = at + 16 + Math.max(0, userLength);
-  const usage = view.getInt32(usageAt) === 8 ? view.getBigInt64(usageAt + 4) : null;
-  const hasTime = view.getInt32(usageAt + (usage === null ? 4 : 12)) === 8;
-  const reason =
-    userLength < 1 || userLength > USER_BYTES_MAX
-      ? 'user_id must have 1 to 256 bytes'
-      : usage === null || usage < 0n || usage > USAGE_MAX
-        ? 'usage must be a number from 0 to 10^15'
-        : hasTime
-          ? 'called_at must lie in 1970 to 2099'
-          : 'called_at must not be null';
-  return { id: idAt(view, at), usage, reason };
-}
-
-function idAt(view: DataView, at: number): bigint {
-  return view.getBigInt64(at + 4);
 }

@@ -1,7 +1,7 @@
 /** The recount: a range of the log, counted by plain SQL that shares nothing with map and reduce. */
 import { digestText } from '../billing/digest.js';
 import type { RecountOutcome } from '../billing/proof.js';
-import type { Positions } from '../engine/cuts.js';
+import type { PositionRange } from '../engine/cuts.js';
 import { type Client, one } from '../postgres/pool.js';
 
 /** Of one call, as the header of src/billing/digest.ts defines it. Null for a call without a user or a usage, which is in quarantine. */
@@ -11,7 +11,7 @@ const HASH = `hashint8extended(call.id, hashtextextended(call.user_id collate "C
  * Counts calls and usage. In parallel it is sooner done where there are processors that have nothing else to do, and takes a fifth
  * more of them.
  */
-export async function recountRange(client: Client, range: Positions, parallel: boolean): Promise<RecountOutcome> {
+export async function recountRange(client: Client, range: PositionRange, parallel: boolean): Promise<RecountOutcome> {
   if (!parallel) await client.query('set local max_parallel_workers_per_gather = 0');
   return one(
     await client.query<RecountOutcome>(
@@ -27,7 +27,7 @@ export async function recountRange(client: Client, range: Positions, parallel: b
 export async function recountWithDigest(
   client: Client,
   runId: bigint,
-  range: Positions,
+  range: PositionRange,
   parallel: boolean,
 ): Promise<RecountOutcome> {
   if (!parallel) await client.query('set local max_parallel_workers_per_gather = 0');

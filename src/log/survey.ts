@@ -1,18 +1,18 @@
 /** What there is in a range of the log, before it is cut into partitions. */
-import { type Positions, totalWidth, width } from '../engine/cuts.js';
+import { type PositionRange, totalWidth, width } from '../engine/cuts.js';
 import { one, prepared, type Queryable } from '../postgres/pool.js';
 
 export interface Survey {
   /** The stretches of it that hold calls. */
-  extents: Positions[];
+  occupied: PositionRange[];
   /** How many calls there are, as far as samples show. */
   calls: number;
 }
 
-const EXTENTS_MAX = 1024;
-const EXTENTS_WANTED = 64n;
+const RANGES_MAX = 1024;
+const RANGES_WANTED = 64n;
 /** A stretch this narrow is not looked into any further. */
-const EXTENT_WIDTH_MIN = 50_000n;
+const RANGE_WIDTH_MIN = 50_000n;
 const SAMPLES = 32;
 const SAMPLE_WIDTH = 256;
 
@@ -21,29 +21,29 @@ const SAMPLE_WIDTH = 256;
  * one partition all the calls. So where samples show any gap, wide stretches are halved, and each half shrinks to its own first and
  * last call, found by the index.
  */
-export async function surveyRange(db: Queryable, range: Positions): Promise<Survey> {
-  if (range.first > range.last) return { extents: [], calls: 0 };
-  let extents = await shrink(db, [range]);
-  let density = await sampleDensity(db, extents);
+export async function surveyRange(db: Queryable, range: PositionRange): Promise<Survey> {
+  if (range.first > range.last) return { occupied: [], calls: 0 };
+  let occupied = await shrink(db, [range]);
+  let density = await sampleDensity(db, occupied);
   if (density < 1) {
-    extents = await splitAtGaps(db, extents);
-    density = await sampleDensity(db, extents);
+    occupied = await splitAtGaps(db, occupied);
+    density = await sampleDensity(db, occupied);
   }
-  return { extents, calls: Math.ceil(Number(totalWidth(extents)) * density) };
+  return { occupied, calls: Math.ceil(Number(totalWidth(occupied)) * density) };
 }
 
-async function splitAtGaps(db: Queryable, extents: Positions[]): Promise<Positions[]> {
-  while (extents.length < EXTENTS_MAX) {
-    const each = totalWidth(extents) / EXTENTS_WANTED;
-    const widthMax = each > EXTENT_WIDTH_MIN ? each : EXTENT_WIDTH_MIN;
-    if (extents.every((extent) => width(extent) <= widthMax)) break;
-    const halves = extents.flatMap((extent) => (width(extent) > widthMax ? halve(extent) : [extent]));
-    extents = await shrink(db, halves);
+async function splitAtGaps(db: Queryable, occupied: PositionRange[]): Promise<PositionRange[]> {
+  while (occupied.length < RANGES_MAX) {
+    const each = totalWidth(occupied) / RANGES_WANTED;
+    const widthMax = each > RANGE_WIDTH_MIN ? each : RANGE_WIDTH_MIN;
+    if (occupied.every((range) => width(range) <= widthMax)) break;
+    const halves = occupied.flatMap((range) => (width(range) > widthMax ? halve(range) : [range]));
+    occupied = await shrink(db, halves);
   }
-  return extents;
+  return occupied;
 }
 
-function halve({ first, last }: Positions): Positions[] {
+function halve({ first, last }: PositionRange): PositionRange[] {
   const middle = first + (last - first) / 2n;
   return [
     { first, last: middle },
@@ -51,27 +51,27 @@ function halve({ first, last }: Positions): Positions[] {
   ];
 }
 
-async function shrink(db: Queryable, extents: Positions[]): Promise<Positions[]> {
+async function shrink(db: Queryable, occupied: PositionRange[]): Promise<PositionRange[]> {
   const { rows } = await db.query<{ first: string; last: string }>(
     prepared(
       `select edge.first, edge.last
-         from unnest($1::bigint[], $2::bigint[]) with ordinality as extent (first, last, number)
+         from unnest($1::bigint[], $2::bigint[]) with ordinality as range (first, last, number)
         cross join lateral (
-              select (select id from public.api_logs where id between extent.first and extent.last order by id limit 1) as first,
-                     (select id from public.api_logs where id between extent.first and extent.last order by id desc limit 1) as last
+              select (select id from public.api_logs where id between range.first and range.last order by id limit 1) as first,
+                     (select id from public.api_logs where id between range.first and range.last order by id desc limit 1) as last
               ) edge
         where edge.first is not null
-        order by extent.number`,
-      [extents.map((extent) => extent.first.toString()), extents.map((extent) => extent.last.toString())],
+        order by range.number`,
+      [occupied.map((range) => range.first.toString()), occupied.map((range) => range.last.toString())],
     ),
   );
   return rows.map((row) => ({ first: BigInt(row.first), last: BigInt(row.last) }));
 }
 
-/** What part of the positions in the extents have calls, by a few samples of them. */
-async function sampleDensity(db: Queryable, extents: Positions[]): Promise<number> {
-  if (totalWidth(extents) <= EXTENT_WIDTH_MIN) return 1;
-  const sampled = Array.from({ length: SAMPLES }, (_, i) => extents[Math.floor((i * extents.length) / SAMPLES)]);
+/** What part of the positions in the occupied have calls, by a few samples of them. */
+async function sampleDensity(db: Queryable, occupied: PositionRange[]): Promise<number> {
+  if (totalWidth(occupied) <= RANGE_WIDTH_MIN) return 1;
+  const sampled = Array.from({ length: SAMPLES }, (_, i) => occupied[Math.floor((i * occupied.length) / SAMPLES)]);
   const starts = sampled.map(({ first, last }, i) => first + ((last - first) * BigInt(i)) / BigInt(SAMPLES));
   const ends = starts.map((start, i) => {
     const end = start + BigInt(SAMPLE_WIDTH - 1);

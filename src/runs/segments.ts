@@ -1,8 +1,12 @@
-/** Segments: the pages of each spill of a partition, and the spill's index, by which a shard reads just its own buckets. */
+/**
+ * Segments in the database. meterfold.spills has a row with the bucket index for each spill; meterfold.segments has the spill's data in
+ * pages. By the index, a reduce task reads only the pages that contain its buckets.
+ */
 
-import type { Buckets, Pass } from '../engine/cuts.js';
+import type { BucketRange, Pass } from '../engine/cuts.js';
+import { INDEX_ENTRY_BYTES, PAGE_BYTES } from '../engine/layout.js';
 import type { PartitionMap } from '../engine/map.js';
-import { BucketSlice, INDEX_ENTRY_BYTES, PAGE_BYTES, type Segment, SegmentError } from '../engine/segment.js';
+import { type Segment, SegmentError, SpillIndex } from '../engine/segment.js';
 import type { Spill } from '../engine/spill.js';
 import { copyIn } from '../postgres/copy/copy-in.js';
 import { copyOut, isNull } from '../postgres/copy/copy-out.js';
@@ -12,12 +16,12 @@ import { type Client, prepared } from '../postgres/pool.js';
 const segmentsCopy = (schema: string) => `
   copy ${schema}.segments (run_id, partition, spill, page, data) from stdin (format binary)`;
 
-/** PostgreSQL empties unlogged tables when it starts after a crash, or as a standby that takes over. Map then begins anew. */
+/** PostgreSQL empties unlogged tables when it starts after a crash or is promoted from standby. The map phase then restarts. */
 export class SegmentsLostError extends Error {
   override name = 'SegmentsLostError';
 }
 
-function lossOf(partition: number): SegmentsLostError {
+function segmentsLost(partition: number): SegmentsLostError {
   return new SegmentsLostError(
     `the segments of partition ${partition} are gone: PostgreSQL has crashed or failed over since map stored them`,
   );
@@ -26,14 +30,13 @@ function lossOf(partition: number): SegmentsLostError {
 const COLUMNS = 5;
 const ROW_BYTES_MAX = 2 + 12 + 3 * 8 + 4 + PAGE_BYTES;
 
-/** Which spill it is. */
 export interface SpillKey {
   runId: bigint;
   partition: number;
   number: number;
 }
 
-/** Stores a spill, in the schema given; `rows` is where its rows are made. */
+/** Stores a spill in the tables of `schema`. Its rows are encoded in `rows`. */
 export async function storeSpill(
   client: Client,
   schema: string,
@@ -60,17 +63,17 @@ export async function storeSpill(
   );
 }
 
-/** Stretches of pages are read by the index, whatever the planner may know of a table that was filled just now. */
+/** Pages are read by the index, because the planner's statistics of a table that was just filled are wrong. */
 const PLAN = 'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off';
 
 /**
- * What each spill of the run has for a shard, in the order of the log; the passes over it are read in the same transaction. Throws
- * SegmentsLostError if a partition has none of those that map has stored.
+ * Reads the bucket indexes of all spills of the run for a shard, in the order of the log. Read the passes in the same transaction. Throws
+ * SegmentsLostError if the spills that map stored for a partition are gone.
  */
-export async function readSlices(client: Client, runId: bigint, shard: Buckets): Promise<BucketSlice[]> {
+export async function readSpillIndexes(client: Client, runId: bigint, shard: BucketRange): Promise<SpillIndex[]> {
   const offset = shard.first * INDEX_ENTRY_BYTES + 1;
   const length = (shard.end - shard.first + 1) * INDEX_ENTRY_BYTES;
-  const slices: BucketSlice[] = [];
+  const spills: SpillIndex[] = [];
   await client.query(PLAN);
   const sql = `
     copy (select task.number, stored.spill, stored.base_position, substring(stored.bucket_index from ${offset} for ${length})
@@ -80,65 +83,64 @@ export async function readSlices(client: Client, runId: bigint, shard: Buckets):
            order by task.number, stored.spill)
       to stdout (format binary)`;
   await copyOut(client, sql, 4, (view, at) => {
-    if (isNull(view, at + 8)) throw lossOf(view.getInt32(at + 4));
+    if (isNull(view, at + 8)) throw segmentsLost(view.getInt32(at + 4));
     const entries = Buffer.from(bytesAt(view, at + 28));
-    slices.push(
-      new BucketSlice(view.getInt32(at + 4), view.getInt32(at + 12), view.getBigInt64(at + 20), shard.first, entries),
+    spills.push(
+      new SpillIndex(view.getInt32(at + 4), view.getInt32(at + 12), view.getBigInt64(at + 20), shard.first, entries),
     );
   });
-  return slices;
+  return spills;
 }
 
-/** Reads the segments of one pass after the other, into memory that is used again. */
+/** Reads the segments of one pass after another into the arena of a map, which must be idle. */
 export class PassReader {
   readonly #map: PartitionMap;
 
-  /** That of a map, which must not be at work. */
   constructor(map: PartitionMap) {
     this.#map = map;
   }
 
   /**
-   * Reads the segments of a pass and checks them; they come in the order of the log, and are valid until the next pass is read. Throws
-   * SegmentError.
+   * Reads and checks the segments of a pass, and returns them in the order of the log. They are valid until the next pass is read. Throws
+   * SegmentError if they differ from what map wrote.
    */
-  async open(client: Client, runId: bigint, { slices, buckets: { first, end } }: Pass): Promise<Segment[]> {
-    // Where each begins in memory, and how much of it has come.
-    const places: number[] = [];
-    const read = slices.map(() => 0);
+  async open(client: Client, runId: bigint, { spills, buckets: { first, end } }: Pass): Promise<Segment[]> {
+    // Where each segment starts in the arena, and how many of its bytes have arrived.
+    const starts: number[] = [];
+    const received = spills.map(() => 0);
     let bytes = 0;
-    for (const slice of slices) {
-      places.push(bytes);
-      bytes += slice.bytes(first, end);
+    for (const spill of spills) {
+      starts.push(bytes);
+      bytes += spill.bytes(first, end);
     }
     const { arena } = this.#map;
     if (bytes > arena.length)
       throw new SegmentError(`a bucket of a spill has ${bytes} bytes, more than any map writes`);
 
-    const wanted = slices.map((slice, number) => {
-      const start = slice.start(first);
-      const lastByte = start + slice.bytes(first, end) - 1;
-      return `(${number}, ${slice.partition}, ${slice.spill}, ${pageOf(start)}, ${pageOf(lastByte)})`;
+    const wanted = spills.map((spill, index) => {
+      const start = spill.start(first);
+      const lastByte = start + spill.bytes(first, end) - 1;
+      return `(${index}, ${spill.partition}, ${spill.spill}, ${pageOf(start)}, ${pageOf(lastByte)})`;
     });
     const sql = `
-      copy (select wanted.number, stored.page, stored.data
-              from (values ${wanted.join(', ')}) as wanted (number, partition, spill, first_page, last_page)
+      copy (select wanted.index, stored.page, stored.data
+              from (values ${wanted.join(', ')}) as wanted (index, partition, spill, first_page, last_page)
               join meterfold.segments stored
                 on stored.run_id = ${runId} and stored.partition = wanted.partition and stored.spill = wanted.spill
                and stored.page between wanted.first_page and wanted.last_page)
         to stdout (format binary)`;
     await copyOut(client, sql, 3, (view, at) => {
-      const number = view.getInt32(at + 4);
-      const slice = slices[number];
+      const index = view.getInt32(at + 4);
+      const spill = spills[index];
       const page = bytesAt(view, at + 16);
-      // Where the page begins in the slice: before it, or in the middle.
-      const pageAt = view.getInt32(at + 12) * PAGE_BYTES - slice.start(first);
-      const own = page.subarray(Math.max(0, -pageAt), slice.bytes(first, end) - pageAt);
-      arena.set(own, places[number] + Math.max(0, pageAt));
-      read[number] += own.length;
+      // The page's start relative to the segment's; negative if the page contains earlier buckets.
+      const pageAt = view.getInt32(at + 12) * PAGE_BYTES - spill.start(first);
+      const own = page.subarray(Math.max(0, -pageAt), spill.bytes(first, end) - pageAt);
+      arena.set(own, starts[index] + Math.max(0, pageAt));
+      received[index] += own.length;
     });
-    return slices.map((slice, number) =>
-      slice.open(first, end, this.#map.kernel.memory, arena.byteOffset + places[number], read[number]),
+    return spills.map((spill, index) =>
+      spill.open(first, end, this.#map.kernel.memory, arena.byteOffset + starts[index], received[index]),
     );
   }
 }
@@ -147,7 +149,7 @@ function pageOf(byte: number): number {
   return Math.floor(byte / PAGE_BYTES);
 }
 
-/** The bytea field at `at`, in the view's own memory, which is used anew by the next read. */
+/** The bytea column at `at`: a view of memory that the next read overwrites. */
 function bytesAt(view: DataView, at: number): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset + at + 4, view.getInt32(at));
 }

@@ -3,7 +3,7 @@
 import type { MapOutcome, RecountOutcome, ReduceOutcome } from '../billing/proof.js';
 import type { DoneBy, Overtaken } from '../contract/activities.js';
 import type { Writer } from '../contract/writer.js';
-import type { Buckets, Positions } from '../engine/cuts.js';
+import type { BucketRange, PositionRange } from '../engine/cuts.js';
 import { deleteQuarantined } from '../ledger/quarantine.js';
 import { askedOfWal } from '../log/replica.js';
 import { type Client, one, type Pool, prepared, type Queryable, transaction } from '../postgres/pool.js';
@@ -29,8 +29,8 @@ export interface TaskKey {
 export interface Plan {
   sealedEnd: bigint;
   blockedBy: Writer[];
-  partitions: Positions[];
-  shards: Buckets[];
+  partitions: PositionRange[];
+  shards: BucketRange[];
 }
 
 /** An outcome, and who stored it. */
@@ -46,8 +46,8 @@ export async function storePlan(
   pool: Pool,
   { runId, watermark }: Pick<Run, 'runId' | 'watermark'>,
   { sealedEnd, blockedBy, version }: Seal,
-  partitions: Positions[],
-  shards: Buckets[],
+  partitions: PositionRange[],
+  shards: BucketRange[],
   readsReplica: boolean,
 ): Promise<Plan> {
   // Some managed servers refuse it: it is asked only for a replica.

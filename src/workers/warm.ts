@@ -1,11 +1,12 @@
 /**
- * Warms a worker before its first activity: code that the JIT has not compiled yet takes several times as long, which at 100,000 calls is
- * most of the run. Made-up rows go the way from the database through map and reduce; nothing is written.
+ * Warms up a worker before its first activity. Code that V8 has not optimised yet is several times slower, which is most of a run of 100,000
+ * calls. Generated rows pass from the database through map and reduce; nothing is written.
  */
 import type { TaskMemories, TaskMemory } from '../activities/memory.js';
+import { BUCKETS, STOP } from '../engine/layout.js';
 import type { PartitionMap } from '../engine/map.js';
 import { BucketFold } from '../engine/reduce.js';
-import { BUCKETS, BucketSlice } from '../engine/segment.js';
+import { SpillIndex } from '../engine/segment.js';
 import { appendRecord } from '../ledger/records.js';
 import { copyRowsOut } from '../postgres/copy/copy-out.js';
 import type { Pool } from '../postgres/pool.js';
@@ -15,38 +16,41 @@ const CALLS = 20_000;
 const USERS = 500;
 
 const ROWS = `
-  copy (select n::bigint, 'user-' || n % ${USERS}, n::bigint, timestamptz '2026-01-01' + n * interval '25 ms'
+  copy (select n::bigint, n::bigint, timestamptz '2026-01-01' + n * interval '25 ms', 'user-' || n % ${USERS}
           from generate_series(1, ${CALLS}) as n)
     to stdout (format binary)`;
 
-/** Opens as many connections as there are slots, and works on each as its tasks will, in the memory in which they will. */
+/** Opens a connection for each slot and processes rows on it, in the memory that the slots' tasks will use. */
 export async function warm(pool: Pool, slots: number, memories: TaskMemories, callsPerCycle: number): Promise<void> {
   const clients = await Promise.all(Array.from({ length: slots }, () => pool.connect()));
   for (let round = 0; round < Math.max(ROUNDS, slots); round++) {
     await memories.lend(async (memory) => {
       const { map } = memory;
       map.reset(1n);
-      await copyRowsOut(clients[round % slots], ROWS, (bytes, _view, at, end) => takeAll(map, bytes, at, end));
+      await copyRowsOut(clients[round % slots], ROWS, {
+        done: false,
+        read: (bytes, _view, at, end) => takeAll(map, bytes, at, end),
+      });
       foldAll(memory, callsPerCycle);
     });
   }
   for (const client of clients) client.release();
 }
 
-/** Takes rows; calls before those for which there is no room any more are forgotten. */
+/** Takes rows, and drops all calls whenever the map is full. */
 function takeAll(map: PartitionMap, bytes: Uint8Array, at: number, end: number): number {
   for (;;) {
     at = map.take(bytes, at, end);
-    if (map.stopped !== 'full') return at;
+    if (map.stopped !== STOP.FULL) return at;
     map.clear();
   }
 }
 
 function foldAll({ map, rows }: TaskMemory, callsPerCycle: number): void {
-  const fold = new BucketFold(map.kernel, callsPerCycle, (user, batch) => appendRecord(rows, 1, user, batch));
+  const fold = new BucketFold(map.kernel, callsPerCycle, (user, closed) => appendRecord(rows, 1, user, closed));
   const segments = map.spills().map(({ basePosition, data, bucketIndex }) => {
-    const slice = new BucketSlice(0, 0, basePosition, 0, bucketIndex);
-    return slice.open(0, BUCKETS, map.kernel.memory, data.byteOffset, data.length);
+    const spill = new SpillIndex(0, 0, basePosition, 0, bucketIndex);
+    return spill.open(0, BUCKETS, map.kernel.memory, data.byteOffset, data.length);
   });
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
     fold.clear();

@@ -30,7 +30,7 @@ import {
   retrySignal,
 } from '../contract/billing-run.js';
 import { INSTALLATION_MEMO } from '../contract/installation.js';
-import type { Buckets } from '../engine/cuts.js';
+import type { BucketRange } from '../engine/cuts.js';
 import { planRun, publishRun, recount, tasks } from './activities.js';
 import { Control } from './control.js';
 import { HOPELESS, reasonOf, typeOf } from './failures.js';
@@ -179,7 +179,7 @@ class BillingRun {
   async #reduce({ runId, shards, backups }: PlannedRun): Promise<string | undefined> {
     let loss: string | undefined;
     this.#progress.phase('reducing');
-    const reduce = async ({ first, end }: Buckets, number: number, race: Race) => {
+    const reduce = async ({ first, end }: BucketRange, number: number, race: Race) => {
       const summary = `buckets ${first} to ${end - 1}`;
       const input = { runId, number, ...this.#installation };
       const reduced = await race(number, (backup) =>

@@ -9,7 +9,7 @@
 import { execFile } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { PAGE_BYTES } from '../../src/engine/segment.js';
+import { PAGE_BYTES } from '../../src/engine/layout.js';
 import { eventually } from '../support/eventually.js';
 import type { FaultScene, Struck } from './fault.js';
 import { NotReachedError } from './insist.js';

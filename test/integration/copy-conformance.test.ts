@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { startPostgres } from '../../src/embedded/postgres.js';
 import { removeCluster } from '../../src/embedded/postgres-cluster.js';
 import { BINARY_HEADER, BINARY_TRAILER, type CopyIn, copyIn } from '../../src/postgres/copy/copy-in.js';
-import { copyOut, copyRowsOut, messageEnd } from '../../src/postgres/copy/copy-out.js';
+import { copyOut, copyRowsOut, type RowsReader } from '../../src/postgres/copy/copy-out.js';
 import { readBufferOf } from '../../src/postgres/copy/read-socket.js';
 import { type Client, lend, openPool, type Pool } from '../../src/postgres/pool.js';
 import { AUTHORITY, type Certificate, provideCertificate } from '../support/certificate.js';
@@ -120,17 +120,25 @@ describe.each(Object.keys(servers))('%s', (name) => {
     describe('COPY out', () => {
       const read = (client: Client, select: string): Promise<{ count: number; rows: number; bytes: number }> => {
         let [rows, bytes] = [0, 0];
-        return copyRowsOut(client, `copy (${select}) to stdout (format binary)`, (buffer, view, at, end) => {
-          // As many as are there, as the readers of the log do; a row lies whole before them.
-          while (end - at >= 5 && buffer[at] === 0x64 && view.getInt16(at + 5) === 1) {
-            const next = messageEnd(view, at);
-            if (next > end) break;
-            rows++;
-            bytes += view.getInt32(at + 7);
-            at = next;
-          }
-          return at;
-        }).then((count) => ({ count, rows, bytes }));
+        const reader: RowsReader = {
+          done: false,
+          // Takes as many rows as there are, as the reader of the log does.
+          read(buffer, view, at, end) {
+            while (end - at >= 7 && buffer[at] === 0x64 && view.getInt16(at + 5) === 1) {
+              const next = at + 1 + view.getInt32(at + 1);
+              if (next > end) break;
+              rows++;
+              bytes += view.getInt32(at + 7);
+              at = next;
+            }
+            return at;
+          },
+        };
+        return copyRowsOut(client, `copy (${select}) to stdout (format binary)`, reader).then((count) => ({
+          count,
+          rows,
+          bytes,
+        }));
       };
 
       test('of many tiny rows brings each once', async () => {

@@ -1,6 +1,7 @@
 /** The lookup of open cycles binds the users that it asks for. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openCycleAt, readOpenCycles } from '../../src/ledger/open-cycles.js';
+import { TextArray } from '../../src/postgres/copy/text-array.js';
 import { openPool, type Pool } from '../../src/postgres/pool.js';
 import { migrate } from '../../src/schema/migrate.js';
 import { startTlsPostgres } from '../support/tls-postgres.js';
@@ -35,6 +36,15 @@ const names = [
   'x'.repeat(256),
 ];
 
+function lookUp(users: readonly string[], asOf: bigint): Promise<BigInt64Array> {
+  const names = new TextArray();
+  for (const user of users) {
+    const bytes = Buffer.from(user);
+    names.push(bytes, 0, bytes.length);
+  }
+  return readOpenCycles(pool, names, asOf);
+}
+
 describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
   beforeAll(async () => {
     pool = await openPool(`${url}?sslmode=${sslmode}`, { applicationName: 'test', connectionsMax: 1 });
@@ -50,7 +60,7 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
       );
     }
     const asked = [...names, 'nobody', ...names.toReversed()];
-    const numbers = await readOpenCycles(pool, asked, 2n);
+    const numbers = await lookUp(asked, 2n);
     const found = asked.map((_, index) => openCycleAt(numbers, index));
     const expected = names.map((_, index) => ({
       cycle: 2n,
@@ -61,9 +71,9 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
       firstCalledAt: -946684799000000n,
     }));
     expect(found).toEqual([...expected, undefined, ...expected.toReversed()]);
-    const first = openCycleAt(await readOpenCycles(pool, ['user-1'], 1n), 0);
+    const first = openCycleAt(await lookUp(['user-1'], 1n), 0);
     expect(first).toMatchObject({ cycle: 1n, calls: 0, usage: 0n });
-    expect(await readOpenCycles(pool, [], 2n)).toHaveLength(0);
+    expect(await lookUp([], 2n)).toHaveLength(0);
   });
 
   test('sixty lookups are one statement to PostgreSQL, in which no user is named', async () => {
@@ -71,7 +81,7 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
     const groups = Array.from({ length: 60 }, (_, group) =>
       Array.from({ length: 50 + group }, (_, index) => `customer-${group}-${index}`),
     );
-    for (const users of groups) await readOpenCycles(pool, users, 2n);
+    for (const users of groups) await lookUp(users, 2n);
     const { rows } = await pool.query<{ calls: string; query: string }>(
       `select calls, query from public.pg_stat_statements where query ~ 'meterfold\\.open_cycles'`,
     );
@@ -82,10 +92,8 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
 
   test('a lookup that fails says why, and the next one works on another connection', async () => {
     await pool.query('alter table meterfold.open_cycles rename to away');
-    await expect(readOpenCycles(pool, ['user-1'], 2n)).rejects.toThrow(
-      'relation "meterfold.open_cycles" does not exist',
-    );
+    await expect(lookUp(['user-1'], 2n)).rejects.toThrow('relation "meterfold.open_cycles" does not exist');
     await pool.query('alter table meterfold.away rename to open_cycles');
-    expect(openCycleAt(await readOpenCycles(pool, ['user-1'], 2n), 0)).toMatchObject({ cycle: 2n });
+    expect(openCycleAt(await lookUp(['user-1'], 2n), 0)).toMatchObject({ cycle: 2n });
   });
 });

@@ -75,7 +75,7 @@ describe('of one partition', () => {
     await logs.uniform(stack.pool, { calls: 10_004 });
     await stack.pool.query('update public.api_logs set usage = -1 where id > 3');
     const message =
-      'call 10004 in public.api_logs: usage must be a number from 0 to 10^15; 10000 calls before it were put into quarantine already';
+      'call 10004 in public.api_logs: usage must be a number from 0 to 10^15; 10000 calls before it are already quarantined';
     expect(await failureOf(await startRun(stack, [{ partitions: 1 }]))).toMatchObject({
       type: 'BadCallError',
       message,

@@ -4,7 +4,7 @@
  */
 import { expect, type TestContext, test } from 'vitest';
 import { copyIn } from '../../src/postgres/copy/copy-in.js';
-import { copyRowsOut } from '../../src/postgres/copy/copy-out.js';
+import { copyOut } from '../../src/postgres/copy/copy-out.js';
 import { LIVENESS_SETTINGS } from '../../src/postgres/liveness.js';
 import { type Client, openPool, type Pool } from '../../src/postgres/pool.js';
 import { TcpProxy } from '../chaos/proxy.js';
@@ -71,10 +71,7 @@ const beginCopyIn = async (client: Client) => {
 
 const beginCopyOut = (client: Client): Promise<() => Promise<unknown>> =>
   new Promise((begun) => {
-    const copy = copyRowsOut(client, MANY_ROWS, (_bytes, _view, _at, end) => {
-      begun(() => copy);
-      return end;
-    });
+    const copy = copyOut(client, MANY_ROWS, 1, () => begun(() => copy));
     copy.catch(() => {});
   });
 

@@ -23,17 +23,17 @@ async function callsAt(id: string): Promise<void> {
 test('a range without gaps is one stretch, and its calls are known', async () => {
   await callsAt('g + 7');
   const whole = { first: 8n, last: BigInt(CALLS + 7) };
-  expect(await surveyRange(stack.pool, ALL)).toEqual({ extents: [whole], calls: CALLS });
+  expect(await surveyRange(stack.pool, ALL)).toEqual({ occupied: [whole], calls: CALLS });
 });
 
 test('a range without calls has no stretch', async () => {
-  expect(await surveyRange(stack.pool, ALL)).toEqual({ extents: [], calls: 0 });
+  expect(await surveyRange(stack.pool, ALL)).toEqual({ occupied: [], calls: 0 });
 });
 
 test('a gap of any size is left out', async () => {
   await callsAt('case when g <= 30000 then g else g + 1000000000000 end');
-  const { extents, calls } = await surveyRange(stack.pool, ALL);
-  expect(Number(totalWidth(extents))).toBeLessThan(1.1 * CALLS);
+  const { occupied, calls } = await surveyRange(stack.pool, ALL);
+  expect(Number(totalWidth(occupied))).toBeLessThan(1.1 * CALLS);
   expect(calls).toBeGreaterThan(0.9 * CALLS);
   expect(calls).toBeLessThan(1.1 * CALLS);
 });
@@ -47,7 +47,7 @@ test('where every tenth position has a call, there are about as many as that', a
 
 test('where none of those that are looked at has a call, there is still something to map', async () => {
   await callsAt('1000000::bigint * g + 300');
-  const { extents, calls } = await surveyRange(stack.pool, ALL);
-  expect(extents.at(-1)!.last).toBe(1_000_000n * BigInt(CALLS) + 300n);
+  const { occupied, calls } = await surveyRange(stack.pool, ALL);
+  expect(occupied.at(-1)!.last).toBe(1_000_000n * BigInt(CALLS) + 300n);
   expect(calls).toBeGreaterThan(0);
 });

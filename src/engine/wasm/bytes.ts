@@ -1,16 +1,16 @@
-/** Bytes that are copied and compared in words. */
+/** Copies and comparisons of short byte strings, in words. They access bytes behind the strings, which must be readable or writable. */
 
-/** So many are copied at a time: what is too much has to lie within the place, or to be written over. */
+/** Bytes that copyBytes() copies at a time. */
 export const COPIED: u32 = 16;
 
-/** Copies bytes, and up to COPIED − 1 more. */
+/** Copies bytes, and up to COPIED − 1 bytes more. */
 // @ts-ignore: decorators of functions are AssemblyScript's
 @inline
 export function copyBytes(to: usize, from: usize, length: u32): void {
   for (let byte: u32 = 0; byte < length; byte += COPIED) v128.store(to + byte, v128.load(from + byte));
 }
 
-/** Whether bytes are the same; up to 7 more can be read behind them. */
+/** True if the bytes are equal. Reads up to 7 bytes more. */
 // @ts-ignore: decorators of functions are AssemblyScript's
 @inline
 export function sameBytes(one: usize, other: usize, length: u32): bool {

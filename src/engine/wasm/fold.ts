@@ -1,88 +1,106 @@
 /**
- * Folds a bucket, a portion at a time: reads calls from segment after segment in the order of the log, sorts them by user (a counting sort,
- * which keeps the order of a user's calls), and closes cycles user by user. src/engine/reduce.ts leads it.
+ * Folds the calls of one bucket into cycles.
+ *
+ * Goals
+ *   1. Each call costs a few memory accesses, whatever the number of users: a bucket's users and the batch's calls stay in the cache.
+ *   2. A user's calls are folded in the order of the log.
+ *   3. Closed cycles leave in the form in which COPY takes them. TypeScript only copies bytes.
+ *
+ * Steps; src/engine/reduce.ts calls them
+ *   segment, segment, …  → beginSegment, readCalls → batch of up to 131,072 calls, in the order of the log
+ *   batch                → sortBatch               → `order`: the calls by user; a counting sort keeps the order of a user's calls
+ *   order                → foldNext                → up to 96 closed cycles of one user at a time
+ *
+ * Layout in memory
+ *   batch      [id i64 | usage u64 | called_at i64]*     24 bytes a call
+ *   callUsers  [address of the call's user u32]*
+ *   order      [index of a call in the batch u32]*
+ *   closed     [usage | first id | last id | first time | last time]*    the closed cycles, five 64-bit numbers each
+ *   fields     the same numbers, transposed: five bit strings in COPY's binary format
+ *
+ *              | bytes that follow i32 | bits i32 | usages …       |
+ *              | bytes that follow i32 | bits i32 | first ids …    |  …
+ *
+ *   Segments lie in the arena, users on the heap (users.ts).
+ *
+ * When memory is full
+ *   A full batch is folded before more calls are read; the open cycles of its users continue in the next batch. The arrays above have a
+ *   fixed size. The heap grows with the users of one bucket.
+ *
+ * Source
+ *   Counting sort: Knuth, The Art of Computer Programming, volume 3, section 5.2.
  */
+import {
+  NUMBER_BYTES,
+  POSTGRES_EPOCH_MICROS,
+  RECORD_CYCLES_MAX,
+  USER_BATCH_CALLS,
+  USER_BATCH_END,
+  USER_CALLS,
+  USER_CYCLE,
+  USER_FIRST_CALLED_AT,
+  USER_FIRST_ID,
+  USER_HASH,
+  USER_NEXT,
+  USER_USAGE,
+} from './constants';
 import { hashInt8 } from './hash';
 import { allocate } from './heap';
 import { addTo, clearSum, SUM_BYTES } from './sum';
-import {
-  CALLS,
-  CYCLE,
-  clearOpen,
-  clearUsers,
-  COUNT,
-  END,
-  FIRST_CALLED_AT,
-  FIRST_ID,
-  findUser,
-  firstUser,
-  HASH,
-  NEXT,
-  USAGE,
-} from './users';
+import { clearOpen, clearUsers, findUser, firstUser } from './users';
 import { readVarint, unzigzag, varintEnd } from './varint';
 
-/** Of a bucket with more calls, a user's cycles come in several batches, however few they are. */
-export const PORTION_CALLS_MAX: u32 = 1 << 17;
-/** Cycles of one packed billing record: five numbers of each and a user of usual length are just under half a page. */
-export const RECORD_CYCLES_MAX: u32 = 96;
-/** Fewest bytes that a call, or a user, takes in a segment. */
-const CALL_BYTES_MIN = 4;
-const USER_BYTES_MIN = 2;
+export const BATCH_CALLS_MAX: u32 = 1 << 17;
+/** The fewest bytes of a call and of a user in a segment. */
+const SEGMENT_CALL_BYTES_MIN = 4;
+const SEGMENT_USER_BYTES_MIN = 2;
 
-// A call of the portion.
-const ID = 0;
+const CALL_ID = 0;
 const CALL_USAGE = 8;
-const CALLED_AT = 16;
+const CALL_CALLED_AT = 16;
 const CALL_BYTES = 24;
-const portion: usize = memory.data(PORTION_CALLS_MAX * CALL_BYTES, 16);
-/** Whose each is. */
-const userOf: usize = memory.data(PORTION_CALLS_MAX * 4, 16);
-/** The calls by user. */
-const order: usize = memory.data(PORTION_CALLS_MAX * 4, 16);
-let portionCalls: u32 = 0;
+const batch: usize = memory.data(BATCH_CALLS_MAX * CALL_BYTES, 16);
+const callUsers: usize = memory.data(BATCH_CALLS_MAX * 4, 16);
+const order: usize = memory.data(BATCH_CALLS_MAX * 4, 16);
+let batchCalls: u32 = 0;
 
-// What is read of a segment.
+// The segment that is being read: the address of the next call, and what that call's differences refer to.
 let at: usize = 0;
 let end: usize = 0;
 let id: i64 = 0;
 let calledAt: i64 = 0;
 let callsLeft: u32 = 0;
-/** Its users, by their numbers. */
+/** The addresses of the segment's users, by their numbers. */
 let numbers: usize = 0;
 let numbersCount: u32 = 0;
 
 let callsPerCycle: u32 = 0;
-/** The user whose calls are folded, and the next one of these. */
+/** The user that foldNext() continues with, and the index in `order` of its next call. */
 let user: usize = 0;
 let next: u32 = 0;
 
-// Of what was folded since beginFold().
+// Totals since beginFold().
 export let foldedCalls: i64 = 0;
 export let foldedDigest: u64 = 0;
 export const foldedUsage: usize = memory.data(SUM_BYTES, 8);
 export let cyclesClosed: i64 = 0;
 export const billedUsage: usize = memory.data(SUM_BYTES, 8);
 
-// The batch that foldNext() has closed: consecutive cycles of one user, as five bit strings of COPY's binary format, 64 bits a cycle: their
-// usages, the ids of their first and last calls, and the times of these in microseconds since 1970.
-export let batchUser: usize = 0;
-export let batchFirstCycle: i64 = 0;
-export let batchCycles: u32 = 0;
+// The cycles that foldNext() closed: consecutive cycles of one user.
+export let closedUser: usize = 0;
+export let closedFirstCycle: i64 = 0;
+export let closedCycles: u32 = 0;
 const STRINGS: u32 = 5;
 const STRING_HEAD_BYTES: u32 = 8;
-const NUMBER_BYTES: u32 = 8;
-export const fields: usize = memory.data(STRINGS * (STRING_HEAD_BYTES + RECORD_CYCLES_MAX * NUMBER_BYTES), 16);
-export let fieldsBytes: u32 = 0;
-// The cycles closed so far, one after the other.
 const CYCLE_BYTES = STRINGS * NUMBER_BYTES;
 const closed: usize = memory.data(RECORD_CYCLES_MAX * CYCLE_BYTES, 16);
-const UNIX_MICROS_AT_2000: i64 = 946_684_800_000_000;
+export const fields: usize = memory.data(STRINGS * (STRING_HEAD_BYTES + RECORD_CYCLES_MAX * NUMBER_BYTES), 16);
+export let fieldsBytes: u32 = 0;
 
-/** Whatever was under way before is forgotten. */
+/** Starts a fold of any number of buckets, and drops all state of an earlier one. */
 export function beginFold(ofCalls: u32): void {
   callsPerCycle = ofCalls;
-  portionCalls = 0;
+  batchCalls = 0;
   callsLeft = 0;
   foldedCalls = 0;
   foldedDigest = 0;
@@ -93,13 +111,16 @@ export function beginFold(ofCalls: u32): void {
   clearUsers();
 }
 
-/** Begins what a segment has of the bucket: its bytes, and the position from which they count. False if they are not what map wrote. */
+/**
+ * Starts to read a segment of the bucket, and adds its users to the bucket's. The segment is the bytes from `bytes` to `bytesEnd`; its
+ * positions count from `basePosition`. Returns false if the segment is malformed.
+ */
 export function beginSegment(bytes: usize, bytesEnd: usize, basePosition: i64): bool {
   at = bytes;
   end = bytesEnd;
   id = basePosition;
   calledAt = 0;
-  numbersCount = readCount(USER_BYTES_MIN);
+  numbersCount = readCount(SEGMENT_USER_BYTES_MIN);
   numbers = allocate(numbersCount << 2);
   for (let number: u32 = 0; number < numbersCount; number++) {
     const length = readVarint(at);
@@ -108,25 +129,25 @@ export function beginSegment(bytes: usize, bytesEnd: usize, basePosition: i64): 
     store<u32>(numbers + (number << 2), u32(findUser(at, u32(length))));
     at += u32(length);
   }
-  callsLeft = readCount(CALL_BYTES_MIN);
+  callsLeft = readCount(SEGMENT_CALL_BYTES_MIN);
   return at < end && numbersCount > 0 && callsLeft > 0;
 }
 
-/** 0 if there can't be so many. */
+/** Reads the number of items that follow; 0 if so many items of at least `bytesMin` bytes do not fit into the segment. */
 function readCount(bytesMin: u32): u32 {
   const count = readVarint(at);
   at = varintEnd;
   return at <= end && count * bytesMin <= u64(end - at) ? u32(count) : 0;
 }
 
-/** Reads calls of the segment into the portion, until one of the two is at its end. False if they are not what map wrote. */
+/** Reads calls of the segment until the segment ends or the batch is full. Returns false if the segment is malformed. */
 export function readCalls(): bool {
-  const reads = min(callsLeft, PORTION_CALLS_MAX - portionCalls);
-  const last = portionCalls + reads;
+  const reads = min(callsLeft, BATCH_CALLS_MAX - batchCalls);
+  const last = batchCalls + reads;
   let read = at;
   let position = id;
   let time = calledAt;
-  for (let call = portionCalls; call < last; call++) {
+  for (let call = batchCalls; call < last; call++) {
     const number = readVarint(read);
     if (number >= numbersCount || varintEnd > end) return false;
     position += readVarint(varintEnd);
@@ -134,17 +155,17 @@ export function readCalls(): bool {
     time += unzigzag(readVarint(varintEnd));
     read = varintEnd;
     const caller: usize = load<u32>(numbers + (u32(number) << 2));
-    store<u32>(caller, load<u32>(caller, COUNT) + 1, COUNT);
-    store<u32>(userOf + (call << 2), u32(caller));
-    const own = portion + call * CALL_BYTES;
-    store<i64>(own, position, ID);
-    store<u64>(own, usage, CALL_USAGE);
-    store<i64>(own, time, CALLED_AT);
+    store<u32>(caller, load<u32>(caller, USER_BATCH_CALLS) + 1, USER_BATCH_CALLS);
+    store<u32>(callUsers + (call << 2), u32(caller));
+    const entry = batch + call * CALL_BYTES;
+    store<i64>(entry, position, CALL_ID);
+    store<u64>(entry, usage, CALL_USAGE);
+    store<i64>(entry, time, CALL_CALLED_AT);
   }
   at = read;
   id = position;
   calledAt = time;
-  portionCalls = last;
+  batchCalls = last;
   callsLeft -= reads;
   return callsLeft > 0 || at === end;
 }
@@ -153,95 +174,95 @@ export function hasCallsLeft(): bool {
   return callsLeft > 0;
 }
 
-export function portionIsFull(): bool {
-  return portionCalls === PORTION_CALLS_MAX;
+export function batchIsFull(): bool {
+  return batchCalls === BATCH_CALLS_MAX;
 }
 
-/** Makes the portion ready for foldNext(), and begins a new one behind it; how many calls it has. */
-export function beginPortion(): u32 {
-  const calls = portionCalls;
+/** Sorts the batch by user for foldNext(), and starts the next batch. Returns the number of calls sorted. */
+export function sortBatch(): u32 {
+  const calls = batchCalls;
   let start: u32 = 0;
-  for (let each = firstUser; each !== 0; each = load<u32>(each, NEXT)) {
-    store<u32>(each, start, END);
-    start += load<u32>(each, COUNT);
-    store<u32>(each, 0, COUNT);
+  for (let each = firstUser; each !== 0; each = load<u32>(each, USER_NEXT)) {
+    store<u32>(each, start, USER_BATCH_END);
+    start += load<u32>(each, USER_BATCH_CALLS);
+    store<u32>(each, 0, USER_BATCH_CALLS);
   }
   for (let call: u32 = 0; call < calls; call++) {
-    const caller: usize = load<u32>(userOf + (call << 2));
-    const place = load<u32>(caller, END);
-    store<u32>(order + (place << 2), call);
-    store<u32>(caller, place + 1, END);
+    const caller: usize = load<u32>(callUsers + (call << 2));
+    const index = load<u32>(caller, USER_BATCH_END);
+    store<u32>(order + (index << 2), call);
+    store<u32>(caller, index + 1, USER_BATCH_END);
   }
   foldedCalls += calls;
-  portionCalls = 0;
+  batchCalls = 0;
   user = firstUser;
   next = 0;
-  batchCycles = 0;
+  closedCycles = 0;
   return calls;
 }
 
-/** Folds calls of the portion until a batch of cycles is closed; false once there is none any more. */
+/** Folds sorted calls until cycles of one user are closed: all that the batch has of this user, or RECORD_CYCLES_MAX. False at its end. */
 export function foldNext(): bool {
-  batchCycles = 0;
-  for (; user !== 0; user = load<u32>(user, NEXT)) {
+  closedCycles = 0;
+  for (; user !== 0; user = load<u32>(user, USER_NEXT)) {
     foldUser();
-    if (batchCycles > 0) {
-      closeBatch();
+    if (closedCycles > 0) {
+      packClosed();
       return true;
     }
   }
   return false;
 }
 
-/** Folds what is left of a user's calls, or as many as a batch takes. */
+/** Folds the user's remaining calls of the batch, or as many as close RECORD_CYCLES_MAX cycles. */
 function foldUser(): void {
-  const last = load<u32>(user, END);
+  const last = load<u32>(user, USER_BATCH_END);
   if (next === last) return;
-  const hash = load<u64>(user, HASH);
-  let calls = load<u32>(user, CALLS);
-  let usage = load<u64>(user, USAGE);
-  while (next < last && batchCycles < RECORD_CYCLES_MAX) {
-    const call = portion + load<u32>(order + (next++ << 2)) * CALL_BYTES;
-    const own = load<u64>(call, CALL_USAGE);
-    foldedDigest += hashInt8(load<u64>(call, ID), hash ^ own);
-    addTo(foldedUsage, own);
+  const hash = load<u64>(user, USER_HASH);
+  let calls = load<u32>(user, USER_CALLS);
+  let usage = load<u64>(user, USER_USAGE);
+  while (next < last && closedCycles < RECORD_CYCLES_MAX) {
+    const call = batch + load<u32>(order + (next++ << 2)) * CALL_BYTES;
+    const callUsage = load<u64>(call, CALL_USAGE);
+    foldedDigest += hashInt8(load<u64>(call, CALL_ID), hash ^ callUsage);
+    addTo(foldedUsage, callUsage);
     if (calls === 0) {
-      store<i64>(user, load<i64>(call, ID), FIRST_ID);
-      store<i64>(user, load<i64>(call, CALLED_AT), FIRST_CALLED_AT);
+      store<i64>(user, load<i64>(call, CALL_ID), USER_FIRST_ID);
+      store<i64>(user, load<i64>(call, CALL_CALLED_AT), USER_FIRST_CALLED_AT);
     }
-    usage += own;
+    usage += callUsage;
     if (++calls === callsPerCycle) {
       closeCycle(usage, call);
       calls = 0;
       usage = 0;
     }
   }
-  store<u32>(user, calls, CALLS);
-  store<u64>(user, usage, USAGE);
+  store<u32>(user, calls, USER_CALLS);
+  store<u64>(user, usage, USER_USAGE);
 }
 
 function closeCycle(usage: u64, lastCall: usize): void {
-  const cycle = closed + batchCycles++ * CYCLE_BYTES;
+  const cycle = closed + closedCycles++ * CYCLE_BYTES;
   store<u64>(cycle, usage);
-  store<i64>(cycle, load<i64>(user, FIRST_ID), 8);
-  store<i64>(cycle, load<i64>(lastCall, ID), 16);
-  store<i64>(cycle, load<i64>(user, FIRST_CALLED_AT) + UNIX_MICROS_AT_2000, 24);
-  store<i64>(cycle, load<i64>(lastCall, CALLED_AT) + UNIX_MICROS_AT_2000, 32);
+  store<i64>(cycle, load<i64>(user, USER_FIRST_ID), 8);
+  store<i64>(cycle, load<i64>(lastCall, CALL_ID), 16);
+  store<i64>(cycle, load<i64>(user, USER_FIRST_CALLED_AT) + POSTGRES_EPOCH_MICROS, 24);
+  store<i64>(cycle, load<i64>(lastCall, CALL_CALLED_AT) + POSTGRES_EPOCH_MICROS, 32);
   addTo(billedUsage, usage);
 }
 
-function closeBatch(): void {
-  batchUser = user;
-  batchFirstCycle = load<i64>(user, CYCLE);
-  store<i64>(user, batchFirstCycle + batchCycles, CYCLE);
-  cyclesClosed += batchCycles;
+/** Writes the closed cycles to `fields`, and advances the user's cycle number. */
+function packClosed(): void {
+  closedUser = user;
+  closedFirstCycle = load<i64>(user, USER_CYCLE);
+  store<i64>(user, closedFirstCycle + closedCycles, USER_CYCLE);
+  cyclesClosed += closedCycles;
   let out = fields;
   for (let string: u32 = 0; string < STRINGS; string++) {
-    // Bytes that follow; of these, how many bits there are.
-    store<u32>(out, bswap(STRING_HEAD_BYTES - 4 + batchCycles * NUMBER_BYTES));
-    store<u32>(out, bswap(batchCycles * NUMBER_BYTES * 8), 4);
+    store<u32>(out, bswap(STRING_HEAD_BYTES - 4 + closedCycles * NUMBER_BYTES));
+    store<u32>(out, bswap(closedCycles * NUMBER_BYTES * 8), 4);
     out += STRING_HEAD_BYTES;
-    for (let cycle: u32 = 0; cycle < batchCycles; cycle++) {
+    for (let cycle: u32 = 0; cycle < closedCycles; cycle++) {
       store<u64>(out, bswap(load<u64>(closed + cycle * CYCLE_BYTES + string * NUMBER_BYTES)));
       out += NUMBER_BYTES;
     }

@@ -1,13 +1,13 @@
 /**
- * PostgreSQL's own 64-bit hash, so that a bucket or a digest computed here can be recomputed by one line of SQL.
+ * PostgreSQL's 64-bit hash functions, so that one line of SQL can recompute a bucket or a digest.
  *
- * Bob Jenkins's lookup3 as in PostgreSQL's src/common/hashfn.c (hash_bytes_extended, hash_bytes_uint32_extended), for
- * little-endian machines.
+ * Source: Bob Jenkins's lookup3, as in PostgreSQL's src/common/hashfn.c (hash_bytes_extended, hash_bytes_uint32_extended) on little-endian
+ * machines.
  */
 
 const SEED: u32 = 0x9e3779b9 + 3923095;
 
-/** hashtextextended(text, 0) of `length` bytes of UTF-8 at `at`, behind which another 7 can be read. */
+/** hashtextextended(text, 0) of `length` bytes of UTF-8 at `at`. Reads up to 7 bytes more. */
 export function hashText(at: usize, length: u32): u64 {
   let a: u32 = SEED + length;
   let b = a;
@@ -31,7 +31,7 @@ export function hashText(at: usize, length: u32): u64 {
     at += 12;
     length -= 12;
   }
-  // The last 0 to 11 bytes; the lowest byte of c is reserved for the length.
+  // The last 0 to 11 bytes. The lowest byte of c is reserved for the length.
   if (length >= 8) {
     a += load<u32>(at);
     b += load<u32>(at, 4);
@@ -45,7 +45,7 @@ export function hashText(at: usize, length: u32): u64 {
   return finish(a, b, c);
 }
 
-/** hashint8extended(value, seed) of a value that is not negative. */
+/** hashint8extended(value, seed) of a non-negative value. */
 export function hashInt8(value: u64, seed: u64): u64 {
   let a: u32 = SEED + 4;
   let b = a;

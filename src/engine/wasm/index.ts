@@ -1,4 +1,15 @@
-/** The kernels of map, which takes calls and packs them bucket by bucket, and of reduce, which folds them. src/engine/kernel.ts loads it. */
+/**
+ * The exports of the kernel, which src/engine/kernel.ts loads. Map takes calls and packs them bucket by bucket; reduce folds them.
+ *
+ *   rows → take.ts → buckets.ts → pack.ts → spill        map
+ *   segment → fold.ts, users.ts → closed cycles          reduce
+ *
+ * Layout in memory
+ *   | static data of each file | arena | packed spills | pack's table | heap … |
+ *                              ↑ open() reserves these three            ↑ grows
+ *
+ * Map's calls and reduce's segments share the arena: a task is one or the other. Memory that is never touched takes no memory of the system.
+ */
 import { openArena, put } from './buckets';
 import { COPIED } from './bytes';
 import { openHeap } from './heap';
@@ -15,19 +26,16 @@ export {
   clearUsers,
   countOpen,
   firstUser,
-  hasNewUser,
+  newUser,
   openCalls,
   openUsage,
   users,
 } from './users';
 
-/** Where buckets may be packed to. */
+/** The address where spills are packed. */
 export let packed: usize = 0;
 
-/**
- * Makes room for so many bytes of calls that are not packed, and of those that are; comes before anything else, once. Memory that is not
- * used is not taken from the system.
- */
+/** Reserves the arena and the memory for packed spills. Must be called once, before any other function. */
 export function open(arenaBytes: u32, packedBytes: u32): void {
   const at = usize(memory.size()) << 16;
   packed = at + arenaBytes + COPIED;
@@ -39,7 +47,7 @@ export function open(arenaBytes: u32, packedBytes: u32): void {
   openHeap((end + 15) & ~15);
 }
 
-/** Puts a call into a bucket, whatever hash its user's name has. */
+/** Appends a call to any bucket with any hash; for tests. */
 export function append(bucket: u32, hashLo: u32, name: usize, length: u32, offset: i64, usage: u64, calledAt: i64): void {
   put(bucket, hashLo, name, length, offset, usage, calledAt);
 }

@@ -1,6 +1,25 @@
 /**
- * Packs buckets into the form of src/engine/segment.ts: each user's name once, then the calls with their users' numbers. A bucket has few
- * users: their table lies in the processor's nearest cache, whatever the number of users in the log.
+ * Packs the calls of a bucket into the format of src/engine/segment.ts: each user's name once, then the calls with their users' numbers.
+ *
+ * Goals
+ *   1. A user's name is stored once a spill, whatever the number of its calls.
+ *   2. The table of users stays in the first-level cache: it holds the users of one bucket only.
+ *
+ * Layout in memory
+ *   table   [address of the user's first call u32, or 0 | hash u32]*    open addressing, at most half full, doubled when it is
+ *   calls   in the arena (buckets.ts); pass 1 replaces each call's hash by its user's number
+ *   output  | users, 4 bytes | user* | calls | call* |
+ *             ↑ written last, as a varint padded to four bytes
+ *
+ *   pass 1  calls → user*, in the order of their first call
+ *   pass 2  calls → call*
+ *
+ * When memory is full
+ *   It cannot be: open() reserves room for the table of as many users as the arena has calls, and packed calls take no more bytes than
+ *   unpacked ones, except for a bucket's head.
+ *
+ * Source
+ *   Linear probing: Knuth, The Art of Computer Programming, volume 3, section 6.4, algorithm L.
  */
 import {
   blockAfter,
@@ -19,7 +38,6 @@ import {
 import { copyBytes, sameBytes } from './bytes';
 import { writeVarint } from './varint';
 
-// The table of a bucket's users. An entry: the first call of a user, in place of whose hash its number stands by then, or 0; that hash.
 const CALL = 0;
 const HASH = 4;
 const ENTRY_SHIFT = 3;
@@ -28,12 +46,12 @@ const ENTRIES_MIN: u32 = 256;
 let mask: u32 = 0;
 let users: u32 = 0;
 
-/** The number of users is written in so many bytes, for it is known last. */
+/** Bytes of the number of users. */
 const COUNT_BYTES = 4;
-/** Fewest bytes that an unpacked call takes. */
+/** The fewest bytes of an unpacked call. */
 const CALL_BYTES_MIN = 10;
 
-/** Room for as many users as there may be calls, and as much again to grow into. */
+/** Bytes of the table for one user per call, twice: growTable() fills the second copy from the first. */
 export function tableBytes(arenaBytes: u32): u32 {
   const entries = 4 * (arenaBytes / CALL_BYTES_MIN) + 2 * ENTRIES_MIN;
   return 3 * (entries << ENTRY_SHIFT);
@@ -43,7 +61,7 @@ export function openTable(at: usize): void {
   table = at;
 }
 
-/** Packs the calls of a bucket to `at`; returns where they end: there, if it has none. The hashes of the calls are lost. */
+/** Packs a bucket's calls to `at` and returns the end, which is `at` if it has none. Overwrites the hashes of the calls. */
 export function pack(bucket: u32, at: usize): usize {
   if (callsOf(bucket) === 0) return at;
   clearTable();
@@ -56,7 +74,7 @@ export function pack(bucket: u32, at: usize): usize {
       end = writeVarint(end, hashOf(call));
       const body = bodyOf(call);
       const length = bodyLengthOf(call);
-      // What is too much is written over by the next call.
+      // copyBytes() writes up to 15 bytes too many; the next call overwrites them.
       copyBytes(end, body, length);
       end += length;
       call = body + length;
@@ -65,7 +83,7 @@ export function pack(bucket: u32, at: usize): usize {
   return end;
 }
 
-/** Writes the users in the order in which they come, and in place of each call's hash its user's number; returns where they end. */
+/** Pass 1: writes the users in the order of their first call, and replaces each call's hash by its user's number. Returns the end. */
 function packUsers(bucket: u32, at: usize): usize {
   for (let block = firstBlock(bucket); block !== NO_BLOCK; block = blockAfter(bucket, block)) {
     const blockEnd = endOf(bucket, block);
@@ -89,7 +107,7 @@ function packUsers(bucket: u32, at: usize): usize {
   return at;
 }
 
-/** The entry of a call's user, or the free one that it is to have. Two users are the same if their bytes are; a hash only finds them. */
+/** Returns the table entry of the call's user, or the free entry for it. Compares bytes: the hash only finds candidates. */
 function find(call: usize): usize {
   const hash = hashOf(call);
   let slot = hash & mask;
@@ -113,7 +131,7 @@ function clearTable(): void {
   memory.fill(table, 0, ENTRIES_MIN << ENTRY_SHIFT);
 }
 
-/** Twice as many entries: behind those that there are, and then in their place. */
+/** Doubles the number of entries: fills the new table behind the old one, then moves it to the old address. */
 function growTable(): void {
   const bytes = (mask + 1) << ENTRY_SHIFT;
   const grown = table + bytes;
@@ -128,7 +146,7 @@ function growTable(): void {
   memory.copy(table, grown, 2 * bytes);
 }
 
-/** A varint that is longer than it has to be. */
+/** Writes the number of users as a varint of exactly four bytes. */
 function writeCount(at: usize): void {
   store<u8>(at, u8(users) | 128);
   store<u8>(at, u8(users >>> 7) | 128, 1);

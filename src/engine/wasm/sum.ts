@@ -1,4 +1,4 @@
-/** Exact sums of many 64-bit integers: 128 bits in memory, the low half first. src/engine/kernel.ts reads them. */
+/** Exact sums of unsigned 64-bit integers: 128 bits in memory, the low half first. src/engine/kernel.ts reads them. */
 
 const LOW = 0;
 const HIGH = 8;

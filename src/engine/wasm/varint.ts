@@ -1,6 +1,6 @@
-/** Varints as in src/engine/segment.ts: LEB128. */
+/** Varints of the format in src/engine/segment.ts. Source: LEB128, DWARF 5, section 7.6; zigzag as in Protocol Buffers. */
 
-/** Writes an integer; returns the place behind it. */
+/** Writes an integer and returns the address behind it. */
 // @ts-ignore: decorators of functions are AssemblyScript's
 @inline
 export function writeVarint(at: usize, value: u64): usize {
@@ -19,7 +19,7 @@ export function zigzag(value: i64): u64 {
   return u64((value << 1) ^ (value >> 63));
 }
 
-/** Behind the varint that was read last. */
+/** The address behind the last varint read. */
 export let varintEnd: usize = 0;
 
 /** Reads an integer below 2^56. */

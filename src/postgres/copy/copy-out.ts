@@ -1,26 +1,39 @@
 /**
- * COPY … TO STDOUT (FORMAT BINARY), parsed in place. Each row comes in a message of its own: 'd', its length as int32 but for the 'd',
- * the number of its columns as int16, and then each field: an int32 length, -1 for null, and as many bytes; all big-endian. The rows of a
- * query that asks for binary results look the same, but for the 'D'; unlike COPY it takes parameters.
+ * COPY … TO STDOUT (FORMAT BINARY), and queries with binary results, parsed in place.
  *
- * While the COPY is under way its reader stands before pg's own: it keeps the messages that carry rows and hands all others
- * (errors, command complete, ready for query) on to pg, which then ends the query as any other.
+ * Each row is a message; integers are big-endian. A column that is null has the length -1 and no bytes:
  *
- * Formats: https://www.postgresql.org/docs/current/protocol-message-formats.html and the file format of COPY.
+ *   0        1       5             7
+ *   type     length  columns  then (length i32, bytes) for each column
+ *   'd', 'D' i32     i16
+ *
+ * COPY's messages have the type 'd', those of a query 'D'. A query takes parameters, COPY does not. The first message of a COPY starts with
+ * the file header, and the last one has -1 columns.
+ *
+ * While a COPY or query is in progress, its reader stands before pg's. Each message is parsed once: a RowsReader parses the messages that
+ * carry rows, and RowsOut all others. RowsOut passes errors, notices, command complete and ready for query on to pg, which then ends the
+ * query as any other.
+ *
+ * Formats: https://www.postgresql.org/docs/current/protocol-message-formats.html and .../sql-copy.html, "Binary Format".
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ClientBase, Connection, Submittable } from 'pg';
 import { bufferReadsOf, ReadBuffer, readBufferOf } from './read-socket.js';
 
-/** Takes one row whose fields begin at `at`; it always lies whole in the view. What is thrown ends the COPY. */
+/** Reads one row, which lies whole in the view. `at` is the index of its first column. An error that it throws ends the COPY. */
 export type RowReader = (view: DataView, at: number) => void;
 
-/**
- * Takes rows from the one on whose message begins at `at`, as long as they lie before `end` as a whole; the first one does. Returns where
- * it has stopped: the message there is none of its rows. What is thrown ends the COPY.
- */
-export type RowsReader = (bytes: Buffer, view: DataView, at: number, end: number) => number;
+/** Reads many rows at once. An error that it throws ends the COPY. */
+export interface RowsReader {
+  /**
+   * Reads rows from bytes[at, end), where a message starts at `at`. Returns the index where it stopped: the start of a message that is
+   * incomplete or carries none of its rows.
+   */
+  read(bytes: Buffer, view: DataView, at: number, end: number): number;
+  /** True if it wants no further rows. The rest is discarded. */
+  readonly done: boolean;
+}
 
 export class CopyFormatError extends Error {
   override name = 'CopyFormatError';
@@ -33,31 +46,29 @@ const BIND_COMPLETE = 0x32; // '2'
 const COPY_DONE = 0x63; // 'c'
 const COPY_OUT_RESPONSE = 0x48; // 'H'
 const READY_FOR_QUERY = 0x5a; // 'Z'
-/** What pg need not hear of. */
+/** Messages that are not passed on to pg. */
 const SILENT = new Set([COPY_OUT_RESPONSE, COPY_DONE, PARSE_COMPLETE, BIND_COMPLETE]);
 const MESSAGE_HEAD_BYTES = 5;
-const FILE_HEADER_BYTES = 19; // signature, flags, and an extension of no bytes
+const COLUMNS_BYTES = 2;
+const FILE_HEADER_BYTES = 19; // signature, flags, and the length 0 of an extension
 const END_OF_ROWS = -1;
 
-/** Where the fields of the row begin whose message does at `at`. */
-export const fieldsOf = (at: number) => at + 7;
-/** Whether the field at `at` is null. */
+/** True if the column at `at` is null. */
 export const isNull = (view: DataView, at: number) => view.getInt32(at) === -1;
-const columnsOf = (view: DataView, at: number) => view.getInt16(at + 5);
-/** Where the message that begins at `at` ends. */
-export const messageEnd = (view: DataView, at: number) => at + 1 + view.getInt32(at + 1);
+const columnsOf = (view: DataView, at: number) => view.getInt16(at + MESSAGE_HEAD_BYTES);
+const messageEnd = (view: DataView, at: number) => at + 1 + view.getInt32(at + 1);
 
-/** Streams the rows of a COPY into `row`; resolves with their number, by the server's count. */
+/** Streams the rows of a COPY into `row`. Resolves with their number, as the server reports it. */
 export function copyOut(client: ClientBase, sql: string, columns: number, row: RowReader): Promise<number> {
-  return copyRowsOut(client, sql, oneByOne(columns, row));
+  return copyRowsOut(client, sql, oneByOne(COPY_DATA, columns, row));
 }
 
-/** As copyOut(), for who takes many rows at a time. */
+/** Like copyOut(), for a reader that takes many rows at once. */
 export function copyRowsOut(client: ClientBase, sql: string, rows: RowsReader): Promise<number> {
   return submit(client, { text: sql, rowType: COPY_DATA, send: (connection) => connection.query(sql) }, rows);
 }
 
-/** As copyOut(), for a query with parameters. Each is bound in binary (a Buffer) or as text; nothing of them is in the query's text. */
+/** Like copyOut(), for a query with parameters. Each is bound in binary (a Buffer) or as text; the query's text contains none of them. */
 export function queryOut(
   client: ClientBase,
   { text, values }: { text: string; values: (Buffer | string)[] },
@@ -67,21 +78,28 @@ export function queryOut(
   const send = (connection: ExtendedConnection) => {
     const stream = connection.stream as Socket;
     stream.cork();
-    // Without a name: it is planned for these values, and for the tables as they are now.
+    // An unnamed statement is planned for these values, and for the tables as they are now.
     connection.parse({ text, name: '', types: [] });
     connection.bind({ values, binary: true });
     connection.execute({});
     connection.sync();
     stream.uncork();
   };
-  return submit(client, { text, rowType: DATA_ROW, send }, oneByOne(columns, row));
+  return submit(client, { text, rowType: DATA_ROW, send }, oneByOne(DATA_ROW, columns, row));
 }
 
-function oneByOne(columns: number, row: RowReader): RowsReader {
-  return (_bytes, view, at) => {
-    if (columnsOf(view, at) !== columns) return at;
-    row(view, fieldsOf(at));
-    return messageEnd(view, at);
+function oneByOne(type: number, columns: number, row: RowReader): RowsReader {
+  return {
+    done: false,
+    read(bytes, view, at, end) {
+      while (end - at >= MESSAGE_HEAD_BYTES + COLUMNS_BYTES && bytes[at] === type) {
+        const next = messageEnd(view, at);
+        if (next > end || columnsOf(view, at) !== columns) break;
+        row(view, at + MESSAGE_HEAD_BYTES + COLUMNS_BYTES);
+        at = next;
+      }
+      return at;
+    },
   };
 }
 
@@ -91,7 +109,7 @@ function submit(client: ClientBase, request: Request, rows: RowsReader): Promise
   });
 }
 
-/** What pg's connection takes and its types don't say. */
+/** The methods of pg's connection that its types lack. */
 interface ExtendedConnection extends Omit<Connection, 'parse' | 'bind' | 'execute' | 'sync'> {
   parse(query: { text: string; name: string; types: number[] }): void;
   bind(config: { values: (Buffer | string)[]; binary: boolean }): void;
@@ -101,13 +119,13 @@ interface ExtendedConnection extends Omit<Connection, 'parse' | 'bind' | 'execut
 
 interface Request {
   text: string;
-  /** Of the messages that carry rows. */
+  /** The type of the messages that carry rows. */
   rowType: number;
   send(connection: ExtendedConnection): void;
 }
 
 class RowsOut implements Submittable {
-  /** As pg's own queries have them, for who watches queries: the statement, and what is called once at its end. */
+  /** The statement and its completion callback, named as in pg's own queries, for code that watches queries (tracing). */
   readonly text: string;
   callback: (error: Error | null, rows?: number) => void;
   readonly #request: Request;
@@ -117,18 +135,18 @@ class RowsOut implements Submittable {
   #headerSeen: boolean;
   #connection: Connection | undefined;
   #release: () => void = () => {};
-  #handOn: (bytes: Buffer) => void = () => {};
+  #passOn: (bytes: Buffer) => void = () => {};
 
   constructor(request: Request, rows: RowsReader, callback: RowsOut['callback']) {
     this.text = request.text;
     this.#request = request;
-    // Only a COPY has one.
+    // Only a COPY has a file header.
     this.#headerSeen = request.rowType !== COPY_DATA;
     this.#rows = rows;
     this.callback = callback;
   }
 
-  /** Called by pg when the connection is this query's. */
+  /** Called by pg when it is this query's turn. */
   submit(connection: Connection): void {
     this.#connection = connection;
     this.#takeOver(connection.stream as Socket);
@@ -139,20 +157,20 @@ class RowsOut implements Submittable {
     const own = readBufferOf(stream) ?? (stream instanceof TLSSocket ? bufferReadsOf(stream) : undefined);
     if (own !== undefined) {
       own.reader = (buffer, view, start, end) => this.#read(buffer, view, start, end);
-      this.#handOn = (bytes) => stream.emit('data', bytes);
+      this.#passOn = (bytes) => stream.emit('data', bytes);
       this.#release = () => {
         own.reader = undefined;
       };
       return;
     }
-    // Stand in for the listeners of 'data'.
+    // Replace the listeners of 'data' for the time being.
     const listeners = stream.listeners('data') as ((chunk: Buffer) => void)[];
     const buffer = new ReadBuffer();
     buffer.reader = (bytes, view, start, end) => this.#read(bytes, view, start, end);
     const onData = (chunk: Buffer) => buffer.append(chunk);
     stream.removeAllListeners('data');
     stream.on('data', onData);
-    this.#handOn = (bytes) => {
+    this.#passOn = (bytes) => {
       for (const listener of listeners) listener.call(stream, bytes);
     };
     this.#release = () => {
@@ -161,61 +179,69 @@ class RowsOut implements Submittable {
     };
   }
 
-  /** Deals with the whole messages in buffer[start, end); returns where they end. */
+  /** Handles the complete messages in buffer[start, end). Returns the index behind them. */
   #read(buffer: Buffer, view: DataView, start: number, end: number): number {
     let at = start;
-    while (end - at >= 5) {
+    for (;;) {
+      at = this.#readRows(buffer, view, at, end);
+      if (end - at < MESSAGE_HEAD_BYTES) return at;
+      const next = messageEnd(view, at);
+      if (next > end) return at;
       const type = buffer[at];
-      let next = messageEnd(view, at);
-      if (next > end) break;
-      if (type === this.#request.rowType) next = this.#readRows(buffer, view, at, end);
-      else if (type === READY_FOR_QUERY) {
-        // The query is over: this and whatever follows is pg's.
+      if (type === this.#request.rowType) {
+        this.#readOther(buffer, view, at, next);
+      } else if (type === READY_FOR_QUERY) {
+        // The query is over: this message and all that follow are pg's.
         this.#release();
-        this.#handOn(Buffer.from(buffer.subarray(at, end)));
+        this.#passOn(Buffer.from(buffer.subarray(at, end)));
         return end;
       } else if (!SILENT.has(type!)) {
-        this.#handOn(Buffer.from(buffer.subarray(at, next)));
+        this.#passOn(Buffer.from(buffer.subarray(at, next)));
       }
       at = next;
     }
-    return at;
   }
 
-  /** Returns where it has stopped, behind the first message at least. */
+  /** Lets the reader read rows. Returns the index where it stopped. */
   #readRows(buffer: Buffer, view: DataView, at: number, end: number): number {
-    const next = messageEnd(view, at);
-    if (this.#ended) return next;
     try {
-      if (!this.#headerSeen) {
-        this.#headerSeen = true;
-        this.#readFirst(buffer.subarray(at, next));
-        return next;
+      for (let stopped = at; ; at = stopped) {
+        if (this.#ended || !this.#headerSeen || this.#rows.done) return at;
+        stopped = this.#rows.read(buffer, view, at, end);
+        if (stopped === at) return at;
       }
-      if (columnsOf(view, at) === END_OF_ROWS) return next;
-      const stopped = this.#rows(buffer, view, at, end);
-      if (stopped === at)
-        throw new CopyFormatError(`PostgreSQL sent ${columnsOf(view, at)} columns, which are not those asked for`);
-      return stopped;
     } catch (error) {
       this.#fail(error as Error);
-      return next;
+      return at;
     }
   }
 
-  /** The header of the file lies before the first row, if there is any, in the same message. */
+  /** Handles a message of the rows' type that the reader has not taken. */
+  #readOther(buffer: Buffer, view: DataView, at: number, next: number): void {
+    if (this.#ended) return;
+    if (!this.#headerSeen) {
+      this.#headerSeen = true;
+      this.#readFirst(buffer.subarray(at, next));
+      return;
+    }
+    const columns = columnsOf(view, at);
+    if (columns === END_OF_ROWS || this.#rows.done) return;
+    this.#fail(new CopyFormatError(`PostgreSQL sent ${columns} columns, which are not those asked for`));
+  }
+
+  /** Reads the first message of a COPY: the file header, and behind it the first row, if any. */
   #readFirst(message: Buffer): void {
     const row = Buffer.from(message.subarray(FILE_HEADER_BYTES));
     if (row.length <= MESSAGE_HEAD_BYTES) return;
     message.copy(row, 0, 0, MESSAGE_HEAD_BYTES);
     row.writeInt32BE(row.length - 1, 1);
     const view = new DataView(row.buffer, row.byteOffset, row.length);
-    this.#readRows(row, view, 0, row.length);
+    if (this.#readRows(row, view, 0, row.length) === 0) this.#readOther(row, view, 0, row.length);
   }
 
-  /** The reader has refused a row: nothing else is of use, and closing the connection is the shortest way to stop the server. */
+  /** Ends the COPY with the reader's error. Closing the connection is the fastest way to stop the server. */
   #fail(error: Error): void {
-    // Now: the end of the query may lie in the same read, and would be taken for its success.
+    // End it now: the same read may contain the end of the query, which would pass for success.
     this.#end(error);
     (this.#connection!.stream as Socket).destroy(error);
   }

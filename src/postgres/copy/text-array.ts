@@ -1,42 +1,50 @@
 /**
- * A text[] as PostgreSQL's binary format has it, for a bound parameter: the number of dimensions, whether there are nulls, the type of the
- * elements, then the length and the lower bound of the dimension, each an int32; then each element, an int32 length and its bytes in UTF-8.
+ * Encodes a text[] in PostgreSQL's binary format, for a bound parameter, from the bytes of its elements.
  *
- * Source: array_recv() in src/backend/utils/adt/arrayfuncs.c.
+ *   0           4          8            12      16           20
+ *   dimensions  has nulls  element OID  length  lower bound  (length of the element i32, its bytes in UTF-8)*
+ *   i32 = 1     i32 = 0    i32          i32     i32 = 1
+ *
+ * Source: array_recv() in PostgreSQL's src/backend/utils/adt/arrayfuncs.c.
  */
 
-/** Its OID, the same in every database. */
-const TEXT = 25;
+/** The OID of type text, which is the same in every database. */
+const TEXT_OID = 25;
 const HEADER_BYTES = 20;
-/** A UTF-16 unit takes up to three bytes. */
-const UNIT_BYTES_MAX = 3;
+const BYTES_MIN = 16 * 1024;
 
-export function textArray(texts: readonly string[]): Buffer {
-  let bytesMax = HEADER_BYTES;
-  for (const text of texts) bytesMax += 4 + UNIT_BYTES_MAX * text.length;
-  const array = Buffer.allocUnsafe(bytesMax);
-  const view = new DataView(array.buffer, array.byteOffset, array.length);
-  view.setInt32(0, 1);
-  view.setInt32(4, 0);
-  view.setInt32(8, TEXT);
-  view.setInt32(12, texts.length);
-  view.setInt32(16, 1);
-  let at = HEADER_BYTES;
-  for (const text of texts) {
-    const bytes = writeAscii(array, text, at + 4) ?? array.write(text, at + 4);
-    view.setInt32(at, bytes);
-    at += 4 + bytes;
-  }
-  return array.subarray(0, at);
-}
+export class TextArray {
+  length = 0;
+  #bytes = Buffer.allocUnsafeSlow(BYTES_MIN);
+  #end = HEADER_BYTES;
 
-/** Names are short: a call of Node's own encoder takes longer than they do. The number of bytes, or undefined if it is not all ASCII. */
-function writeAscii(to: Buffer, text: string, at: number): number | undefined {
-  const { length } = text;
-  for (let i = 0; i < length; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 0x7f) return undefined;
-    to[at + i] = code;
+  clear(): void {
+    this.length = 0;
+    this.#end = HEADER_BYTES;
   }
-  return length;
+
+  /** Appends an element: `length` bytes of UTF-8 from `at`. */
+  push(bytes: Uint8Array, at: number, length: number): void {
+    if (this.#end + 4 + length > this.#bytes.length) this.#grow(length);
+    const to = this.#bytes;
+    to.writeInt32BE(length, this.#end);
+    this.#end += 4;
+    // Names are short: this loop is faster than a call of copy().
+    for (let i = 0; i < length; i++) to[this.#end + i] = bytes[at + i];
+    this.#end += length;
+    this.length++;
+  }
+
+  /** The encoded array. A view that is valid until the next push(). */
+  encode(): Buffer {
+    const header = [1, 0, TEXT_OID, this.length, 1];
+    for (const [i, value] of header.entries()) this.#bytes.writeInt32BE(value, 4 * i);
+    return this.#bytes.subarray(0, this.#end);
+  }
+
+  #grow(length: number): void {
+    const bytes = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, this.#end + 4 + length));
+    this.#bytes.copy(bytes, 0, 0, this.#end);
+    this.#bytes = bytes;
+  }
 }

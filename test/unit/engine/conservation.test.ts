@@ -5,18 +5,19 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type CallSum, proveRun } from '../../../src/billing/proof.js';
-import { cutPartitions, cutShards, type Positions } from '../../../src/engine/cuts.js';
+import { cutPartitions, cutShards, type PositionRange } from '../../../src/engine/cuts.js';
+import { RECORD_CYCLES_MAX } from '../../../src/engine/layout.js';
 import { PartitionMap } from '../../../src/engine/map.js';
 import type { OpenCycle } from '../../../src/engine/reduce.js';
 import { anyLog, call, HEAVY_MS, heavy } from './calls.js';
 import { billNaively, type Call, type Cycle, digestNaively, sumOfUsage } from './oracle.js';
-import { billsOf, foldKernel, mapPartition, type Reduced, reduceShard } from './pipeline.js';
+import { billsOf, mapPartition, type Reduced, reduceShard } from './pipeline.js';
 
-/** How the work is cut. Runs and extents end behind the calls with those numbers; an empty run is one, too. */
+/** How the work is cut. Runs and occupied end behind the calls with those numbers; an empty run is one, too. */
 interface Cuts {
   callsPerCycle: number;
   runEnds: number[];
-  extentEnds: number[];
+  rangeEnds: number[];
   partitions: number;
   callsMax: number;
   shards: number;
@@ -26,7 +27,7 @@ interface Cuts {
 const oneOfEach: Cuts = {
   callsPerCycle: 5,
   runEnds: [],
-  extentEnds: [],
+  rangeEnds: [],
   partitions: 1,
   callsMax: 1000,
   shards: 1,
@@ -39,7 +40,7 @@ const placesInLog = fc.array(fc.nat(CALLS_MAX), { maxLength: 4 });
 const anyCuts: fc.Arbitrary<Cuts> = fc.record({
   callsPerCycle: fc.constantFrom(1, 2, 5, 1000),
   runEnds: placesInLog,
-  extentEnds: placesInLog,
+  rangeEnds: placesInLog,
   partitions: fc.integer({ min: 1, max: 6 }),
   callsMax: fc.constantFrom(1, 4, 15, 1000),
   shards: fc.constantFrom(1, 2, 3, 7, 64),
@@ -103,15 +104,15 @@ function bill(log: readonly Call[], cuts: Cuts): Billed {
   return billed;
 }
 
-function partitionsOf(calls: readonly Call[], { extentEnds, partitions }: Cuts): Positions[] {
+function partitionsOf(calls: readonly Call[], { rangeEnds, partitions }: Cuts): PositionRange[] {
   const pieces = cutLog(
     calls,
-    extentEnds.map((end) => end % (calls.length + 1)),
+    rangeEnds.map((end) => end % (calls.length + 1)),
   );
-  const extents = pieces
+  const occupied = pieces
     .filter((piece) => piece.length > 0)
     .map((piece) => ({ first: piece[0]!.id, last: piece.at(-1)!.id }));
-  return cutPartitions(extents, partitions);
+  return cutPartitions(occupied, partitions);
 }
 
 function expectBills(log: readonly Call[], cuts: Cuts): Billed {
@@ -173,9 +174,9 @@ describe('the cycles are those of the oracle', () => {
   });
 
   test('for a user of more cycles than a billing record packs', () => {
-    const log = inTurn(foldKernel.RECORD_CYCLES_MAX.value * 2 + 1, ['alice']);
+    const log = inTurn(RECORD_CYCLES_MAX * 2 + 1, ['alice']);
     const { cycles } = expectBills(log, { ...oneOfEach, callsPerCycle: 1 });
-    expect(cycles.at(-1)!.number).toBe(foldKernel.RECORD_CYCLES_MAX.value * 2 + 1);
+    expect(cycles.at(-1)!.number).toBe(RECORD_CYCLES_MAX * 2 + 1);
   });
 
   test('for an empty log', () => {

@@ -2,17 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   cutPartitions,
-  cutParts,
   cutShards,
+  cutSubranges,
   mapsFor,
-  type Positions,
+  type PositionRange,
   reducesFor,
   SHARDS_MAX,
-  SPAN_MAX,
   totalWidth,
   width,
 } from '../../../src/engine/cuts.js';
-import { BUCKETS } from '../../../src/engine/segment.js';
+import { BUCKETS, SPAN_MAX } from '../../../src/engine/layout.js';
 
 describe('the number of maps and of reduces', () => {
   test.each([
@@ -64,50 +63,50 @@ const anyWidth = fc.oneof(
 );
 const anyGap = fc.oneof(fc.constant(0n), narrow, fc.constantFrom(SPAN_MAX, 2n ** 56n));
 
-function extentsOf(widths: fc.Arbitrary<bigint>, gaps: fc.Arbitrary<bigint>): fc.Arbitrary<Positions[]> {
+function rangesOf(widths: fc.Arbitrary<bigint>, gaps: fc.Arbitrary<bigint>): fc.Arbitrary<PositionRange[]> {
   const pieces = fc.array(fc.tuple(gaps, widths), { minLength: 1, maxLength: 12 });
   return fc.tuple(firstIds, pieces).map(([firstId, widthsAndGaps]) => {
     let next = firstId;
     return widthsAndGaps.map(([gap, own]) => {
-      const extent = { first: next + gap, last: next + gap + own - 1n };
-      next = extent.last + 1n;
-      return extent;
+      const range = { first: next + gap, last: next + gap + own - 1n };
+      next = range.last + 1n;
+      return range;
     });
   });
 }
 
-const anyExtents = extentsOf(anyWidth, anyGap);
+const anyOccupied = rangesOf(anyWidth, anyGap);
 const anyCount = fc.integer({ min: 1, max: 40 });
 
-/** How many positions of the extents lie in the partition. */
-function filled(partition: Positions, extents: readonly Positions[]): bigint {
-  return extents.reduce((sum, extent) => {
-    const first = extent.first > partition.first ? extent.first : partition.first;
-    const last = extent.last < partition.last ? extent.last : partition.last;
+/** How many positions of the occupied lie in the partition. */
+function filled(partition: PositionRange, occupied: readonly PositionRange[]): bigint {
+  return occupied.reduce((sum, range) => {
+    const first = range.first > partition.first ? range.first : partition.first;
+    const last = range.last < partition.last ? range.last : partition.last;
     return last < first ? sum : sum + (last - first + 1n);
   }, 0n);
 }
 
 describe('partitions', () => {
-  test('ascend, do not overlap, and hold every position of the extents', () => {
+  test('ascend, do not overlap, and hold every position of the occupied', () => {
     fc.assert(
-      fc.property(anyExtents, anyCount, (extents, count) => {
-        const partitions = cutPartitions(extents, count);
+      fc.property(anyOccupied, anyCount, (occupied, count) => {
+        const partitions = cutPartitions(occupied, count);
         for (const [i, { first, last }] of partitions.entries()) {
           expect(first <= last).toBe(true);
           if (i > 0) expect(first > partitions[i - 1]!.last).toBe(true);
         }
-        const held = partitions.reduce((sum, partition) => sum + filled(partition, extents), 0n);
-        expect(held).toBe(totalWidth(extents));
+        const held = partitions.reduce((sum, partition) => sum + filled(partition, occupied), 0n);
+        expect(held).toBe(totalWidth(occupied));
       }),
     );
   });
 
-  test('begin and end within an extent, so that none reads a gap at its edge', () => {
+  test('begin and end within an range, so that none reads a gap at its edge', () => {
     fc.assert(
-      fc.property(anyExtents, anyCount, (extents, count) => {
-        const inside = (position: bigint) => extents.some(({ first, last }) => first <= position && position <= last);
-        for (const { first, last } of cutPartitions(extents, count))
+      fc.property(anyOccupied, anyCount, (occupied, count) => {
+        const inside = (position: bigint) => occupied.some(({ first, last }) => first <= position && position <= last);
+        for (const { first, last } of cutPartitions(occupied, count))
           expect([inside(first), inside(last)]).toEqual([true, true]);
       }),
     );
@@ -115,17 +114,17 @@ describe('partitions', () => {
 
   test('span no more than 2^52 positions', () => {
     fc.assert(
-      fc.property(anyExtents, anyCount, (extents, count) => {
-        for (const partition of cutPartitions(extents, count)) expect(width(partition) <= SPAN_MAX).toBe(true);
+      fc.property(anyOccupied, anyCount, (occupied, count) => {
+        for (const partition of cutPartitions(occupied, count)) expect(width(partition) <= SPAN_MAX).toBe(true);
       }),
     );
   });
 
   test('are as many as asked for, and of equal size but for the last, whatever the gaps', () => {
     fc.assert(
-      fc.property(extentsOf(narrow, narrow), anyCount, (extents, count) => {
-        const sizes = cutPartitions(extents, count).map((partition) => filled(partition, extents));
-        const total = totalWidth(extents);
+      fc.property(rangesOf(narrow, narrow), anyCount, (occupied, count) => {
+        const sizes = cutPartitions(occupied, count).map((partition) => filled(partition, occupied));
+        const total = totalWidth(occupied);
         const each = (total + BigInt(count) - 1n) / BigInt(count);
         expect(BigInt(sizes.length)).toBe((total + each - 1n) / each);
         expect(sizes.slice(0, -1).every((size) => size === each)).toBe(true);
@@ -135,10 +134,10 @@ describe('partitions', () => {
   });
 
   test.each([
-    { name: 'one position', extents: [[7, 7]], count: 5, cut: [[7, 7]] },
+    { name: 'one position', occupied: [[7, 7]], count: 5, cut: [[7, 7]] },
     {
       name: 'ten positions in three',
-      extents: [[1, 10]],
+      occupied: [[1, 10]],
       count: 3,
       cut: [
         [1, 4],
@@ -148,7 +147,7 @@ describe('partitions', () => {
     },
     {
       name: 'a gap within a partition',
-      extents: [
+      occupied: [
         [1, 3],
         [1001, 1005],
       ],
@@ -160,7 +159,7 @@ describe('partitions', () => {
     },
     {
       name: 'a gap at a cut',
-      extents: [
+      occupied: [
         [1, 4],
         [1001, 1004],
       ],
@@ -170,11 +169,11 @@ describe('partitions', () => {
         [1001, 1004],
       ],
     },
-    { name: 'no extents', extents: [], count: 3, cut: [] },
-  ])('of $name are $cut', ({ extents, count, cut }) => {
+    { name: 'no occupied', occupied: [], count: 3, cut: [] },
+  ])('of $name are $cut', ({ occupied, count, cut }) => {
     const positions = (pairs: number[][]) =>
       pairs.map(([first, last]) => ({ first: BigInt(first!), last: BigInt(last!) }));
-    expect(cutPartitions(positions(extents), count)).toEqual(positions(cut));
+    expect(cutPartitions(positions(occupied), count)).toEqual(positions(cut));
   });
 
   test('of none are refused', () => {
@@ -223,12 +222,12 @@ describe('parts of a partition', () => {
     ],
     [1, 6400n, Array.from({ length: 64 }, (_, part) => [BigInt(100 * part + 1), BigInt(100 * part + 100)])],
   ])('from %i to %i, of 100 positions at most', (first, last, parts) => {
-    expect(cutParts({ first: BigInt(first), last }, 100)).toEqual(parts.map(([first, last]) => ({ first, last })));
+    expect(cutSubranges({ first: BigInt(first), last }, 100)).toEqual(parts.map(([first, last]) => ({ first, last })));
   });
 
   test('are one where there would be more than 64', () => {
     const partition = { first: 1n, last: 6401n };
-    expect(cutParts(partition, 100)).toEqual([partition]);
-    expect(cutParts({ first: -(2n ** 51n), last: 2n ** 51n }, 1)).toHaveLength(1);
+    expect(cutSubranges(partition, 100)).toEqual([partition]);
+    expect(cutSubranges({ first: -(2n ** 51n), last: 2n ** 51n }, 1)).toHaveLength(1);
   });
 });

@@ -2,12 +2,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { proveRun } from '../../../src/billing/proof.js';
+import { BUCKETS, INDEX_ENTRY_BYTES } from '../../../src/engine/layout.js';
 import { PartitionMap } from '../../../src/engine/map.js';
 import { BucketFold } from '../../../src/engine/reduce.js';
-import { BUCKETS, BucketSlice, INDEX_ENTRY_BYTES, Segment, SegmentError } from '../../../src/engine/segment.js';
+import { Segment, SegmentError, SpillIndex } from '../../../src/engine/segment.js';
 import { anyLog, call, HEAVY_MS, heavy } from './calls.js';
 import { type Call, sumOfUsage } from './oracle.js';
-import { billsOf, foldKernel, mapPartition, openSegment, place, reduceShard, type StoredSpill } from './pipeline.js';
+import { billsOf, foldKernel, load, mapPartition, openSegment, reduceShard, type StoredSpill } from './pipeline.js';
 
 const ALL = { first: 0, end: BUCKETS };
 const maps = new Map([1000, 3].map((callsMax) => [callsMax, new PartitionMap(callsMax)]));
@@ -27,7 +28,7 @@ function flip(bytes: Buffer, place: number, bit: number): Buffer {
 }
 
 function open({ partition, spill, basePosition, bucketIndex, data }: StoredSpill): Segment {
-  return openSegment(new BucketSlice(partition, spill, basePosition, 0, bucketIndex), ALL, data);
+  return openSegment(new SpillIndex(partition, spill, basePosition, 0, bucketIndex), ALL, data);
 }
 
 function filledBuckets({ bucketIndex }: StoredSpill): number[] {
@@ -130,8 +131,8 @@ describe('a bucket is refused', () => {
     index.writeUInt32BE(bytes.length, INDEX_ENTRY_BYTES);
     const fold = new BucketFold(foldKernel, 5, () => {});
     // Other bytes lie behind it, which must not be taken for its own.
-    const at = place(Uint8Array.from(bytes));
-    fold.begin([new Segment(new BucketSlice(4, 0, 1n, 0, index), foldKernel.memory, at)], 0);
+    const at = load(Uint8Array.from(bytes));
+    fold.begin([new Segment(new SpillIndex(4, 0, 1n, 0, index), at)], 0);
     while (fold.foldNext());
     return fold;
   }

@@ -2,12 +2,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { cutPasses, type Pass } from '../../../src/engine/cuts.js';
-import { BucketSlice, INDEX_ENTRY_BYTES } from '../../../src/engine/segment.js';
+import { INDEX_ENTRY_BYTES } from '../../../src/engine/layout.js';
+import { SpillIndex } from '../../../src/engine/segment.js';
 
 const FIRST = 100;
 
-/** Slices of the buckets from 100 on; sizes are bytes a bucket, a list a slice. */
-function slicesOf(sizes: readonly (readonly number[])[]): BucketSlice[] {
+/** Slices of the buckets from 100 on; sizes are bytes a bucket, a list a spill. */
+function spillsOf(sizes: readonly (readonly number[])[]): SpillIndex[] {
   return sizes.map((own, number) => {
     const entries = Buffer.alloc((own.length + 1) * INDEX_ENTRY_BYTES);
     let start = 1000 * number;
@@ -15,39 +16,39 @@ function slicesOf(sizes: readonly (readonly number[])[]): BucketSlice[] {
       entries.writeUInt32BE(start, bucket * INDEX_ENTRY_BYTES);
       start += bytes;
     }
-    return new BucketSlice(number, 0, 1n, FIRST, entries);
+    return new SpillIndex(number, 0, 1n, FIRST, entries);
   });
 }
 
 function cut(sizes: readonly (readonly number[])[], bytesMax: number) {
   const end = FIRST + (sizes[0]?.length ?? 1);
-  return cutPasses(slicesOf(sizes), { first: FIRST, end }, bytesMax);
+  return cutPasses(spillsOf(sizes), { first: FIRST, end }, bytesMax);
 }
 
-function bytesOf({ slices, buckets }: Pass): number {
-  return slices.reduce((sum, slice) => sum + slice.bytes(buckets.first, buckets.end), 0);
+function bytesOf({ spills, buckets }: Pass): number {
+  return spills.reduce((sum, spill) => sum + spill.bytes(buckets.first, buckets.end), 0);
 }
 
 const BYTES_MAX = 100;
 const anySize = fc.oneof(fc.constant(0), fc.nat(20), fc.nat(250));
 const anySizes = fc
   .tuple(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 0, max: 6 }))
-  .chain(([buckets, slices]) => {
-    const slice = fc.array(anySize, { minLength: buckets, maxLength: buckets });
-    return fc.array(slice, { minLength: slices, maxLength: slices });
+  .chain(([buckets, spills]) => {
+    const spill = fc.array(anySize, { minLength: buckets, maxLength: buckets });
+    return fc.array(spill, { minLength: spills, maxLength: spills });
   });
 
-test('every bucket of every slice that has bytes is in exactly one pass', () => {
+test('every bucket of every spill that has bytes is in exactly one pass', () => {
   fc.assert(
     fc.property(anySizes, (sizes) => {
       const times = sizes.map((own) => own.map(() => 0));
-      for (const { slices, buckets } of cut(sizes, BYTES_MAX)) {
-        for (const { partition } of slices) {
+      for (const { spills, buckets } of cut(sizes, BYTES_MAX)) {
+        for (const { partition } of spills) {
           for (let bucket = buckets.first; bucket < buckets.end; bucket++) times[partition]![bucket - FIRST]!++;
         }
       }
-      for (const [slice, own] of sizes.entries()) {
-        for (const [bucket, bytes] of own.entries()) if (bytes > 0) expect(times[slice]![bucket]).toBe(1);
+      for (const [spill, own] of sizes.entries()) {
+        for (const [bucket, bytes] of own.entries()) if (bytes > 0) expect(times[spill]![bucket]).toBe(1);
       }
       expect(times.flat().every((number) => number <= 1)).toBe(true);
     }),
@@ -58,15 +59,15 @@ test('passes follow the order of buckets, and within one the order of the log', 
   fc.assert(
     fc.property(anySizes, (sizes) => {
       const passes = cut(sizes, BYTES_MAX);
-      for (const [i, { buckets, slices }] of passes.entries()) {
-        const numbers = slices.map(({ partition }) => partition);
+      for (const [i, { buckets, spills }] of passes.entries()) {
+        const numbers = spills.map(({ partition }) => partition);
         expect(numbers).toEqual(numbers.toSorted((one, other) => one - other));
         const before = passes[i - 1];
         if (before === undefined) continue;
         if (before.lastOfBuckets) expect(buckets.first).toBeGreaterThanOrEqual(before.buckets.end);
         else {
           expect(buckets).toEqual(before.buckets);
-          expect(numbers[0]!).toBeGreaterThan(before.slices.at(-1)!.partition);
+          expect(numbers[0]!).toBeGreaterThan(before.spills.at(-1)!.partition);
         }
       }
       expect(passes.every(({ lastOfBuckets }, i) => lastOfBuckets || i < passes.length - 1)).toBe(true);
@@ -74,29 +75,29 @@ test('passes follow the order of buckets, and within one the order of the log', 
   );
 });
 
-test('a pass has at most the bytes allowed, or is one slice of one bucket', () => {
+test('a pass has at most the bytes allowed, or is one spill of one bucket', () => {
   fc.assert(
     fc.property(anySizes, (sizes) => {
       for (const pass of cut(sizes, BYTES_MAX)) {
-        const least = pass.slices.length === 1 && pass.buckets.end - pass.buckets.first === 1;
+        const least = pass.spills.length === 1 && pass.buckets.end - pass.buckets.first === 1;
         if (!least) expect(bytesOf(pass)).toBeLessThanOrEqual(BYTES_MAX);
       }
     }),
   );
 });
 
-test('no pass is without bytes, and none has a slice without any', () => {
+test('no pass is without bytes, and none has a spill without any', () => {
   fc.assert(
     fc.property(anySizes, (sizes) => {
-      for (const { slices, buckets } of cut(sizes, BYTES_MAX)) {
-        expect(slices.length).toBeGreaterThan(0);
-        for (const slice of slices) expect(slice.bytes(buckets.first, buckets.end)).toBeGreaterThan(0);
+      for (const { spills, buckets } of cut(sizes, BYTES_MAX)) {
+        expect(spills.length).toBeGreaterThan(0);
+        for (const spill of spills) expect(spill.bytes(buckets.first, buckets.end)).toBeGreaterThan(0);
       }
     }),
   );
 });
 
-test('only a bucket that is too large for one pass is cut along its slices', () => {
+test('only a bucket that is too large for one pass is cut along its spills', () => {
   fc.assert(
     fc.property(anySizes, (sizes) => {
       for (const pass of cut(sizes, BYTES_MAX)) {
@@ -112,7 +113,7 @@ test('only a bucket that is too large for one pass is cut along its slices', () 
 const examples: {
   name: string;
   sizes: number[][];
-  passes: [buckets: [number, number], slices: number[], last: boolean][];
+  passes: [buckets: [number, number], spills: number[], last: boolean][];
 }[] = [
   { name: 'all buckets fit', sizes: [[10, 10, 10]], passes: [[[100, 103], [0], true]] },
   {
@@ -149,7 +150,7 @@ const examples: {
     ],
   },
   {
-    name: 'one slice of one bucket is too large',
+    name: 'one spill of one bucket is too large',
     sizes: [[500], [500]],
     passes: [
       [[100, 101], [0], false],
@@ -164,12 +165,12 @@ const examples: {
     ],
     passes: [],
   },
-  { name: 'there are no slices', sizes: [], passes: [] },
+  { name: 'there are no spills', sizes: [], passes: [] },
 ];
 
 test.each(examples)('where $name, the passes are as listed', ({ sizes, passes }) => {
-  const seen = cut(sizes, BYTES_MAX).map(({ buckets, slices, lastOfBuckets }) => {
-    return [[buckets.first, buckets.end], slices.map(({ partition }) => partition), lastOfBuckets];
+  const seen = cut(sizes, BYTES_MAX).map(({ buckets, spills, lastOfBuckets }) => {
+    return [[buckets.first, buckets.end], spills.map(({ partition }) => partition), lastOfBuckets];
   });
   expect(seen).toEqual(passes);
 });

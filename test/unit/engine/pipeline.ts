@@ -1,18 +1,19 @@
 /**
- * A billing run in memory: the domain's own map, segments, passes and reduce, joined as the activities join them, with a
- * list where they have a table. `reduceShard` is the loop of ShardReduction in src/activities/reduce.ts.
+ * A billing run in memory: the engine's map, segments, passes and reduce, connected as the activities connect them, with lists instead of
+ * tables. `reduceShard` repeats the loop of ShardReduction in src/activities/reduce.ts.
  */
 
 import type { MapOutcome, ReduceOutcome } from '../../../src/billing/proof.js';
-import { type Buckets, cutPasses, type Pass, type Positions, width } from '../../../src/engine/cuts.js';
+import { type BucketRange, cutPasses, type Pass, type PositionRange, width } from '../../../src/engine/cuts.js';
 import { type Kernel, newKernel } from '../../../src/engine/kernel.js';
+import { INDEX_ENTRY_BYTES, STOP } from '../../../src/engine/layout.js';
 import type { PartitionMap } from '../../../src/engine/map.js';
-import { BucketFold, type CycleBatch, type FoldedUser, type OpenCycle } from '../../../src/engine/reduce.js';
-import { BucketSlice, INDEX_ENTRY_BYTES, type Segment } from '../../../src/engine/segment.js';
+import { BucketFold, type ClosedCycles, type FoldedUser, type OpenCycle } from '../../../src/engine/reduce.js';
+import { type Segment, SpillIndex } from '../../../src/engine/segment.js';
 import { int8s } from '../postgres/copy-decoder.js';
 import type { Bills, Call, Cycle, Open } from './oracle.js';
 
-/** A row of meterfold.spills, and its segments in one piece. */
+/** A row of meterfold.spills with its data. */
 export interface StoredSpill {
   basePosition: bigint;
   data: Buffer;
@@ -21,37 +22,44 @@ export interface StoredSpill {
   spill: number;
 }
 
-/** A call as COPY brings it: the row in a message of its own. */
-export function messageOf({ id, user, usage, calledAt }: Call): Buffer {
-  const int8 = (value: bigint) => {
-    const field = Buffer.alloc(12);
-    field.writeInt32BE(8);
-    field.writeBigInt64BE(value, 4);
-    return field;
+/** A row of the log, which may have nulls. */
+export type LogRow = Pick<Call, 'id'> & { [column in 'user' | 'usage' | 'calledAt']: Call[column] | null };
+
+/** A row of COPY, in a message of its own. */
+export function messageOf({ id, user, usage, calledAt }: LogRow): Buffer {
+  const field = (bytes: Buffer | null) => {
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(bytes === null ? -1 : bytes.length);
+    return bytes === null ? length : Buffer.concat([length, bytes]);
   };
-  const name = Buffer.from(user, 'latin1');
+  const int8 = (value: bigint | null) => {
+    if (value === null) return field(null);
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64BE(value);
+    return field(bytes);
+  };
   const head = Buffer.from('d\0\0\0\0\0\x04', 'latin1');
-  const nameLength = Buffer.alloc(4);
-  nameLength.writeInt32BE(name.length);
-  const message = Buffer.concat([head, int8(id), nameLength, name, int8(usage), int8(calledAt)]);
+  const name = user === null ? null : Buffer.from(user, 'latin1');
+  const message = Buffer.concat([head, int8(id), int8(usage), int8(calledAt), field(name)]);
   message.writeInt32BE(message.length - 1, 1);
   return message;
 }
 
-/** Gives a map a call, which it must take; `store` makes room where there is none. */
+/** Passes a call to a map, which must take it. If the map is full, `store` makes room first. */
 export function feed(map: PartitionMap, call: Call, store?: () => void): void {
-  // Somewhere in a buffer, other bytes around it.
+  // The message lies in the middle of a buffer.
   const message = messageOf(call);
   const bytes = Buffer.concat([Buffer.alloc(7, 0xee), message, Buffer.alloc(3, 0xee)]);
   let end = map.take(bytes, 7, 7 + message.length);
-  if (map.stopped === 'full' && store !== undefined) {
+  if (map.stopped === STOP.FULL && store !== undefined) {
     store();
     end = map.take(bytes, end, 7 + message.length);
   }
-  if (map.stopped !== undefined || end !== 7 + message.length) throw new Error(`${map.stopped} at call ${call.id}`);
+  if (map.stopped !== STOP.NO_ROW || end !== 7 + message.length)
+    throw new Error(`stop ${map.stopped} at call ${call.id}`);
 }
 
-/** Appends a call to a bucket, as that of a user with this hash. */
+/** Appends a call to a bucket as if its user had this hash. */
 export function append(kernel: Kernel, bucket: number, hashLo: number, { id, user, usage, calledAt }: Call): void {
   Buffer.from(kernel.memory.buffer).write(user, kernel.input.value, 'latin1');
   kernel.append(bucket, hashLo, kernel.input.value, user.length, id, usage, calledAt);
@@ -63,25 +71,25 @@ export function halves(value: bigint): [hi: number, lo: number] {
 
 type TakenSpill = Pick<StoredSpill, 'basePosition' | 'data' | 'bucketIndex'>;
 
-/** All spills of a map, and room for more. */
+/** Removes all spills from a map. */
 export function takeSpills(map: PartitionMap): TakenSpill[] {
   const taken = map.spills().map((spill) => ({ ...spill, data: Buffer.from(spill.data) }));
   map.clear();
   return taken;
 }
 
-/** Of a map that needs no more than one. */
+/** Removes the only spill from a map. */
 export function takeSpill(map: PartitionMap): TakenSpill {
   const [spill, ...others] = takeSpills(map);
   if (others.length > 0) throw new Error('there is more than one spill');
   return spill!;
 }
 
-/** Maps the calls of a partition, spilling as readPartition in src/log/reader.ts does. */
+/** Maps the calls of a partition, and stores spills as readPartition in src/log/reader.ts does. */
 export function mapPartition(
   map: PartitionMap,
   number: number,
-  positions: Positions,
+  positions: PositionRange,
   calls: readonly Call[],
 ): { spills: StoredSpill[]; outcome: MapOutcome } {
   const spills: StoredSpill[] = [];
@@ -104,23 +112,23 @@ export function mapPartition(
   return { spills, outcome };
 }
 
-/** What a spill has for a range of buckets, as the database's substring gives it. */
-export function sliceOf(
+/** The index of a spill for a range of buckets, as the database's substring() returns it. */
+export function indexOf(
   { partition, spill, basePosition, bucketIndex }: StoredSpill,
-  { first, end }: Buckets,
-): BucketSlice {
+  { first, end }: BucketRange,
+): SpillIndex {
   const entries = bucketIndex.subarray(first * INDEX_ENTRY_BYTES, (end + 1) * INDEX_ENTRY_BYTES);
-  return new BucketSlice(partition, spill, basePosition, first, Buffer.from(entries));
+  return new SpillIndex(partition, spill, basePosition, first, Buffer.from(entries));
 }
 
 const SEGMENT_BYTES = 2 ** 26;
-/** Folds all that is folded here, one fold at a time. */
+/** The kernel of all folds here, one at a time. */
 export const foldKernel = newKernel();
 foldKernel.open(SEGMENT_BYTES, 0);
 let free = 0;
 
-/** Puts bytes into the kernel's memory, for a while: where they lie. Other bytes lie behind them. */
-export function place(data: Uint8Array): number {
+/** Copies bytes to the kernel's memory, where later calls may overwrite them. Returns their address. Other bytes follow them. */
+export function load(data: Uint8Array): number {
   if (free + data.length + 16 > SEGMENT_BYTES) free = 0;
   const at = foldKernel.arena.value + free;
   const memory = Buffer.from(foldKernel.memory.buffer);
@@ -130,23 +138,23 @@ export function place(data: Uint8Array): number {
   return at;
 }
 
-/** Opens what a slice has for a range of buckets. */
-export function openSegment(slice: BucketSlice, { first, end }: Buckets, data: Uint8Array): Segment {
-  return slice.open(first, end, foldKernel.memory, place(data), data.length);
+/** Opens the segment of a range of buckets. */
+export function openSegment(index: SpillIndex, { first, end }: BucketRange, data: Uint8Array): Segment {
+  return index.open(first, end, foldKernel.memory, load(data), data.length);
 }
 
-export function openPass(spills: readonly StoredSpill[], { slices, buckets }: Pass): Segment[] {
-  return slices.map((slice) => {
-    const stored = spills.find(({ partition, spill }) => partition === slice.partition && spill === slice.spill)!;
-    const start = slice.start(buckets.first);
-    return openSegment(slice, buckets, stored.data.subarray(start, start + slice.bytes(buckets.first, buckets.end)));
+export function openPass(stored: readonly StoredSpill[], { spills, buckets }: Pass): Segment[] {
+  return spills.map((index) => {
+    const { data } = stored.find(({ partition, spill }) => partition === index.partition && spill === index.spill)!;
+    const start = index.start(buckets.first);
+    return openSegment(index, buckets, data.subarray(start, start + index.bytes(buckets.first, buckets.end)));
   });
 }
 
 export interface ReduceOptions {
   bytesMax: number;
   callsPerCycle: number;
-  /** What the run before has left open, by user. */
+  /** The open cycles of the previous run, by user. */
   carriedIn: ReadonlyMap<string, Readonly<OpenCycle>>;
 }
 
@@ -157,30 +165,25 @@ export interface Reduced {
   outcome: ReduceOutcome;
 }
 
-export function reduceShard(spills: readonly StoredSpill[], shard: Buckets, options: ReduceOptions): Reduced {
-  const slices = spills.map((spill) => sliceOf(spill, shard));
-  const passes = cutPasses(slices, shard, options.bytesMax);
+export function reduceShard(spills: readonly StoredSpill[], shard: BucketRange, options: ReduceOptions): Reduced {
+  const indexes = spills.map((spill) => indexOf(spill, shard));
+  const passes = cutPasses(indexes, shard, options.bytesMax);
   const cycles: Cycle[] = [];
   const open = new Map<string, OpenCycle>();
-  /** Users of the bucket, so far. */
-  const known = new Set<string>();
   let carriedInCalls = 0;
   let carriedInUsage = 0n;
   let users = 0;
-  const fold = new BucketFold(foldKernel, options.callsPerCycle, (user, batch) =>
-    cycles.push(...cyclesOf(user, batch)),
+  const fold = new BucketFold(foldKernel, options.callsPerCycle, (user, closed) =>
+    cycles.push(...cyclesOf(user, closed)),
   );
-  let goesOn = false;
+  let continues = false;
   for (const pass of passes) {
     const segments = openPass(spills, pass);
     for (let bucket = pass.buckets.first; bucket < pass.buckets.end; bucket++) {
-      if (!goesOn) {
-        fold.clear();
-        known.clear();
-      }
-      const names = namesOf(segments, bucket).filter((name) => !known.has(name));
-      for (const name of names) known.add(name);
-      // Asked once for each user, in the order in which the bucket has them.
+      if (!continues) fold.clear();
+      const names: string[] = [];
+      fold.listUsers(segments, bucket, (user) => names.push(nameOf(user)));
+      // Asked once for each new user, in the listed order.
       const carriedIn = {
         next() {
           const before = options.carriedIn.get(names.shift()!);
@@ -195,7 +198,7 @@ export function reduceShard(spills: readonly StoredSpill[], shard: Buckets, opti
       users += fold.users;
       fold.close((user) => void open.set(nameOf(user), openOf(user)));
     }
-    goesOn = !pass.lastOfBuckets;
+    continues = !pass.lastOfBuckets;
   }
   const outcome = {
     calls: String(fold.calls),
@@ -212,15 +215,7 @@ export function reduceShard(spills: readonly StoredSpill[], shard: Buckets, opti
   return { cycles, open, passes, outcome };
 }
 
-/** The users that segments have of a bucket, in the order in which they come, one character a byte. */
-function namesOf(segments: readonly Segment[], bucket: number): string[] {
-  const names = new Set<string>();
-  for (const segment of segments)
-    segment.seeNames(bucket, (bytes, at, end) => names.add(bytes.toString('latin1', at, end)));
-  return [...names];
-}
-
-/** A name's bytes, one character each. */
+/** The bytes of a user's name, one character each. */
 export function nameOf({ bytes, nameAt, nameLength }: FoldedUser): string {
   return bytes.toString('latin1', nameAt, nameAt + nameLength);
 }
@@ -235,11 +230,11 @@ export function openOf({ view, calls, cycleAt, usageAt, firstCallIdAt, firstCall
   };
 }
 
-/** Microseconds from 1970, where the times of records begin, to 2000, where those of calls do. */
+/** Microseconds from 1970, the epoch of records, to 2000, the epoch of calls. */
 const SINCE_1970 = 946_684_800_000_000n;
 
-/** The cycles of a batch, in the oracle's terms. */
-export function cyclesOf(user: FoldedUser, { firstCycle, cycles, fieldsAt, fieldsBytes }: CycleBatch): Cycle[] {
+/** Closed cycles in the oracle's form. */
+export function cyclesOf(user: FoldedUser, { firstCycle, cycles, fieldsAt, fieldsBytes }: ClosedCycles): Cycle[] {
   let at = fieldsAt;
   const strings = Array.from({ length: 5 }, () => {
     const field = user.bytes.subarray(at + 4, at + 4 + user.bytes.readInt32BE(at));
@@ -260,7 +255,7 @@ export function cyclesOf(user: FoldedUser, { firstCycle, cycles, fieldsAt, field
   }));
 }
 
-/** Cycles and open cycles in the oracle's terms and order. */
+/** Cycles and open cycles in the oracle's form and order. */
 export function billsOf(cycles: readonly Cycle[], open: ReadonlyMap<string, Readonly<OpenCycle>>): Bills {
   const byUser = (one: { user: string }, other: { user: string }) =>
     one.user < other.user ? -1 : Number(one.user > other.user);

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { newKernel } from '../../../src/engine/kernel.js';
+import { BUCKETS, RECORD_CYCLES_MAX } from '../../../src/engine/layout.js';
 import { PartitionMap } from '../../../src/engine/map.js';
 import { BucketFold, type OpenCycle } from '../../../src/engine/reduce.js';
-import { BUCKETS, BucketSlice, type Segment } from '../../../src/engine/segment.js';
+import { type Segment, SpillIndex } from '../../../src/engine/segment.js';
 import { packSpill } from '../../../src/engine/spill.js';
 import { call, USAGE_MAX } from './calls.js';
 import { billNaively, type Call, type Cycle, digestNaively, hashBytes } from './oracle.js';
@@ -11,22 +12,22 @@ import {
   billsOf,
   cyclesOf,
   foldKernel,
+  indexOf,
   mapPartition,
   nameOf,
   openOf,
   openSegment,
-  sliceOf,
 } from './pipeline.js';
 
 const ALL = { first: 0, end: BUCKETS };
-const PORTION_CALLS_MAX = foldKernel.PORTION_CALLS_MAX.value;
-const RECORD_CYCLES_MAX = foldKernel.RECORD_CYCLES_MAX.value;
+const BATCH_CALLS_MAX = foldKernel.BATCH_CALLS_MAX.value;
 
-/** A segment of these calls, all in one. */
+const map = new PartitionMap(2 * BATCH_CALLS_MAX, 2 ** 26);
+
+/** One segment with these calls. */
 function segment(calls: readonly Call[], first = calls[0]!.id): Segment {
-  const map = new PartitionMap(calls.length, 2 ** 26);
   const { spills } = mapPartition(map, 0, { first, last: calls.at(-1)!.id }, calls);
-  return openSegment(sliceOf(spills[0]!, ALL), ALL, spills[0]!.data);
+  return openSegment(indexOf(spills[0]!, ALL), ALL, spills[0]!.data);
 }
 
 const bucketOf = (user: string) => Number(BigInt.asUintN(64, hashBytes(Buffer.from(user, 'latin1'))) >> 52n);
@@ -34,10 +35,10 @@ const bucketOf = (user: string) => Number(BigInt.asUintN(64, hashBytes(Buffer.fr
 /** Folds what the segments have of a user's bucket. */
 function foldBucket(segments: readonly Segment[], user: string, callsPerCycle: number, carriedIn: OpenCycle[] = []) {
   const cycles: Cycle[] = [];
-  const batches: number[] = [];
-  const fold = new BucketFold(foldKernel, callsPerCycle, (own, batch) => {
-    batches.push(batch.cycles);
-    cycles.push(...cyclesOf(own, batch));
+  const packed: number[] = [];
+  const fold = new BucketFold(foldKernel, callsPerCycle, (own, closed) => {
+    packed.push(closed.cycles);
+    cycles.push(...cyclesOf(own, closed));
   });
   const left = carriedIn.values();
   fold.begin(segments, bucketOf(user), { next: () => left.next().value });
@@ -46,7 +47,7 @@ function foldBucket(segments: readonly Segment[], user: string, callsPerCycle: n
   fold.close((own) => void open.set(nameOf(own), openOf(own)));
   const { calls, usage, digest, cyclesClosed, billedUsage, openCalls, openUsage } = fold;
   const sums = { calls, usage, digest, cyclesClosed, billedUsage, openCalls, openUsage };
-  return { sums, cycles, batches, names: [...open.keys()], open };
+  return { sums, cycles, packed, names: [...open.keys()], open };
 }
 
 /** Folds the calls of one user. */
@@ -113,17 +114,17 @@ describe('what a user carries in', () => {
 });
 
 describe('cycles of one user', () => {
-  test('come in batches of what one billing record packs, and the rest', () => {
+  test('come in packed of what one billing record packs, and the rest', () => {
     const calls = Array.from({ length: 2 * RECORD_CYCLES_MAX + 3 }, (_, i) => call(i + 1, 'alice', i));
-    const { batches, cycles, open } = foldUser(calls, 1);
-    expect(batches).toEqual([RECORD_CYCLES_MAX, RECORD_CYCLES_MAX, 3]);
+    const { packed, cycles, open } = foldUser(calls, 1);
+    expect(packed).toEqual([RECORD_CYCLES_MAX, RECORD_CYCLES_MAX, 3]);
     expect(cycles.map(({ number }) => number)).toEqual(calls.map((_, i) => i + 1));
     expect(open.cycle).toBe(BigInt(calls.length + 1));
   });
 
   test('are numbered on from portion to portion', () => {
-    const calls = Array.from({ length: PORTION_CALLS_MAX + 7 }, (_, i) => call(i + 1, 'alice', i % 10));
-    const { cycles, batches, open } = foldUser(calls, 5);
+    const calls = Array.from({ length: BATCH_CALLS_MAX + 7 }, (_, i) => call(i + 1, 'alice', i % 10));
+    const { cycles, packed, open } = foldUser(calls, 5);
     const fives = calls.flatMap((_, i) => (i % 5 === 4 ? [calls.slice(i - 4, i + 1)] : []));
     expect(cycles).toEqual(
       fives.map((own, i) => ({
@@ -136,7 +137,7 @@ describe('cycles of one user', () => {
         lastCalledAt: own[4]!.calledAt,
       })),
     );
-    expect(batches.reduce((sum, own) => sum + own, 0)).toBe(fives.length);
+    expect(packed.reduce((sum, own) => sum + own, 0)).toBe(fives.length);
     expect([open.cycle, open.calls]).toEqual([BigInt(fives.length + 1), calls.length % 5]);
   });
 });
@@ -201,8 +202,8 @@ describe('users of one bucket', () => {
     kernel.open(2 ** 22, 2 ** 22);
     for (const own of log) append(kernel, bucketOf(anna), Number(own.user), own);
     const { data, bucketIndex } = packSpill(kernel, 0n, kernel.packed.value);
-    const slice = new BucketSlice(0, 0, 0n, 0, bucketIndex);
-    const { cycles, open } = foldBucket([openSegment(slice, ALL, data)], anna, 2);
+    const index = new SpillIndex(0, 0, 0n, 0, bucketIndex);
+    const { cycles, open } = foldBucket([openSegment(index, ALL, data)], anna, 2);
     expect(billsOf(cycles, open)).toEqual(billNaively(log, 2));
   });
 });

@@ -1,21 +1,12 @@
 /** What map packs, reduce unpacks: through one partition, against the oracle. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { PartitionMap, SPILL_CALLS_MAX } from '../../../src/engine/map.js';
-import { BUCKETS } from '../../../src/engine/segment.js';
-import { anyLog, CALLED_AT_MAX, CALLED_AT_MIN, call, HEAVY_MS, heavy, USAGE_MAX, userOf } from './calls.js';
+import { BUCKETS } from '../../../src/engine/layout.js';
+import { PartitionMap } from '../../../src/engine/map.js';
+import { anyLog, CALLED_AT_MAX, CALLED_AT_MIN, call, HEAVY_MS, heavy, USAGE_MAX } from './calls.js';
 import { decode } from './decoder.js';
 import { billNaively, type Call, digestNaively, hashBytes, sumOfUsage } from './oracle.js';
-import {
-  billsOf,
-  feed,
-  mapPartition,
-  messageOf,
-  reduceShard,
-  type StoredSpill,
-  takeSpill,
-  takeSpills,
-} from './pipeline.js';
+import { billsOf, feed, mapPartition, reduceShard, type StoredSpill, takeSpill, takeSpills } from './pipeline.js';
 
 const ALL = { first: 0, end: BUCKETS };
 const NOTHING = new Map();
@@ -167,113 +158,5 @@ describe('a segment', () => {
 
   test('has each user of a bucket once, in the order in which they come', () => {
     for (const { users, calls } of buckets) expect(users).toEqual([...new Set(calls.map(({ user }) => user))]);
-  });
-});
-
-describe('map', () => {
-  test.each([
-    { name: 'the same id twice', ids: [5n, 6n, 6n], refused: 6n },
-    { name: 'an id before the last one', ids: [5n, 9n, 8n], refused: 8n },
-    { name: 'an id a whole 2^32 before the last one', ids: [2n ** 33n, 2n ** 32n], refused: 2n ** 32n },
-  ])('stops at $name', ({ ids, refused }) => {
-    const map = new PartitionMap(10);
-    map.reset(5n);
-    const messages = ids.map((id) => messageOf(call(id, 'alice')));
-    const bytes = Buffer.concat(messages);
-    const end = bytes.length - messages.at(-1)!.length;
-    expect(map.take(bytes, 0, bytes.length)).toBe(end);
-    expect([map.stopped, bytes.readBigInt64BE(end + 11), map.calls]).toEqual(['disorder', refused, ids.length - 1]);
-  });
-
-  test('passes over calls of other partitions, whatever they are, and takes those between them', () => {
-    const map = new PartitionMap(10);
-    map.reset(5n, 3n);
-    const others = [call(4, 'x'.repeat(300_000)), call(2n ** 62n, ''), call(8, 'bob', -1n), call(1, 'bob')];
-    const own = [call(5, 'alice', 2), call(7, 'bob', 40)];
-    const log = [others[0]!, own[0]!, others[1]!, others[2]!, own[1]!, others[3]!];
-    const bytes = Buffer.concat(log.map(messageOf));
-    let end = 0;
-    while (end < bytes.length && map.stopped === undefined) end = map.take(bytes, end, bytes.length);
-    expect([map.stopped, end, map.calls, map.usage, map.digest]).toEqual([
-      undefined,
-      bytes.length,
-      2,
-      42n,
-      digestNaively(own),
-    ]);
-  });
-
-  test.each([
-    { what: 'without a user', bad: call(6, '') },
-    { what: 'whose user has 257 bytes', bad: call(6, 'x'.repeat(257)) },
-    { what: 'whose user has more bytes than are looked at', bad: call(6, 'x'.repeat(300_000)) },
-    { what: 'of a usage below 0', bad: call(6, 'bob', -1n) },
-    { what: 'of a usage above 10^15', bad: call(6, 'bob', USAGE_MAX + 1n) },
-    { what: 'before 1970', bad: { ...call(6, 'bob'), calledAt: -946_684_800_000_001n } },
-    { what: 'of 2100', bad: { ...call(6, 'bob'), calledAt: 3_155_760_000_000_000n } },
-  ])('stops at a call $what, which can be passed over', ({ bad }) => {
-    const map = new PartitionMap(10);
-    map.reset(5n);
-    const [before, between, after] = [call(5, 'alice', 1), bad, call(7, 'alice', 2)].map(messageOf);
-    const bytes = Buffer.concat([before!, between!, after!]);
-    const stops: unknown[] = [];
-    for (let end = 0; end < bytes.length; ) {
-      end = map.take(bytes, end, bytes.length);
-      if (map.stopped === undefined) continue;
-      stops.push([map.stopped, bytes.readBigInt64BE(end + 11)]);
-      map.pass(6n);
-      end += between!.length;
-    }
-    expect(stops).toEqual([['bad call', 6n]]);
-    expect([map.calls, map.usage, map.lastPosition]).toEqual([2, 3n, 7n]);
-  });
-
-  test('leaves what is not there as a whole, and what is no row', () => {
-    const map = new PartitionMap(10);
-    map.reset(1n);
-    const [first, second] = [call(1, 'alice'), call(2, 'alice')].map(messageOf);
-    const bytes = Buffer.concat([first!, second!]);
-    for (let end = first!.length; end < bytes.length; end++) {
-      map.reset(1n);
-      expect([map.take(bytes, 0, end), map.stopped]).toEqual([first!.length, undefined]);
-    }
-    const trailer = Buffer.from('d\0\0\0\x06\xff\xff', 'latin1');
-    const done = Buffer.from('c\0\0\0\x04', 'latin1');
-    for (const other of [trailer, done]) {
-      map.reset(1n);
-      expect(map.take(Buffer.concat([first!, other]), 0, first!.length + other.length)).toBe(first!.length);
-      expect([map.stopped, map.calls]).toEqual([undefined, 1]);
-    }
-  });
-
-  test('begins anew after a reset, whatever an attempt before has left in it', () => {
-    const map = new PartitionMap(10);
-    map.reset(100n);
-    for (let id = 100; id < 107; id++) feed(map, call(id, `left over ${id}`, 9));
-    const log = [call(1, 'alice', 3), call(2, 'bob', 4)];
-    const { spills, outcome } = mapPartition(map, 0, { first: 1n, last: 2n }, log);
-    expect(outcome).toMatchObject({ calls: '2', usage: '7', digest: digestNaively(log), spills: 1 });
-    expect(reduceAll(spills).open.size).toBe(2);
-  });
-
-  test('is full after as many calls as a spill holds, and knows the last one', () => {
-    const map = new PartitionMap(2);
-    map.reset(2n ** 60n);
-    feed(map, call(2n ** 60n, 'alice'));
-    expect(map.full).toBe(false);
-    feed(map, call(2n ** 60n + 2n ** 40n, 'alice'));
-    expect(map.full).toBe(true);
-    expect(map.lastPosition).toBe(2n ** 60n + 2n ** 40n);
-    takeSpill(map);
-    expect(map.full).toBe(false);
-  });
-
-  test.each([0, -1, SPILL_CALLS_MAX + 1])('refuses to hold %d calls', (callsMax) => {
-    expect(() => new PartitionMap(callsMax)).toThrow('a spill holds 1 to 2000000 calls');
-  });
-
-  test('takes the byte order mark for a part of the user, as PostgreSQL does', () => {
-    const log = [call(1, 'alice'), call(2, '\ufeffalice')];
-    expect([...reduceAll(mapLog(log, 10).spills).open.keys()].sort()).toEqual(['alice', userOf('\ufeffalice')].sort());
   });
 });

@@ -1,8 +1,8 @@
 /** Billing records and open cycles as they go to PostgreSQL: the columns of their COPY, in its order, and within the bytes reserved. */
 import { describe, expect, test } from 'vitest';
+import { BUCKETS, RECORD_CYCLES_MAX } from '../../../src/engine/layout.js';
 import { PartitionMap } from '../../../src/engine/map.js';
 import { BucketFold, type CycleSink, type FoldedUser, type OpenCycle } from '../../../src/engine/reduce.js';
-import { BUCKETS } from '../../../src/engine/segment.js';
 import { appendOpenCycle, openCyclesCopy } from '../../../src/ledger/open-cycles.js';
 import { appendRecord, recordsCopy } from '../../../src/ledger/records.js';
 import { BINARY_HEADER } from '../../../src/postgres/copy/copy-in.js';
@@ -10,12 +10,11 @@ import { RowBuffer } from '../../../src/postgres/copy/row-buffer.js';
 import { call } from '../engine/calls.js';
 import type { Call } from '../engine/oracle.js';
 import { billNaively } from '../engine/oracle.js';
-import { foldKernel, mapPartition, openSegment, sliceOf } from '../engine/pipeline.js';
+import { foldKernel, indexOf, mapPartition, openSegment } from '../engine/pipeline.js';
 import { type Field, int2, int8, int8s, rowsOf, text } from '../postgres/copy-decoder.js';
 
 const CHUNK_BYTES = 256 * 1024;
 const CALLS_PER_CYCLE = 2;
-const RECORD_CYCLES_MAX = foldKernel.RECORD_CYCLES_MAX.value;
 /** Microseconds from 1970, where the times of records begin, to 2000, where those of calls do. */
 const SINCE_1970 = 946_684_800_000_000n;
 const ALL = { first: 0, end: BUCKETS };
@@ -49,7 +48,7 @@ function foldAll(
     { first: calls[0]!.id, last: calls.at(-1)!.id },
     calls,
   );
-  const segments = spills.map((spill) => openSegment(sliceOf(spill, ALL), ALL, spill.data));
+  const segments = spills.map((spill) => openSegment(indexOf(spill, ALL), ALL, spill.data));
   const fold = new BucketFold(foldKernel, callsPerCycle, sink);
   for (let bucket = ALL.first; bucket < ALL.end; bucket++) {
     fold.clear();
@@ -60,7 +59,7 @@ function foldAll(
 }
 
 async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBuffer()) {
-  foldAll(calls, CALLS_PER_CYCLE, (user, batch) => appendRecord(rows, runId, user, batch));
+  foldAll(calls, CALLS_PER_CYCLE, (user, closed) => appendRecord(rows, runId, user, closed));
   return named(recordsCopy('meterfold'), await rowsOf(rows));
 }
 
