@@ -5,6 +5,7 @@
  * given up woke up late.
  */
 import { type Client, one } from '../postgres/pool.js';
+import { RUN_TABLES, type RunTable } from '../schema/tables.js';
 import type { Difference, Scope } from './scope.js';
 
 const KEYS: readonly { table: string; columns: readonly string[] }[] = [
@@ -54,29 +55,22 @@ export async function checkKeys(client: Client, { differencesMax }: Scope, notes
   return differences;
 }
 
+const leftoversOf = ({ name, states }: RunTable) => `
+       select '${name}' as table, own.run_id, own.rows, run.state
+         from (select run_id, count(*) as rows from meterfold.${name} where $1::bigint is null or run_id = $1 group by run_id) own
+         left join lateral (select state from meterfold.runs run where run.run_id = own.run_id order by state limit 1) run on true
+        where run.state is null or run.state not in (${states.map((state) => `'${state}'`).join(', ')})`;
+
 /** Rows of runs that were discarded, reverted, or never were; segments and leases end when a run does. */
 export async function checkLeftovers(client: Client, { runId, differencesMax }: Scope): Promise<Difference[]> {
-  const rowsOf = (table: string, allowed: string) => `
-    select '${table}' as table, own.run_id, own.rows, run.state
-      from (select run_id, count(*) as rows from meterfold.${table} where $1::bigint is null or run_id = $1 group by run_id) own
-      left join lateral (select state from meterfold.runs run where run.run_id = own.run_id order by state limit 1) run on true
-     where run.state is null or run.state not in (${allowed})`;
   const { inRecovery } = one(await client.query<{ inRecovery: boolean }>('select pg_is_in_recovery() as "inRecovery"'));
-  // A standby has no rows of unlogged tables, and refuses to look.
-  const unlogged = inRecovery ? [] : [rowsOf('spills', `'active'`), rowsOf('segments', `'active'`)];
+  const tables = RUN_TABLES.filter(({ isUnlogged, mayOutliveRun }) => !mayOutliveRun && !(isUnlogged && inRecovery));
   const { rows } = await client.query<Difference>(
     `select left_over.table as "check", run_id as run, null as "user", null as cycle, null as call, null as "column",
             null as expected,
             format('%s of a run that is %s', case rows when 1 then '1 row' else rows || ' rows' end,
                    coalesce(state, 'unknown')) as found
-       from (${[
-         rowsOf('records', `'published', 'active'`),
-         rowsOf('open_cycles', `'published', 'active'`),
-         rowsOf('quarantine', `'published', 'active'`),
-         rowsOf('tasks', `'published', 'active'`),
-         rowsOf('leases', `'active'`),
-         ...unlogged,
-       ].join('\n       union all')}
+       from (${tables.map(leftoversOf).join('\n       union all')}
             ) left_over
       order by run_id, left_over.table
       limit $2`,

@@ -6,6 +6,7 @@
  */
 
 import { REASON } from '../audit/quarantine.js';
+import { amountOf, formatPicos, parsePrice } from '../billing/money.js';
 import type { BadCalls } from '../billing/terms.js';
 import { positionSql } from '../log/sequence.js';
 import { type Client, one, type Pool } from '../postgres/pool.js';
@@ -40,7 +41,7 @@ export interface DryRun {
   frozenCallsPerCycle: number | null;
 }
 
-type Figures = Pick<DryRun, 'calls' | 'users' | 'cycles' | 'usage' | 'billedUsage' | 'amount'> & {
+type Figures = Pick<DryRun, 'calls' | 'users' | 'cycles' | 'usage' | 'billedUsage'> & {
   openCalls: string;
   openUsage: string;
 };
@@ -74,11 +75,12 @@ export function dryRun(pool: Pool, terms: DryRunTerms): Promise<DryRun> {
     // Sorting ten million calls in 4 MB of memory would go through the disk many times.
     await client.query("set local work_mem = '128MB'");
     const { openCalls, openUsage, ...figures } = one(
-      await client.query<Figures>(figuresSql, [after, to, terms.callsPerCycle, terms.pricePerUnit]),
+      await client.query<Figures>(figuresSql, [after, to, terms.callsPerCycle]),
     );
     return {
       range: { after: String(after), to: String(to) },
       ...figures,
+      amount: formatPicos(amountOf(BigInt(figures.billedUsage), parsePrice(terms.pricePerUnit))),
       carriedIn: { calls: start.carriedCalls, usage: start.carriedUsage },
       carriedOut: {
         calls: String(BigInt(start.carriedCalls) + BigInt(openCalls)),
@@ -143,7 +145,6 @@ const figuresSql = `
   select count(*) as users, coalesce(sum(calls), 0) as calls, coalesce(sum(cycles), 0) as cycles,
          coalesce(sum(usage), 0) as usage,
          coalesce(sum(carried_usage + usage - open_usage), 0) as "billedUsage",
-         trim_scale(coalesce(sum(carried_usage + usage - open_usage), 0) * $4::numeric) as amount,
          coalesce(sum(open_calls - carried_calls), 0) as "openCalls",
          coalesce(sum(open_usage - carried_usage), 0) as "openUsage"
     from settled`;

@@ -20,6 +20,8 @@ export const CYCLES = 'length(packed.usages) / 64';
 export const PLACES = `(select generate_series(1, ${CYCLES}) as place limit ${RECORD_CYCLES_MAX})`;
 /** One of a row's numbers, at `cycle.place`. */
 export const numberAt = (column: string) => `meterfold.number_at(packed.${column}, cycle.place)`;
+/** The exact amount of the cycle at `cycle.place`, by the terms of `run`. */
+export const AMOUNT = `meterfold.amount_of(${numberAt('usages')}, run.price_per_unit)`;
 /** The run of the cycle at `cycle.place`, of a row of packedRows(). */
 export const RUN_AT = 'coalesce(meterfold.run_at(packed.run_ids, packed.run_starts, cycle.place), packed.run_id)';
 /** All runs of a repacked row lie in this range, which has an index. */

@@ -6,7 +6,7 @@
  */
 import type { Client, Pool, Queryable } from '../postgres/pool.js';
 import { batches, readSnapshot } from '../postgres/snapshot.js';
-import { CYCLES, numberAt, PLACES, packedRows, RUN_AT, RUN_RANGE } from './records.js';
+import { AMOUNT, CYCLES, numberAt, PLACES, packedRows, RUN_AT, RUN_RANGE } from './records.js';
 
 /** One closed billing cycle. bigints and decimals are strings, times are ISO 8601 in UTC with microseconds. */
 export interface BillingRecord {
@@ -41,7 +41,7 @@ export interface Statement {
 export const recordColumns = `
   packed.user_id as "userId", packed.first_cycle + cycle.place - 1 as "cycleNumber",
   run.calls_per_cycle as calls, ${numberAt('usages')} as usage,
-  trim_scale(${numberAt('usages')} * run.price_per_unit) as amount, run.currency,
+  trim_scale(${AMOUNT}) as amount, run.currency,
   ${numberAt('first_call_ids')} as "firstCallId", ${numberAt('last_call_ids')} as "lastCallId",
   to_timestamp(${numberAt('first_called_micros')} / float8 '1e6')::text as "firstCalledAt",
   to_timestamp(${numberAt('last_called_micros')} / float8 '1e6')::text as "lastCalledAt", ${RUN_AT} as "runId"`;
@@ -112,7 +112,7 @@ export async function topBills(queryable: Queryable, limit: number): Promise<Bil
     // Repacked rows are read here too: of such a row, all runs have the terms of packed.run_id.
     `with bills as (
        select packed.user_id, run.currency, sum(${CYCLES}) as cycles, sum(row_usage.usage) as usage,
-              sum(row_usage.usage * run.price_per_unit) as amount
+              sum(meterfold.amount_of(row_usage.usage, run.price_per_unit)) as amount
          from meterfold.records packed
          join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
         cross join lateral (select sum(${numberAt('usages')}) as usage from ${PLACES} cycle) row_usage

@@ -1,6 +1,6 @@
 /**
- * Row-level security. A session of meterfold has `row_security = off`, so PostgreSQL refuses a statement from which a policy would
- * hide rows, instead of leaving them out. A run looks before it is opened, so that it fails before anything is written.
+ * Row-level security. Sessions of meterfold set `row_security = off`, so PostgreSQL refuses a statement from which a policy would hide
+ * rows, instead of omitting them. Opening a run checks all tables first, so that it fails before anything is written.
  */
 import type { Queryable } from './pool.js';
 
@@ -8,7 +8,7 @@ import type { Queryable } from './pool.js';
 export class RowSecurityError extends Error {
   override name = 'RowSecurityError';
 
-  /** `table` as a statement would name it; undefined if the server did not say. */
+  /** `table` is qualified as in a statement; undefined if the server did not report it. */
   constructor(table: string | undefined, options?: ErrorOptions) {
     const on = table === undefined ? '' : ` on ${table}`;
     super(
@@ -19,30 +19,18 @@ export class RowSecurityError extends Error {
   }
 }
 
-/** The tables that billing reads or writes. */
-export const BILLING_TABLES = [
-  'public.api_logs',
-  ...['runs', 'seals', 'leases', 'tasks', 'attempts', 'spills', 'segments', 'open_cycles', 'records', 'quarantine'].map(
-    (table) => `meterfold.${table}`,
-  ),
-  ...['repacked_records', 'repacks', 'retentions', 'retained_open_cycles', 'chain', 'chain_head'].map(
-    (table) => `meterfold.${table}`,
-  ),
-  ...['migrations', 'declared_migrations', 'installation'].map((table) => `meterfold.${table}`),
-];
-
-/** Of the tables named by $1, one whose rows a policy may hide from the role; null if there is none. */
+/** SQL: the first of the tables $1 (text[]) whose rows a policy may hide from the role; null if there is none. */
 export const HIDDEN_TABLE = '(select min(name) from unnest($1::text[]) as name where row_security_active(name))';
 
 export interface HiddenTable {
-  /** As a statement names it. */
+  /** Qualified as in a statement. */
   name: string;
-  /** Statements, one of which ends it. */
+  /** The statement that shows the rows to the role. */
   fix: string;
 }
 
-/** Every table of billing whose rows a policy may hide from the role; those that are not there are passed over. */
-export async function hiddenTables(db: Queryable): Promise<HiddenTable[]> {
+/** The tables whose rows a policy may hide from the role. Tables that do not exist are ignored. */
+export async function hiddenTables(db: Queryable, tables: readonly string[]): Promise<HiddenTable[]> {
   const { rows } = await db.query<HiddenTable>(
     `select name,
             case when pg_has_role(relowner, 'usage') then format('alter table %s no force row level security;', name)
@@ -51,15 +39,15 @@ export async function hiddenTables(db: Queryable): Promise<HiddenTable[]> {
        join pg_class on pg_class.oid = to_regclass(name)
       where row_security_active(pg_class.oid)
       order by name`,
-    [BILLING_TABLES],
+    [tables],
   );
   return rows;
 }
 
-/** PostgreSQL's function that refuses the statement; its message may be in another language. */
+/** PostgreSQL's function that refuses the statement. The message is no criterion because it may be translated. */
 const REFUSING_ROUTINE = 'check_enable_rls';
 
-/** The refusal that an error of PostgreSQL stands for; undefined for any other error. */
+/** Converts PostgreSQL's refusal of a statement to a RowSecurityError; undefined for any other error. */
 export function rowSecurityRefusal(error: {
   code?: unknown;
   routine?: unknown;

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Proof } from '../billing/proof.js';
 import { deleteSuperseded } from '../ledger/open-cycles.js';
 import { begin, type Client, IDLE_MS_MAX, type Pool, prepared, READ_COMMITTED } from '../postgres/pool.js';
+import { RUN_TABLES } from '../schema/tables.js';
 import { type Ending, endStaleAttempts, forget, registered } from './attempts.js';
 import { RunGoneError } from './run.js';
 
@@ -98,7 +99,7 @@ export async function publishRun(
       prepared(
         `update meterfold.runs
             set state = 'published', published_at = clock_timestamp(), proof = $2,
-                calls = $3, users = $4, cycles = $5, usage = $6, billed_usage = $7, amount = $7::numeric * price_per_unit,
+                calls = $3, users = $4, cycles = $5, usage = $6, billed_usage = $7, amount = meterfold.amount_of($7, price_per_unit),
                 carried_in_calls = $8, carried_in_usage = $9, carried_out_calls = $10, carried_out_usage = $11,
                 quarantined_calls = $12, quarantined_usage = $13, published_xid = pg_current_xact_id()
           where run_id = $1`,
@@ -142,8 +143,8 @@ export async function discardRun(pool: Pool, runId: bigint, reason: string, ende
 
 /** All that a run has written, but for its own row. */
 export async function deleteRowsOf(client: Client, runId: bigint): Promise<void> {
-  for (const table of ['records', 'open_cycles', 'spills', 'segments', 'quarantine', 'tasks', 'attempts', 'leases']) {
-    await client.query(`delete from meterfold.${table} where run_id = $1`, [runId.toString()]);
+  for (const { name } of RUN_TABLES) {
+    await client.query(`delete from meterfold.${name} where run_id = $1`, [runId.toString()]);
   }
 }
 

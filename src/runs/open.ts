@@ -1,7 +1,8 @@
 /** Opens a run at the watermark, and checks the terms that the first run has frozen. */
 import type { BadCalls, BillingTerms } from '../billing/terms.js';
 import { one, type Pool, prepared, type Queryable, transaction } from '../postgres/pool.js';
-import { BILLING_TABLES, HIDDEN_TABLE, RowSecurityError } from '../postgres/row-security.js';
+import { HIDDEN_TABLE, RowSecurityError } from '../postgres/row-security.js';
+import { BILLING_TABLES } from '../schema/tables.js';
 import { type Owner, RUN_COLUMNS, type Run, type RunRow, toRun } from './run.js';
 
 /** A term of billing that the first run has frozen. */

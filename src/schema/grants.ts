@@ -21,13 +21,12 @@ export async function ownObjects(db: Queryable): Promise<KnownObjects> {
   return rows.map(({ key }) => key);
 }
 
-/** The objects of a log that was there before meterfold: its grants are its owner's business. */
-export async function adoptedObjects(db: Queryable): Promise<KnownObjects> {
+/** The log and its sequence, if they exist. */
+export async function logObjects(db: Queryable): Promise<KnownObjects> {
   const { rows } = await db.query<{ key: string }>(
     `${WITH_OWN_OBJECTS}
      select class::oid || ':' || oid as key from own
-      where oid in (select relation from log union select objid from pg_depend join log on refobjid = relation)
-        and exists (select from pg_constraint where conrelid = to_regclass('public.api_logs') and conname = 'api_logs_billable')`,
+      where oid in (select relation from log union select objid from pg_depend join log on refobjid = relation)`,
   );
   return rows.map(({ key }) => key);
 }

@@ -8,7 +8,7 @@ export async function setLogGuard(pool: Pool, guarded: boolean, patience?: Patie
   await patiently(
     pool,
     async (client) => {
-      await lockLog(client, 'share row exclusive');
+      await lockLog(client);
       await client.query('select meterfold.guard_log($1)', [guarded]);
     },
     patience,

@@ -59,10 +59,10 @@ export async function patiently<T>(
  * Takes the lock on the log and on all its partitions. One after the other they might each wait for the whole time, while the first are held;
  * so the statement as a whole has no more than that.
  */
-export async function lockLog(client: Client, mode: 'share row exclusive' | 'access exclusive'): Promise<void> {
+export async function lockLog(client: Client): Promise<void> {
   await client.query(`set local statement_timeout = ${LOCK_WAIT_MS}`);
   try {
-    await client.query(`lock table public.api_logs in ${mode} mode`);
+    await client.query('lock table public.api_logs in share row exclusive mode');
   } catch (error) {
     throw (error as { code?: string }).code === '57014' ? Object.assign(error as Error, { code: LOCK_TIMEOUT }) : error;
   }

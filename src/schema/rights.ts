@@ -39,7 +39,7 @@ export async function missingRights(
       union all
       select 'table', format('%I.%I', nspname, relname), pg_class.oid,
              case when nspname = 'public'
-                    or relname in ('migrations', 'declared_migrations', 'installation', 'chain', 'chain_head') then '{select}'
+                    or relname in ('migrations', 'installation', 'chain', 'chain_head') then '{select}'
                   else '{select,insert,update,delete}' end::text[]
         from pg_class
         join pg_namespace on pg_namespace.oid = relnamespace

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { verify } from '../../src/audit/verify.js';
 import { openPool, type Pool } from '../../src/postgres/pool.js';
-import { migrate } from '../../src/schema/migrate.js';
 import { hold } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
@@ -85,21 +84,6 @@ test('the row of an ended run is not deleted by accident', async () => {
   await expect(stack.pool.query('delete from meterfold.runs where run_id = 2')).rejects.toMatchObject({
     code: '23503',
   });
-});
-
-test('a database whose runs ended before there was a chain gets one by migrating', async () => {
-  await endRuns();
-  await stack.pool.query(`
-    drop trigger link_run on meterfold.runs;
-    drop function meterfold.link_run(), meterfold.append_link(text, bigint, bigint);
-    drop table meterfold.chain, meterfold.chain_head;
-    delete from meterfold.declared_migrations where name = '0010-chain'`);
-  expect((await migrate(pool)).applied).toEqual(['0010-chain']);
-  expect(await links()).toEqual(['1 published 1', '2 discarded 2', '3 reverted 3']);
-  await expectNoDifference();
-  await bill(stack, { badCalls: 'quarantine' });
-  expect((await links()).at(-1)).toBe('4 published 4');
-  await expectNoDifference();
 });
 
 test.each([

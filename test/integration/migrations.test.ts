@@ -1,13 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { logFaults } from '../../src/log/faults.js';
 import { migrate, pendingMigrations } from '../../src/schema/migrate.js';
+import { BILLING_TABLES, HISTORY_TABLES, RUN_TABLES } from '../../src/schema/tables.js';
 import { eventually } from '../support/eventually.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 const directory = new URL('../../src/schema/migrations/', import.meta.url);
-const sqlOf = (name: string) => readFileSync(new URL(`${name}.sql`, directory), 'utf8');
 const all = readdirSync(directory)
   .map((file) => file.replace('.sql', ''))
   .sort();
@@ -20,12 +20,7 @@ beforeAll(async () => {
   pool = stack.pool;
 });
 afterAll(() => stack.close());
-afterEach(() =>
-  pool.query(`
-    drop schema if exists meterfold cascade;
-    drop view if exists public.billing_records, public.open_cycles;
-    drop table if exists public.api_logs cascade`),
-);
+afterEach(() => pool.query('drop schema if exists meterfold cascade; drop table if exists public.api_logs cascade'));
 
 describe('migrating', () => {
   test('an empty database applies all, in order, and once', async () => {
@@ -69,7 +64,7 @@ describe('migrating', () => {
     expect(await pendingMigrations(pool)).toEqual([]);
   });
 
-  test('stops in the middle without a trace of what failed, and goes on from there', async () => {
+  test('stops without a trace of the migration that failed, and continues with it', async () => {
     await pool.query('create schema meterfold');
     await pool.query('create table meterfold.runs (in_the_way int)');
     await expect(migrate(pool)).rejects.toThrow('already exists');
@@ -81,9 +76,7 @@ describe('migrating', () => {
   describe('on a schema that a newer meterfold has migrated', () => {
     const newest = Number(all.at(-1)!.slice(0, 4));
     const declare = (worksWith: number) =>
-      pool.query("insert into meterfold.declared_migrations values (9999, '9999-future', 'x', $1, '7.8.9')", [
-        worksWith,
-      ]);
+      pool.query("insert into meterfold.migrations values (9999, '9999-future', 'x', $1, '7.8.9')", [worksWith]);
 
     test('does nothing where each newer migration declares to work with this build', async () => {
       await migrate(pool);
@@ -103,33 +96,21 @@ describe('migrating', () => {
       await expect(migrate(pool)).rejects.toThrow(refusal);
       await expect(pendingMigrations(pool)).rejects.toThrow(refusal);
     });
-
-    test('refuses one that declares nothing', async () => {
-      await migrate(pool);
-      await pool.query("insert into meterfold.migrations values (9999, '9999-future', 'x')");
-      const refusal = '9999-future of meterfold (a newer one), which declares no older build that works with it';
-      await expect(migrate(pool)).rejects.toThrow(refusal);
-      await expect(pendingMigrations(pool)).rejects.toThrow(refusal);
-    });
   });
 
-  test('lets each role read what a session reads first that may read the list of migrations', async () => {
-    await pool.query('drop role if exists meterfold_reader; create role meterfold_reader');
-    try {
-      await migrate(pool);
-      await pool.query(`
-        grant usage on schema meterfold to meterfold_reader;
-        grant select on meterfold.migrations to meterfold_reader;
-        drop table meterfold.declared_migrations, meterfold.installation`);
-      await pool.query(sqlOf('0007-installation'));
-      const { rows } = await pool.query(`
-        select has_table_privilege('meterfold_reader', 'meterfold.declared_migrations', 'select') as declared,
-               has_table_privilege('meterfold_reader', 'meterfold.installation', 'select') as installation,
-               has_table_privilege('meterfold_reader', 'meterfold.runs', 'select') as runs`);
-      expect(rows).toEqual([{ declared: true, installation: true, runs: false }]);
-    } finally {
-      await pool.query('drop owned by meterfold_reader; drop role meterfold_reader');
-    }
+  test('refuses a schema from before the first release, and bills the log that remains once the printed statement has removed it', async () => {
+    await migrate(pool);
+    await pool.query("insert into public.api_logs (user_id, usage, called_at) values ('a', 1, now())");
+    // As those builds had it: without declarations.
+    await pool.query('alter table meterfold.migrations drop column works_with, drop column release');
+    const refusal = /^The schema meterfold was created by a development build .* Remove it by `(drop schema [^`]*;)`/;
+    await expect(pendingMigrations(pool)).rejects.toThrow(refusal);
+    const error = await migrate(pool).catch((caught: Error) => caught as Error);
+    const [, fix] = refusal.exec((error as Error).message)!;
+    await pool.query(fix!);
+    expect((await migrate(pool)).applied).toEqual(all);
+    expect(await logFaults(pool)).toEqual([]);
+    expect((await pool.query('select user_id from public.api_logs')).rows).toEqual([{ user_id: 'a' }]);
   });
 
   test('refuses a migration that was changed after it was applied', async () => {
@@ -137,6 +118,32 @@ describe('migrating', () => {
     await pool.query("update meterfold.migrations set checksum = 'x' where number = 2");
     await expect(migrate(pool)).rejects.toThrow(`Migration ${all[1]} was changed after it was applied`);
   });
+});
+
+test('the list of tables in TypeScript is what the migrations create', async () => {
+  await migrate(pool);
+  const namesOf = async (sql: string) => (await pool.query<{ name: string }>(sql)).rows.map(({ name }) => name).sort();
+  expect([...BILLING_TABLES].sort()).toEqual(
+    await namesOf(
+      `select schemaname || '.' || tablename as name from pg_tables where schemaname in ('meterfold', 'public')`,
+    ),
+  );
+  expect([...RUN_TABLES.map(({ name }) => name), ...HISTORY_TABLES].sort()).toEqual(
+    await namesOf(`select table_name as name from information_schema.columns
+                    where table_schema = 'meterfold' and column_name = 'run_id'`),
+  );
+  expect(RUN_TABLES.flatMap(({ name, isUnlogged }) => (isUnlogged ? [name] : [])).sort()).toEqual(
+    await namesOf(`select relname as name from pg_class where relpersistence = 'u' and relkind = 'r'`),
+  );
+});
+
+test('every constraint has a name that was chosen, not one that PostgreSQL has numbered', async () => {
+  await migrate(pool);
+  const { rows } = await pool.query(
+    `select conname from pg_constraint where connamespace::regnamespace::text in ('meterfold', 'public') and conname ~ '(check|key)[0-9]*$'
+        and (conname ~ '[0-9]$' or conname = conrelid::regclass::text || '_check')`,
+  );
+  expect(rows).toEqual([]);
 });
 
 const handMade = `

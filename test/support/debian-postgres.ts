@@ -10,7 +10,7 @@ import { serverUser } from '../../src/embedded/postgres-user.js';
 import { openPool } from '../../src/postgres/pool.js';
 import { migrate } from '../../src/schema/migrate.js';
 
-const BINARIES = '/usr/lib/postgresql/15/bin';
+export const DEBIAN_BINARIES = '/usr/lib/postgresql/15/bin';
 const READY_MS = 60_000;
 
 export interface DebianPostgres {
@@ -20,9 +20,9 @@ export interface DebianPostgres {
 
 /** Why there is none on this machine; undefined if there is. */
 export async function debianPostgresFault(): Promise<string | undefined> {
-  return access(join(BINARIES, 'postgres')).then(
+  return access(join(DEBIAN_BINARIES, 'postgres')).then(
     () => undefined,
-    () => `there is no ${BINARIES}/postgres: install Debian's package postgresql-15`,
+    () => `there is no ${DEBIAN_BINARIES}/postgres: install Debian's package postgresql-15`,
   );
 }
 
@@ -37,7 +37,7 @@ export async function startDebianPostgres(settings: Readonly<Record<string, stri
   if (user !== undefined) await Promise.all([dir, password].map((path) => chown(path, user.uid, user.gid)));
   const env = postgresEnvironment();
   const login = ['--auth=scram-sha-256', '--username=meterfold', `--pwfile=${password}`];
-  await runFile(join(BINARIES, 'initdb'), ['-D', data, '--encoding=UTF8', '--no-locale', ...login], {
+  await runFile(join(DEBIAN_BINARIES, 'initdb'), ['-D', data, '--encoding=UTF8', '--no-locale', ...login], {
     cwd: '/',
     env,
     ...user,
@@ -47,7 +47,7 @@ export async function startDebianPostgres(settings: Readonly<Record<string, stri
   const all = { listen_addresses: '127.0.0.1', unix_socket_directories: '', fsync: 'off', ...settings };
   const service = await startService({
     name: 'PostgreSQL 15',
-    command: join(BINARIES, 'postgres'),
+    command: join(DEBIAN_BINARIES, 'postgres'),
     args: [
       '-D',
       data,

@@ -14,6 +14,7 @@ import type {
   BillingRunResult,
   PublishedResult,
 } from '../../src/contract/billing-run.js';
+import { RUN_TABLES } from '../../src/schema/tables.js';
 import type { billingRun } from '../../src/workflows/billing-run.js';
 import { eventually } from './eventually.js';
 import { releaseHolds } from './holds.js';
@@ -85,17 +86,15 @@ export async function expectExact(
   expect(result).toMatchObject(rows[0]);
 }
 
-const TABLES_OF_A_RUN = ['records', 'open_cycles', 'segments', 'tasks', 'attempts', 'leases', 'quarantine'] as const;
-
-/** How many rows each table holds of a run; those without any are left out. */
+/** How many rows of a run each table has; tables without any are omitted. */
 export async function rowsOfRun(stack: Stack, runId: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
-  for (const table of TABLES_OF_A_RUN) {
+  for (const { name } of RUN_TABLES) {
     const { rows } = await stack.pool.query<{ count: string }>(
-      `select count(*) from meterfold.${table} where run_id = $1`,
+      `select count(*) from meterfold.${name} where run_id = $1`,
       [runId],
     );
-    if (rows[0]!.count !== '0') counts[table] = Number(rows[0]!.count);
+    if (rows[0]!.count !== '0') counts[name] = Number(rows[0]!.count);
   }
   return counts;
 }
@@ -130,7 +129,7 @@ export const forgetRuns = (stack: Stack): Promise<void> => empty(stack, `scheman
 async function empty(stack: Stack, which: string): Promise<void> {
   const { rows } = await stack.pool.query<{ tables: string }>(
     `select string_agg(format('%I.%I', schemaname, tablename), ', ' order by schemaname, tablename) as tables
-       from pg_tables where (${which}) and tablename not in ('migrations', 'declared_migrations', 'installation')`,
+       from pg_tables where (${which}) and tablename not in ('migrations', 'installation')`,
   );
   await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
   // As the migration has made it.

@@ -135,7 +135,8 @@ async function rightsChecks(pool: Pool): Promise<Check[]> {
 async function rowSecurityChecks(pool: Pool): Promise<Check[]> {
   const { hiddenTables } = await import('../../postgres/row-security.js');
   const { one } = await import('../../postgres/pool.js');
-  const hidden = await hiddenTables(pool);
+  const { BILLING_TABLES } = await import('../../schema/tables.js');
+  const hidden = await hiddenTables(pool, BILLING_TABLES);
   if (hidden.length === 0) return [good('row-level security', 'hides nothing from this role')];
   const { role } = one(await pool.query<{ role: string }>('select current_user as role'));
   return hidden.map(({ name, fix }) =>
