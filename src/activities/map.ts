@@ -19,7 +19,7 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
   const { logReplica } = dependencies;
 
   async function mapPartition(input: TaskRequest): Promise<DoneTask<MapOutcome>> {
-    return runTask<MapOutcome>(dependencies, 'map', input, ({ client, task, run, schema, progress, signal }) =>
+    return runTask<MapOutcome>(dependencies, 'map', input, ({ client, task, run, progress, signal }) =>
       memories.lend(async ({ map, rows }) => {
         const runId = BigInt(input.runId);
         const partition = { first: BigInt(task.first_position), last: BigInt(task.last_position) };
@@ -47,7 +47,7 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
           };
           for await (const spill of readPartition(reader, part, { map, onBadCall, onRestart, onCalls })) {
             segmentBytes += spill.data.length;
-            await storeSpill(client, schema, rows, { runId, partition: input.number, number: spills++ }, spill);
+            await storeSpill(client, rows, { runId, partition: input.number, number: spills++ }, spill);
           }
           calls += map.calls;
           usage += map.usage;
@@ -59,7 +59,7 @@ export function createMap(dependencies: ActivityDependencies, memories: TaskMemo
           if (logReplica === undefined || target === undefined) await storePart(client, part);
           else await readReplica(logReplica, target, signal, (reader) => storePart(reader, part));
         }
-        if (aside.length > 0) await storeQuarantine(client, schema, runId, aside);
+        if (aside.length > 0) await storeQuarantine(client, runId, aside);
         return {
           calls: String(calls),
           usage: String(usage),

@@ -19,9 +19,10 @@ import { type Owner, type Run, RunGoneError, readActiveRun, readRun, readRunOf, 
 import { sealRun } from '../runs/seal.js';
 import { type Plan, readPlan, storePlan } from '../runs/tasks.js';
 import { countSlots } from '../runs/worker-processes.js';
+import { withHeartbeat } from './heartbeat.js';
 import { checkInstallation } from './installation.js';
 import { askOwner } from './owner.js';
-import { type ActivityDependencies, doneBy, withHeartbeat } from './task.js';
+import { type ActivityDependencies, doneBy } from './task.js';
 
 /** Half of the heartbeat's time-out. */
 const OVERTAKEN_MS_MIN = 5000;

@@ -14,8 +14,9 @@ import { publishRun as publish } from '../runs/endings.js';
 import { readPublished } from '../runs/published.js';
 import { readProofTerms, readRun } from '../runs/run.js';
 import { readOutcomes, type TaskKind } from '../runs/tasks.js';
+import { leaseOf, withHeartbeat } from './heartbeat.js';
 import { checkInstallation } from './installation.js';
-import { type ActivityDependencies, doneBy, leaseOf, withHeartbeat } from './task.js';
+import { type ActivityDependencies, doneBy } from './task.js';
 
 const NOTHING: RecountOutcome = { calls: '0', usage: '0' };
 

@@ -11,8 +11,8 @@ import type { DoneTask, SegmentsLost } from '../contract/activities.js';
 import { type Buckets, cutPasses, type Pass } from '../engine/cuts.js';
 import { BucketFold, type OpenCycle } from '../engine/reduce.js';
 import type { Segment } from '../engine/segment.js';
-import { appendOpenCycle, openCycleAt, openCyclesCopy, readOpenCycles } from '../ledger/open-cycles.js';
-import { appendRecord, recordsCopy } from '../ledger/records.js';
+import { appendOpenCycle, OPEN_CYCLES_COPY, openCycleAt, readOpenCycles } from '../ledger/open-cycles.js';
+import { appendRecord, RECORDS_COPY } from '../ledger/records.js';
 import { copyIn } from '../postgres/copy/copy-in.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 import type { Client, Pool } from '../postgres/pool.js';
@@ -36,11 +36,11 @@ export function createReduce(dependencies: ActivityDependencies, memories: TaskM
   }
 
   function reduce(input: TaskRequest): Promise<DoneTask<ReduceOutcome>> {
-    return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, run, task, schema, progress }) => {
+    return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, run, task, progress }) => {
       const shard = { first: task.first_bucket, end: task.end_bucket };
       const slices = await readSlices(client, run.runId, shard);
       return memories.lend(async (memory) => {
-        const reduction = new ShardReduction(memory, client, dependencies.pool, schema, run, progress);
+        const reduction = new ShardReduction(memory, client, dependencies.pool, run, progress);
         for (const pass of cutPasses(slices, shard, passBytes)) await reduction.fold(pass);
         return reduction.outcome();
       });
@@ -52,7 +52,6 @@ export function createReduce(dependencies: ActivityDependencies, memories: TaskM
 
 class ShardReduction {
   readonly #client: Client;
-  readonly #schema: string;
   readonly #run: LockedRun;
   readonly #progress: TaskProgress;
   readonly #runId: number;
@@ -73,7 +72,6 @@ class ShardReduction {
     { map, passes, rows, openCycles }: TaskMemory,
     client: Client,
     pool: Pool,
-    schema: string,
     run: LockedRun,
     progress: TaskProgress,
   ) {
@@ -81,7 +79,6 @@ class ShardReduction {
     this.#records = rows;
     this.#openCycles = openCycles;
     this.#client = client;
-    this.#schema = schema;
     this.#run = run;
     this.#progress = progress;
     this.#runId = Number(run.runId);
@@ -96,7 +93,7 @@ class ShardReduction {
     this.#segments = await this.#passes.open(this.#client, this.#run.runId, pass);
     this.#bucket = pass.buckets.first;
     this.#carriedIn?.begin(this.#segments, pass.buckets, this.#goesOn);
-    const copy = await copyIn(this.#client, recordsCopy(this.#schema));
+    const copy = await copyIn(this.#client, RECORDS_COPY);
     while (this.#foldBuckets(pass)) {
       this.#progress.calls = this.#fold.calls;
       if (this.#carriedIn?.has(this.#bucket) === false) await this.#carriedIn.lookUp();
@@ -104,7 +101,7 @@ class ShardReduction {
     }
     await this.#records.finish(copy);
     this.#goesOn = !pass.lastOfBuckets;
-    if (pass.lastOfBuckets) await this.#openCycles.finish(await copyIn(this.#client, openCyclesCopy(this.#schema)));
+    if (pass.lastOfBuckets) await this.#openCycles.finish(await copyIn(this.#client, OPEN_CYCLES_COPY));
   }
 
   /** Folds buckets until there is something to wait for; false at the end. Not a part of fold(): V8 compiles no loop of an async function while it runs. */

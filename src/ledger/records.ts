@@ -8,8 +8,9 @@ import type { CycleBatch, FoldedUser } from '../engine/reduce.js';
 import { USER_BYTES_MAX } from '../engine/segment.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 
-export const recordsCopy = (schema: string) => `
-  copy ${schema}.records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros, last_called_micros)
+/** The table has no schema here: backups/attempt.ts says why. */
+export const RECORDS_COPY = `
+  copy records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros, last_called_micros)
   from stdin (format binary)`;
 
 // For SQL that reads rows of records as `packed`.

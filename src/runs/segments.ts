@@ -9,8 +9,8 @@ import { copyOut, isNull } from '../postgres/copy/copy-out.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 import { type Client, prepared } from '../postgres/pool.js';
 
-const segmentsCopy = (schema: string) => `
-  copy ${schema}.segments (run_id, partition, spill, page, data) from stdin (format binary)`;
+const SEGMENTS_COPY = `
+  copy segments (run_id, partition, spill, page, data) from stdin (format binary)`;
 
 /** PostgreSQL empties unlogged tables when it starts after a crash, or as a standby that takes over. Map then begins anew. */
 export class SegmentsLostError extends Error {
@@ -33,15 +33,14 @@ export interface SpillKey {
   number: number;
 }
 
-/** Stores a spill, in the schema given; `rows` is where its rows are made. */
+/** Stores a spill; `rows` is where its rows are made. The tables have no schema here: backups/attempt.ts says why. */
 export async function storeSpill(
   client: Client,
-  schema: string,
   rows: RowBuffer,
   { runId, partition, number }: SpillKey,
   spill: Spill,
 ): Promise<void> {
-  const copy = await copyIn(client, segmentsCopy(schema));
+  const copy = await copyIn(client, SEGMENTS_COPY);
   for (let at = 0; at < spill.data.length; at += PAGE_BYTES) {
     rows.beginRow(COLUMNS, ROW_BYTES_MAX);
     rows.int8FromNumber(Number(runId));
@@ -53,10 +52,13 @@ export async function storeSpill(
   }
   await rows.finish(copy);
   await client.query(
-    prepared(
-      `insert into ${schema}.spills (run_id, partition, spill, base_position, bucket_index) values ($1, $2, $3, $4, $5)`,
-      [runId.toString(), partition, number, spill.basePosition.toString(), spill.bucketIndex],
-    ),
+    prepared(`insert into spills (run_id, partition, spill, base_position, bucket_index) values ($1, $2, $3, $4, $5)`, [
+      runId.toString(),
+      partition,
+      number,
+      spill.basePosition.toString(),
+      spill.bucketIndex,
+    ]),
   );
 }
 
