@@ -15,7 +15,7 @@ export function createDiscard({ pool, temporal, installation: own, log }: Activi
   async function discardRun({ firstExecutionRunId, reason, installation }: DiscardInput): Promise<DiscardAnswer> {
     checkInstallation(own, installation);
     const { info, cancellationSignal } = Context.current();
-    return withHeartbeat(undefined, async () => {
+    return withHeartbeat({ log }, async () => {
       const own = await readRunOf(pool, {
         temporalAddress: temporal.address,
         temporalNamespace: temporal.namespace,

@@ -26,7 +26,7 @@ export function createPublish(dependencies: ActivityDependencies) {
   async function publishRun(input: PublishInput): Promise<PublishedRun> {
     checkInstallation(dependencies.installation, input.installation);
     const runId = BigInt(input.runId);
-    return withHeartbeat(leaseOf(dependencies, runId), async () => {
+    return withHeartbeat({ log, lease: leaseOf(dependencies, runId) }, async () => {
       const ender = { activityId: Context.current().info.activityId, signal: publishSignal() };
       await publish(pool, runId, ender, (client) => prove(client, input));
       const published = await readPublished(pool, runId);

@@ -78,7 +78,7 @@ export async function runTask<Outcome>(
   const startedAt = Date.now();
   ownLog.debug('started');
   const settings = { search_path: searchPathOf({ backup }), ...(small ? { synchronous_commit: 'off' } : {}) };
-  return withHeartbeat(leaseOf(dependencies, runId), (progress) =>
+  return withHeartbeat({ log: ownLog, lease: leaseOf(dependencies, runId) }, (progress) =>
     attempt(pool, { runId, activityId: info.activityId, task: key }, settings, signal, async (client, own) => {
       const workOnTask = backup ? workAsBackup : workAsFirst;
       const result = await workOnTask<Outcome>({ pool, client, runId, key, pid: own.pid }, (locked) =>

@@ -156,7 +156,7 @@ export const VARIANTS: Variant[] = [
   {
     name: 'another heartbeat time-out',
     file: 'workflows/activities.ts',
-    edit: (source) => source.replaceAll("heartbeatTimeout: '10s'", "heartbeatTimeout: '11s'"),
+    edit: (source) => source.replaceAll('heartbeatTimeout: HEARTBEAT_TIMEOUT_MS', "heartbeatTimeout: '11s'"),
     fails: coordinates,
     byReplayer: false,
     says: 'planRun: heartbeatMs was 10000, and is 11000',
@@ -164,7 +164,7 @@ export const VARIANTS: Variant[] = [
   {
     name: 'another way to try again',
     file: 'workflows/activities.ts',
-    edit: replace("maximumInterval: '10s'", "maximumInterval: '10s', maximumAttempts: 3"),
+    edit: replace('maximumInterval: RETRY_MS_MAX', 'maximumInterval: RETRY_MS_MAX, maximumAttempts: 3'),
     fails: coordinates,
     byReplayer: false,
     says: 'planRun: retryAttemptsMax was 0, and is 3',
