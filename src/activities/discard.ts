@@ -7,14 +7,15 @@ import type { DiscardAnswer, DiscardInput } from '../contract/activities.js';
 import { AlreadyPublishedError, discardRun as discard } from '../runs/endings.js';
 import { readPublished } from '../runs/published.js';
 import { readRunOf } from '../runs/run.js';
+import { withHeartbeat } from './heartbeat.js';
 import { checkInstallation } from './installation.js';
-import { type ActivityDependencies, withHeartbeat } from './task.js';
+import type { ActivityDependencies } from './task.js';
 
 export function createDiscard({ pool, temporal, installation: own, log }: ActivityDependencies) {
   async function discardRun({ firstExecutionRunId, reason, installation }: DiscardInput): Promise<DiscardAnswer> {
     checkInstallation(own, installation);
     const { info, cancellationSignal } = Context.current();
-    return withHeartbeat(undefined, async () => {
+    return withHeartbeat({ log }, async () => {
       const own = await readRunOf(pool, {
         temporalAddress: temporal.address,
         temporalNamespace: temporal.namespace,

@@ -71,7 +71,7 @@ class PartitionMapping {
 
   /** Reads the calls of a subrange from `reader`, and stores their spills on the task's connection. */
   async #readCalls(reader: Client, subrange: PositionRange): Promise<void> {
-    const { client, schema, progress } = this.#work;
+    const { client, progress } = this.#work;
     const { map, rows } = this.#memory;
     const quarantinedBefore = this.#quarantined.length;
     const spills = readPartition(reader, subrange, {
@@ -87,7 +87,7 @@ class PartitionMapping {
     for await (const spill of spills) {
       const key = { runId: this.#runId, partition: this.#number, number: this.#spills++ };
       this.#segmentBytes += spill.data.length;
-      await storeSpill(client, schema, rows, key, spill);
+      await storeSpill(client, rows, key, spill);
     }
     this.#calls += map.calls;
     this.#usage += map.usage;
@@ -104,8 +104,8 @@ class PartitionMapping {
   }
 
   async #storeQuarantine(): Promise<void> {
-    const { client, schema } = this.#work;
-    if (this.#quarantined.length > 0) await storeQuarantine(client, schema, this.#runId, this.#quarantined);
+    const { client } = this.#work;
+    if (this.#quarantined.length > 0) await storeQuarantine(client, this.#runId, this.#quarantined);
   }
 
   #outcome(): MapOutcome {

@@ -10,6 +10,7 @@ import type { BillingTerms } from '../billing/terms.js';
 import { termsSchema } from '../config.js';
 import type { PlanInput, PlannedRun, SkippedRun } from '../contract/activities.js';
 import type { BillingRunInput } from '../contract/billing-run.js';
+import { NEWEST_MS } from '../contract/timeouts.js';
 import { cutPartitions, cutShards, mapsFor, reducesFor } from '../engine/cuts.js';
 import { surveyRange } from '../log/survey.js';
 import { AlreadyPublishedError, discardRun, type Ender } from '../runs/endings.js';
@@ -19,16 +20,14 @@ import { type Owner, type Run, RunGoneError, readActiveRun, readRun, readRunOf, 
 import { sealRun } from '../runs/seal.js';
 import { type Plan, readPlan, storePlan } from '../runs/tasks.js';
 import { countSlots } from '../runs/worker-processes.js';
+import { withHeartbeat } from './heartbeat.js';
 import { checkInstallation } from './installation.js';
 import { askOwner } from './owner.js';
-import { type ActivityDependencies, doneBy, withHeartbeat } from './task.js';
+import { type ActivityDependencies, doneBy } from './task.js';
 
-/** Half of the heartbeat's time-out. */
-const OVERTAKEN_MS_MIN = 5000;
-
-/** Until when, in ms of this machine's clock, the attempt at work is surely the newest of its activity: it was asked for just now. */
+/** The time, in ms of this machine's clock, until which the current attempt is certainly the newest one of its activity (contract/timeouts.ts). */
 export function newestUntil(): number {
-  return Math.min(Date.now(), Context.current().info.currentAttemptScheduledTimestampMs) + OVERTAKEN_MS_MIN;
+  return Math.min(Date.now(), Context.current().info.currentAttemptScheduledTimestampMs) + NEWEST_MS;
 }
 
 export function createPlan(dependencies: ActivityDependencies) {
@@ -45,7 +44,7 @@ export function createPlan(dependencies: ActivityDependencies) {
     };
     const badCalls = input.billing.badCalls ?? settings.badCalls;
     const checkWanted = makeCheckWanted(owner);
-    return withHeartbeat(undefined, async () => {
+    return withHeartbeat({ log }, async () => {
       const run = await openOrTakeOver({ owner, executionRunId: executionRunId(), terms, badCalls }, checkWanted);
       if ('status' in run) return run;
       const plan = await (run.sealedEnd === undefined ? sealAndCut(run, input.billing) : readPlan(pool, run.runId));

@@ -14,8 +14,9 @@ import { publishRun as publish } from '../runs/endings.js';
 import { readPublished } from '../runs/published.js';
 import { readProofTerms, readRun } from '../runs/run.js';
 import { readOutcomes, type TaskKind } from '../runs/tasks.js';
+import { leaseOf, withHeartbeat } from './heartbeat.js';
 import { checkInstallation } from './installation.js';
-import { type ActivityDependencies, doneBy, leaseOf, withHeartbeat } from './task.js';
+import { type ActivityDependencies, doneBy } from './task.js';
 
 const NOTHING: RecountOutcome = { calls: '0', usage: '0' };
 
@@ -25,7 +26,7 @@ export function createPublish(dependencies: ActivityDependencies) {
   async function publishRun(input: PublishInput): Promise<PublishedRun> {
     checkInstallation(dependencies.installation, input.installation);
     const runId = BigInt(input.runId);
-    return withHeartbeat(leaseOf(dependencies, runId), async () => {
+    return withHeartbeat({ log, lease: leaseOf(dependencies, runId) }, async () => {
       const ender = { activityId: Context.current().info.activityId, signal: publishSignal() };
       await publish(pool, runId, ender, (client) => prove(client, input));
       const published = await readPublished(pool, runId);

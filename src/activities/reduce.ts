@@ -12,8 +12,8 @@ import type { DoneTask, SegmentsLost } from '../contract/activities.js';
 import { type BucketRange, cutPasses, type Pass } from '../engine/cuts.js';
 import { BucketFold, type OpenCycle } from '../engine/reduce.js';
 import type { Segment } from '../engine/segment.js';
-import { appendOpenCycle, openCycleAt, openCyclesCopy, readOpenCycles } from '../ledger/open-cycles.js';
-import { appendRecord, recordsCopy } from '../ledger/records.js';
+import { appendOpenCycle, OPEN_CYCLES_COPY, openCycleAt, readOpenCycles } from '../ledger/open-cycles.js';
+import { appendRecord, RECORDS_COPY } from '../ledger/records.js';
 import { copyIn } from '../postgres/copy/copy-in.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 import { TextArray } from '../postgres/copy/text-array.js';
@@ -38,11 +38,11 @@ export function createReduce(dependencies: ActivityDependencies, memories: TaskM
   }
 
   function reduce(input: TaskRequest): Promise<DoneTask<ReduceOutcome>> {
-    return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, run, task, schema, progress }) => {
+    return runTask<ReduceOutcome>(dependencies, 'reduce', input, async ({ client, run, task, progress }) => {
       const shard = { first: task.first_bucket, end: task.end_bucket };
       const spills = await readSpillIndexes(client, run.runId, shard);
       return memories.lend(async (memory) => {
-        const reduction = new ShardReduction(memory, client, dependencies.pool, schema, run, progress);
+        const reduction = new ShardReduction(memory, client, dependencies.pool, run, progress);
         for (const pass of cutPasses(spills, shard, passBytes)) await reduction.fold(pass);
         return reduction.outcome();
       });
@@ -55,7 +55,6 @@ export function createReduce(dependencies: ActivityDependencies, memories: TaskM
 /** Reduces one shard, in the transaction of its task. */
 class ShardReduction {
   readonly #client: Client;
-  readonly #schema: string;
   readonly #run: LockedRun;
   readonly #progress: TaskProgress;
   readonly #runId: number;
@@ -77,7 +76,6 @@ class ShardReduction {
     { map, passes, rows, openCycles }: TaskMemory,
     client: Client,
     pool: Pool,
-    schema: string,
     run: LockedRun,
     progress: TaskProgress,
   ) {
@@ -85,7 +83,6 @@ class ShardReduction {
     this.#records = rows;
     this.#openCycles = openCycles;
     this.#client = client;
-    this.#schema = schema;
     this.#run = run;
     this.#progress = progress;
     this.#runId = Number(run.runId);
@@ -100,7 +97,7 @@ class ShardReduction {
     this.#segments = await this.#passes.open(this.#client, this.#run.runId, pass);
     this.#bucket = pass.buckets.first;
     this.#carriedIn?.begin(this.#segments, pass.buckets, this.#continues);
-    const copy = await copyIn(this.#client, recordsCopy(this.#schema));
+    const copy = await copyIn(this.#client, RECORDS_COPY);
     while (this.#foldBuckets(pass)) {
       this.#progress.calls = this.#fold.calls;
       if (this.#carriedIn?.has(this.#bucket) === false) await this.#carriedIn.lookUp();
@@ -108,7 +105,7 @@ class ShardReduction {
     }
     await this.#records.finish(copy);
     this.#continues = !pass.lastOfBuckets;
-    if (pass.lastOfBuckets) await this.#openCycles.finish(await copyIn(this.#client, openCyclesCopy(this.#schema)));
+    if (pass.lastOfBuckets) await this.#openCycles.finish(await copyIn(this.#client, OPEN_CYCLES_COPY));
   }
 
   /**

@@ -73,7 +73,7 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
 
   async function bill(plan: PlannedRun, late: AbortSignal, onPublish: () => void): Promise<PublishedFigures> {
     const { runId, after, to, partitions, shards } = plan;
-    const task = { runId, number: 0, commitAsync: true };
+    const task = { runId, number: 0, small: true };
     const maps = await Promise.all(partitions.map(() => stages.mapPartition(task)));
     late.throwIfAborted();
     const [recount, ...reduces] = await Promise.all([

@@ -9,8 +9,9 @@ import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 import type { TextArray } from '../postgres/copy/text-array.js';
 import { type Client, type Pool, prepared } from '../postgres/pool.js';
 
-export const openCyclesCopy = (schema: string) => `
-  copy ${schema}.open_cycles (run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id)
+/** The table has no schema here: backups/attempt.ts says why. */
+export const OPEN_CYCLES_COPY = `
+  copy open_cycles (run_id, next_cycle, usage, first_call_id, first_called_at, calls, user_id)
   from stdin (format binary)`;
 
 const COLUMNS = 7;

@@ -5,15 +5,10 @@ import type { PositionRange } from '../engine/cuts.js';
 import type { BadCall } from '../log/reader.js';
 import { one, type Queryable } from '../postgres/pool.js';
 
-/** Stores what a partition had to put aside. `schema` is where the table lies: a backup attempt has its own. */
-export async function storeQuarantine(
-  db: Queryable,
-  schema: string,
-  runId: bigint,
-  calls: readonly BadCall[],
-): Promise<void> {
+/** Stores the quarantined calls of a partition. The table has no schema here: backups/attempt.ts says why. */
+export async function storeQuarantine(db: Queryable, runId: bigint, calls: readonly BadCall[]): Promise<void> {
   await db.query(
-    `insert into ${schema}.quarantine (run_id, log_position, usage, reason)
+    `insert into quarantine (run_id, log_position, usage, reason)
      select $1, log_position, usage, reason
        from unnest($2::bigint[], $3::bigint[], $4::text[]) as call (log_position, usage, reason)`,
     [

@@ -9,8 +9,9 @@ import { RECORD_CYCLES_MAX } from '../engine/layout.js';
 import type { ClosedCycles, FoldedUser } from '../engine/reduce.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 
-export const recordsCopy = (schema: string) => `
-  copy ${schema}.records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros, last_called_micros)
+/** The table has no schema here: backups/attempt.ts says why. */
+export const RECORDS_COPY = `
+  copy records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros, last_called_micros)
   from stdin (format binary)`;
 
 // For SQL that reads rows of records as `packed`.

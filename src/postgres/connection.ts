@@ -8,9 +8,9 @@ import pg from 'pg';
 import { createReadSocket } from './copy/read-socket.js';
 import { type Address, type DatabaseUrl, parseDatabaseUrl } from './database-url.js';
 import { clientOf, type Hosts } from './hosts.js';
-import { CONNECT_MS } from './liveness.js';
 import { passwordFromFile } from './password-file.js';
 import { tlsOptions } from './tls.js';
+import { CONNECT_MS } from './watch/liveness.js';
 
 /** Throws DatabaseUrlError. Connects only where a server must be asked whether it speaks TLS: sslmode=prefer, the default, and allow. */
 export async function clientConfig(databaseUrl: string, environment = process.env): Promise<pg.PoolConfig> {

@@ -2,14 +2,16 @@
  * Connections. One pool a process and server; src/postgres/session.ts sets up each session, so that text read from the database means
  * the same everywhere. bigint and numeric arrive as strings and stay exact.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { clientConfig } from './connection.js';
-import { ConnectionWatch } from './connection-watch.js';
 import { createReadSocket } from './copy/read-socket.js';
-import { CONNECT_MS, KEEPALIVE_IDLE_MS } from './liveness.js';
 import { probePoolMode } from './pooler.js';
 import { checkBackend, setUpSession } from './session.js';
+import { ConnectionWatch } from './watch/connection-watch.js';
+import { CONNECT_MS, KEEPALIVE_IDLE_MS } from './watch/liveness.js';
+import { attributeStatements } from './watch/work.js';
 
 export type Pool = pg.Pool;
 export type Client = pg.PoolClient;
@@ -39,6 +41,7 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
     keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
     // Nobody is given a connection before this has succeeded.
     onConnect: async (client) => {
+      attributeStatements(client);
       const session = await setUpSession(client);
       watch.begin(client, session);
       if (!session.isPooled) return;
@@ -53,11 +56,19 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
   let probing: Promise<void> | undefined;
   if (config.ssl === undefined || config.ssl === false) config.stream = createReadSocket;
   const watch = new ConnectionWatch({ ...config });
-  const pool = new pg.Pool(config);
+  const pool = new ContextPool(config);
   // A connection that breaks while idle is replaced at its next use; without a listener it would end the process.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
+}
+
+/** A pool whose callbacks run in the caller's asynchronous context, not in the context of whoever released the connection. */
+class ContextPool extends pg.Pool {
+  // biome-ignore lint/suspicious/noExplicitAny: pg's overloads, with a callback and without
+  override connect(callback?: any): any {
+    return super.connect(callback && AsyncResource.bind(callback));
+  }
 }
 
 /** A client that is frozen in the middle of a transaction must not keep its locks from everybody else. */

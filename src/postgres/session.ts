@@ -7,7 +7,7 @@
  * and not as the start-up parameter `options`, which poolers and some managed servers refuse.
  */
 import type { ClientBase, QueryConfig } from 'pg';
-import { LIVENESS_SETTINGS, SET_UP_MS_MAX } from './liveness.js';
+import { LIVENESS_SETTINGS, SET_UP_MS_MAX } from './watch/liveness.js';
 
 /** What is known of a session once its settings are applied. */
 export interface Session {

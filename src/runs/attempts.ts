@@ -18,6 +18,7 @@ import {
   prepared,
   type Queryable,
   READ_COMMITTED,
+  type TransactionSettings,
 } from '../postgres/pool.js';
 import { checkBackend } from '../postgres/session.js';
 import { fence, RunGoneError } from './run.js';
@@ -31,8 +32,6 @@ export type AttemptOf = {
   runId: bigint;
   /** Temporal's id of the activity, or another name that only attempts following each other share. */
   activityId: string;
-  /** The commit does not wait for the disk. A later commit of the same process does, before anything relies on this one. */
-  commitAsync?: boolean;
 } & ({ task: TaskKey; ending?: undefined } | { ending: Ending; task?: undefined });
 
 export interface OwnAttempt {
@@ -43,17 +42,18 @@ export interface OwnAttempt {
 }
 
 /**
- * Runs `work` in one transaction on a connection of its own, as the newest attempt of the activity. If `signal` aborts, the
- * server process is ended, and with it the transaction.
+ * Runs `work` in one transaction on a connection of its own, as the newest attempt of the activity. `settings` apply to this transaction.
+ * If `signal` aborts, the server process is ended, which rolls the transaction back.
  */
 export function attempt<T>(
   pool: Pool,
   of: AttemptOf,
+  settings: TransactionSettings,
   signal: AbortSignal,
   work: (client: Client, own: OwnAttempt) => Promise<T>,
 ): Promise<T> {
   return registered(pool, of, signal, async (client, own) => {
-    await begin(client, READ_COMMITTED, of.commitAsync === true ? { synchronous_commit: 'off' } : {});
+    await begin(client, READ_COMMITTED, settings);
     const result = await work(client, own);
     await forget(client, own);
     await client.query('commit');

@@ -13,8 +13,8 @@ import { copyOut, isNull } from '../postgres/copy/copy-out.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 import { type Client, prepared } from '../postgres/pool.js';
 
-const segmentsCopy = (schema: string) => `
-  copy ${schema}.segments (run_id, partition, spill, page, data) from stdin (format binary)`;
+const SEGMENTS_COPY = `
+  copy segments (run_id, partition, spill, page, data) from stdin (format binary)`;
 
 /** PostgreSQL empties unlogged tables when it starts after a crash or is promoted from standby. The map phase then restarts. */
 export class SegmentsLostError extends Error {
@@ -36,15 +36,14 @@ export interface SpillKey {
   number: number;
 }
 
-/** Stores a spill in the tables of `schema`. Its rows are encoded in `rows`. */
+/** Stores a spill. Its rows are encoded in `rows`. The tables have no schema here: backups/attempt.ts says why. */
 export async function storeSpill(
   client: Client,
-  schema: string,
   rows: RowBuffer,
   { runId, partition, number }: SpillKey,
   spill: Spill,
 ): Promise<void> {
-  const copy = await copyIn(client, segmentsCopy(schema));
+  const copy = await copyIn(client, SEGMENTS_COPY);
   for (let at = 0; at < spill.data.length; at += PAGE_BYTES) {
     rows.beginRow(COLUMNS, ROW_BYTES_MAX);
     rows.int8FromNumber(Number(runId));
@@ -56,10 +55,13 @@ export async function storeSpill(
   }
   await rows.finish(copy);
   await client.query(
-    prepared(
-      `insert into ${schema}.spills (run_id, partition, spill, base_position, bucket_index) values ($1, $2, $3, $4, $5)`,
-      [runId.toString(), partition, number, spill.basePosition.toString(), spill.bucketIndex],
-    ),
+    prepared(`insert into spills (run_id, partition, spill, base_position, bucket_index) values ($1, $2, $3, $4, $5)`, [
+      runId.toString(),
+      partition,
+      number,
+      spill.basePosition.toString(),
+      spill.bucketIndex,
+    ]),
   );
 }
 

@@ -1,7 +1,7 @@
 /** Tasks: a run's units of work, made by the plan only, each with one outcome, stored with the work itself. */
 
 import type { MapOutcome, RecountOutcome, ReduceOutcome } from '../billing/proof.js';
-import type { DoneBy, Overtaken } from '../contract/activities.js';
+import type { DoneBy } from '../contract/activities.js';
 import type { Writer } from '../contract/writer.js';
 import type { BucketRange, PositionRange } from '../engine/cuts.js';
 import { deleteQuarantined } from '../ledger/quarantine.js';
@@ -123,6 +123,17 @@ export interface TaskRow<Outcome> extends StoredOutcome<Outcome | null> {
   end_bucket: number;
 }
 
+/** The outcome that a task has stored; undefined if it has none. */
+export function storedOutcome<Outcome>({ outcome, worker, attempt }: TaskRow<Outcome>) {
+  return outcome === null ? undefined : { outcome, worker, attempt };
+}
+
+/** A task and its run, as an attempt at the task receives them. */
+export interface LockedTask<Outcome> {
+  run: LockedRun;
+  task: TaskRow<Outcome>;
+}
+
 const SELECT_TASK = `
   select outcome, worker, attempt, first_position, last_position, first_bucket, end_bucket,
          kind = 'map' and (outcome->>'spills')::integer > 0
@@ -149,11 +160,7 @@ const LOCK_TASK = `
  * returned without an outcome, and its quarantined calls are deleted. Throws RunGoneError if the run is not active or the plan has
  * made no such task.
  */
-export async function lockTask<Outcome>(
-  client: Client,
-  runId: bigint,
-  task: TaskKey,
-): Promise<{ run: LockedRun; task: TaskRow<Outcome> }> {
+export async function lockTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<LockedTask<Outcome>> {
   const { rows } = await client.query<LockedRunRow>(prepared(LOCK_TASK, [runId.toString(), task.kind, task.number]));
   const run = toLockedRun(runId, rows[0]);
   const { lost, ...row } = await selectTask<Outcome>(client, runId, task);
@@ -184,34 +191,20 @@ async function selectTask<Outcome>(
   return row.lost ? { ...row, outcome: null } : row;
 }
 
-/**
- * Stores the outcome of a task; returns those of the same kind that it has overtaken: an attempt at them had begun before this one, and
- * has not ended.
- */
+/** Stores the outcome of a task, whose row must be locked. */
 export async function storeOutcome(
   client: Client,
   runId: bigint,
   { kind, number }: TaskKey,
-  attemptId: string,
-  stored: StoredOutcome<unknown>,
-): Promise<Overtaken[]> {
-  const { overtaken } = one(
-    await client.query<{ overtaken: Overtaken[] }>(
-      prepared(
-        `update meterfold.tasks set outcome = $4, worker = $5, attempt = $6, finished_at = clock_timestamp()
-         where run_id = $1 and kind = $2 and number = $3
-        returning (
-              select coalesce(json_agg(other), '[]')
-                from (select task_number as number, round(1000 * extract(epoch from clock_timestamp() - max(begun_at))) as ms
-                        from meterfold.attempts
-                       where run_id = $1 and task_kind = $2
-                       group by task_number
-                      having max(attempt_id) < $7) other) as overtaken`,
-        [runId.toString(), kind, number, JSON.stringify(stored.outcome), stored.worker, stored.attempt, attemptId],
-      ),
+  { outcome, worker, attempt }: StoredOutcome<unknown>,
+): Promise<void> {
+  await client.query(
+    prepared(
+      `update meterfold.tasks set outcome = $4, worker = $5, attempt = $6, finished_at = clock_timestamp()
+        where run_id = $1 and kind = $2 and number = $3`,
+      [runId.toString(), kind, number, JSON.stringify(outcome), worker, attempt],
     ),
   );
-  return overtaken;
 }
 
 /** Of each kind in order; null where a task has none. */

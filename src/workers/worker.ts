@@ -17,6 +17,7 @@ import { withRetryReports } from '../activities/retry-reports.js';
 import { createSmallRun } from '../activities/small-run.js';
 import { type ActivityDependencies, WORKER_NAME } from '../activities/task.js';
 import type { Config, WorkerVersion } from '../config.js';
+import { HEARTBEAT_MS } from '../contract/timeouts.js';
 import type { Logger } from '../logger.js';
 import { openPool } from '../postgres/pool.js';
 import { workerApplicationName } from '../runs/worker-processes.js';
@@ -32,7 +33,6 @@ export type WorkerRole = 'workflow' | 'activity' | 'all';
 /** Beside each activity's own connection: lookups, heartbeats and leases. */
 const SHARED_CONNECTIONS = 4;
 const WORKFLOWS_CACHED = 20;
-const HEARTBEAT_THROTTLE_MS = 1000;
 
 export interface WorkerOptions {
   config: Config;
@@ -86,8 +86,8 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
       ...(role === 'activity' ? {} : { workflowBundle: { codePath: tracing?.bundlePath ?? bundlePath } }),
       ...(role === 'workflow' ? {} : { activities: createActivities(dependencies, memories) }),
       maxConcurrentActivityTaskExecutions: config.worker.slots,
-      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
-      defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+      maxHeartbeatThrottleInterval: HEARTBEAT_MS,
+      defaultHeartbeatThrottleInterval: HEARTBEAT_MS,
       // One run is active at a time: a second thread would hold a second copy of the bundle, for nothing.
       workflowThreadPoolSize: 1,
       maxCachedWorkflows: WORKFLOWS_CACHED,

@@ -14,6 +14,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { type Race, twin, withBackups } from '../backups/stragglers.js';
 import {
   askedDigest,
   type MapOutcome,
@@ -42,7 +43,6 @@ import { countEnded, countProofFailure, countPublished } from './metrics.js';
 import { Progress } from './progress.js';
 import { publishedResult } from './result.js';
 import { RunStatistics } from './statistics.js';
-import { type Race, twin, withBackups } from './stragglers.js';
 
 /** Activities in flight at a time; far below Temporal's limit of 2,000 pending ones. */
 const IN_FLIGHT_MAX = 100;

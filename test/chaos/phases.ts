@@ -75,33 +75,33 @@ export async function holdAt(scene: HoldScene, phase: Phase, point: Point): Prom
     case 'storing':
       return phase === 'plan'
         ? holdByLock(scene, point, await first(share('tasks')), 'insert into meterfold.tasks')
-        : holdByLock(scene, point, await first(share('segments')), 'copy meterfold.segments');
+        : holdByLock(scene, point, await first(share('segments')), 'copy segments');
     case 'records':
-      return holdByLock(scene, point, await first(share('records')), 'copy meterfold.records');
+      return holdByLock(scene, point, await first(share('records')), 'copy records');
     case 'open_cycles':
-      return holdByLock(scene, point, await first(share('open_cycles')), 'copy meterfold.open_cycles');
+      return holdByLock(scene, point, await first(share('open_cycles')), 'copy open_cycles');
     case 'counting':
       return holdLater(scene, point, {
-        first: { sql: share('segments'), query: 'copy meterfold.segments' },
+        first: { sql: share('segments'), query: 'copy segments' },
         // The outcome's lock: the statement comes right after it.
         second: (runId) => `select from meterfold.tasks where run_id = ${runId} and kind = 'recount' for update`,
         query: 'from meterfold.tasks',
       });
     case 'taking':
       return holdLater(scene, point, {
-        first: { sql: share('open_cycles'), query: 'copy meterfold.open_cycles' },
+        first: { sql: share('open_cycles'), query: 'copy open_cycles' },
         second: (runId) => `select from meterfold.runs where run_id = ${runId} for share`,
         query: 'for update',
       });
     case 'flipping':
       return holdLater(scene, point, {
-        first: { sql: share('open_cycles'), query: 'copy meterfold.open_cycles' },
+        first: { sql: share('open_cycles'), query: 'copy open_cycles' },
         second: () => share('runs'),
         query: `set state = 'published'`,
       });
     case 'sweeping':
       return holdLater(scene, point, {
-        first: { sql: share('open_cycles'), query: 'copy meterfold.open_cycles' },
+        first: { sql: share('open_cycles'), query: 'copy open_cycles' },
         second: () => share('segments'),
         query: 'delete from meterfold.segments',
       });
@@ -135,8 +135,8 @@ async function holdLater(scene: HoldScene, point: Point, later: LaterHold): Prom
 }
 
 const COPIES: Record<'map' | 'reduce', Record<'reading' | 'writing', RegExp>> = {
-  map: { reading: /copy \(select id, user_id, usage, called_at/, writing: /copy meterfold\.segments \(/ },
-  reduce: { reading: /stored\.data/, writing: /copy meterfold\.(records|open_cycles) \(/ },
+  map: { reading: /copy \(select id, user_id, usage, called_at/, writing: /copy segments \(/ },
+  reduce: { reading: /stored\.data/, writing: /copy (records|open_cycles) \(/ },
 };
 
 async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'writing'): Promise<Held> {

@@ -1,5 +1,9 @@
 import { describe, expect, type TestContext, test } from 'vitest';
+import { createTables, searchPathOf } from '../../src/backups/attempt.js';
 import type { BillingRunInput, BillingRunProgress } from '../../src/contract/billing-run.js';
+import { RowBuffer } from '../../src/postgres/copy/row-buffer.js';
+import { begin, openPool, READ_COMMITTED } from '../../src/postgres/pool.js';
+import { storeSpill } from '../../src/runs/segments.js';
 import { billedContents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
 import { type Hold, hold, holdCommit, holdMap, holdReduce } from '../support/holds.js';
@@ -273,5 +277,39 @@ describe.concurrent('backups', () => {
       started: (events ?? []).filter((event) => event.timerStartedEventAttributes).length,
       fired: (events ?? []).filter((event) => event.timerFiredEventAttributes).length,
     };
+  }
+});
+
+test('in one session, first attempts write to the shared tables and backups to temporary ones', async () => {
+  const stack = await freshStack();
+  const pool = await openPool(stack.databaseUrl, { applicationName: 'test', connectionsMax: 1 });
+  try {
+    const client = await pool.connect();
+    await client.query(`
+      insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id, execution_run_id,
+                                  watermark, calls_per_cycle, price_per_unit, currency)
+      values ('', '', '', '', '', 0, 5, 1, 'USD')`);
+    const spill = { data: Buffer.from('data'), basePosition: 1n, bucketIndex: Buffer.from('index') };
+    const rows = new RowBuffer();
+    // The session keeps its prepared statements, and from the first backup on it has a temporary schema.
+    for (const [partition, backup] of [false, true, false, true, false].entries()) {
+      await begin(client, READ_COMMITTED, { search_path: searchPathOf({ backup }) });
+      if (backup) await createTables(client, 'map');
+      await storeSpill(client, rows, { runId: 1n, partition, number: 0 }, spill);
+      const table = backup ? 'pg_temp' : 'meterfold';
+      const written = `select (select count(*)::integer from ${table}.segments where partition = $1) as segments,
+                              (select count(*)::integer from ${table}.spills where partition = $1) as spills`;
+      expect((await client.query(written, [partition])).rows).toEqual([{ segments: 1, spills: 1 }]);
+      await client.query('commit');
+    }
+    const { rows: spills } = await client.query('select partition from meterfold.spills order by partition');
+    expect(spills.map(({ partition }) => partition)).toEqual([0, 2, 4]);
+    await expect(storeSpill(client, rows, { runId: 1n, partition: 5, number: 0 }, spill)).rejects.toThrow(
+      'relation "segments" does not exist',
+    );
+    client.release();
+  } finally {
+    await pool.end();
+    await stack.close();
   }
 });

@@ -91,6 +91,7 @@ test('an attempt that begins while its run is being given up leaves no row', asy
   const late = attempt(
     stack.pool,
     { runId: 1n, activityId: '9', task: { kind: 'reduce', number: 0 } },
+    {},
     new AbortController().signal,
     (client) => fence(client, 1n),
   );

@@ -106,7 +106,7 @@ test('an attempt leaves alone a server process that its role may not end', async
   const pool = await openPool(role.url, { applicationName: 'test', connectionsMax: 1 });
   onTestFinished(() => pool.end());
   const of = { runId: 1n, activityId: '7', task: { kind: 'map', number: 0 } } as const;
-  const done = await attempt(pool, of, new AbortController().signal, async () => 'done');
+  const done = await attempt(pool, of, {}, new AbortController().signal, async () => 'done');
   expect(done).toBe('done');
   expect((await other.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   other.release();

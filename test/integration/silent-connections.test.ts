@@ -5,8 +5,8 @@
 import { expect, type TestContext, test } from 'vitest';
 import { copyIn } from '../../src/postgres/copy/copy-in.js';
 import { copyOut } from '../../src/postgres/copy/copy-out.js';
-import { LIVENESS_SETTINGS } from '../../src/postgres/liveness.js';
 import { type Client, openPool, type Pool } from '../../src/postgres/pool.js';
+import { LIVENESS_SETTINGS } from '../../src/postgres/watch/liveness.js';
 import { TcpProxy } from '../chaos/proxy.js';
 import { eventually } from '../support/eventually.js';
 import { hold } from '../support/holds.js';

@@ -151,7 +151,7 @@ describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
     const [stack] = await smallLog(context);
     const held = await holdReduce(stack);
     const run = await startRun(stack);
-    await held.waiting({ query: 'copy meterfold.open_cycles' });
+    await held.waiting({ query: 'copy open_cycles' });
     const answer = run.executeUpdate('cancel');
     await held.waiting({ query: 'delete from meterfold.open_cycles' });
     await held.release();

@@ -61,7 +61,7 @@ test('a run is one trace, from its workflow over its activities to SQL, without 
     }
   }
   const statements = spans.map((span) => span.attributes['db.query.text'] ?? '');
-  for (const copy of [/copy meterfold\.segments/, /copy meterfold\.records/, /copy \(select.*api_logs/s]) {
+  for (const copy of [/copy segments/, /copy records/, /copy \(select.*api_logs/s]) {
     expect(statements.filter((text) => copy.test(text)).length).toBeGreaterThan(0);
   }
   const openCycles = statements.filter((text) => text.includes('as asked (user_id, number)'));

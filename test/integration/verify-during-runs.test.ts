@@ -49,9 +49,9 @@ interface Stage {
 /** In the order in which a run comes to them. */
 const STAGES: readonly Stage[] = [
   { name: 'planning', take: () => holdWriters('tasks'), query: 'insert into meterfold.tasks' },
-  { name: 'mapping', take: () => holdWriters('segments'), query: 'copy meterfold.segments' },
-  { name: 'reducing, before its records', take: () => holdWriters('records'), query: 'copy meterfold.records' },
-  { name: 'reducing, after its records', take: () => holdWriters('open_cycles'), query: 'copy meterfold.open_cycles' },
+  { name: 'mapping', take: () => holdWriters('segments'), query: 'copy segments' },
+  { name: 'reducing, before its records', take: () => holdWriters('records'), query: 'copy records' },
+  { name: 'reducing, after its records', take: () => holdWriters('open_cycles'), query: 'copy open_cycles' },
 ];
 
 /** Verifies while a run is held at each stage in turn, and after it has ended. */
@@ -136,7 +136,7 @@ describe('no difference is reported', () => {
   test('while the first run is discarded, nor after it', async () => {
     const held = await holdWriters('segments');
     const run = await startRun(stack, [fannedOut]);
-    await held.waiting({ query: 'copy meterfold.segments' });
+    await held.waiting({ query: 'copy segments' });
     const cancelled = run.executeUpdate('cancel');
     await held.waiting({ query: 'delete from meterfold.segments' });
     await expectNoDifference();

@@ -78,7 +78,7 @@ export async function holdOneMap(stack: Stack): Promise<HeldMap> {
       eventually('a map waits', async () => {
         const { rowCount } = await stack.pool.query(
           `select from pg_stat_activity
-            where wait_event_type = 'Lock' and ltrim(query, E' \\n') ilike 'copy meterfold.segments%'`,
+            where wait_event_type = 'Lock' and ltrim(query, E' \\n') ilike 'copy segments%'`,
         );
         return rowCount === 1;
       }).then(() => {}),

@@ -8,7 +8,7 @@ import { bundleForReplay } from './replay.js';
 import type { Step } from './steps.js';
 
 export interface Edit {
-  /** In src/workflows; billing-run.ts if absent. */
+  /** In src; workflows/billing-run.ts if absent. */
   file?: string;
   /** Throws if the source is not any more what it was written for. */
   edit: (source: string) => string;
@@ -50,7 +50,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another activity at the end',
-    file: 'activities.ts',
+    file: 'workflows/activities.ts',
     edit: replace('publishRun,', 'proclaimRun: publishRun,'),
     fails: schedules('publishRun'),
     byReplayer: true,
@@ -82,7 +82,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'one activity fewer: nothing is discarded',
-    file: 'give-up.ts',
+    file: 'workflows/give-up.ts',
     edit: replace("progress.phase('discarding');", 'throw error;'),
     fails: schedules('discardRun'),
     byReplayer: true,
@@ -131,7 +131,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'other arguments of discard',
-    file: 'give-up.ts',
+    file: 'workflows/give-up.ts',
     edit: replace('{ firstExecutionRunId, reason, ', "{ firstExecutionRunId, reason: 'given up', "),
     fails: schedules('discardRun'),
     byReplayer: false,
@@ -139,7 +139,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another time-out of plan, publish and discard',
-    file: 'activities.ts',
+    file: 'workflows/activities.ts',
     edit: replace("startToCloseTimeout: '30m'", "startToCloseTimeout: '20m'"),
     fails: coordinates,
     byReplayer: false,
@@ -147,7 +147,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another time-out of map, reduce and recount',
-    file: 'activities.ts',
+    file: 'workflows/activities.ts',
     edit: replace("startToCloseTimeout: '2h'", "startToCloseTimeout: '3h'"),
     fails: schedules('mapPartition'),
     byReplayer: false,
@@ -155,23 +155,23 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another heartbeat time-out',
-    file: 'activities.ts',
-    edit: (source) => source.replaceAll("heartbeatTimeout: '10s'", "heartbeatTimeout: '11s'"),
+    file: 'workflows/activities.ts',
+    edit: (source) => source.replaceAll('heartbeatTimeout: HEARTBEAT_TIMEOUT_MS', "heartbeatTimeout: '11s'"),
     fails: coordinates,
     byReplayer: false,
     says: 'planRun: heartbeatMs was 10000, and is 11000',
   },
   {
     name: 'another way to try again',
-    file: 'activities.ts',
-    edit: replace("maximumInterval: '10s'", "maximumInterval: '10s', maximumAttempts: 3"),
+    file: 'workflows/activities.ts',
+    edit: replace('maximumInterval: RETRY_MS_MAX', 'maximumInterval: RETRY_MS_MAX, maximumAttempts: 3'),
     fails: coordinates,
     byReplayer: false,
     says: 'planRun: retryAttemptsMax was 0, and is 3',
   },
   {
     name: 'another priority of recount',
-    file: 'activities.ts',
+    file: 'workflows/activities.ts',
     edit: replace('priorityKey: 1', 'priorityKey: 2'),
     fails: schedules('recount'),
     byReplayer: false,
@@ -179,7 +179,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another task queue for map, reduce and recount',
-    file: 'activities.ts',
+    file: 'workflows/activities.ts',
     edit: replace("startToCloseTimeout: '2h'", "taskQueue: 'folding', startToCloseTimeout: '2h'"),
     fails: schedules('mapPartition'),
     byReplayer: false,
@@ -194,7 +194,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another memo',
-    file: 'progress.ts',
+    file: 'workflows/progress.ts',
     edit: replace('upsertMemo({ meterfoldRun: plan.runId })', 'upsertMemo({ meterfoldRun: Number(plan.runId) })'),
     fails: isPlanned,
     byReplayer: false,
@@ -202,7 +202,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'a cancelled run that waits for the end of its maps and reduces',
-    file: 'activities.ts',
+    file: 'workflows/activities.ts',
     edit: replace('ActivityCancellationType.TRY_CANCEL', 'ActivityCancellationType.WAIT_CANCELLATION_COMPLETED'),
     fails: only('cancelled-in-map', 'cancelled-in-reduce', 'given-up-in-map', 'backup-lost', 'mapped-anew-by-failure'),
     byReplayer: 3,
@@ -220,7 +220,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another result',
-    file: 'result.ts',
+    file: 'workflows/result.ts',
     edit: replace('currency: plan.terms.currency,', "currency: 'EUR',"),
     fails: answersWithRun,
     byReplayer: false,
@@ -228,7 +228,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another count in the result',
-    file: 'statistics.ts',
+    file: 'workflows/statistics.ts',
     edit: replace('retried, backups', 'retried: 0, backups'),
     fails: only('tried-again', 'tried-again-and-reported'),
     byReplayer: false,
@@ -236,7 +236,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'another answer of a run that was given up',
-    file: 'give-up.ts',
+    file: 'workflows/give-up.ts',
     edit: replace('was cancelled by an operator: nothing', 'was cancelled: nothing'),
     fails: only('given-up-at-start', 'given-up-in-map', 'held-and-given-up'),
     byReplayer: false,
@@ -244,7 +244,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'a pause that nobody heeds',
-    file: 'control.ts',
+    file: 'workflows/control.ts',
     edit: replace('this.#progress.now.paused ? this.#resumed() : undefined', 'undefined'),
     fails: only('paused', 'cancelled-while-paused', 'mapped-anew', 'mapped-anew-by-failure'),
     byReplayer: true,
@@ -252,7 +252,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'a failed run that is held for longer',
-    file: 'control.ts',
+    file: 'workflows/control.ts',
     edit: replace('seconds * 1000', 'seconds * 2000'),
     fails: (_, name) => name.startsWith('held-'),
     byReplayer: false,
@@ -274,7 +274,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'a map that restarts later',
-    file: 'map-restarts.ts',
+    file: 'workflows/map-restarts.ts',
     edit: replace('FIRST_DELAY_MS = 1000', 'FIRST_DELAY_MS = 2000'),
     fails: only('mapped-anew'),
     byReplayer: false,
@@ -289,7 +289,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'backups that begin earlier',
-    file: 'stragglers.ts',
+    file: 'backups/stragglers.ts',
     edit: replace('PATIENCE_MS_MIN = 1000', 'PATIENCE_MS_MIN = 900'),
     fails: watchesForStragglers,
     byReplayer: false,
@@ -297,7 +297,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'an attempt that goes on when the other one has won',
-    file: 'stragglers.ts',
+    file: 'backups/stragglers.ts',
     edit: replace('if (backedUp) scope.cancel();', ''),
     fails: only('backup-won', 'backup-lost'),
     byReplayer: true,
@@ -327,10 +327,13 @@ function literally(text: string): string {
 }
 
 const sourceDir = join(repositoryDir, 'src');
+const EDITED = 'workflows/billing-run.ts';
+/** Folders of src whose files may be edited. */
+const COPIED = ['workflows', 'backups'];
 
 /** The source that an edit is for, before and after it. */
-export function edited({ file = 'billing-run.ts', edit }: Edit): { before: string; after: string } {
-  const before = readFileSync(join(sourceDir, 'workflows', file), 'utf8');
+export function edited({ file = EDITED, edit }: Edit): { before: string; after: string } {
+  const before = readFileSync(join(sourceDir, file), 'utf8');
   return { before, after: edit(before) };
 }
 
@@ -340,7 +343,7 @@ export function typeOf(number: number): string {
 }
 
 /**
- * Bundles copies of src/workflows, each with one of the edits made, as workflow types of their own: to bundle each for itself would take
+ * Bundles copies of the workflow, each with one of the edits made, as workflow types of their own: to bundle each for itself would take
  * most of the tests' time. A copy whose edit throws is left as it is.
  */
 export async function bundleEdits(edits: readonly Edit[]): Promise<WorkflowBundleWithSourceMap> {
@@ -351,11 +354,11 @@ export async function bundleEdits(edits: readonly Edit[]): Promise<WorkflowBundl
       const copy = join(dir, `${number}`);
       mkdirSync(copy);
       for (const room of readdirSync(sourceDir)) {
-        if (room !== 'workflows') symlinkSync(join(sourceDir, room), join(copy, room));
+        if (COPIED.includes(room)) cpSync(join(sourceDir, room), join(copy, room), { recursive: true });
+        else symlinkSync(join(sourceDir, room), join(copy, room));
       }
-      cpSync(join(sourceDir, 'workflows'), join(copy, 'workflows'), { recursive: true });
       try {
-        writeFileSync(join(copy, 'workflows', one.file ?? 'billing-run.ts'), edited(one).after);
+        writeFileSync(join(copy, one.file ?? EDITED), edited(one).after);
       } catch {}
       return `export { billingRun as ${typeOf(number)} } from './${number}/workflows/index.js';\n`;
     });

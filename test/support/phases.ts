@@ -48,8 +48,8 @@ const holdings: Record<HeldPhase, Holding> = {
     take: (stack) => hold(stack, 'lock table meterfold.tasks in access exclusive mode'),
     waits: (_, held) => held.waiting({ query: 'insert into meterfold.tasks' }),
   },
-  mapping: { take: holdMap, waits: (_, held) => held.waiting({ query: 'copy meterfold.segments' }) },
-  reducing: { take: holdReduce, waits: (_, held) => held.waiting({ query: 'copy meterfold.open_cycles' }) },
+  mapping: { take: holdMap, waits: (_, held) => held.waiting({ query: 'copy segments' }) },
+  reducing: { take: holdReduce, waits: (_, held) => held.waiting({ query: 'copy open_cycles' }) },
   recounting: { before: 'mapping', take: (stack) => holdTask(stack, 'recount'), waits: (_, held) => held.waiting() },
   publishing: { before: 'mapping', take: holdEnding, waits: (_, held) => held.waiting({ query: 'for update' }) },
 };

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { BUCKETS, RECORD_CYCLES_MAX } from '../../../src/engine/layout.js';
 import { PartitionMap } from '../../../src/engine/map.js';
 import { BucketFold, type CycleSink, type FoldedUser, type OpenCycle } from '../../../src/engine/reduce.js';
-import { appendOpenCycle, openCyclesCopy } from '../../../src/ledger/open-cycles.js';
-import { appendRecord, recordsCopy } from '../../../src/ledger/records.js';
+import { appendOpenCycle, OPEN_CYCLES_COPY } from '../../../src/ledger/open-cycles.js';
+import { appendRecord, RECORDS_COPY } from '../../../src/ledger/records.js';
 import { BINARY_HEADER } from '../../../src/postgres/copy/copy-in.js';
 import { RowBuffer } from '../../../src/postgres/copy/row-buffer.js';
 import { call } from '../engine/calls.js';
@@ -60,7 +60,7 @@ function foldAll(
 
 async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBuffer()) {
   foldAll(calls, CALLS_PER_CYCLE, (user, closed) => appendRecord(rows, runId, user, closed));
-  return named(recordsCopy('meterfold'), await rowsOf(rows));
+  return named(RECORDS_COPY, await rowsOf(rows));
 }
 
 /** Bytes of a row as sent. */
@@ -117,7 +117,7 @@ describe('a open cycle', () => {
   async function openCyclesOf(name: string, carriedIn: OpenCycle, rows = new RowBuffer()) {
     const see = (user: FoldedUser) => appendOpenCycle(rows, 7, user);
     foldAll([call(2n ** 63n - 1n, name, 1)], 1000, () => {}, { see, carriedIn });
-    return named(openCyclesCopy('meterfold'), await rowsOf(rows));
+    return named(OPEN_CYCLES_COPY, await rowsOf(rows));
   }
 
   const carriedIn = {

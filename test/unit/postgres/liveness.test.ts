@@ -8,7 +8,7 @@ import {
   SERVER_NOTICES_MS,
   SILENT_TICKS,
   TICK_MS,
-} from '../../../src/postgres/liveness.js';
+} from '../../../src/postgres/watch/liveness.js';
 
 const backend = (own: Partial<Backend>): Backend => ({
   state: 'active',

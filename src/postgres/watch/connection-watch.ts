@@ -4,8 +4,9 @@
  */
 import type { Socket } from 'node:net';
 import type pg from 'pg';
-import { newClient } from './connection.js';
-import { sendingOf } from './copy/copy-in.js';
+import { newClient } from '../connection.js';
+import { sendingOf } from '../copy/copy-in.js';
+import type { Session } from '../session.js';
 import {
   ANSWER_MS,
   type Asked,
@@ -19,7 +20,7 @@ import {
   SILENT_TICKS,
   TICK_MS,
 } from './liveness.js';
-import type { Session } from './session.js';
+import { outsideWork } from './work.js';
 
 /** Retried: another connection, or another worker, may reach the server. */
 export class DeadConnectionError extends Error {
@@ -91,7 +92,7 @@ export class ConnectionWatch {
     };
     this.#watched.add(watched);
     client.once('end', () => this.#forget(watched));
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#timer ??= outsideWork(() => setInterval(() => this.#tick(), TICK_MS).unref());
   }
 
   #forget(watched: Watched): void {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { lastMax, patienceMs } from '../../../src/workflows/stragglers.js';
+import { lastMax, patienceMs } from '../../../src/backups/stragglers.js';
 
 test.each([
   ['nobody has told how long it worked', [], 1000],

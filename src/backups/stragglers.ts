@@ -1,7 +1,7 @@
 /**
  * Backup attempts for tasks that straggle (Dean and Ghemawat, MapReduce, 2004, section 3.6): of the last few tasks of a phase, each
  * that has been worked on for much longer than the others took is begun a second time. The first attempt to end wins, the other
- * is cancelled. What makes that safe stands in src/runs/backups.ts, what it is worth in docs/decisions/0004-backup-attempts.md.
+ * is cancelled. What makes that safe stands in attempt.ts, what it is worth in docs/decisions/0004-backup-attempts.md.
  */
 import { CancellationScope, condition, sleep } from '@temporalio/workflow';
 
