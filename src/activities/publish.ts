@@ -6,7 +6,6 @@ import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
 import { needsDigest, type Outcomes, proveRun, type RecountOutcome } from '../billing/proof.js';
 import type { PublishedRun, PublishInput } from '../contract/activities.js';
-import { ProofError } from '../contract/failures.js';
 import { readQuarantined } from '../ledger/quarantine.js';
 import { recountWithDigest } from '../log/recount.js';
 import type { Client } from '../postgres/pool.js';
@@ -14,6 +13,7 @@ import { publishRun as publish } from '../runs/endings.js';
 import { readPublished } from '../runs/published.js';
 import { readProofTerms, readRun } from '../runs/run.js';
 import { readOutcomes, type TaskKind } from '../runs/tasks.js';
+import { ProofError } from './failures.js';
 import { checkInstallation } from './installation.js';
 import { type ActivityDependencies, doneBy, leaseOf, withHeartbeat } from './task.js';
 

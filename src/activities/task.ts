@@ -12,7 +12,6 @@ import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activ
 import type { BillingTerms } from '../billing/terms.js';
 import type { WorkerSettings } from '../config.js';
 import type { DoneBy, DoneTask, TaskInput } from '../contract/activities.js';
-import { toFailure } from '../contract/failures.js';
 import { METRICS } from '../contract/metrics.js';
 import type { Logger } from '../logger.js';
 import type { Client, Pool } from '../postgres/pool.js';
@@ -20,6 +19,7 @@ import { attempt } from '../runs/attempts.js';
 import { BACKUP_SCHEMA, moveBackup, openBackup, takeTask } from '../runs/backups.js';
 import { fence, type LockedRun, renewLease } from '../runs/run.js';
 import { lockTask, readTask, storeOutcome, type TaskKey, type TaskKind, type TaskRow } from '../runs/tasks.js';
+import { toFailure } from './failures.js';
 import { checkInstallation } from './installation.js';
 
 /** What activities are made of; one a worker process. */

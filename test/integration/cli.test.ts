@@ -169,7 +169,7 @@ describe('run', () => {
         code: 2,
         stdout: '',
         stderr:
-          'meterfold: CALLS_PER_CYCLE is 6, but the first run has frozen it at 5: set CALLS_PER_CYCLE=5, or unset it\n',
+          'meterfold: CALLS_PER_CYCLE is 6, but the first run has frozen it at 5: set CALLS_PER_CYCLE=5, or unset it.\n',
       });
     }
     expect(await written()).toEqual(before);

@@ -2,8 +2,8 @@
  * Whatever went wrong, as one sentence that says what to do. Codes decide, not classes: the libraries that throw
  * are loaded only by the commands that need them. A password is never shown: places are named host:port.
  */
+import { failureNamed } from '../../contract/failures.js';
 import { parseDatabaseUrl } from '../../postgres/database-url.js';
-
 import { refusalOf } from '../../postgres/refusals.js';
 
 /** A command can't do what it was asked to; the message says why and what to do. Exit code 1. */
@@ -34,36 +34,16 @@ interface Fault {
   syscall?: string;
 }
 
-/** Errors whose message was written for the person at the terminal. */
-const written = new Set([
-  'SettingsError',
-  'DatabaseUrlError',
-  'NoHostError',
-  'CommandError',
-  'MigrationError',
-  'DevStackError',
-  'FrozenTermError',
-  'AlreadyPublishedError',
-  'RevertRefusedError',
-  'VerifyRefusedError',
-  'DeadConnectionError',
-  'NoServerProcessError',
-  'RepackError',
-  'RetainRefusedError',
-]);
-
-/** What is wrong with these is how meterfold was called or set up. */
-const wrongUse = new Set(['SettingsError', 'DatabaseUrlError', 'FrozenTermError']);
-
 /** The error as one sentence with the fix; without a stack. */
 export function explain(error: unknown, places: Places = placesOf(process.env)): string {
   const chain = causes(error);
   for (const fault of chain) {
-    if (written.has(fault.name ?? '')) return fault.message ?? '';
+    const failure = failureNamed(fault.name ?? '');
+    if (failure !== undefined && failure.name !== 'InvariantError') return withFullStop(fault.message ?? '');
   }
   for (const fault of chain) {
     const refusal = refusalOf(fault);
-    if (refusal !== undefined) return `${refusal.message}.`;
+    if (refusal !== undefined) return withFullStop(refusal.message);
   }
   for (const fault of chain) {
     const sentence = databaseProblem(fault, places) ?? temporalProblem(fault, places) ?? systemProblem(fault, places);
@@ -73,9 +53,17 @@ export function explain(error: unknown, places: Places = placesOf(process.env)):
   return `${firstLine(message ?? String(error))} (run it again with LOG_LEVEL=debug to see where this comes from)`;
 }
 
-/** 2 for wrong use and wrong settings, else 1. */
-export function exitCodeOf(error: unknown): 1 | 2 {
-  return causes(error).some((fault) => wrongUse.has(fault.name ?? '') || fault.code === 'ERR_INVALID_URL') ? 2 : 1;
+/** The exit code of the first error in the chain that the table of failures knows; 1 if it knows none. */
+export function exitCodeOf(error: unknown): 0 | 1 | 2 {
+  const known = causes(error)
+    .map(({ name }) => failureNamed(name ?? ''))
+    .find((failure) => failure !== undefined);
+  return known?.exitCode ?? 1;
+}
+
+/** A message of one line as a sentence; one of several lines is a list, or ends with the log of a program. */
+function withFullStop(message: string): string {
+  return /[.?;:]$|\n/.test(message) ? message : `${message}.`;
 }
 
 /** The places that the environment names, without passwords. Where the settings are known, Temporal's come from there: it has profiles. */
@@ -203,8 +191,6 @@ function systemProblem(fault: Fault, { database, role }: Places): string | undef
     case 'ECONNRESET':
     case 'EPIPE':
       return `The connection to PostgreSQL at ${database} broke off: see whether a PostgreSQL server runs there, then try again.`;
-    case 'ERR_INVALID_URL':
-      return 'Wrong setting: DATABASE_URL must be a PostgreSQL URL like postgres://user:password@host:5432/database; special characters in it are written as %40 and so on.';
     default:
   }
   if (/timeout exceeded when trying to connect|connection timeout/i.test(message)) {
