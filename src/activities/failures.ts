@@ -1,8 +1,8 @@
 /** What activities throw: failures whose type Temporal, the workflow and the table of failures know. */
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { failureNamed } from '../contract/failures.js';
+import { explainPostgres } from '../postgres/explain.js';
 import { refusalOf } from '../postgres/refusals.js';
-import { messageOf, reasonOfSqlstate } from '../postgres/sqlstates.js';
 
 /** The figures of a run do not agree: it is not published. */
 export class ProofError extends Error {
@@ -13,34 +13,28 @@ export class ProofError extends Error {
 export function toFailure(error: unknown): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   const cause = (refusalOf(error as Error) ?? error) as Error & { code?: string; errors?: Error[] };
-  // The error of a host whose addresses all refuse the connection has no message of its own.
   const { name, code } = cause;
+  // The error of a host whose addresses all refuse the connection has no message of its own.
   const message = cause.message || cause.errors?.[0]?.message || code || name;
-  if (failureNamed(name) === undefined && typeof code === 'string' && isSqlstate(code)) {
-    return postgresFailure(code, message, cause);
+  const own = failureNamed(name);
+  if (own !== undefined) return ApplicationFailure.create({ message, type: name, nonRetryable: !own.isRetried, cause });
+  const explained = explainPostgres({ message, code });
+  if (explained === undefined) return ApplicationFailure.create({ message, type: name, cause });
+  const { isReached, reason } = explained;
+  if (!isReached) {
+    return ApplicationFailure.create({
+      message: `PostgreSQL is not reachable: ${message} (${reason})`,
+      type: name,
+      cause,
+    });
   }
-  const nonRetryable = failureNamed(name)?.isRetried === false;
-  return ApplicationFailure.create({
-    message: nonRetryable ? message : messageOf(message, code),
-    type: name,
-    nonRetryable,
-    cause,
-  });
-}
-
-function postgresFailure(sqlstate: string, message: string, cause: Error): ApplicationFailure {
-  const type = `PostgreSQL ${sqlstate}`;
+  const type = `PostgreSQL ${code}`;
   const row = failureNamed(type);
-  const why = row?.why ?? reasonOfSqlstate(sqlstate);
+  const why = reason ?? row?.why;
   return ApplicationFailure.create({
     message: why === undefined ? `PostgreSQL: ${message}` : `PostgreSQL: ${message} (${why})`,
     type,
     nonRetryable: row?.isRetried === false,
     cause,
   });
-}
-
-/** True for five digits and capital letters with a digit among them; Node's own codes, like EPIPE, have none. */
-function isSqlstate(code: string): boolean {
-  return /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
 }

@@ -33,6 +33,18 @@ const FAILURES = {
   OtherInstallationError: ['final', 'held', 1, 409, 'the worker bills another database'],
   WorkerShutdown: ['retried', 'held', 1, 503, 'the worker is stopping; another one continues'],
   RevertRefusedError: ['final', 'held', 1, 409, 'only the newest published run can be reverted'],
+  RunNotFoundError: ['final', 'lost', 1, 404, 'there is no such run'],
+  RunStateError: ['final', 'held', 1, 409, 'the state of the run does not allow it'],
+  RunFailedError: ['final', 'held', 1, 409, 'the run failed'],
+  RunOwnerError: ['final', 'held', 1, 409, 'the run belongs to another Temporal'],
+  NoWorkerError: ['retried', 'held', 1, 503, 'no worker answers for the run'],
+
+  // The schedule, and Temporal.
+  ScheduleNotFoundError: ['final', 'held', 1, 404, 'there is no schedule'],
+  ScheduleOwnerError: ['final', 'held', 1, 409, 'the schedule bills another database'],
+  ScheduleSpecError: ['final', 'held', 2, 422, 'Temporal does not accept the schedule'],
+  TriggerPendingError: ['retried', 'held', 1, 503, 'Temporal has not started a triggered run yet'],
+  TemporalUnreachableError: ['retried', 'held', 1, 503, 'Temporal does not answer'],
 
   // Input and settings.
   BadInput: ['final', 'lost', 2, 422, 'the input of the run is wrong'],

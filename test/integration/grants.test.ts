@@ -140,7 +140,7 @@ async function accessSeenBy(stack: Stack, role: Role, ...args: string[]): Promis
   return JSON.parse(stdout).checks.filter(({ name }: Check) => name === 'access');
 }
 
-const NOBODY = /^no role but the owner, this one/;
+const NOBODY = /^only the owner, this role/;
 
 describe('a database that an earlier build has migrated', () => {
   test('loses with `migrate` what default privileges had granted, and says so; deliberate grants stay', async () => {

@@ -49,9 +49,13 @@ describe('of PostgreSQL, final is', () => {
     ['23505', 'a constraint is violated'],
     ['23514', 'a constraint is violated'],
     ['3F000', 'the schema is missing: run `meterfold migrate`'],
-    ['42P01', 'a table, column or privilege is missing: `meterfold doctor` says which'],
-    ['42703', 'a table, column or privilege is missing: `meterfold doctor` says which'],
-    ['42501', 'a table, column or privilege is missing: `meterfold doctor` says which'],
+    ['42P01', 'a table is missing: run `meterfold migrate`'],
+    ['42703', 'a column is missing: run `meterfold migrate`'],
+    ['42601', 'a table, column or privilege is missing: `meterfold doctor` says which'],
+    [
+      '42501',
+      'the role lacks a privilege: `meterfold doctor` lists those it needs; grant them, or connect as the owner',
+    ],
   ])('%s: %s', (code, reason) => {
     const failure = failureOf(postgresError(code));
     expect(failure.nonRetryable).toBe(true);
@@ -84,7 +88,7 @@ describe('of PostgreSQL, another try may help with', () => {
 
   test('an error whose meaning is known, which the message says', () => {
     expect(failureOf(postgresError('57P03')).message).toBe(
-      'PostgreSQL: what the server says (it is starting or stopping)',
+      'PostgreSQL: what the server says (the server is starting or stopping: try again in a moment)',
     );
   });
 });
@@ -94,7 +98,7 @@ test('of PostgreSQL, a standby that takes no writes is tried again, as after a f
   expect([failure.nonRetryable, failure.type, failure.message]).toEqual([
     false,
     'PostgreSQL 25006',
-    'PostgreSQL: what the server says (a standby takes no writes: tried again until DATABASE_URL leads to the primary)',
+    'PostgreSQL: what the server says (a standby accepts no writes: set DATABASE_URL to the primary)',
   ]);
 });
 
@@ -141,7 +145,7 @@ describe('another try may help with', () => {
     const failure = failureOf(Object.assign(new Error(`connect ${code}`), { code }));
     expect(failure.nonRetryable).toBe(false);
     expect(failure.type).toBe('Error');
-    expect(failure.message).toMatch(new RegExp(`^PostgreSQL can't be reached: connect ${code} \\(.+\\)$`));
+    expect(failure.message).toMatch(new RegExp(`^PostgreSQL is not reachable: connect ${code} \\(.+\\)$`));
   });
 
   test('an error that nobody has thought of', () => {
