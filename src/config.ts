@@ -81,7 +81,6 @@ export interface Config {
 
 /** Unless TEMPORAL_TASK_QUEUE names another. */
 export const TASK_QUEUE = 'billing';
-export const WORKFLOW_TYPE = 'billingRun';
 
 const OTLP_PROTOCOL = 'http/protobuf';
 const DEFAULT_TERMS: BillingTerms = { callsPerCycle: 5, pricePerUnit: '0.0004', currency: 'USD' };

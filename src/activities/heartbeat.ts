@@ -6,13 +6,13 @@
  * progress. What is left are faults inside the process, and requests to Temporal that are never answered.
  */
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
-import { toFailure } from '../contract/failures.js';
 import { METRICS } from '../contract/metrics.js';
 import { HEARTBEAT_MS, LEASE_RENEWAL_MS_MAX, LEASE_RENEWALS, STALLED_MS } from '../contract/timeouts.js';
 import type { Logger } from '../logger.js';
 import type { Pool } from '../postgres/pool.js';
 import { DatabaseWork } from '../postgres/watch/work.js';
 import { renewLease } from '../runs/run.js';
+import { toFailure } from './failures.js';
 
 /** How far an activity is; sent with its heartbeats. */
 export interface TaskProgress {

@@ -20,9 +20,9 @@ import { type Owner, type Run, RunGoneError, readActiveRun, readRun, readRunOf, 
 import { sealRun } from '../runs/seal.js';
 import { type Plan, readPlan, storePlan } from '../runs/tasks.js';
 import { countSlots } from '../runs/worker-processes.js';
+import { askOwner } from '../temporal/owner.js';
 import { withHeartbeat } from './heartbeat.js';
 import { checkInstallation } from './installation.js';
-import { askOwner } from './owner.js';
 import { type ActivityDependencies, doneBy } from './task.js';
 
 /** The time, in ms of this machine's clock, until which the current attempt is certainly the newest one of its activity (contract/timeouts.ts). */
@@ -70,7 +70,7 @@ export function createPlan(dependencies: ActivityDependencies) {
     const newest = newestUntil();
     return async () => {
       cancellationSignal.throwIfAborted();
-      if (Date.now() < newest || (await askOwner(owner, temporal)) !== 'closed') return;
+      if (Date.now() < newest || (await askOwner(Context.current().client, owner, temporal)) !== 'closed') return;
       throw new RunGoneError(`workflow ${owner.workflowId} has ended: nobody waits for this plan any more`);
     };
   }
@@ -85,7 +85,7 @@ export function createPlan(dependencies: ActivityDependencies) {
       const active = await readActiveRun(pool);
       // It ended just now, or another attempt of this plan has opened it.
       if (active === undefined || isSame(active.owner, owner)) continue;
-      const answer = await askOwner(active.owner, temporal);
+      const answer = await askOwner(Context.current().client, active.owner, temporal);
       const leaseIsOld = active.leaseAgeMs > settings.leaseMs;
       if (answer === 'running' || (answer === 'unknown' && !leaseIsOld)) {
         return {

@@ -1,6 +1,7 @@
 /** Arguments and options as people write them. What can't be read is wrong use: commander names the option, exit code 2. */
 import { InvalidArgumentError } from 'commander';
 import type { ChainHead } from '../audit/chain.js';
+import { optionDuration, UNIT_MS } from '../text.js';
 
 const largestBigint = 2n ** 63n - 1n;
 
@@ -53,28 +54,18 @@ export function userIdArgument(text: string): string {
   return text;
 }
 
-const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** A parser of durations like 30s, 5m, 1h, 1d into milliseconds. */
+/** A parser of durations such as 30s, 5m, 1h and 1d, into milliseconds. */
 export function durationMs(lowMs: number, highMs: number): (text: string) => number {
   return (text) => {
     const match = /^(\d{1,6})([smhd])$/.exec(text.trim());
-    const ms = match === null ? Number.NaN : Number(match[1]) * unitMs[match[2] as keyof typeof unitMs];
+    const ms = match === null ? Number.NaN : Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
     if (!(ms >= lowMs && ms <= highMs)) {
       throw new InvalidArgumentError(
-        `It must be a number with s, m, h or d, like 30s, 5m, 1h or 1d; from ${durationText(lowMs)} to ${durationText(highMs)}.`,
+        `It must be a number with s, m, h or d, like 30s, 5m, 1h or 1d; from ${optionDuration(lowMs)} to ${optionDuration(highMs)}.`,
       );
     }
     return ms;
   };
-}
-
-/** The shortest way to write a duration that durationMs() reads: 90000 is "90s", 3600000 is "1h". */
-export function durationText(ms: number): string {
-  for (const [unit, size] of Object.entries(unitMs).reverse()) {
-    if (ms >= size && ms % size === 0) return `${ms / size}${unit}`;
-  }
-  return `${ms / 1000}s`;
 }
 
 /** The fields of a cron expression, without its comment and its zone. */

@@ -1,24 +1,13 @@
 /**
- * What a command works with: the settings, the database, Temporal. Each is opened when it is first asked for, and all of
- * it is closed at the end, however the command ends. Ctrl-C ends the process; the servers see the connections close and roll back.
+ * The settings and servers of a command. Each server is connected to when it is first asked for, and all connections are closed at the
+ * end, even if the command fails. Ctrl-C ends the process; the servers notice that the connections close, and roll back.
  */
-import type { Client } from '@temporalio/client';
-import type { Config } from '../config.js';
+import type { Servers } from '../operations/servers.js';
 import type { Pool } from '../postgres/pool.js';
 import type { Tracing } from '../workers/tracing.js';
-import { CommandError } from './text/problems.js';
 
-/** How long Temporal may take to answer when a command connects. */
-const temporalConnectMs = 5_000;
-
-export interface Context {
-  readonly config: Config;
-  /** The database as it is; only for commands that need no schema. */
-  bareDatabase(): Promise<Pool>;
-  /** The database with all its migrations; throws CommandError if it lacks one. */
-  database(): Promise<Pool>;
-  temporal(): Promise<Client>;
-  /** Undefined where traces are off. To be asked before the database, whose driver it watches. */
+export interface Context extends Servers {
+  /** Undefined if traces are off. Ask for it before the database, whose driver it instruments. */
   tracing(): Promise<Tracing | undefined>;
 }
 
@@ -51,7 +40,9 @@ export async function withContext<T>(work: (context: Context) => Promise<T>): Pr
       return tracing;
     }),
     temporal: once(async () => {
-      const { client, close } = await connectTemporal(config, await context.tracing());
+      const { connectTemporal } = await import('../temporal/connect.js');
+      const tracing = await context.tracing();
+      const { client, close } = await connectTemporal(config.temporal, tracing === undefined ? [] : [tracing.client]);
       closers.push(close);
       return client;
     }),
@@ -64,47 +55,14 @@ export async function withContext<T>(work: (context: Context) => Promise<T>): Pr
 }
 
 async function requireMigrations(pool: Pool) {
-  const { pendingMigrations } = await import('../schema/migrate.js');
+  const [{ pendingMigrations }, { MigrationError }] = await Promise.all([
+    import('../schema/migrate.js'),
+    import('../schema/migration-error.js'),
+  ]);
   const pending = await pendingMigrations(pool);
   if (pending.length === 0) return;
   const names = pending.length === 1 ? `migration ${pending[0]}` : `migrations ${pending.join(', ')}`;
-  throw new CommandError(`The database lacks ${names}: run \`meterfold migrate\`.`);
-}
-
-async function connectTemporal(
-  config: Config,
-  tracing: Tracing | undefined,
-): Promise<{ client: Client; close: () => Promise<void> }> {
-  const { Client, Connection } = await import('@temporalio/client');
-  const { address, tls, apiKey, metadata } = config.temporal.connection;
-  const connection = Connection.lazy({
-    connectTimeout: temporalConnectMs,
-    ...(address === undefined ? {} : { address }),
-    ...(tls === undefined ? {} : { tls }),
-    ...(apiKey === undefined ? {} : { apiKey }),
-    ...(metadata === undefined ? {} : { metadata }),
-  });
-  try {
-    await connection.ensureConnected();
-  } catch (cause) {
-    await connection.close();
-    throw temporalUnreachable(cause as Error, config);
-  }
-  const interceptors = tracing === undefined ? {} : { interceptors: { workflow: [tracing.client] } };
-  const client = new Client({ connection, namespace: config.temporal.namespace, ...interceptors });
-  return { client, close: () => connection.close() };
-}
-
-/** The client's own error says neither where it tried nor that it was Temporal; a refusal (a wrong key) has more to say. */
-function temporalUnreachable(cause: Error, config: Config): Error {
-  const refused = (cause.cause as { code?: number } | undefined)?.code;
-  if (refused !== undefined && refused !== 4 && refused !== 14) return cause;
-  const { address, connection } = config.temporal;
-  const tls = connection.tls ? 'with' : 'without';
-  return new CommandError(
-    `Temporal is not reachable at ${address} (${tls} TLS): start it (\`meterfold dev\` starts one), or set TEMPORAL_ADDRESS.`,
-    { cause },
-  );
+  throw new MigrationError(`The database lacks ${names}: run \`meterfold migrate\`.`);
 }
 
 function once<T>(open: () => Promise<T>): () => Promise<T> {

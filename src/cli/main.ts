@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { cleanOwnEnvironment } from '../environment.js';
+import { type Addresses, addressesOf, explain, failureOf } from '../operations/explain.js';
 import { register as registerDev } from './commands/dev.js';
 import { register as registerDoctor } from './commands/doctor.js';
 import { register as registerGenerate } from './commands/generate.js';
@@ -20,7 +21,6 @@ import { register as registerStatement } from './commands/statement.js';
 import { register as registerVerify } from './commands/verify.js';
 import { register as registerWorker } from './commands/worker.js';
 import { note, OutputClosed } from './text/output.js';
-import { exitCodeOf, explain, type Places, placesOf } from './text/problems.js';
 
 const packageFile = new URL('../../package.json', import.meta.url);
 
@@ -75,13 +75,13 @@ function version(): string {
   return (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version;
 }
 
-/** Where the settings point to; as far as the environment tells, if they are wrong. */
-async function places(): Promise<Places> {
+/** The addresses in the settings; those in the environment if the settings are wrong. */
+async function addresses(): Promise<Addresses> {
   try {
     const { loadConfig } = await import('../config.js');
-    return placesOf(process.env, loadConfig(process.env).temporal);
+    return addressesOf(process.env, loadConfig(process.env).temporal);
   } catch {
-    return placesOf(process.env);
+    return addressesOf(process.env);
   }
 }
 
@@ -96,8 +96,8 @@ async function main() {
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       return;
     }
-    process.exitCode = exitCodeOf(error);
-    note(`meterfold: ${explain(error, await places())}`);
+    process.exitCode = failureOf(error)?.exitCode ?? 1;
+    note(`meterfold: ${explain(error, await addresses())}`);
     if (process.env.LOG_LEVEL === 'debug' || process.env.LOG_LEVEL === 'trace') note((error as Error).stack ?? '');
   }
 }

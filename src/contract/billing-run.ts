@@ -111,3 +111,7 @@ export interface CancelledResult {
 
 /** Result of workflow type `billingRun`. */
 export type BillingRunResult = PublishedResult | SkippedResult | CancelledResult;
+
+/** The type of the workflow, as Temporal calls it and as clients call it. */
+export const WORKFLOW_TYPE = 'billingRun';
+export type BillingRunWorkflow = (input?: BillingRunInput) => Promise<BillingRunResult>;

@@ -1,80 +1,70 @@
 /**
- * Cancels a run: its workflow is asked first, and cleans up itself. Where that workflow has ended or is gone, or its Temporal can't be
- * asked, the run is discarded here; a publish that has begun is waited for, and wins.
+ * Cancels a run. Its workflow is asked first, and cleans up itself. If the workflow has ended, or its Temporal does not answer, the run is
+ * discarded here. A publish that has begun is waited for, and wins.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '@temporalio/client';
-import { askTemporal } from '../activities/owner.js';
-import type { Config } from '../config.js';
-import type { Pool } from '../postgres/pool.js';
 import { AlreadyPublishedError, discardRun } from '../runs/endings.js';
 import { readRunState } from '../runs/list.js';
 import { type Owner, readActiveRun } from '../runs/run.js';
+import { askTemporal, requestCancel } from '../temporal/owner.js';
+import { RunNotFoundError, RunStateError } from './errors.js';
+import type { Servers } from './servers.js';
 
-export type CancelAnswer =
-  | 'cancelled'
-  | 'cancelled, its workflow had ended'
-  | 'was discarded'
-  | 'already published'
-  | 'was reverted'
-  | 'unknown';
+export type CancelOutcome = 'cancelled' | 'cancelled, its workflow had ended' | 'already discarded';
 
-/** How long the workflow may take to give the run up itself, before it is done here. */
-const PATIENCE_MS = 15_000;
+/** How long the workflow may take to discard the run before this process does. */
+const WORKFLOW_MS_MAX = 15_000;
 const POLL_MS = 100;
-/** Polls from one question to Temporal to the next. */
-const POLLS_A_QUESTION = 10;
+/** Temporal is asked at every tenth poll; PostgreSQL at each. */
+const POLLS_PER_QUESTION = 10;
 
-/** Gives the run up; `onPublishing` is called if that has to wait for a publish that has begun. */
-export async function cancelRun(
-  pool: Pool,
-  connect: () => Promise<Client>,
-  config: Config,
-  runId: string,
-  onPublishing: () => void,
-): Promise<CancelAnswer> {
+/**
+ * Discards the run; nothing of it remains. `onPublishing` is called if that has to wait for a publish that has begun. Throws
+ * RunNotFoundError, and RunStateError for a run that is published or reverted.
+ */
+export async function cancelRun(servers: Servers, runId: string, onPublishing: () => void): Promise<CancelOutcome> {
+  const pool = await servers.database();
   const state = await readRunState(pool, runId);
-  if (state === undefined) return 'unknown';
-  if (state === 'published') return 'already published';
-  if (state === 'discarded') return 'was discarded';
-  if (state === 'reverted') return 'was reverted';
+  if (state === undefined) throw new RunNotFoundError(runId);
+  if (state === 'published') throw alreadyPublished(runId);
+  if (state === 'reverted') throw new RunStateError(`Run ${runId} was published, and then reverted.`);
+  if (state === 'discarded') return 'already discarded';
 
-  const asked = await askWorkflow(pool, connect, config, runId);
+  const asked = await askWorkflow(servers, runId);
   if (asked === 'discarded') return 'cancelled';
-  if (asked === 'published') return 'already published';
+  if (asked === 'published') throw alreadyPublished(runId);
   try {
-    await discardRun(pool, BigInt(runId), 'cancelled by hand', {
-      activityId: `cancel/${randomUUID()}`,
-      onPublishing,
-    });
+    await discardRun(pool, BigInt(runId), 'cancelled by hand', { activityId: `cancel/${randomUUID()}`, onPublishing });
     return asked === 'ended' ? 'cancelled, its workflow had ended' : 'cancelled';
   } catch (error) {
-    if (error instanceof AlreadyPublishedError) return 'already published';
+    if (error instanceof AlreadyPublishedError) throw alreadyPublished(runId);
     throw error;
   }
 }
 
-/** Asks the workflow to give the run up, and waits for that: what became of the run, or why nothing did. */
+function alreadyPublished(runId: string): RunStateError {
+  return new RunStateError(`Run ${runId} is already published: its bills stand.`);
+}
+
+/** Asks the workflow to discard the run, and waits until it has: what happened to the run, or why nothing did. */
 async function askWorkflow(
-  pool: Pool,
-  connect: () => Promise<Client>,
-  { temporal }: Config,
+  servers: Servers,
   runId: string,
 ): Promise<'discarded' | 'published' | 'ended' | 'no answer'> {
+  const pool = await servers.database();
   const active = await readActiveRun(pool);
-  if (active === undefined || String(active.runId) !== runId) return 'no answer';
+  if (active === undefined || String(active.runId) !== runId || !isOwn(servers, active.owner)) return 'no answer';
   const { owner } = active;
-  if (owner.temporalAddress !== temporal.address || owner.temporalNamespace !== temporal.namespace) return 'no answer';
   try {
-    const client = await connect();
+    const client = await servers.temporal();
     if ((await askTemporal(client, owner)) === 'running') await requestCancel(client, owner);
-    for (let polls = 0; polls < PATIENCE_MS / POLL_MS; polls++) {
-      // Asked before the run is read: a workflow that ends has given its run up before.
-      const temporalSays = polls % POLLS_A_QUESTION === 0 ? await askTemporal(client, owner) : 'running';
+    for (let polls = 0; polls < WORKFLOW_MS_MAX / POLL_MS; polls++) {
+      // Asked before the run is read: a workflow discards its run before it ends.
+      const workflow = polls % POLLS_PER_QUESTION === 0 ? await askTemporal(client, owner) : 'running';
       const now = await readRunState(pool, runId);
       if (now === 'discarded' || now === 'published') return now;
-      if (temporalSays !== 'running') return temporalSays === 'closed' ? 'ended' : 'no answer';
+      if (workflow !== 'running') return workflow === 'closed' ? 'ended' : 'no answer';
       await sleep(POLL_MS);
     }
     return 'no answer';
@@ -83,7 +73,7 @@ async function askWorkflow(
   }
 }
 
-/** Temporal takes the request also where the workflow has ended. */
-async function requestCancel(client: Client, { workflowId, firstExecutionRunId }: Owner): Promise<void> {
-  await client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId }).cancel();
+function isOwn({ config }: Servers, { temporalAddress, temporalNamespace }: Owner): boolean {
+  const { address, namespace } = config.temporal;
+  return temporalAddress === address && temporalNamespace === namespace;
 }

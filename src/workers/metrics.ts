@@ -5,7 +5,8 @@
 import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Runtime, type RuntimeOptions } from '@temporalio/worker';
-import { type Listener, SettingsError, WORKFLOW_TYPE } from '../config.js';
+import { type Listener, SettingsError } from '../config.js';
+import { WORKFLOW_TYPE } from '../contract/billing-run.js';
 import { BUCKETS_OF, METRICS, OUTCOMES } from '../contract/metrics.js';
 import { readLag } from '../log/lag.js';
 import type { Logger } from '../logger.js';

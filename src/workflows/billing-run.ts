@@ -34,7 +34,7 @@ import { INSTALLATION_MEMO } from '../contract/installation.js';
 import type { BucketRange } from '../engine/cuts.js';
 import { planRun, publishRun, recount, tasks } from './activities.js';
 import { Control } from './control.js';
-import { HOPELESS, reasonOf, typeOf } from './failures.js';
+import { mayBeHeld, reasonOf, typeOf } from './failures.js';
 import { fanOut } from './fan-out.js';
 import { giveUp } from './give-up.js';
 import { checkInput } from './input.js';
@@ -260,7 +260,7 @@ class BillingRun {
 
   async #isToBeRetried(error: unknown): Promise<boolean> {
     const { holdFailedSeconds = 0 } = this.#input;
-    if (holdFailedSeconds === 0 || isCancellation(error) || HOPELESS.includes(typeOf(error))) return false;
+    if (holdFailedSeconds === 0 || !mayBeHeld(error)) return false;
     // A cancellation of the workflow ends the wait.
     return this.#control.hold(reasonOf(error), holdFailedSeconds).catch(() => false);
   }

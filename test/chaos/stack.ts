@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import pg from 'pg';
-import { scheduleOptions } from '../../src/cli/commands/schedule.js';
 import { freePorts } from '../../src/embedded/ports.js';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres.js';
 import { removeCluster } from '../../src/embedded/postgres-cluster.js';
 import { startTemporal, type TemporalServer } from '../../src/embedded/temporal.js';
+import { scheduleDefinition } from '../../src/operations/schedule/definition.js';
 import { migrate } from '../../src/schema/migrate.js';
 import { eventually } from '../support/eventually.js';
 import type { Replica } from '../support/replica.js';
@@ -205,7 +205,7 @@ export class ChaosStack implements Stack {
   /** As `meterfold schedule set --every 2s` does. */
   async setSchedule(): Promise<void> {
     await this.#temporal.schedule.create(
-      await scheduleOptions({ every: SCHEDULE_EVERY_MS, timeout: SCHEDULE_TIMEOUT_MS }),
+      scheduleDefinition({ everyMs: SCHEDULE_EVERY_MS, timeoutMs: SCHEDULE_TIMEOUT_MS }),
     );
   }
 

@@ -109,7 +109,7 @@ describe('run', () => {
     expect({ status, activeRunId }).toEqual({ status: 'dry run', activeRunId: null });
     const text = await run(['run', '--dry-run']);
     expect(text).toMatchObject({ code: 0, stderr: '' });
-    expect(text.stdout).toMatch(/808 calls of .*\nNothing was written\. Bill them by `meterfold run`\.\n$/s);
+    expect(text.stdout).toMatch(/808 calls of .*\nNothing was written\. Bill them with `meterfold run`\.\n$/s);
     expect(await written()).toEqual(before);
 
     const { frozenCallsPerCycle: _, stopsAt: __, badCalls: ___, ...figures } = dry;
@@ -169,7 +169,7 @@ describe('run', () => {
         code: 2,
         stdout: '',
         stderr:
-          'meterfold: CALLS_PER_CYCLE is 6, but the first run has frozen it at 5: set CALLS_PER_CYCLE=5, or unset it\n',
+          'meterfold: CALLS_PER_CYCLE is 6, but the first run has frozen it at 5: set CALLS_PER_CYCLE=5, or unset it.\n',
       });
     }
     expect(await written()).toEqual(before);

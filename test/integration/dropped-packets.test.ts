@@ -143,7 +143,7 @@ test.concurrent.for(fault === undefined ? ['verify', 'status'] : [])(
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
-        /^meterfold: (the connection to PostgreSQL is dead: .*|PostgreSQL is not reachable at .*)\n$/,
+        /^meterfold: (The connection to PostgreSQL is dead: .*|PostgreSQL is not reachable at .*)\n$/,
       ),
     });
   },

@@ -127,7 +127,7 @@ async function accessSeenBy(stack: Stack, role: Role, ...args: string[]): Promis
   return JSON.parse(stdout).checks.filter(({ name }: Check) => name === 'access');
 }
 
-const NOBODY = /^no role but the owner, this one/;
+const NOBODY = /^only the owner, this role/;
 
 describe('a database with grants', () => {
   test('keeps the deliberate ones in a later migration, which grants its tables to the worker and revokes what default privileges had granted on them', async () => {

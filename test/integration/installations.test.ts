@@ -124,6 +124,8 @@ describe('a schedule', () => {
     url.port = '1';
     const paused = await schedule(first, ['pause'], { DATABASE_URL: url.toString() });
     expect(paused).toMatchObject({ code: 0, stdout: expect.stringContaining('Paused schedule meterfold-billing') });
-    expect(paused.stderr).toContain("Whether schedule meterfold-billing is this installation's was not checked: ");
+    expect(paused.stderr).toContain(
+      'Whether schedule meterfold-billing belongs to this installation was not checked: ',
+    );
   });
 });

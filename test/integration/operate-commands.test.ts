@@ -69,7 +69,7 @@ describe.concurrent('a worker', { timeout: 120_000 }, () => {
   test('that is not there is missed by the commands, which say so; `cancel` does without', async (context) => {
     const own = await stackWithCalls(context);
     const run = await startAbandoned(own);
-    const missed = 'meterfold: No worker has answered for run 1 in 15 s: start one by `meterfold worker`.\n';
+    const missed = 'meterfold: No worker has answered for run 1 in 15 s: start one with `meterfold worker`.\n';
     const commands = ['pause', 'retry', 'cancel'].map((command) => meterfold(own, [command, '1']));
     expect(await Promise.all(commands)).toEqual([
       { code: 1, stdout: '', stderr: missed },
@@ -107,7 +107,7 @@ describe('the commands', () => {
     const { run, held } = await startHeld(stack, 'mapping');
     const done = 'It is mapping: 0 of 1 partitions, 0 of 1 shards are done.\n';
     expect(await command(['pause', '1'])).toEqual({ code: 0, stdout: `Run 1 is paused. ${done}`, stderr: '' });
-    expect(await command(['resume', '1'])).toEqual({ code: 0, stdout: `Run 1 goes on. ${done}`, stderr: '' });
+    expect(await command(['resume', '1'])).toEqual({ code: 0, stdout: `Run 1 continues. ${done}`, stderr: '' });
     expect(await command(['resume', '1'])).toEqual(refused('Run 1 is not paused.'));
     expect(await command(['retry', '1'])).toEqual(refused('Run 1 is mapping: only a failed run is tried again.'));
     await held.release();
@@ -134,7 +134,7 @@ describe('the commands', () => {
     await run.terminate();
     expect(await command(['pause', '1'])).toEqual(
       refused(
-        `The workflow ${run.workflowId} of run 1 has ended without cleaning up: the next run takes over, or give it up by \`meterfold cancel 1\`.`,
+        `The workflow ${run.workflowId} of run 1 has ended without cleaning up: the next run takes over, or discard it with \`meterfold cancel 1\`.`,
       ),
     );
     await held.release();
@@ -199,7 +199,7 @@ describe('the commands', () => {
     await stack.pool.query('update public.api_logs set usage = 1 where id = 700');
     expect(await command(['retry', '1'])).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/^Run 1 goes on\. It is /),
+      stdout: expect.stringMatching(/^Run 1 continues\. It is /),
     });
     expect(await running.result).toMatchObject({ code: 0, stdout: expect.stringMatching(/^run +1, published\n/) });
     await expectExact(stack, published(await stack.temporal.workflow.getHandle('held').result()));

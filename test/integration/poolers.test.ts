@@ -63,7 +63,7 @@ describe('behind PgBouncer in session mode', () => {
     url.searchParams.set('options', '-c geqo=off');
     const { code, stderr } = await meterfold(stack, ['runs'], { env: { DATABASE_URL: url.toString() } });
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^meterfold: the pooler refuses the start-up parameter options, .*\n$/);
+    expect(stderr).toMatch(/^meterfold: The pooler refuses the start-up parameter options, .*\n$/);
   });
 });
 

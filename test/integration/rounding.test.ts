@@ -49,7 +49,7 @@ test('a currency that ISO 4217 does not have is refused, in the settings and in 
   for (const currency of ['ZZZ', 'XAU']) {
     const said = `must be a currency of ISO 4217 with a minor unit, like USD; ${currency} is none`;
     const { code, stderr } = await meterfold(stack, ['runs'], { env: { CURRENCY: currency } });
-    expect([code, stderr]).toEqual([2, `meterfold: Wrong setting: CURRENCY ${said}\n`]);
+    expect([code, stderr]).toEqual([2, `meterfold: Wrong setting: CURRENCY ${said}.\n`]);
     await expect(bill(stack, { currency })).rejects.toMatchObject({
       cause: { cause: { message: `wrong input: currency ${said}`, type: 'BadInput' } },
     });

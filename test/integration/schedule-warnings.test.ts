@@ -1,6 +1,6 @@
 /** What `schedule set` and `show` warn of, held against the times at which Temporal starts runs. */
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { matchingTimes } from '../../src/operations/schedule-warnings.js';
+import { matchingTimes } from '../../src/operations/schedule/warnings.js';
 import { meterfold } from '../support/processes.js';
 import { freshStack, type Stack } from '../support/stack.js';
 

@@ -84,7 +84,7 @@ describe('a schedule', () => {
     const map = await holdMap(stack);
     expect(await schedule('trigger')).toMatch(/^Started workflow meterfold-billing-scheduled-/);
     await map.waiting();
-    expect(await schedule('trigger')).toMatch(/^Nothing started: a run of this schedule is under way/);
+    expect(await schedule('trigger')).toMatch(/^Nothing started: a run of this schedule is in progress/);
     expect((await show()).runs).toMatchObject([{ outcome: 'running' }]);
     await map.release();
     await eventually('it is published', async () => (await show()).runs[0]!.outcome.includes('published: 100 calls'));
@@ -105,7 +105,7 @@ describe('a schedule', () => {
 
 describe('a schedule that makes no sense is refused as wrong use:', () => {
   test.each([
-    [[], /say when: --every 5m, or --cron/],
+    [[], /give --every 5m, or --cron/],
     [['--every', '5'], /like 30s, 5m, 1h or 1d/],
     [['--every', '0s'], /from 1s to/],
     [['--every', '5m', '--cron', '* * * * *'], /cannot be used with/],

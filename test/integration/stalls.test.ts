@@ -9,7 +9,7 @@ import { freshStack, type Stack } from '../support/stack.js';
 
 /** What PostgreSQL says where it has no connection left, and what a run makes of it. */
 const SAID = 'sorry, too many clients already';
-const MESSAGE = `PostgreSQL: ${SAID} (it has no connection left: raise max_connections, or end some)`;
+const MESSAGE = `PostgreSQL: ${SAID} (no connection is left: raise max_connections, or end some)`;
 
 let stack: Stack;
 
@@ -127,7 +127,7 @@ describe('a run that no worker takes says so,', () => {
     if (waiting === 'plan') await startWorker(own, { role: 'workflow' });
     const running = startCommand(own, ['run', '--workflow-id', 'waits']);
     const kind = waiting === 'plan' ? 'activities' : 'workflows';
-    const waits = `${waiting} waits: no worker polls the task queue for ${kind}: start one by \`meterfold worker\``;
+    const waits = `${waiting} waits: no worker polls the task queue for ${kind}: start one with \`meterfold worker\``;
     await running.noted(waits);
     expect((await meterfold(own, ['runs'])).stderr).toBe(`Run of workflow waits, not opened yet: ${waits}.\n`);
     expect((await meterfold(own, ['doctor'])).stdout).toContain(`run of workflow waits, not opened yet: ${waits}`);

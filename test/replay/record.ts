@@ -14,7 +14,7 @@ import type {
   BillingRunResult,
   PublishedResult,
 } from '../../src/contract/billing-run.js';
-import { type RunHandle, startRun } from '../../src/operations/start.js';
+import { type RunHandle, startWorkflow } from '../../src/temporal/start.js';
 import type { billingRun } from '../../src/workflows/billing-run.js';
 import { eventually } from '../support/eventually.js';
 import { uniform } from '../support/logs.js';
@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 function start(name: string, input: BillingRunInput = cut): Promise<RunHandle> {
-  return startRun(stack.temporal, input, { workflowId: name });
+  return startWorkflow(stack.temporal, input, { workflowId: name });
 }
 
 /** Waits for the end of a run that ends well. */

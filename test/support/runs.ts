@@ -7,21 +7,22 @@ import {
 } from '@temporalio/client';
 import { ActivityFailure, type ApplicationFailure } from '@temporalio/common';
 import { expect } from 'vitest';
-import { TASK_QUEUE, WORKFLOW_TYPE } from '../../src/config.js';
-import type {
-  BillingRunInput,
-  BillingRunProgress,
-  BillingRunResult,
-  PublishedResult,
+import { TASK_QUEUE } from '../../src/config.js';
+import {
+  type BillingRunInput,
+  type BillingRunProgress,
+  type BillingRunResult,
+  type BillingRunWorkflow,
+  type PublishedResult,
+  WORKFLOW_TYPE,
 } from '../../src/contract/billing-run.js';
 import { RUN_TABLES } from '../../src/schema/tables.js';
-import type { billingRun } from '../../src/workflows/billing-run.js';
 import { eventually } from './eventually.js';
 import { releaseHolds } from './holds.js';
 import { type Billed, billable, billingDifferences, digestOf, noDifferences } from './oracle.js';
 import type { Stack } from './stack.js';
 
-export type RunHandle = WorkflowHandleWithFirstExecutionRunId<typeof billingRun>;
+export type RunHandle = WorkflowHandleWithFirstExecutionRunId<BillingRunWorkflow>;
 
 /** A run that would be small has an activity for each of its tasks, as large ones have. */
 export const fannedOut: BillingRunInput = { partitions: 1, shards: 1 };

@@ -1,10 +1,11 @@
 /** `meterfold demo`: generates a log if there is none, bills it, and shows what came of it. */
-import type { Client } from '@temporalio/client';
 import type { PublishedResult, WorkerShare } from '../../contract/billing-run.js';
+import type { Servers } from '../../operations/servers.js';
 import type { Pool } from '../../postgres/pool.js';
+import { counted, duration, grouped } from '../../text.js';
 import { withContext } from '../context.js';
-import { type Column, counted, duration, grouped, table, writeLine } from '../text/output.js';
-import { resultText } from './run.js';
+import { type Column, table, writeLine } from '../text/output.js';
+import { resultText } from '../text/run-result.js';
 
 const BILLS_SHOWN = 10;
 /** So few calls would be one task; this shows how those of a large run are shared. */
@@ -21,7 +22,7 @@ export async function demo(log: { calls: number; users: number }, stopped: Promi
     const pool = await context.database();
     const steps = [
       () => fillLog(pool, log),
-      () => bill(context.temporal, pool),
+      () => bill(context, pool),
       () => showBills(pool),
       () => showStatement(pool),
       showMore,
@@ -45,12 +46,11 @@ async function fillLog(pool: Pool, { calls, users }: { calls: number; users: num
   );
 }
 
-async function bill(connect: () => Promise<Client>, pool: Pool): Promise<void> {
+async function bill(servers: Servers, pool: Pool): Promise<void> {
   const { startRun } = await import('../../operations/start.js');
-  const { followRun } = await import('../text/follow.js');
+  const { showProgress } = await import('../text/follow.js');
   await heading('Billing run');
-  const handle = await startRun(await connect(), CUT);
-  const { result, seconds } = await followRun(handle);
+  const { result, seconds } = await showProgress(await startRun(servers, CUT));
   await writeLine(resultText(result, seconds));
   if (result.status !== 'published') return;
   if (result.calls === '0') return writeLine('\nNothing was new since the last run, and nothing was billed twice.');

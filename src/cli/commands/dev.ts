@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Stack } from '../../embedded/stack.js';
 import { durationMs, wholeNumber } from '../arguments.js';
+import { withContext } from '../context.js';
 import { facts, writeLine } from '../text/output.js';
 
 interface StackFlags {
@@ -100,7 +101,12 @@ async function withStack(
 }
 
 async function dev(stack: Stack, flags: DevFlags, stopped: Promise<void>): Promise<void> {
-  if (flags.schedule) await setScheduleOnce(stack, flags.every);
+  if (flags.schedule) {
+    await withContext(async (context) => {
+      const { setSchedule } = await import('../../operations/schedule/schedule.js');
+      await setSchedule(context, { everyMs: flags.every }, { keepExisting: true });
+    });
+  }
   await writeLine(
     `\n${facts([
       ["Temporal's UI", `${stack.uiUrl}/namespaces/default/workflows`],
@@ -120,18 +126,4 @@ Ctrl-C stops all of it.`,
   const alive = setInterval(() => {}, 60_000);
   await stopped;
   clearInterval(alive);
-}
-
-async function setScheduleOnce(stack: Stack, everyMs: number): Promise<void> {
-  const { Client, Connection, ScheduleAlreadyRunning } = await import('@temporalio/client');
-  const { scheduleOptions, scheduleTimeoutMs } = await import('./schedule.js');
-  const connection = await Connection.connect({ address: stack.temporalAddress });
-  try {
-    const options = await scheduleOptions({ every: everyMs, timeout: scheduleTimeoutMs });
-    await new Client({ connection }).schedule.create(options);
-  } catch (error) {
-    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
-  } finally {
-    await connection.close();
-  }
 }

@@ -1,8 +1,9 @@
 /** `meterfold generate`: made-up calls for trying out and measuring. */
 import { type Command, InvalidArgumentError } from 'commander';
+import { counted, duration, grouped } from '../../text.js';
 import { wholeNumber } from '../arguments.js';
 import { withContext } from '../context.js';
-import { counted, duration, grouped, note, writeLine } from '../text/output.js';
+import { note, writeLine } from '../text/output.js';
 
 interface GenerateFlags {
   calls: number;

@@ -4,10 +4,10 @@
  */
 import type { Command } from 'commander';
 import type { BillingRunProgress } from '../../contract/billing-run.js';
+import { counted, grouped } from '../../text.js';
 import { runIdArgument } from '../arguments.js';
-import { type Context, withContext } from '../context.js';
-import { counted, facts, grouped, note, writeJson, writeLine } from '../text/output.js';
-import { CommandError, unknownRun } from '../text/problems.js';
+import { withContext } from '../context.js';
+import { facts, note, writeJson, writeLine } from '../text/output.js';
 
 interface Flags {
   json?: true;
@@ -27,7 +27,7 @@ Activities under way end, and keep what they have done. Other runs are skipped m
 Example:
   $ meterfold pause 7`,
     )
-    .action((runId: string, flags: Flags) => askRun('pause', runId, flags, `Run ${runId} is paused.`));
+    .action(pause);
 
   program
     .command('resume')
@@ -35,7 +35,7 @@ Example:
     .argument('<run>', 'its number', runIdArgument)
     .option('--json', "print the run's progress as one JSON object")
     .addHelpText('after', '\nExample:\n  $ meterfold resume 7')
-    .action((runId: string, flags: Flags) => askRun('resume', runId, flags, `Run ${runId} goes on.`));
+    .action(resume);
 
   program
     .command('cancel')
@@ -88,57 +88,49 @@ Examples:
     .action(revert);
 }
 
-async function askRun(what: 'pause' | 'resume', runId: string, flags: Flags, done: string): Promise<void> {
+async function pause(runId: string, flags: Flags): Promise<void> {
   await withContext(async (context) => {
-    const { updateRun } = await import('../../operations/update.js');
-    const progress = await updateRun(context, runId, what);
-    if (flags.json === true) return writeJson(progress);
-    await writeLine(`${done} ${progressText(progress)}`);
+    const { pauseRun } = await import('../../operations/control.js');
+    await writeProgress(await pauseRun(context, runId), flags, `Run ${runId} is paused.`);
   });
 }
 
-function progressText({ phase, partitions, shards }: BillingRunProgress): string {
-  const done = `${partitions.done} of ${partitions.total} partitions, ${shards.done} of ${shards.total} shards`;
-  return `It is ${phase}: ${done} are done.`;
+async function resume(runId: string, flags: Flags): Promise<void> {
+  await withContext(async (context) => {
+    const { resumeRun } = await import('../../operations/control.js');
+    await writeProgress(await resumeRun(context, runId), flags, `Run ${runId} continues.`);
+  });
+}
+
+async function writeProgress(progress: BillingRunProgress, { json }: Flags, done: string): Promise<void> {
+  if (json === true) return writeJson(progress);
+  const { phase, partitions, shards } = progress;
+  await writeLine(
+    `${done} It is ${phase}: ${partitions.done} of ${partitions.total} partitions, ${shards.done} of ${shards.total} shards are done.`,
+  );
 }
 
 async function cancel(runId: string, flags: Flags): Promise<void> {
   await withContext(async (context) => {
-    const pool = await context.database();
     const { cancelRun } = await import('../../operations/cancel.js');
-    const answer = await cancelRun(
-      pool,
-      () => context.temporal(),
-      context.config,
-      runId,
-      () => note(`Run ${runId} is being published; waiting for that to end …`),
+    const outcome = await cancelRun(context, runId, () =>
+      note(`Run ${runId} is being published; waiting for that to end …`),
     );
-    if (answer === 'already published') throw new CommandError(`Run ${runId} is already published: its bills stand.`);
-    if (answer === 'was reverted') throw new CommandError(`Run ${runId} was published, and reverted.`);
-    if (answer === 'unknown') throw unknownRun(runId);
     if (flags.json === true) return writeJson({ runId, state: 'discarded' });
-    if (answer === 'was discarded') return writeLine(`Run ${runId} was discarded before.`);
-    const ended = answer === 'cancelled' ? '' : ' Its workflow had ended without cleaning up.';
+    if (outcome === 'already discarded') return writeLine(`Run ${runId} was discarded before.`);
+    const ended = outcome === 'cancelled' ? '' : ' Its workflow had ended without cleaning up.';
     await writeLine(`Run ${runId} is cancelled; nothing of it remains.${ended}`);
   });
 }
 
 async function retry(runId: string, flags: Flags): Promise<void> {
   await withContext(async (context) => {
-    const { failedRun, updateRun } = await import('../../operations/update.js');
-    const failed = await failedRun(context, runId);
-    if (failed === 'in progress') {
-      const progress = await updateRun(context, runId, 'retry');
-      if (flags.json === true) return writeJson(progress);
-      return writeLine(`Run ${runId} goes on. ${progressText(progress)}`);
-    }
-    await beginAnew(context, failed, flags);
+    const { retryRun } = await import('../../operations/control.js');
+    const retried = await retryRun(context, runId);
+    if (retried.status === 'continues') return writeProgress(retried.progress, flags, `Run ${runId} continues.`);
+    const { showRunToItsEnd } = await import('../text/follow.js');
+    await showRunToItsEnd(context, retried.handle, flags.json === true);
   });
-}
-
-async function beginAnew(context: Context, input: object, flags: Flags): Promise<void> {
-  const { startAndFollow } = await import('./run.js');
-  await startAndFollow(context, { ...input, ...context.config.explicitInput }, flags);
 }
 
 async function revert(runId: string, flags: Flags & { yes?: true; reason?: string }, command: Command): Promise<void> {
@@ -146,10 +138,9 @@ async function revert(runId: string, flags: Flags & { yes?: true; reason?: strin
     command.error("error: say why: --yes needs --reason '…'", { exitCode: 2 });
   }
   await withContext(async (context) => {
-    const pool = await context.database();
-    const { readReversal, revertRun } = await import('../../runs/revert.js');
+    const { previewRevert, revertRun } = await import('../../operations/revert.js');
     const done = flags.yes === true;
-    const reversal = done ? await revertRun(pool, runId, flags.reason!.trim()) : await readReversal(pool, runId);
+    const reversal = done ? await revertRun(context, runId, flags.reason!.trim()) : await previewRevert(context, runId);
     if (flags.json === true) return writeJson({ status: done ? 'reverted' : 'dry run', ...reversal });
     const { range, calls, users, cycles, amount, currency, pricePerUnit } = reversal;
     await writeLine(

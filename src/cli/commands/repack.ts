@@ -1,9 +1,10 @@
 /** `meterfold repack`: makes the records of old runs smaller, without changing a figure. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { RepackOptions, RepackResult } from '../../ledger/repack.js';
+import { counted, grouped } from '../../text.js';
 import { runIdArgument } from '../arguments.js';
 import { withContext } from '../context.js';
-import { counted, facts, grouped, note, writeJson, writeLine } from '../text/output.js';
+import { facts, note, writeJson, writeLine } from '../text/output.js';
 
 interface RepackFlags {
   until?: NonNullable<RepackOptions['until']>;

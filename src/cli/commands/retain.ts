@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import type { Release, Retention, Until } from '../../audit/retain.js';
 import type { ReleasedPartitions } from '../../log/released-partitions.js';
+import { counted, duration, grouped } from '../../text.js';
 import { untilArgument, wholeNumber } from '../arguments.js';
 import { withContext } from '../context.js';
-import { counted, duration, facts, grouped, writeJson, writeLine } from '../text/output.js';
+import { facts, writeJson, writeLine } from '../text/output.js';
 import { showProgress } from '../text/verify-progress.js';
 import { differencesText } from './verify.js';
 

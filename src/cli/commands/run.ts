@@ -1,13 +1,9 @@
 /** `meterfold run`: starts a billing run and follows it, or tries one dry. */
 import { type Command, Option } from 'commander';
-import type { BillingRunInput, BillingRunResult } from '../../contract/billing-run.js';
+import type { BillingRunInput } from '../../contract/billing-run.js';
 import { durationMs, wholeNumber } from '../arguments.js';
-import { type Context, withContext } from '../context.js';
-import { counted, facts, grouped, note, sentence, writeJson, writeLine } from '../text/output.js';
-import { CommandError } from '../text/problems.js';
-import { writerText } from '../text/writer.js';
-
-type Fact = [name: string, value: string];
+import { withContext } from '../context.js';
+import { writeJson, writeLine } from '../text/output.js';
 
 interface RunFlags {
   json?: true;
@@ -53,90 +49,29 @@ Examples:
 
 async function run(flags: RunFlags): Promise<void> {
   await withContext(async (context) => {
-    const pool = await context.database();
-    const { checkFrozenTerms, frozenCallsPerCycle } = await import('../../runs/open.js');
-    const { callsPerCycle } = context.config.explicitInput;
-    if (callsPerCycle !== undefined) checkFrozenTerms(await frozenCallsPerCycle(pool), { callsPerCycle });
     if (flags.dryRun === true) {
-      const terms = {
-        ...context.config.terms,
-        callsPerCycle: (await frozenCallsPerCycle(pool)) ?? context.config.terms.callsPerCycle,
-        badCalls: context.config.worker.badCalls,
-      };
-      const { showDryRun } = await import('../text/dry-run.js');
-      return showDryRun(pool, terms, flags.json === true);
+      const { dryRun } = await import('../../operations/dry-run.js');
+      const report = await dryRun(context);
+      if (flags.json === true) return writeJson({ status: 'dry run', ...report });
+      const { dryRunText } = await import('../text/dry-run.js');
+      return writeLine(dryRunText(report));
     }
-    const input: BillingRunInput = {
-      ...context.config.explicitInput,
-      ...(flags.partitions === undefined ? {} : { partitions: flags.partitions }),
-      ...(flags.shards === undefined ? {} : { shards: flags.shards }),
-      ...(flags.hold === undefined ? {} : { holdFailedSeconds: flags.hold / 1000 }),
-    };
-    await startAndFollow(context, input, flags);
+    const { startRun } = await import('../../operations/start.js');
+    const handle = await startRun(context, inputOf(flags), { workflowId: flags.workflowId });
+    if (flags.detach !== true) {
+      const { showRunToItsEnd } = await import('../text/follow.js');
+      return showRunToItsEnd(context, handle, flags.json === true);
+    }
+    const { workflowId, firstExecutionRunId } = handle;
+    if (flags.json === true) return writeJson({ workflowId, firstExecutionRunId });
+    await writeLine(`Started ${workflowId}. Follow it with \`meterfold runs\`, or in Temporal's UI.`);
   });
 }
 
-/** Starts a run, follows it to its end, and shows what came of it. */
-export async function startAndFollow(
-  context: Context,
-  input: BillingRunInput,
-  flags: Pick<RunFlags, 'json' | 'detach' | 'workflowId'>,
-): Promise<void> {
-  const client = await context.temporal();
-  const { startRun, warnWithoutWorkers } = await import('../../operations/start.js');
-  const { taskQueue } = context.config.temporal;
-  const { readInstallation } = await import('../../schema/installation.js');
-  const installation = await readInstallation(await context.database());
-  const handle = await startRun(client, input, { workflowId: flags.workflowId, taskQueue, installation });
-  if (flags.detach === true) {
-    const started = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
-    if (flags.json === true) return writeJson(started);
-    await writeLine(`Started ${handle.workflowId}. Follow it by \`meterfold runs\`, or in Temporal's UI.`);
-    return;
-  }
-  void warnWithoutWorkers(client, taskQueue, note);
-  const { followRun } = await import('../text/follow.js');
-  const { result, seconds } = await followRun(handle);
-  if (result.status === 'cancelled') throw new CommandError(resultText(result, seconds));
-  if (flags.json === true) return writeJson({ ...result, workflowId: handle.workflowId, seconds });
-  await writeLine(resultText(result, seconds));
-}
-
-/** A run's result for people. */
-export function resultText(result: BillingRunResult, seconds: number): string {
-  if (result.status === 'skipped')
-    return `${result.message}; nothing was billed. Look at it by \`meterfold status ${result.activeRunId}\`.`;
-  if (result.status === 'cancelled') return sentence(result.message);
-  const { activities, range } = result;
-  const calls =
-    range.after === range.to
-      ? `none after log position ${grouped(range.after)}`
-      : `${counted(result.calls, 'call')} of ${counted(result.users, 'user')}, log positions after ${grouped(range.after)} up to ${grouped(range.to)}`;
-  return facts([
-    ['run', `${result.runId}, published`],
-    ['billed', calls],
-    ['cycles closed', grouped(result.cycles)],
-    [
-      'amount',
-      `${grouped(result.amount)} ${result.currency}  (usage ${grouped(result.billedUsage)} at ${result.pricePerUnit})`,
-    ],
-    ['carried in', `${counted(result.carriedIn.calls, 'call')}, usage ${grouped(result.carriedIn.usage)}`],
-    ['carried out', `${counted(result.carriedOut.calls, 'call')}, usage ${grouped(result.carriedOut.usage)}`],
-    ...(result.quarantined.calls === '0'
-      ? []
-      : [
-          [
-            'quarantined',
-            `${counted(result.quarantined.calls, 'call')}: see \`meterfold status ${result.runId}\``,
-          ] as Fact,
-        ]),
-    [
-      'activities',
-      `${activities.completed} of ${activities.scheduled} completed, ${activities.retried} retried` +
-        (activities.backups === 0 ? '' : `, ${activities.backups} backups`),
-    ],
-    ['took', `${seconds.toFixed(2)} s by Temporal's clock`],
-    ...result.blockedBy.map((writer): Fact => ['blocked by', writerText(writer)]),
-    ...(result.blockedBy.length === 0 ? [] : [['', 'later calls wait for the next run'] as Fact]),
-  ]);
+function inputOf({ partitions, shards, hold }: RunFlags): BillingRunInput {
+  return {
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(shards === undefined ? {} : { shards }),
+    ...(hold === undefined ? {} : { holdFailedSeconds: hold / 1000 }),
+  };
 }

@@ -1,29 +1,13 @@
 /** `meterfold runs` and `meterfold status RUN`: what PostgreSQL knows of billing runs, and why those in progress stall, which Temporal knows. */
 import type { Command } from 'commander';
-import type { Stall, StalledRun } from '../../operations/stalls.js';
-import type { Run, RunDetail } from '../../runs/list.js';
+import type { RunList } from '../../operations/runs.js';
+import { stalledRunText, stallText } from '../../operations/stall-text.js';
+import type { RunDetail } from '../../runs/list.js';
+import { counted, duration, grouped, moment, printable, sentence } from '../../text.js';
 import { runIdArgument, wholeNumber } from '../arguments.js';
-import { type Context, withContext } from '../context.js';
-import {
-  type Column,
-  counted,
-  duration,
-  facts,
-  grouped,
-  moment,
-  note,
-  printable,
-  sentence,
-  table,
-  writeJson,
-  writeLine,
-} from '../text/output.js';
-import { CommandError, explain, placesOf, unknownRun } from '../text/problems.js';
-import { stalledRunText, stallText } from '../text/stall.js';
+import { withContext } from '../context.js';
+import { type Column, facts, note, table, writeJson, writeLine } from '../text/output.js';
 import { writerText } from '../text/writer.js';
-
-/** How long Temporal may take to say why runs stall. */
-const ASK_MS_MAX = 3000;
 
 export function register(program: Command): void {
   program
@@ -58,46 +42,13 @@ Examples:
 
 async function showRuns(flags: { limit: number; json?: boolean }) {
   await withContext(async (context) => {
-    const pool = await context.database();
-    const { listRuns } = await import('../../runs/list.js');
-    const [runs, { stalled }] = await Promise.all([listRuns(pool, flags.limit), askStalls(context)]);
-    const stallsOf = ({ workflowId }: Run) => stalled.find((run) => run.workflowId === workflowId)?.stalls ?? [];
-    if (flags.json)
-      await writeJson(runs.map((run) => (run.state === 'active' ? { ...run, stalls: stallsOf(run) } : run)));
+    const { listRuns } = await import('../../operations/runs.js');
+    const { runs, others } = await listRuns(context, flags.limit);
+    if (flags.json) await writeJson(runs);
     else if (runs.length === 0) await writeLine('No run yet: `meterfold run` starts one.');
-    else
-      await writeLine(
-        table(
-          runColumns,
-          runs.map((run) => runCells(run, stallsOf(run))),
-        ),
-      );
-    for (const run of stalled) {
-      if (!runs.some(({ workflowId }) => workflowId === run.workflowId)) note(sentence(stalledRunText(run)));
-    }
+    else await writeLine(table(runColumns, runs.map(runCells)));
+    for (const run of others) note(sentence(stalledRunText(run)));
   });
-}
-
-/** The same, for a run that may belong to another Temporal. */
-async function askOwnTemporal(context: Context, { temporal }: RunDetail): ReturnType<typeof askStalls> {
-  const { address, namespace } = context.config.temporal;
-  if (temporal.address === address && temporal.namespace === namespace) return askStalls(context);
-  const owner = `Temporal at ${temporal.address}, namespace ${temporal.namespace}`;
-  return { stalled: [], unasked: `it belongs to ${owner}: set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to that` };
-}
-
-/** Why runs in progress stall, or why Temporal can't be asked. */
-async function askStalls(context: Context): Promise<{ stalled: StalledRun[]; unasked?: string }> {
-  const { listStalledRuns } = await import('../../operations/stalls.js');
-  const { taskQueue } = context.config.temporal;
-  const ask = async () => {
-    const client = await context.temporal();
-    return client.withDeadline(Date.now() + ASK_MS_MAX, () => listStalledRuns(client.workflow, taskQueue));
-  };
-  return ask().then(
-    (stalled) => ({ stalled }),
-    (error) => ({ stalled: [], unasked: explain(error, placesOf(process.env, context.config.temporal)) }),
-  );
 }
 
 const runColumns: Column[] = [
@@ -115,7 +66,7 @@ const runColumns: Column[] = [
   { title: 'reason' },
 ];
 
-function runCells(run: Run, stalls: readonly Stall[]): string[] {
+function runCells(run: RunList['runs'][number]): string[] {
   return [
     run.runId,
     run.state,
@@ -128,7 +79,7 @@ function runCells(run: Run, stalls: readonly Stall[]): string[] {
     run.pricePerUnit,
     moment(new Date(run.openedAt)),
     duration(run.tookMs),
-    run.reason ?? stalls.map((stall) => stallText(stall)).join('; '),
+    run.reason ?? (run.stalls ?? []).map((stall) => stallText(stall)).join('; '),
   ];
 }
 
@@ -138,17 +89,11 @@ function optional(number: string | null): string {
 
 async function showStatus(asked: string | undefined, flags: { json?: boolean }) {
   await withContext(async (context) => {
-    const pool = await context.database();
-    const { newestRunId, readRun } = await import('../../runs/list.js');
-    const runId = asked ?? (await newestRunId(pool));
-    if (runId === undefined) throw new CommandError('No run yet: `meterfold run` starts one.');
-    const run = await readRun(pool, runId);
-    if (run === undefined) throw unknownRun(runId);
-    const { stalled, unasked } = run.state === 'active' ? await askOwnTemporal(context, run) : { stalled: [] };
-    const stalls = stalled.find(({ workflowId }) => workflowId === run.workflowId)?.stalls ?? [];
-    if (flags.json) return writeJson(run.state === 'active' ? { ...run, stalls } : run);
-    const why = unasked === undefined ? stalls.map((stall) => stallText(stall)) : [`unknown: ${unasked}`];
-    return writeLine(statusText(run, why));
+    const { showRun } = await import('../../operations/runs.js');
+    const { run, stallsUnknown } = await showRun(context, asked);
+    if (flags.json) return writeJson(run);
+    const stalls = (run.stalls ?? []).map((stall) => stallText(stall));
+    return writeLine(statusText(run, stallsUnknown === undefined ? stalls : [`unknown: ${stallsUnknown}`]));
   });
 }
 

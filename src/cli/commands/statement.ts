@@ -3,23 +3,20 @@ import { type Command, Option } from 'commander';
 import { parsePicos } from '../../billing/money.js';
 import type { StatementTotal, StatementTotals } from '../../billing/statement.js';
 import type { BillingRecord, OpenCycle, Statement } from '../../ledger/statements.js';
+import { counted, grouped, printable } from '../../text.js';
 import { runIdArgument, userIdArgument } from '../arguments.js';
 import { withContext } from '../context.js';
 import {
   type Column,
   columnWidths,
-  counted,
   csvLine,
   csvText,
-  grouped,
   note,
-  printable,
   tableLine,
   write,
   writeJsonStream,
   writeLine,
 } from '../text/output.js';
-import { CommandError, unknownRun } from '../text/problems.js';
 
 const CSV_RULE = `In CSV, a user id that begins with = + - @ or the like, which a spreadsheet would execute, or with an apostrophe, has an
 apostrophe in front: programs remove the first apostrophe of a user id, if it begins with one. JSON has ids as they are.`;
@@ -211,11 +208,14 @@ async function statementCsv(userId: string, statement: Statement, totals: Statem
 async function exportRun(flags: FormatFlags & { run: string }) {
   await withContext(async (context) => {
     const pool = await context.database();
-    const { readRunState } = await import('../../runs/list.js');
+    const [{ readRunState }, { RunNotFoundError, RunStateError }] = await Promise.all([
+      import('../../runs/list.js'),
+      import('../../operations/errors.js'),
+    ]);
     const state = await readRunState(pool, flags.run);
-    if (state === undefined) throw unknownRun(flags.run);
+    if (state === undefined) throw new RunNotFoundError(flags.run);
     if (state !== 'published')
-      throw new CommandError(`Run ${flags.run} is ${state}: only a published run has billing records.`);
+      throw new RunStateError(`Run ${flags.run} is ${state}: only a published run has billing records.`);
     const { readRecordsOfRun } = await import('../../ledger/statements.js');
     await readRecordsOfRun(pool, flags.run, (records) =>
       flags.json ? writeJsonStream({ runId: flags.run }, 'records', records) : exportCsv(records),

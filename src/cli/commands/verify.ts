@@ -3,9 +3,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ChainHead } from '../../audit/chain.js';
 import type { Difference } from '../../audit/scope.js';
 import type { Verification } from '../../audit/verify.js';
+import { counted, duration, grouped, printable } from '../../text.js';
 import { headArgument, runIdArgument, wholeNumber } from '../arguments.js';
 import { withContext } from '../context.js';
-import { counted, duration, facts, grouped, printable, writeJson, writeLine } from '../text/output.js';
+import { facts, writeJson, writeLine } from '../text/output.js';
 import { showProgress } from '../text/verify-progress.js';
 
 interface VerifyFlags {

@@ -1,46 +1,41 @@
-/** `meterfold run --dry-run`: what a run would bill now, by plain SQL. */
+/** What a run would bill now, in words. */
+import type { DryRunReport } from '../../operations/dry-run.js';
+import { counted, grouped } from '../../text.js';
+import { facts } from './output.js';
 
-import type { BadCalls, BillingTerms } from '../../billing/terms.js';
-import { type DryRun, dryRun } from '../../ledger/dry-run.js';
-import type { Pool } from '../../postgres/pool.js';
-import { counted, facts, grouped, writeJson, writeLine } from './output.js';
-
-export async function showDryRun(
-  pool: Pool,
-  terms: BillingTerms & { badCalls: BadCalls },
-  json: boolean,
-): Promise<void> {
-  const figures = await dryRun(pool, terms);
-  const { pricePerUnit, currency, badCalls } = terms;
-  if (json) return writeJson({ status: 'dry run', ...figures, currency, pricePerUnit, badCalls });
-  const { quarantined, stopsAt } = figures;
-  await writeLine(
+export function dryRunText(report: DryRunReport): string {
+  const { range, currency, quarantined, stopsAt } = report;
+  const lines = [
     facts([
       [
         'calls',
-        `${counted(figures.calls, 'call')} of ${counted(figures.users, 'user')}, log positions after ${grouped(figures.range.after)} up to ${grouped(figures.range.to)}`,
+        `${counted(report.calls, 'call')} of ${counted(report.users, 'user')}, log positions after ${grouped(range.after)} up to ${grouped(range.to)}`,
       ],
-      ['cycles to close', grouped(figures.cycles)],
-      ['amount', `${grouped(figures.amount)} ${currency}  (usage ${grouped(figures.billedUsage)} at ${pricePerUnit})`],
-      ['carried in', `${counted(figures.carriedIn.calls, 'call')}, usage ${grouped(figures.carriedIn.usage)}`],
-      ['carried out', `${counted(figures.carriedOut.calls, 'call')}, usage ${grouped(figures.carriedOut.usage)}`],
+      ['cycles to close', grouped(report.cycles)],
+      [
+        'amount',
+        `${grouped(report.amount)} ${currency}  (usage ${grouped(report.billedUsage)} at ${report.pricePerUnit})`,
+      ],
+      ['carried in', `${counted(report.carriedIn.calls, 'call')}, usage ${grouped(report.carriedIn.usage)}`],
+      ['carried out', `${counted(report.carriedOut.calls, 'call')}, usage ${grouped(report.carriedOut.usage)}`],
       ...(quarantined.calls === '0' ? [] : [['quarantined', quarantineText(quarantined)] as [string, string]]),
     ]),
-  );
+  ];
   if (stopsAt !== null) {
-    await writeLine(
+    lines.push(
       `\nThe run would stop at call ${stopsAt.id} in public.api_logs: ${stopsAt.reason}. The figures are those without such calls: ` +
-        'mend them, or set BAD_CALLS=quarantine.',
+        'correct them, or set BAD_CALLS=quarantine.',
     );
   }
-  await writeLine(`\nNothing was written.${nextStep(figures)}`);
+  lines.push(`\nNothing was written.${nextStep(report)}`);
+  return lines.join('\n');
 }
 
-function nextStep({ activeRunId, stopsAt }: DryRun): string {
+function nextStep({ activeRunId, stopsAt }: DryRunReport): string {
   if (activeRunId !== null) return ` Run ${activeRunId} is in progress and bills these calls or some of them.`;
-  return stopsAt === null ? ' Bill them by `meterfold run`.' : '';
+  return stopsAt === null ? ' Bill them with `meterfold run`.' : '';
 }
 
 function quarantineText({ calls, usage }: { calls: string; usage: string }): string {
-  return `${counted(calls, 'call')}, usage ${grouped(usage)}: can't be billed, and would be put aside`;
+  return `${counted(calls, 'call')}, usage ${grouped(usage)}: cannot be billed, and would be quarantined`;
 }

@@ -1,81 +1,58 @@
-/** Follows a run until it ends: a bar on a terminal, plain lines elsewhere. Both on standard error. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type BillingRunProgress, type BillingRunResult, progressQuery } from '../../contract/billing-run.js';
-import { readStalls, type Stall } from '../../operations/stalls.js';
-import type { RunHandle } from '../../operations/start.js';
-import { grouped, note } from './output.js';
-import { CommandError } from './problems.js';
-import { stallText } from './stall.js';
+/** Shows a run until it ends: a bar on a terminal, plain lines elsewhere. Both go to standard error. */
+import type { BillingRunProgress } from '../../contract/billing-run.js';
+import type { RunEnded } from '../../operations/follow.js';
+import type { Servers } from '../../operations/servers.js';
+import { stallText } from '../../operations/stall-text.js';
+import type { Stall } from '../../temporal/stalls.js';
+import type { RunHandle } from '../../temporal/start.js';
+import { grouped } from '../../text.js';
+import { CommandError } from './command-error.js';
+import { note, writeJson, writeLine } from './output.js';
+import { resultText } from './run-result.js';
 
-const POLL_MS = 200;
-/** Plain lines come when the phase changes, and this often. */
+/** Plain lines are written when the phase changes, and this often. */
 const LINE_EVERY_MS = 5000;
-/** Temporal is asked this often why the run does not get on. */
-const ASK_MS = 1000;
 
-export interface FollowedRun {
-  result: BillingRunResult;
-  /** From start to close by Temporal's own clock. */
-  seconds: number;
+/** Shows the run's progress, then its result. Throws RunFailedError, and CommandError if the run was cancelled. */
+export async function showRunToItsEnd(servers: Servers, handle: RunHandle, json: boolean): Promise<void> {
+  void noteMissingWorkers(servers);
+  const { result, seconds } = await showProgress(handle);
+  if (result.status === 'cancelled') throw new CommandError(resultText(result, seconds));
+  if (json) return writeJson({ ...result, workflowId: handle.workflowId, seconds });
+  await writeLine(resultText(result, seconds));
 }
 
-export async function followRun(handle: RunHandle): Promise<FollowedRun> {
-  const show = process.stderr.isTTY ? await createBar() : createLines();
-  let over = false;
-  const ended = handle.result().finally(() => {
-    over = true;
-  });
-  ended.catch(() => {});
-  let progress: BillingRunProgress | undefined;
-  let stalls: Stall[] = [];
-  const pause = (ms: number) => Promise.race([sleep(ms, undefined, { ref: false }), ended.catch(() => {})]);
-  const watch = async (everyMs: number, look: () => Promise<void>) => {
-    while (!over) {
-      await look();
-      if (!over) show.update(progress, stalls);
-      await pause(everyMs);
-    }
-  };
-  const watching = Promise.all([
-    watch(POLL_MS, async () => {
-      // Without a worker there is nobody to answer, for long; the result tells in the end.
-      progress = await handle.query(progressQuery).catch(() => undefined);
-    }),
-    pause(ASK_MS).then(() =>
-      watch(ASK_MS, async () => {
-        stalls = await readStalls(handle.client, handle.workflowId).catch(() => []);
-      }),
-    ),
-  ]);
+async function noteMissingWorkers(servers: Servers): Promise<void> {
+  const { hasWorkers } = await import('../../operations/start.js');
+  if (await hasWorkers(servers)) return;
+  const { taskQueue } = servers.config.temporal;
+  note(
+    `No worker polls the task queue "${taskQueue}": the run waits until one does. Start one with \`meterfold worker\`.`,
+  );
+}
+
+/** Shows the run's progress until its workflow ends. Throws RunFailedError. */
+export async function showProgress(handle: RunHandle): Promise<RunEnded> {
+  const { followRun } = await import('../../operations/follow.js');
+  const display = process.stderr.isTTY ? await createBar() : createLines();
   try {
-    const result = await ended;
-    const { startTime, closeTime } = await handle.describe();
-    return { result, seconds: ((closeTime?.getTime() ?? 0) - startTime.getTime()) / 1000 };
-  } catch (error) {
-    throw runFailure(error as Error, handle.workflowId);
+    for await (const event of followRun(handle)) {
+      if (event.type === 'ended') return event;
+      display.update(event.progress, event.stalls);
+    }
   } finally {
-    await watching;
-    show.stop();
+    display.stop();
   }
+  throw new Error('a run was followed without an end');
 }
 
-/** The innermost message says what went wrong; the layers around it only say that an activity or a workflow failed. */
-function runFailure(error: Error, workflowId: string): Error {
-  if (error.name !== 'WorkflowFailedError') return error;
-  let reason = error.cause instanceof Error ? error.cause : error;
-  while (reason.cause instanceof Error && reason.constructor.name !== 'ApplicationFailure') reason = reason.cause;
-  return new CommandError(`The run failed: ${reason.message}. Nothing of it was published. (workflow ${workflowId})`, {
-    cause: error,
-  });
-}
-
-interface Show {
-  /** Without progress, no worker has answered. */
+interface Display {
+  /** `progress` is undefined until a worker has answered. */
   update(progress: BillingRunProgress | undefined, stalls: readonly Stall[]): void;
   stop(): void;
 }
 
-function createLines(): Show {
+function createLines(): Display {
   let phase = '';
   let why = '';
   let saidAt = 0;
@@ -100,7 +77,7 @@ function createLines(): Show {
   };
 }
 
-async function createBar(): Promise<Show> {
+async function createBar(): Promise<Display> {
   const { default: progress } = await import('cli-progress');
   const bar = new progress.SingleBar({
     format: '{bar} {percentage}%  {text}',

@@ -4,7 +4,8 @@
  * Every write waits until the reader has room, so that an export of millions of rows takes no more memory than a
  * small one. A reader that has seen enough (`| head`) closes the pipe: that ends the command quietly, and well.
  */
-import { CommandError } from './problems.js';
+import { printable } from '../../text.js';
+import { CommandError } from './command-error.js';
 
 /** Whoever read standard output has closed it; nobody is left to write for. */
 export class OutputClosed extends Error {
@@ -122,54 +123,4 @@ export function tableLine(columns: Column[], cells: string[], widths: number[]):
 export function facts(pairs: [string, string][]): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
   return pairs.map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}`).join('\n');
-}
-
-/** Text from the database may hold anything, also what moves a terminal's cursor: control characters show as \u{1b}. */
-export function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
-    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
-  );
-}
-
-/** A message as a sentence of its own: "Run 7 is paused already." */
-export function sentence(message: string): string {
-  return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
-}
-
-/** Groups the digits before the decimal point: "1,234,567.89". */
-export function grouped(number: string | bigint | number): string {
-  const [whole = '', ...decimals] = String(number).split('.');
-  return [whole.replace(/\B(?=(\d{3})+$)/g, ','), ...decimals].join('.');
-}
-
-/** "1 call", "1,200 calls". */
-export function counted(number: string | bigint | number, one: string, many = `${one}s`): string {
-  return `${grouped(number)} ${String(number) === '1' ? one : many}`;
-}
-
-/** "340 ms", "1.3 s", "4 min 10 s", "3 h 20 min", "2 d 4 h". */
-export function duration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const seconds = ms / 1000;
-  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
-  const units: [string, number][] = [
-    ['d', 86_400],
-    ['h', 3600],
-    ['min', 60],
-    ['s', 1],
-  ];
-  let rest = Math.round(seconds);
-  const parts: string[] = [];
-  for (const [unit, size] of units) {
-    const count = Math.floor(rest / size);
-    rest -= count * size;
-    if (count > 0) parts.push(`${count} ${unit}`);
-  }
-  return parts.slice(0, 2).join(' ');
-}
-
-/** "2026-10-01 12:00:00 UTC". */
-export function moment(date: Date): string {
-  return `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }

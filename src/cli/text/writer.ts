@@ -1,6 +1,6 @@
 /** Writers that held a run up, in words: who, since when, and how a prepared transaction is ended. */
 import type { Writer } from '../../contract/writer.js';
-import { moment, printable } from './output.js';
+import { moment, printable } from '../../text.js';
 
 /** "application importer, pid 4711, role app, since 2026-10-01 12:00:00 UTC" */
 export function writerText({ pid, application, user, startedAt, gid, hidden }: Writer): string {

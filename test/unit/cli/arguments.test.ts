@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { durationMs, durationText, runIdArgument, userIdArgument, wholeNumber } from '../../../src/cli/arguments.js';
+import { durationMs, runIdArgument, userIdArgument, wholeNumber } from '../../../src/cli/arguments.js';
+import { optionDuration } from '../../../src/text.js';
 
 describe('a whole number', () => {
   const read = wholeNumber(1, 10_000_000);
@@ -34,12 +35,12 @@ describe('a duration', () => {
     ['1d', 86_400_000],
   ])('%s is %i ms, and is written so again', (text, ms) => {
     expect(read(text)).toBe(ms);
-    expect(durationText(ms)).toBe(text);
+    expect(optionDuration(ms)).toBe(text);
   });
 
   test('is written the shortest way', () => {
-    expect(durationText(read('60s'))).toBe('1m');
-    expect(durationText(read('48h'))).toBe('2d');
+    expect(optionDuration(read('60s'))).toBe('1m');
+    expect(optionDuration(read('48h'))).toBe('2d');
   });
 
   test.each(['', '5', 'm', '5 m', '0s', '-5m', '1.5h', '5M', '5min', '1w', '367d', '1h30m', 'fünf'])(

@@ -1,165 +1,46 @@
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+/** The table of failures and the error classes of src agree. */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { ProofError, toFailure } from '../../../src/contract/failures.js';
-import { SegmentError } from '../../../src/engine/segment.js';
-import { InvariantError } from '../../../src/invariant.js';
-import { BadCallError, CallOrderError } from '../../../src/log/reader.js';
-import { CopyFormatError } from '../../../src/postgres/copy/copy-out.js';
-import { AlreadyPublishedError } from '../../../src/runs/endings.js';
-import { FrozenTermError } from '../../../src/runs/open.js';
-import { RunGoneError } from '../../../src/runs/run.js';
-import { LogSequenceError } from '../../../src/runs/seal.js';
+import { FAILURE_NAMES, failureNamed } from '../../../src/contract/failures.js';
 
-function failureOf(error: unknown): ApplicationFailure {
-  const failure = toFailure(error);
-  expect(failure).toBeInstanceOf(ApplicationFailure);
-  return failure as ApplicationFailure;
-}
+const SRC = fileURLToPath(new URL('../../../src/', import.meta.url));
 
-const errors = {
-  RunGoneError,
-  AlreadyPublishedError,
-  FrozenTermError,
-  BadCallError,
-  CallOrderError,
-  CopyFormatError,
-  LogSequenceError,
-  SegmentError,
-  ProofError,
-  InvariantError,
-};
+const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts') && !name.startsWith('engine/wasm'))
+  .map((name) => readFileSync(path.join(SRC, name), 'utf8'));
 
-describe('final is', () => {
-  test.each(Object.entries(errors))('%s, by the name it has', (name, OwnError) => {
-    const error = new OwnError('what is wrong');
-    const failure = failureOf(error);
-    expect([failure.nonRetryable, failure.type, failure.message]).toEqual([true, name, 'what is wrong']);
-    expect(failure.cause).toBe(error);
+/** Classes that extend Error itself: a subclass of one of them has its name, and so its row. */
+const classes = sources.flatMap((text) => [...text.matchAll(/class (\w+) extends Error\b/g)].map(([, name]) => name!));
+/** Types that the workflow and activities give to failures without a class: the last argument, or the field `type`. */
+const types = sources
+  .flatMap((text) => [...text.matchAll(/ApplicationFailure\.\w+\([\s\S]*?\);/g)].map(([call]) => call))
+  .flatMap((call) => [...call.matchAll(/(?:type: |,\s+)'([A-Z]\w+)'/g)].map(([, name]) => name!));
+
+describe('the table of failures', () => {
+  test('has a row for every error class and every type of failure', () => {
+    expect(classes.length).toBeGreaterThan(30);
+    expect(types).toEqual(expect.arrayContaining(['BadInput', 'WorkerShutdown', 'MapRestartsExceeded']));
+    for (const name of [...classes, ...types])
+      expect({ name, row: failureNamed(name)?.name }).toEqual({ name, row: name });
   });
-});
 
-function postgresError(code: string): Error {
-  return Object.assign(new Error('what the server says'), { name: 'error', code });
-}
+  test('has no row without a class or a type', () => {
+    const thrown = new Set([...classes, ...types]);
+    const own = FAILURE_NAMES.filter((name) => !name.startsWith('PostgreSQL '));
+    expect(own.filter((name) => !thrown.has(name))).toEqual([]);
+  });
 
-describe('of PostgreSQL, final is', () => {
   test.each([
-    ['22P02', 'data exception'],
-    ['22003', 'data exception'],
-    ['23505', 'a constraint is violated'],
-    ['23514', 'a constraint is violated'],
-    ['3F000', 'the schema is missing: run `meterfold migrate`'],
-    ['42P01', 'a table, column or right is missing: run `meterfold migrate`, then `meterfold doctor`'],
-    ['42703', 'a table, column or right is missing: run `meterfold migrate`, then `meterfold doctor`'],
-    ['42501', 'a table, column or right is missing: run `meterfold migrate`, then `meterfold doctor`'],
-  ])('%s: %s', (code, reason) => {
-    const failure = failureOf(postgresError(code));
-    expect(failure.nonRetryable).toBe(true);
-    expect(failure.type).toBe(`PostgreSQL ${code}`);
-    expect(failure.message).toBe(`PostgreSQL: what the server says (${reason})`);
-  });
-});
-
-describe('of PostgreSQL, another try may help with', () => {
-  test.each([
-    ['08006', 'connection failure'],
-    ['08P01', 'protocol violation, of a connection cut in the middle'],
-    ['28P01', 'a password that is being changed'],
-    ['40001', 'serialization failure'],
-    ['40P01', 'deadlock'],
-    ['53100', 'disk full'],
-    ['53300', 'too many connections'],
-    ['55P03', 'lock not available'],
-    ['57014', 'query cancelled'],
-    ['57P01', 'server shut down, or our backend ended'],
-    ['57P03', 'server starting up'],
-    ['58030', 'IO error'],
-    ['XX000', 'internal error'],
-  ])('%s: %s', (code) => {
-    const failure = failureOf(postgresError(code));
-    expect(failure.nonRetryable).toBe(false);
-    expect(failure.type).toBe(`PostgreSQL ${code}`);
-    expect(failure.message).toMatch(/^PostgreSQL: what the server says( \([^()]+\))?$/);
+    ['PostgreSQL 42P01', 'PostgreSQL 42'],
+    ['PostgreSQL 3F000', 'PostgreSQL 3F000'],
+    ['PostgreSQL 23505', 'PostgreSQL 23'],
+  ])('has a row for %s: that of %s', (name, row) => {
+    expect(failureNamed(name)?.name).toBe(row);
   });
 
-  test('an error whose meaning is known, which the message says', () => {
-    expect(failureOf(postgresError('57P03')).message).toBe(
-      'PostgreSQL: what the server says (it is starting or stopping)',
-    );
-  });
-});
-
-test('of PostgreSQL, a standby that takes no writes is tried again, as after a failover, and the message says so', () => {
-  const failure = failureOf(postgresError('25006'));
-  expect([failure.nonRetryable, failure.type, failure.message]).toEqual([
-    false,
-    'PostgreSQL 25006',
-    'PostgreSQL: what the server says (a standby takes no writes: tried again until DATABASE_URL leads to the primary)',
-  ]);
-});
-
-describe('what a server or a pooler refuses by its set-up is final, and named: ', () => {
-  test.each([
-    [
-      '42501',
-      'check_enable_rls',
-      'would be affected by the policy of "api_logs"',
-      'RowSecurityError',
-      /on api_logs would/,
-    ],
-    [
-      '42P05',
-      'StorePreparedStatement',
-      'prepared statement "a" already exists',
-      'PoolModeError',
-      /pool_mode = session/,
-    ],
-    [
-      '26000',
-      'FetchPreparedStatement',
-      'prepared statement "a" does not exist',
-      'PoolModeError',
-      /pool_mode = session/,
-    ],
-    [
-      '08P01',
-      undefined,
-      'transaction blocks not allowed in statement pooling mode',
-      'PoolModeError',
-      /pool_mode = session/,
-    ],
-    ['08P01', undefined, 'unsupported startup parameter: options', 'StartupParameterError', /parameter options/],
-  ])('%s of %s, %s', (code, routine, message, type, said) => {
-    const failure = failureOf(Object.assign(new Error(message), { name: 'error', code, routine }));
-    expect([failure.nonRetryable, failure.type]).toEqual([true, type]);
-    expect(failure.message).toMatch(said);
-  });
-});
-
-describe('another try may help with', () => {
-  test.each(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'ENOTFOUND'])('%s', (code) => {
-    const failure = failureOf(Object.assign(new Error(`connect ${code}`), { code }));
-    expect(failure.nonRetryable).toBe(false);
-    expect(failure.type).toBe('Error');
-    expect(failure.message).toMatch(new RegExp(`^PostgreSQL can't be reached: connect ${code} \\(.+\\)$`));
-  });
-
-  test('an error that nobody has thought of', () => {
-    const failure = failureOf(new RangeError('what?'));
-    expect([failure.nonRetryable, failure.type, failure.message]).toEqual([false, 'RangeError', 'what?']);
-  });
-});
-
-describe('left as it is, is', () => {
-  test('a failure that says itself whether to try again', () => {
-    const final = ApplicationFailure.nonRetryable('no', 'BadInput');
-    const other = ApplicationFailure.retryable('later', 'Busy');
-    expect(toFailure(final)).toBe(final);
-    expect(toFailure(other)).toBe(other);
-  });
-
-  test('a cancellation', () => {
-    const cancelled = new CancelledFailure('cancelled');
-    expect(toFailure(cancelled)).toBe(cancelled);
+  test.each(['PostgreSQL 40001', 'PostgreSQL 420', 'RangeError', 'toString', ''])('has none for %j', (name) => {
+    expect(failureNamed(name)).toBeUndefined();
   });
 });

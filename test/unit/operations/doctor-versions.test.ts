@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { versionsCheck } from '../../../src/operations/doctor-versions.js';
+import { versionsCheck } from '../../../src/operations/doctor/versions.js';
 
 const v1 = { deploymentName: 'billing', buildId: '1' };
 const v2 = { deploymentName: 'billing', buildId: '2' };
@@ -30,7 +30,7 @@ test.each([
     [v2],
     [],
     'fault',
-    'start workers of it, with TEMPORAL_DEPLOYMENT_NAME=billing TEMPORAL_WORKER_BUILD_ID=1',
+    'start workers with TEMPORAL_DEPLOYMENT_NAME=billing TEMPORAL_WORKER_BUILD_ID=1',
   ],
 ] as const)('%s', (_, current, workflow, activity, judged, fix) => {
   const check = versionsCheck(current, workflow, activity);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { cronArgument, cronFields } from '../../../src/cli/arguments.js';
-import { calendarOf, clockChanges, monthsWithoutDay, wallTimesIn } from '../../../src/operations/schedule-calendar.js';
+import { calendarOf, clockChanges, monthsWithoutDay, wallTimesIn } from '../../../src/operations/schedule/calendar.js';
 
 const range = <Value>(start: Value, end = start, step = 1) => [{ start, end, step }];
 const described = {

@@ -1,30 +1,30 @@
 /**
- * Why a run does not get on: what Temporal knows of its activities and workers. A stall is an activity that is tried again, or a task
- * that no worker takes. PostgreSQL is not asked: it may be what is out of reach.
+ * Why a run makes no progress, according to Temporal. A stall is an activity that is being retried, or a task that no worker takes.
+ * PostgreSQL is not asked, because it may be what is unreachable.
  */
 import type { WorkflowClient, WorkflowExecutionDescription } from '@temporalio/client';
-import { WORKFLOW_TYPE } from '../config.js';
+import { WORKFLOW_TYPE } from '../contract/billing-run.js';
 import { activityName, oneLine } from '../contract/retries.js';
-import { describeTaskQueue, type TaskKind } from './pollers.js';
+import { isPolled, type TaskKind } from './task-queue.js';
 
-/** One reason. Several activities of a kind that fail alike are one stall. */
+/** One reason. Activities of one kind that fail with the same message are one stall. */
 export interface Stall {
   /** "plan", "map", "publish"; "workflow" for the workflow's own tasks. */
   activity: string;
   /** How many activities. */
   activities: number;
-  /** The last attempt that failed, of the one that was tried most often; null if none was begun. */
+  /** The last failed attempt of the activity with the most attempts; null if no attempt has started. */
   attempt: number | null;
   /** One sentence, without a full stop. */
   message: string;
-  /** ISO 8601 in UTC; null while an attempt is at work, or if a worker is what is missing. */
+  /** ISO 8601 in UTC; null while an attempt is running, and if no worker polls. */
   nextAttemptAt: string | null;
 }
 
-/** A run in progress, known to Temporal, that stalls. */
+/** A running workflow that stalls. */
 export interface StalledRun {
   workflowId: string;
-  /** Null if it was not opened yet: PostgreSQL may not know it. */
+  /** Null before the run is opened: PostgreSQL has no row for it yet. */
   runId: string | null;
   stalls: Stall[];
 }
@@ -33,20 +33,20 @@ type PendingActivity = NonNullable<WorkflowExecutionDescription['raw']['pendingA
 type Timestamp = PendingActivity['scheduledTime'];
 type Failure = PendingActivity['lastFailure'];
 
-/** A task that waited for longer has no worker, unless one polls. */
+/** A task that has waited for longer is a stall if no worker polls its queue. */
 const WAIT_MS = 3000;
 /** temporal.api.enums.v1.PendingActivityState, and PendingWorkflowTaskState */
 const SCHEDULED = 1;
-/** Runs asked at a time: at most one bills, others wait to plan. */
+/** Workflows examined by one call: at most one of them bills, the others wait to plan. */
 const RUNS_MAX = 20;
 
-/** The stalls of a run; none if its workflow has ended. */
+/** The stalls of a run; none after its workflow has ended. */
 export async function readStalls(client: WorkflowClient, workflowId: string): Promise<Stall[]> {
   const { raw } = await client.getHandle(workflowId).describe();
   return stallsOf(client, raw);
 }
 
-/** All runs of this task queue that stall, those that are not opened yet included. */
+/** The runs of a task queue that stall, including those that are not opened yet. */
 export async function listStalledRuns(client: WorkflowClient, taskQueue: string): Promise<StalledRun[]> {
   const stalled: StalledRun[] = [];
   let asked = 0;
@@ -90,7 +90,7 @@ async function stallsOf(client: WorkflowClient, raw: WorkflowExecutionDescriptio
   return stalls;
 }
 
-/** Activities that have failed and are tried again, by what and why. */
+/** Activities that are being retried, grouped by kind and message. */
 export function retriesOf(pending: readonly PendingActivity[]): Stall[] {
   const stalls = new Map<string, Stall>();
   for (const { activityType, attempt, lastFailure, state, nextAttemptScheduleTime } of pending) {
@@ -112,27 +112,23 @@ export function retriesOf(pending: readonly PendingActivity[]): Stall[] {
 
 /** temporal.api.enums.v1.TimeoutType */
 const TIMEOUTS: Readonly<Record<number, string>> = {
-  1: 'it took longer than it may',
+  1: 'the attempt exceeded its time limit',
   2: 'no worker took it in time',
-  3: 'it was not ended in time',
+  3: 'it did not complete in time',
   4: 'its worker stopped answering: it crashed, was frozen or lost its connection to Temporal',
 };
 
 function sentenceOf(failure: NonNullable<Failure>): string {
   const timeout = failure.timeoutFailureInfo?.timeoutType;
-  return (timeout == null ? undefined : TIMEOUTS[timeout]) ?? oneLine(failure.message ?? 'it did not say why');
+  return (timeout == null ? undefined : TIMEOUTS[timeout]) ?? oneLine(failure.message ?? 'no reason given');
 }
 
 function withoutWorker(activity: string, activities: number, kind: TaskKind): Stall {
-  const message = `no worker polls the task queue for ${kind === 'workflow' ? 'workflows' : 'activities'}: start one by \`meterfold worker\``;
+  const message = `no worker polls the task queue for ${kind === 'workflow' ? 'workflows' : 'activities'}: start one with \`meterfold worker\``;
   return { activity, activities, attempt: null, message, nextAttemptAt: null };
 }
 
-async function isPolled(client: WorkflowClient, taskQueue: string, kind: TaskKind): Promise<boolean> {
-  return (await describeTaskQueue(client, taskQueue, kind)).pollers.length > 0;
-}
-
-/** When the activity was to be begun, in ms. */
+/** When the next attempt was due, in ms since the epoch. */
 function dueMs({ nextAttemptScheduleTime, scheduledTime }: PendingActivity): number {
   return msOf(nextAttemptScheduleTime) || msOf(scheduledTime);
 }

@@ -1,16 +1,15 @@
-/** Stalls for people. */
+/** Stalls in words. */
+import type { Stall, StalledRun } from '../temporal/stalls.js';
+import { counted, duration } from '../text.js';
 
-import type { Stall, StalledRun } from '../../operations/stalls.js';
-import { counted, duration } from './output.js';
-
-/** "plan is being retried, attempt 4 failed: … (the next begins in 8.0 s)" */
+/** "plan is being retried, attempt 4 failed: … (the next starts in 8.0 s)" */
 export function stallText({ activity, activities, attempt, message, nextAttemptAt }: Stall, now = Date.now()): string {
   const what = activities === 1 ? activity : `${activity} (${counted(activities, 'activity', 'activities')})`;
   if (attempt === null) return `${what} waits: ${message}`;
   const next =
     nextAttemptAt === null
-      ? `attempt ${attempt + 1} is at work`
-      : `the next begins in ${duration(Math.max(0, Date.parse(nextAttemptAt) - now))}`;
+      ? `attempt ${attempt + 1} is running`
+      : `the next starts in ${duration(Math.max(0, Date.parse(nextAttemptAt) - now))}`;
   return `${what} is being retried, attempt ${attempt} failed: ${message} (${next})`;
 }
 

@@ -1,7 +1,7 @@
-/** Which workers poll the task queue, as Temporal knows them. */
+/** The workers that poll a task queue, according to Temporal. */
 import type { WorkflowClient } from '@temporalio/client';
 
-/** A worker's poll lasts a minute, and the server remembers pollers for five: one not seen for longer than a poll is gone. */
+/** A poll lasts up to a minute, and the server lists pollers for five: one not seen for longer than this has stopped. */
 const POLL_MS_MAX = 75_000;
 
 export type TaskKind = 'workflow' | 'activity';
@@ -21,4 +21,8 @@ export async function describeTaskQueue(
     return Date.now() - seenMs < POLL_MS_MAX;
   });
   return { pollers: alive, versioningInfo };
+}
+
+export async function isPolled(client: WorkflowClient, taskQueue: string, kind: TaskKind): Promise<boolean> {
+  return (await describeTaskQueue(client, taskQueue, kind)).pollers.length > 0;
 }

@@ -1,28 +1,31 @@
-/** What `meterfold doctor` looks at in Temporal: the server, the namespace, the workers and their versions. */
+/** The checks of Temporal: the server, the namespace, the workers, their versions, and runs that stall. */
 import type { Client } from '@temporalio/client';
-import type { Context } from '../cli/context.js';
-import { grouped } from '../cli/text/output.js';
-import type { TemporalSettings, WorkerVersion } from '../config.js';
-import { bad, type Check, good, subject, unseen } from './doctor-check.js';
-import { versionsCheck } from './doctor-versions.js';
-import type { TaskKind } from './pollers.js';
+import type { TemporalSettings, WorkerVersion } from '../../config.js';
+import { listStalledRuns } from '../../temporal/stalls.js';
+import { describeTaskQueue, type TaskKind } from '../../temporal/task-queue.js';
+import { grouped } from '../../text.js';
+import type { Servers } from '../servers.js';
+import { stalledRunText } from '../stall-text.js';
+import { bad, type Check, good, isFault, subject, unchecked } from './check.js';
+import { versionsCheck } from './versions.js';
 
-const workerChecks = ['workflow workers', 'activity workers', 'worker versions', 'runs'];
+const WORKER_CHECKS = ['workflow workers', 'activity workers', 'worker versions', 'runs'];
+const REQUESTS_MS = 10_000;
 
-export async function temporalChecks(context: Context): Promise<Check[]> {
-  const settings = context.config.temporal;
-  const [reached] = await subject('Temporal', context, async () => {
-    await context.temporal();
+export async function temporalChecks(servers: Servers): Promise<Check[]> {
+  const settings = servers.config.temporal;
+  const reached = await subject('Temporal', servers, async () => {
+    await servers.temporal();
     return [good('Temporal', settings.address)];
   });
-  if (!reached!.ok) return [reached!, ...['namespace', ...workerChecks].map(unseen)];
-  const client = await context.temporal();
-  return client.withDeadline(Date.now() + 10_000, async () => {
-    const namespace = await subject('namespace', context, () => namespaceChecks(client, settings));
-    if (namespace.some((check) => !check.ok)) return [reached!, ...namespace, ...workerChecks.map(unseen)];
-    const workers = await subject('workers', context, () => workersChecks(client, settings));
-    const runs = await subject('runs', context, () => runsChecks(client, settings));
-    return [reached!, ...namespace, ...workers, ...runs];
+  if (reached.some(isFault)) return [...reached, ...['namespace', ...WORKER_CHECKS].map(unchecked)];
+  const client = await servers.temporal();
+  return client.withDeadline(Date.now() + REQUESTS_MS, async () => {
+    const namespace = await subject('namespace', servers, () => namespaceChecks(client, settings));
+    if (namespace.some(isFault)) return [...reached, ...namespace, ...WORKER_CHECKS.map(unchecked)];
+    const workers = await subject('workers', servers, () => workersChecks(client, settings));
+    const runs = await subject('runs', servers, () => runsChecks(client, settings));
+    return [...reached, ...namespace, ...workers, ...runs];
   });
 }
 
@@ -31,21 +34,20 @@ async function namespaceChecks(client: Client, { namespace }: TemporalSettings):
   return [good('namespace', namespace)];
 }
 
-/** Who works on a kind of task. */
+/** The workers that poll for one kind of task. */
 interface Queue {
   workers: Set<string>;
-  /** Of the workers that poll; undefined stands for those without one. */
+  /** One for each poller; undefined stands for unversioned workers. */
   versions: (WorkerVersion | undefined)[];
-  /** Whose workers get what is new; undefined: those without a version. */
+  /** The version that receives new work; undefined: unversioned workers do. */
   current: WorkerVersion | undefined;
 }
 
 async function describeQueue(client: Client, taskQueue: string, kind: TaskKind): Promise<Queue> {
-  const { describeTaskQueue } = await import('./pollers.js');
-  const { pollers: alive, versioningInfo } = await describeTaskQueue(client.workflow, taskQueue, kind);
+  const { pollers, versioningInfo } = await describeTaskQueue(client.workflow, taskQueue, kind);
   return {
-    workers: new Set(alive.map((poller) => poller.identity ?? '')),
-    versions: alive.map(({ deploymentOptions }) =>
+    workers: new Set(pollers.map((poller) => poller.identity ?? '')),
+    versions: pollers.map(({ deploymentOptions }) =>
       deploymentOptions?.workerVersioningMode === VERSIONED ? versionOf(deploymentOptions) : undefined,
     ),
     current: versionOf(versioningInfo?.currentDeploymentVersion),
@@ -66,12 +68,8 @@ function pollersCheck({ workers }: Queue, kind: TaskKind, taskQueue: string): Ch
   return bad(name, `none polls task queue "${taskQueue}"`, 'meterfold worker');
 }
 
-/** A run that was not opened yet is in Temporal only. */
+/** Asks Temporal, because a run that is not opened yet has no row in PostgreSQL. */
 async function runsChecks(client: Client, { taskQueue }: TemporalSettings): Promise<Check[]> {
-  const [{ listStalledRuns }, { stalledRunText }] = await Promise.all([
-    import('./stalls.js'),
-    import('../cli/text/stall.js'),
-  ]);
   const stalled = await listStalledRuns(client.workflow, taskQueue);
   if (stalled.length === 0) return [good('runs', 'none stalls')];
   return stalled.map((run) => bad('runs', stalledRunText(run)));

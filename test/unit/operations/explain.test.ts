@@ -1,7 +1,7 @@
-import { userInfo } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { CommandError, exitCodeOf, explain, placesOf } from '../../../src/cli/text/problems.js';
 import { SettingsError } from '../../../src/config.js';
+import { RunNotFoundError } from '../../../src/operations/errors.js';
+import { addressesOf, explain, failureOf } from '../../../src/operations/explain.js';
 import { MigrationError } from '../../../src/schema/migrate.js';
 
 const environment = {
@@ -9,10 +9,9 @@ const environment = {
   TEMPORAL_ADDRESS: 'temporal.example:7233',
   TEMPORAL_NAMESPACE: 'prod',
 };
-const places = placesOf(environment);
-/** libpq's default. */
-const ownRole = `the role "${userInfo().username}"`;
-const say = (error: unknown) => explain(error, places);
+const addresses = addressesOf(environment);
+const say = (error: unknown) => explain(error, addresses);
+const exitCodeOf = (error: unknown) => failureOf(error)?.exitCode ?? 1;
 
 /** An error as a library throws it. */
 function failure(message: string, rest: Record<string, unknown> = {}): Error {
@@ -25,26 +24,26 @@ function grpcFailure(code: number, details: string): Error {
   return Object.assign(new Error('Failed to describe schedule', { cause }), { name: 'ServiceError' });
 }
 
-describe('where things are', () => {
+describe('the address of PostgreSQL', () => {
   test.each([
-    [environment.DATABASE_URL, 'db.example:6432', 'the role "billing"'],
-    ['postgresql://db.example/billing', 'db.example:5432', ownRole],
-    ['postgres://u@/billing?host=/var/run/postgresql', '/var/run/postgresql (socket 5432)', 'the role "u"'],
-    ['postgres:///billing?host=/var/run/postgresql&port=5433', '/var/run/postgresql (socket 5433)', ownRole],
-    ['postgres://%2Fvar%2Frun/billing', '/var/run (socket 5432)', ownRole],
-    ['postgres://[::1]:5433/billing', '[::1]:5433', ownRole],
-    ['postgres://u@a,b:5433/billing', 'a:5432 or b:5433', 'the role "u"'],
-    ['postgres://a%40b:x@db.example/billing', 'db.example:5432', 'the role "a@b"'],
-    ['nonsense', 'DATABASE_URL', 'the role'],
-  ])('%s is shown as %s', (databaseUrl, database, role) => {
-    expect(placesOf({ DATABASE_URL: databaseUrl })).toMatchObject({ database, role });
+    [environment.DATABASE_URL, 'db.example:6432'],
+    ['postgresql://db.example/billing', 'db.example:5432'],
+    ['postgres://u@/billing?host=/var/run/postgresql', '/var/run/postgresql (socket 5432)'],
+    ['postgres:///billing?host=/var/run/postgresql&port=5433', '/var/run/postgresql (socket 5433)'],
+    ['postgres://%2Fvar%2Frun/billing', '/var/run (socket 5432)'],
+    ['postgres://[::1]:5433/billing', '[::1]:5433'],
+    ['postgres://u@a,b:5433/billing', 'a:5432 or b:5433'],
+    ['postgres://a%40b:x@db.example/billing', 'db.example:5432'],
+    ['nonsense', 'DATABASE_URL'],
+  ])('%s is shown as %s', (databaseUrl, database) => {
+    expect(addressesOf({ DATABASE_URL: databaseUrl }).database).toBe(database);
   });
 
-  test('Temporal is where the settings say, else where the environment does, else where it is by default', () => {
-    expect(placesOf(environment)).toMatchObject({ temporal: 'temporal.example:7233', namespace: 'prod' });
-    expect(placesOf({})).toMatchObject({ temporal: 'localhost:7233', namespace: 'default' });
+  test('the address of Temporal comes from the settings, else from the environment, else it is the default', () => {
+    expect(addressesOf(environment)).toMatchObject({ temporal: 'temporal.example:7233', namespace: 'prod' });
+    expect(addressesOf({})).toMatchObject({ temporal: 'localhost:7233', namespace: 'default' });
     const profile = { address: 'profile.example:7233', namespace: 'own' };
-    expect(placesOf(environment, profile)).toMatchObject({ temporal: 'profile.example:7233', namespace: 'own' });
+    expect(addressesOf(environment, profile)).toMatchObject({ temporal: 'profile.example:7233', namespace: 'own' });
   });
 });
 
@@ -53,26 +52,22 @@ describe('an error of the way to PostgreSQL says where, and what to do', () => {
   const noSocket = failure('connect ENOENT /run/.s.PGSQL.5432', { code: 'ENOENT', syscall: 'connect' });
 
   test.each([
-    ['refused', refused, /^PostgreSQL is not reachable at db\.example:6432: nothing listens there\. Start it/],
+    ['refused', refused, /^PostgreSQL is not reachable at db\.example:6432: nothing listens there: start the server/],
     [
       'refused at both addresses of a name',
       new AggregateError([refused, refused], ''),
       /db\.example:6432: nothing listens there/,
     ],
     ['a socket that is not there', noSocket, /nothing listens there/],
-    ['an unknown host', failure('getaddrinfo ENOTFOUND db', { code: 'ENOTFOUND' }), /the host name is not known/],
-    [
-      'a resolver that is out',
-      failure('getaddrinfo EAI_AGAIN db', { code: 'EAI_AGAIN' }),
-      /the host name is not known/,
-    ],
-    ['no answer', failure('connect ETIMEDOUT', { code: 'ETIMEDOUT' }), /does not answer\. Check the network/],
+    ['an unknown host', failure('getaddrinfo ENOTFOUND db', { code: 'ENOTFOUND' }), /the host name is unknown/],
+    ['a resolver that is out', failure('getaddrinfo EAI_AGAIN db', { code: 'EAI_AGAIN' }), /the host name is unknown/],
+    ['no answer', failure('connect ETIMEDOUT', { code: 'ETIMEDOUT' }), /does not answer: check the network/],
     ['no route', failure('connect EHOSTUNREACH', { code: 'EHOSTUNREACH' }), /does not answer/],
-    ['the pool gave up', failure('timeout exceeded when trying to connect'), /does not answer in time/],
-    ['the client gave up', failure('Connection terminated due to connection timeout'), /does not answer in time/],
-    ['reset', failure('read ECONNRESET', { code: 'ECONNRESET' }), /broke off.*try again/],
-    ['closed in the middle', failure('Connection terminated unexpectedly'), /broke off.*try again/],
-    ['no TLS there', failure('The server does not support SSL connections'), /speaks no TLS: add sslmode=disable/],
+    ['the pool gave up', failure('timeout exceeded when trying to connect'), /does not answer/],
+    ['the client gave up', failure('Connection terminated due to connection timeout'), /does not answer/],
+    ['reset', failure('read ECONNRESET', { code: 'ECONNRESET' }), /connection broke: .*try again/],
+    ['closed in the middle', failure('Connection terminated unexpectedly'), /connection broke: .*try again/],
+    ['no TLS there', failure('The server does not support SSL connections'), /does not use TLS: add sslmode=disable/],
     [
       'a strange certificate',
       failure('self-signed certificate', { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
@@ -81,7 +76,7 @@ describe('an error of the way to PostgreSQL says where, and what to do', () => {
     [
       'no password given',
       failure('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string'),
-      /asks for the password of the role "billing"/,
+      /asks for a password: set it in DATABASE_URL/,
     ],
   ])('%s', (_what, error, sentence) => {
     expect(say(error)).toMatch(sentence);
@@ -96,24 +91,32 @@ describe('an error of the way to PostgreSQL says where, and what to do', () => {
 
 describe('an error that PostgreSQL sends says what to do', () => {
   test.each([
-    ['3D000', 'database "billing" does not exist', /no such database.*createdb/],
-    ['28P01', 'password authentication failed for user "billing"', /refused the password of the role "billing"/],
-    ['28000', 'no pg_hba.conf entry for host "10.0.0.1"', /does not let the role "billing" in.*pg_hba\.conf/],
+    [
+      '3D000',
+      'database "billing" does not exist',
+      /"billing" does not exist\. The database does not exist: create it with `createdb`/,
+    ],
+    ['28P01', 'password authentication failed for user "billing"', /for user "billing"\. The password is wrong/],
+    ['28000', 'no pg_hba.conf entry for host "10.0.0.1"', /The role is not allowed to connect: .*pg_hba\.conf/],
     [
       '42501',
       'permission denied for table api_logs',
-      /lacks a right \(permission denied for table api_logs\).*meterfold doctor/,
+      /permission denied for table api_logs\. The role lacks a privilege: `meterfold doctor`/,
     ],
     ['42P01', 'relation "meterfold.runs" does not exist', /run `meterfold migrate`/],
     ['3F000', 'schema "meterfold" does not exist', /run `meterfold migrate`/],
     ['42703', 'column "proof" does not exist', /run `meterfold migrate`/],
-    ['53300', 'sorry, too many clients already', /no connection left/],
-    ['53100', 'could not extend file', /no disk space/],
+    ['53300', 'sorry, too many clients already', /No connection is left/],
+    ['53100', 'could not extend file', /The disk is full/],
     ['57P03', 'the database system is starting up', /starting or stopping.*try again in a moment/],
-    ['57P01', 'terminating connection due to administrator command', /closed the connection.*try again/],
+    [
+      '57P01',
+      'terminating connection due to administrator command',
+      /The server is shutting down, or the session was terminated/,
+    ],
     ['57014', 'canceling statement due to statement timeout', /statement_timeout/],
     ['25006', 'cannot execute INSERT in a read-only transaction', /set DATABASE_URL to the primary/],
-    ['XX000', 'something odd', /refused a statement: something odd \(code XX000\)/],
+    ['XX000', 'something odd', /^PostgreSQL at db\.example:6432: something odd \(code XX000\)\.$/],
   ])('%s', (code, message, sentence) => {
     const error = failure(message, { code, severity: 'FATAL' });
     expect(say(error)).toMatch(sentence);
@@ -133,7 +136,7 @@ describe('an error of Temporal says where, and what to do', () => {
     ],
     [5, 'workflow execution already completed', /did not find it: workflow execution already completed/],
     [7, 'Request unauthorized.', /does not allow this in namespace "prod"/],
-    [16, 'invalid key', /does not accept who we are \(invalid key\): set TEMPORAL_API_KEY/],
+    [16, 'invalid key', /does not accept the credentials \(invalid key\): set TEMPORAL_API_KEY/],
     [3, 'Duration is invalid', /refused a request: Duration is invalid/],
   ])('code %i, %s', (code, details, sentence) => {
     expect(say(grpcFailure(code, details))).toMatch(sentence);
@@ -142,8 +145,7 @@ describe('an error of Temporal says where, and what to do', () => {
 
   test.each([
     ['NamespaceNotFoundError', /has no namespace "prod"/],
-    ['ScheduleNotFoundError', /has no meterfold schedule in namespace "prod": create one/],
-    ['WorkflowNotFoundError', /knows no such workflow in namespace "prod"/],
+    ['WorkflowNotFoundError', /has no such workflow in namespace "prod"/],
   ])('%s', (name, sentence) => {
     expect(say(failure('not found', { name }))).toMatch(sentence);
   });
@@ -151,18 +153,17 @@ describe('an error of Temporal says where, and what to do', () => {
 
 describe('an error that was written for the person at the terminal', () => {
   test('stays as it is, wherever it was wrapped', () => {
-    const error = new CommandError('There is no run 7: `meterfold runs` lists them.');
+    const error = new RunNotFoundError('7');
     expect(say(error)).toBe(error.message);
     expect(say(new Error('around it', { cause: error }))).toBe(error.message);
-    expect(say(new MigrationError('too old', { cause: failure('x', { code: '42501' }) }))).toBe('too old');
+    expect(say(new MigrationError('too old', { cause: failure('x', { code: '42501' }) }))).toBe('Too old.');
   });
 
   test('about a setting, or a term that is frozen, is wrong use: exit code 2', () => {
-    expect(say(new SettingsError('Wrong setting: X'))).toBe('Wrong setting: X');
+    expect(say(new SettingsError('Wrong setting: X'))).toBe('Wrong setting: X.');
     expect(exitCodeOf(new SettingsError('Wrong setting: X'))).toBe(2);
     expect(exitCodeOf(failure('CALLS_PER_CYCLE is 6', { name: 'FrozenTermError' }))).toBe(2);
-    expect(exitCodeOf(failure('Invalid URL', { code: 'ERR_INVALID_URL' }))).toBe(2);
-    expect(exitCodeOf(new CommandError('no'))).toBe(1);
+    expect(exitCodeOf(new RunNotFoundError('no'))).toBe(1);
   });
 });
 
@@ -190,7 +191,7 @@ describe('whatever is thrown', () => {
   });
 
   test('never shows the password', () => {
-    const codes = ['ECONNREFUSED', '28P01', '28000', '3D000', '42501', 'ENOTFOUND', 'ERR_INVALID_URL'];
+    const codes = ['ECONNREFUSED', '28P01', '28000', '3D000', '42501', 'ENOTFOUND'];
     for (const code of codes) expect(say(failure('refused', { code }))).not.toMatch(/se(@|%40)cret/);
   });
 });

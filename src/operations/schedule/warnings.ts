@@ -13,7 +13,7 @@ import {
   clockChanges,
   monthsWithoutDay,
   wallTimesIn,
-} from './schedule-calendar.js';
+} from './calendar.js';
 
 const SECOND_MS = 1000;
 /** One change to summer time and one back, in any zone that has them. */

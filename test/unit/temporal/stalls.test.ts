@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { stalledRunText, stallText } from '../../../src/cli/text/stall.js';
-import { retriesOf } from '../../../src/operations/stalls.js';
+import { stalledRunText, stallText } from '../../../src/operations/stall-text.js';
+import { retriesOf } from '../../../src/temporal/stalls.js';
 
 type Pending = Parameters<typeof retriesOf>[0][number];
 
@@ -20,15 +20,15 @@ const failed = (type: string, attempt: number, message: string, more: object = {
     ...more,
   }) as Pending;
 
-describe('activities that are tried again', () => {
-  test('and fail alike are one stall, which shows the one that was tried most often', () => {
+describe('activities that are being retried', () => {
+  test('with the same message are one stall, which shows the one with the most attempts', () => {
     const pending = [failed('mapPartition', 3, 'no'), failed('mapPartition', 5, 'no'), failed('mapPartition', 2, 'no')];
     expect(retriesOf(pending)).toEqual([
       { activity: 'map', activities: 3, attempt: 4, message: 'no', nextAttemptAt: NEXT },
     ]);
   });
 
-  test('and fail for different reasons are different stalls', () => {
+  test('with different messages are different stalls', () => {
     const pending = [failed('mapPartition', 3, 'no'), failed('mapPartition', 3, 'never'), failed('recount', 3, 'no')];
     expect(retriesOf(pending).map(({ activity, message }) => `${activity}: ${message}`)).toEqual([
       'map: no',
@@ -37,16 +37,16 @@ describe('activities that are tried again', () => {
     ]);
   });
 
-  test('are shown without a next attempt while one is at work', () => {
+  test('are shown without a next attempt while one is running', () => {
     expect(retriesOf([failed('planRun', 2, 'no', { state: STARTED })])).toMatchObject([{ nextAttemptAt: null }]);
   });
 
-  test('because they did not answer say so in a sentence', () => {
+  test('after a heartbeat timeout say so in a sentence', () => {
     const lastFailure = { message: 'activity Heartbeat timeout', timeoutFailureInfo: { timeoutType: 4 } };
     expect(retriesOf([failed('planRun', 2, '', { lastFailure })])[0]!.message).toMatch(/^its worker stopped answering/);
   });
 
-  test('are none at their first attempt', () => {
+  test('do not include a first attempt', () => {
     expect(retriesOf([failed('planRun', 1, '', { lastFailure: null })])).toEqual([]);
   });
 });
@@ -54,10 +54,10 @@ describe('activities that are tried again', () => {
 describe('a stall reads', () => {
   const stall = { activity: 'plan', activities: 1, attempt: 4, message: 'no', nextAttemptAt: NEXT };
   test.each([
-    [stall, 'plan is being retried, attempt 4 failed: no (the next begins in 8.0 s)'],
+    [stall, 'plan is being retried, attempt 4 failed: no (the next starts in 8.0 s)'],
     [
       { ...stall, activity: 'map', activities: 2, nextAttemptAt: null },
-      'map (2 activities) is being retried, attempt 4 failed: no (attempt 5 is at work)',
+      'map (2 activities) is being retried, attempt 4 failed: no (attempt 5 is running)',
     ],
     [{ ...stall, attempt: null }, 'plan waits: no'],
   ])('%o', (one, text) => {

@@ -1,13 +1,14 @@
 /**
- * Whose schedule it is. Schedules and their workflows are called after the task queue, so that installations with task queues of their own
- * have schedules of their own; and a schedule names its installation in the memo of what it starts, so that another one does not change it.
+ * Which installation a schedule belongs to. Schedules and their workflows are named after the task queue, so that installations with their
+ * own task queues have their own schedules. A schedule also names its installation in the memo of the workflows that it starts, so that
+ * another installation does not change it.
  */
 import type { Client, ScheduleDescription } from '@temporalio/client';
-import type { Context } from '../cli/context.js';
-import { note } from '../cli/text/output.js';
-import { CommandError } from '../cli/text/problems.js';
-import { TASK_QUEUE } from '../config.js';
-import { INSTALLATION_MEMO } from '../contract/installation.js';
+import { TASK_QUEUE } from '../../config.js';
+import { INSTALLATION_MEMO } from '../../contract/installation.js';
+import { readInstallation } from '../../schema/installation.js';
+import { ScheduleOwnerError } from '../errors.js';
+import type { Servers } from '../servers.js';
 
 export const scheduleIdOf = (taskQueue: string) => idOf('meterfold-billing', taskQueue);
 /** Temporal appends the time of each start. */
@@ -15,34 +16,36 @@ export const scheduledWorkflowIdOf = (taskQueue: string) => idOf('meterfold-bill
 
 const idOf = (base: string, taskQueue: string) => (taskQueue === TASK_QUEUE ? base : `${base}-${taskQueue}`);
 
-/** Throws CommandError if the schedule is there and belongs to another installation. */
+/** Throws ScheduleOwnerError if the schedule exists and belongs to another installation than `own`. */
 export async function checkScheduleOwner(client: Client, scheduleId: string, own: string): Promise<void> {
   const owner = await ownerOf(client, scheduleId);
   if (owner === undefined || owner === own) return;
-  throw new CommandError(
+  throw new ScheduleOwnerError(
     `Schedule ${scheduleId} in namespace "${client.options.namespace}" bills the database of installation ${owner}, and DATABASE_URL is that of ` +
       `installation ${own}: give this one a TEMPORAL_TASK_QUEUE of its own, or remove that schedule there.`,
   );
 }
 
-/** The same for what must be possible while the database is away, such as pausing: then it says that it has not checked. */
+/**
+ * The same for an operation that must be possible while the database is unavailable, such as pausing. Returns why the owner could not be
+ * checked; undefined if it was.
+ */
 export async function checkScheduleOwnerIfPossible(
-  context: Context,
+  servers: Servers,
   client: Client,
   scheduleId: string,
-): Promise<void> {
+): Promise<string | undefined> {
   let own: string;
   try {
-    const { readInstallation } = await import('../schema/installation.js');
-    own = await readInstallation(await context.database());
+    own = await readInstallation(await servers.database());
   } catch (error) {
-    note(`Whether schedule ${scheduleId} is this installation's was not checked: ${(error as Error).message}`);
-    return;
+    return (error as Error).message;
   }
   await checkScheduleOwner(client, scheduleId, own);
+  return undefined;
 }
 
-/** Undefined if there is no such schedule, or an earlier version has made it. */
+/** Undefined if there is no such schedule, or if it does not name an installation. */
 async function ownerOf(client: Client, scheduleId: string): Promise<string | undefined> {
   let schedule: ScheduleDescription;
   try {

@@ -1,18 +1,24 @@
-/** Asks Temporal whether the workflow that owns a run is still at it. */
-import { Context } from '@temporalio/activity';
+/** Whether the workflow that owns a run still works on it, according to Temporal. */
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import type { Owner } from '../runs/run.js';
 
-/** `unknown`: its Temporal can't be asked, or has forgotten it. */
+/** `unknown`: its Temporal does not answer, or has no record of the workflow. */
 export type OwnerState = 'running' | 'closed' | 'unknown';
 
 const CONNECT_MS = 3000;
 const CLOSED = new Set<string>(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'CONTINUED_AS_NEW', 'TIMED_OUT']);
 
-/** An owner on this worker's own Temporal is asked there; another's address is connected to without credentials, as best it goes. */
-export async function askOwner(owner: Owner, own: { address: string; namespace: string }): Promise<OwnerState> {
+/**
+ * Reads the state of an owner that may be in another Temporal than `own`, which is that of `client`. The other one is connected to without
+ * credentials, as this process has none for it.
+ */
+export async function askOwner(
+  client: Client,
+  owner: Owner,
+  own: { address: string; namespace: string },
+): Promise<OwnerState> {
   if (owner.temporalAddress === own.address && owner.temporalNamespace === own.namespace) {
-    return askTemporal(Context.current().client, owner);
+    return askTemporal(client, owner);
   }
   let connection: Connection | undefined;
   try {
@@ -26,17 +32,22 @@ export async function askOwner(owner: Owner, own: { address: string; namespace: 
 }
 
 /**
- * The newest execution under the owner's workflow id tells: if it does not descend from the owner's first execution, the
- * owner has closed, or a new one could not have begun.
+ * Reads the state of an owner from the Temporal of `client`. Only the newest execution under the owner's workflow id can be running. If
+ * it does not descend from the owner's first execution, the owner has closed, because a new chain cannot start before that.
  */
 export async function askTemporal(client: Client, owner: Owner): Promise<OwnerState> {
   try {
     const { raw, status } = await client.workflow.getHandle(owner.workflowId).describe();
     const first = raw.workflowExecutionInfo?.firstRunId;
-    // A paused workflow is not closed: it may go on at any moment.
+    // The set names the closed states: a paused workflow, whose status has another name, may continue at any moment.
     return first === owner.firstExecutionRunId && !CLOSED.has(status.name) ? 'running' : 'closed';
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'unknown';
     throw error;
   }
+}
+
+/** Requests the cancellation of the owner. Temporal also accepts this if the workflow has closed. */
+export async function requestCancel(client: Client, { workflowId, firstExecutionRunId }: Owner): Promise<void> {
+  await client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId }).cancel();
 }

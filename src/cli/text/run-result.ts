@@ -1,0 +1,45 @@
+/** The result of a run in words. */
+import type { BillingRunResult } from '../../contract/billing-run.js';
+import { counted, grouped, sentence } from '../../text.js';
+import { facts } from './output.js';
+import { writerText } from './writer.js';
+
+type Fact = [name: string, value: string];
+
+export function resultText(result: BillingRunResult, seconds: number): string {
+  if (result.status === 'skipped')
+    return `${result.message}; nothing was billed. Look at it by \`meterfold status ${result.activeRunId}\`.`;
+  if (result.status === 'cancelled') return sentence(result.message);
+  const { activities, range } = result;
+  const calls =
+    range.after === range.to
+      ? `none after log position ${grouped(range.after)}`
+      : `${counted(result.calls, 'call')} of ${counted(result.users, 'user')}, log positions after ${grouped(range.after)} up to ${grouped(range.to)}`;
+  return facts([
+    ['run', `${result.runId}, published`],
+    ['billed', calls],
+    ['cycles closed', grouped(result.cycles)],
+    [
+      'amount',
+      `${grouped(result.amount)} ${result.currency}  (usage ${grouped(result.billedUsage)} at ${result.pricePerUnit})`,
+    ],
+    ['carried in', `${counted(result.carriedIn.calls, 'call')}, usage ${grouped(result.carriedIn.usage)}`],
+    ['carried out', `${counted(result.carriedOut.calls, 'call')}, usage ${grouped(result.carriedOut.usage)}`],
+    ...(result.quarantined.calls === '0'
+      ? []
+      : [
+          [
+            'quarantined',
+            `${counted(result.quarantined.calls, 'call')}: see \`meterfold status ${result.runId}\``,
+          ] as Fact,
+        ]),
+    [
+      'activities',
+      `${activities.completed} of ${activities.scheduled} completed, ${activities.retried} retried` +
+        (activities.backups === 0 ? '' : `, ${activities.backups} backups`),
+    ],
+    ['took', `${seconds.toFixed(2)} s by Temporal's clock`],
+    ...result.blockedBy.map((writer): Fact => ['blocked by', writerText(writer)]),
+    ...(result.blockedBy.length === 0 ? [] : [['', 'later calls wait for the next run'] as Fact]),
+  ]);
+}
