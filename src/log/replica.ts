@@ -13,7 +13,7 @@
  * Each part of a partition is read in one such snapshot; while the replica does not show the row, it is waited for. The recount on the
  * primary then compares the digest as well (recount.ts).
  */
-import { begin, type Client, lend, one, type Pool, prepared, type Queryable } from '../postgres/pool.js';
+import { begin, type Client, one, type Pool, prepared, type Queryable, withClient } from '../postgres/pool.js';
 
 /** What LOG_REPLICA_URL names can't stand for the log. */
 export class ReplicaUnfitError extends Error {
@@ -81,7 +81,7 @@ export async function readReplica<T>(
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
   // If it aborts, to close the connection is all it takes: nothing that it reads is locked.
-  return lend(replica, { signal }, async (client) => {
+  return withClient(replica, { signal }, async (client) => {
     await beginSealed(client, target, signal);
     const result = await work(client);
     await client.query('commit');

@@ -1,6 +1,7 @@
 /**
- * Row-level security. A session of meterfold has `row_security = off`, so PostgreSQL refuses a statement from which a policy would
- * hide rows, instead of leaving them out. A run looks before it is opened, so that it fails before anything is written.
+ * Row-level security. A session of meterfold has `row_security = off`, so PostgreSQL refuses a statement from which a
+ * policy would hide rows instead of omitting the rows. A run checks for such policies before it is opened, so it fails
+ * before anything is written.
  */
 import type { Queryable } from './pool.js';
 
@@ -8,11 +9,11 @@ import type { Queryable } from './pool.js';
 export class RowSecurityError extends Error {
   override name = 'RowSecurityError';
 
-  /** `table` as a statement would name it; undefined if the server did not say. */
+  /** `table` is the name as in SQL; undefined if the server did not report it. */
   constructor(table: string | undefined, options?: ErrorOptions) {
     const on = table === undefined ? '' : ` on ${table}`;
     super(
-      `row-level security${on} would hide rows from this role, and bills would lack them: give the role BYPASSRLS ` +
+      `row-level security${on} would hide rows from this role, so bills would be incomplete: give the role BYPASSRLS ` +
         '(`alter role … bypassrls`), or connect as the owner of the table, without FORCE ROW LEVEL SECURITY',
       options,
     );
@@ -31,17 +32,17 @@ export const BILLING_TABLES = [
   ...['migrations', 'declared_migrations', 'installation'].map((table) => `meterfold.${table}`),
 ];
 
-/** Of the tables named by $1, one whose rows a policy may hide from the role; null if there is none. */
+/** SQL for the first of the tables named in $1 whose rows a policy may hide from the role; null if there is none. */
 export const HIDDEN_TABLE = '(select min(name) from unnest($1::text[]) as name where row_security_active(name))';
 
 export interface HiddenTable {
-  /** As a statement names it. */
+  /** The name as in SQL. */
   name: string;
-  /** Statements, one of which ends it. */
+  /** A statement that makes all rows visible to the role. */
   fix: string;
 }
 
-/** Every table of billing whose rows a policy may hide from the role; those that are not there are passed over. */
+/** Returns the billing tables whose rows a policy may hide from the role. Tables that do not exist are skipped. */
 export async function hiddenTables(db: Queryable): Promise<HiddenTable[]> {
   const { rows } = await db.query<HiddenTable>(
     `select name,
@@ -56,10 +57,10 @@ export async function hiddenTables(db: Queryable): Promise<HiddenTable[]> {
   return rows;
 }
 
-/** PostgreSQL's function that refuses the statement; its message may be in another language. */
+/** The PostgreSQL function that reports the refusal. The message itself may be translated. */
 const REFUSING_ROUTINE = 'check_enable_rls';
 
-/** The refusal that an error of PostgreSQL stands for; undefined for any other error. */
+/** Converts PostgreSQL's refusal to a RowSecurityError; undefined for any other error. */
 export function rowSecurityRefusal(error: {
   code?: unknown;
   routine?: unknown;

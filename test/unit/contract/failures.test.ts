@@ -94,7 +94,7 @@ test('of PostgreSQL, a standby that takes no writes is tried again, as after a f
   expect([failure.nonRetryable, failure.type, failure.message]).toEqual([
     false,
     'PostgreSQL 25006',
-    'PostgreSQL: what the server says (a standby takes no writes: tried again until DATABASE_URL leads to the primary)',
+    'PostgreSQL: what the server says (it is a standby, which accepts no writes: retried until DATABASE_URL leads to the primary)',
   ]);
 });
 
