@@ -1,5 +1,5 @@
 /**
- * The servers that all tests share: one PostgreSQL and one Temporal dev server, in a state folder that is removed at the end.
+ * The servers that all tests share: one PostgreSQL and one Temporal dev server, in a state directory that is removed at the end.
  * What the environment says of a database or a Temporal is ignored: tests never touch anybody's own.
  */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
