@@ -62,8 +62,8 @@ async function measure(calls: number, by: Record<(typeof sides)[number], Side>):
   const postmaster = await postmasterOf(stack);
   // Negative rounds are the warm-up.
   for (let round = -2; round < rounds; round++) {
-    for (const place of sides.keys()) {
-      const name = sides[(place + round + 2) % sides.length]!;
+    for (const index of sides.keys()) {
+      const name = sides[(index + round + 2) % sides.length]!;
       const side = by[name];
       await forgetRuns(side.stack);
       await settle(side.stack);
