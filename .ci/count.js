@@ -1,4 +1,4 @@
-/** Prints "N passed, N failed" from vitest's summary line; fails if there is none, or no test ran. */
+/** Prints "N passed, N failed" from Vitest's summary line. Fails if there is no such line, or no test passed. */
 import { readFileSync } from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
 

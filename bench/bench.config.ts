@@ -1,7 +1,10 @@
-/** For `npm run bench -- <name>`: a bench runs under Vitest, which gives it TypeScript. README.md tells what there is. */
+/**
+ * The configuration of `npm run bench -- <name>`. Benches run under Vitest, which compiles TypeScript. README.md lists
+ * them.
+ */
 import { defineConfig } from 'vitest/config';
 
-/** Those that take part in a bare `npm run bench`; the others are asked for by name. */
+/** The benches that `npm run bench` runs without arguments. The others run by name. */
 const USUAL = ['performance', 'shapes'];
 const BY_NAME = ['first-run', 'incremental', 'repack', 'replica', 'stragglers', 'tls', 'verify'];
 const named = BY_NAME.filter((name) => process.argv.includes(name));
@@ -12,9 +15,9 @@ export default defineConfig({
     include: [...(named.length > 0 ? named : USUAL).map((name) => `bench/${name}.ts`)],
     reporters: ['verbose'],
     disableConsoleIntercept: true,
-    // One after the other: each wants the machine for itself.
+    // One at a time, because each needs the whole machine.
     fileParallelism: false,
-    // Else V8 marks the heap of the bench itself in the background, which takes half a core from what is measured.
+    // Otherwise V8 marks the bench's own heap in the background, which takes half a core from the measured processes.
     execArgv: ['--no-incremental-marking'],
     testTimeout: 4 * 3600 * 1000,
   },

@@ -1,4 +1,4 @@
-/** What benches do with a stack: real servers with default durability, worker processes, generated logs, timed runs. */
+/** Helpers for benches: servers with default durability, worker processes, generated logs, timed runs. */
 import { totalmem } from 'node:os';
 import type { BillingRunInput, PublishedResult } from '../src/contract/billing-run.js';
 import type { WorkerRole } from '../src/workers/worker.js';
@@ -10,14 +10,14 @@ import { freshStack, type Stack } from '../test/support/stack.js';
 import { secondsOf } from './figures.js';
 import { parentOf } from './proc.js';
 
-/** A call in the log and its index, in segments and in records. */
+/** The size of a call in the log and its index, in segments and in records. */
 const BYTES_PER_CALL = 140;
 
 /**
- * Lends servers with default durability. As PostgreSQL's manual advises for a server that a machine is there for, a quarter of the memory
- * is its cache; more, up to three fifths, if that many calls need it, so that it holds the log at every size. Its WAL has room enough that
- * no checkpoint falls into anybody's time. Else it is set up as that of `meterfold dev`, with fsync; or, where contenders choose it, by
- * PostgreSQL's defaults.
+ * Runs `work` with servers with default durability. PostgreSQL's cache is a quarter of the memory, as its manual
+ * advises for a dedicated server, and up to three fifths if the given number of calls needs it, so that the log fits at
+ * every size. max_wal_size is large enough that no checkpoint occurs during a measurement. Other settings are those of
+ * `meterfold dev`, with fsync; those in `chosen`, which contenders set, have PostgreSQL's defaults.
  */
 export async function withServers(
   work: (servers: RunningServers) => Promise<void>,
@@ -47,11 +47,11 @@ export function startBenchWorker(
   stack: Stack,
   { role, env = {} }: { role: WorkerRole; env?: Record<string, string> },
 ): Promise<WorkerProcess> {
-  // MALLOC_ARENA_MAX as in the image.
+  // MALLOC_ARENA_MAX has the value of the image.
   return startWorker(stack, { role, env: { WORKER_SLOTS: '1', MALLOC_ARENA_MAX: '2', ...env } });
 }
 
-/** Lends a migrated database with workers of its own, as startBenchWorker() starts them. */
+/** Runs `work` with a migrated database and its own workers, started by startBenchWorker(). */
 export async function withWorkers(
   servers: RunningServers,
   {
@@ -82,7 +82,7 @@ export async function generate(stack: Stack, { calls, users, seed }: Calls): Pro
   await command(stack, ['generate', ...flags]);
 }
 
-/** Appends calls and bills them, and leaves the database as it lies there some time later: vacuumed, and all on disk. */
+/** Appends calls and bills them. Then vacuums and makes a checkpoint, so that the database is in a settled state. */
 export async function fillHistory(stack: Stack, calls: Calls): Promise<void> {
   say(`generating ${calls.calls} calls of ${calls.users} users`);
   await generate(stack, calls);
@@ -93,7 +93,7 @@ export async function fillHistory(stack: Stack, calls: Calls): Promise<void> {
   await stack.pool.query('checkpoint');
 }
 
-/** From the start of the workflow to its result. */
+/** Measures the time from the start of the workflow to its result. */
 export async function timedRun(
   stack: Stack,
   input: BillingRunInput = {},
@@ -105,7 +105,7 @@ export async function timedRun(
   return { seconds, result };
 }
 
-/** `meterfold verify --all`, which must find no difference. */
+/** Measures `meterfold verify --all`, which must find no difference. */
 export async function timedVerify(stack: Stack): Promise<number> {
   return secondsOf(() => command(stack, ['verify', '--all']));
 }
@@ -115,7 +115,7 @@ async function command(stack: Stack, args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`meterfold ${args.join(' ')}: exit code ${code}\n${stdout}${stderr}`);
 }
 
-/** The process that all of the server's are children of. */
+/** Returns the process id of the postmaster, the parent of all processes of the server. */
 export async function postmasterOf({ pool }: Pick<Stack, 'pool'>): Promise<number> {
   const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
   return parentOf(rows[0]!.pid);

@@ -1,4 +1,4 @@
-/** Figures of benches: settings, medians, and a table of them with the same as one line of JSON. */
+/** Settings and figures of benches: medians, and a report as a table and one line of JSON. */
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type pg from 'pg';
 import type { Stack } from '../test/support/stack.js';
@@ -11,7 +11,7 @@ export interface Spread {
   samples: number;
 }
 
-/** A whole number from the environment. */
+/** Reads a whole number from the environment. */
 export function setting(name: string, otherwise: number): number {
   const text = process.env[name];
   if (text === undefined || text === '') return otherwise;
@@ -19,11 +19,11 @@ export function setting(name: string, otherwise: number): number {
   return Number(text);
 }
 
-/** Whole numbers from the environment, with commas between. */
+/** Reads whole numbers, separated by commas, from the environment. */
 export function settings(name: string, otherwise: number[]): number[] {
   const text = process.env[name];
   if (text === undefined || text === '') return otherwise;
-  if (!/^\d+(,\d+)*$/.test(text)) throw new Error(`${name} must be whole numbers with commas between, not ${text}`);
+  if (!/^\d+(,\d+)*$/.test(text)) throw new Error(`${name} must be whole numbers separated by commas, not ${text}`);
   return text.split(',').map(Number);
 }
 
@@ -40,7 +40,7 @@ export function spread(samples: readonly number[]): Spread {
   return { median, min: sorted[0]!, max: sorted.at(-1)!, samples: sorted.length };
 }
 
-/** The median of each part that jobs tell of. */
+/** The median of each part that the jobs report. */
 export function medianParts(jobs: readonly Job[]): Record<string, number> {
   const names = Object.keys(jobs[0]?.parts ?? {});
   return Object.fromEntries(names.map((name) => [name, spread(jobs.map((job) => job.parts![name]!)).median]));
@@ -52,7 +52,7 @@ export interface Machine {
   memoryGiB: number;
   node: string;
   postgres: string;
-  /** What its server says of itself, by name. */
+  /** Settings of its PostgreSQL server, by name. */
   postgresSettings: Record<string, string>;
   date: string;
 }
@@ -90,7 +90,7 @@ export async function machineOf(pool: pg.Pool): Promise<Machine> {
   };
 }
 
-/** Seconds by what was measured, then the rest of the report; ratios are of medians. */
+/** Prints the seconds of each kind, the ratios of medians, and then everything as one line of JSON. */
 export async function report(
   stack: Stack,
   bench: string,

@@ -1,7 +1,7 @@
 /**
- * What the first runs of a worker cost. Each round starts a new worker, which bills the same log three times; between two runs the database is as
- * it was before. Of two workers each would have a first run of its own, sometime. A worker that was just started has code that is not
- * compiled yet, and sessions that have planned no statement.
+ * The cost of a worker's first runs. In a new worker, code is not compiled yet and sessions have not planned their
+ * statements. Each round starts one new worker, which bills the same log three times; the database is reset between
+ * runs. There is only one worker, because with two it would be unclear which run is the first of each.
  */
 import { expect, test } from 'vitest';
 import { forgetRuns } from '../test/support/runs.js';

@@ -1,6 +1,7 @@
 /**
- * Whether a run costs what its new calls cost: the same run with a long history behind it, with a short one and with none, in turn.
- * With a short one it does the same work, closed cycles among it; with none it closes fewer and carries nothing in.
+ * Measures whether the cost of a run depends only on its new calls: the same run with a long history, a short history
+ * and no history, in turn. With a short history the run does the same work, including closed cycles; without a history
+ * it closes fewer cycles and carries nothing in.
  */
 import { expect, test } from 'vitest';
 import { reset } from '../test/support/runs.js';
@@ -30,11 +31,11 @@ test(`a run over new calls takes at most ${RATIO_MAX} times what it takes withou
           await fillHistory(long, { calls: historyCalls, users, seed: 1 });
           const seconds: Record<Kind, number[]> = { 'long history': [], 'short history': [], 'no history': [] };
           const cycles: Record<Kind, string> = { 'long history': '', 'short history': '', 'no history': '' };
-          // The first round warms up.
+          // Round 0 is the warm-up.
           for (let round = 0; round <= rounds; round++) {
-            // Each kind is first, second and last in turn.
-            for (const place of kinds.keys()) {
-              const kind = kinds[(place + round) % kinds.length]!;
+            // The order rotates: each kind is first, second and last in turn.
+            for (const index of kinds.keys()) {
+              const kind = kinds[(index + round) % kinds.length]!;
               const { seconds: took, result } = await billNew(stacks[kind], kind, round);
               say(`round ${round}, ${kind}: ${took.toFixed(3)} s, ${result.cycles} cycles`);
               if (round > 0) seconds[kind].push(took);
@@ -62,7 +63,7 @@ test(`a run over new calls takes at most ${RATIO_MAX} times what it takes withou
     ),
   ));
 
-/** The same calls of each kind: another seed each time, of the users of the history. */
+/** Bills new calls of the history's users. The calls differ between rounds, but not between kinds. */
 async function billNew(stack: Stack, kind: Kind, round: number): ReturnType<typeof timedRun> {
   if (kind === 'no history') await reset(stack);
   await generate(stack, { calls: newCalls, users, seed: 1000 + round });

@@ -1,4 +1,4 @@
-/** The report as a page. */
+/** Renders the report as an HTML page. */
 import type { Machine } from './figures.js';
 import { measuredOf } from './plots.js';
 import type { ContenderFigures, MeasuredContender, Report, SizeReport } from './report.js';
@@ -10,7 +10,7 @@ export function renderPage(report: Report, plots: { times: string; ratios: strin
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<title>meterfold: how fast, beside what</title>
+<title>meterfold: performance compared</title>
 <style>
   body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto; padding: 0 1rem; color: #222 }
   table { border-collapse: collapse; margin: 1rem 0; width: 100% }
@@ -19,9 +19,9 @@ export function renderPage(report: Report, plots: { times: string; ratios: strin
   svg { max-width: 100%; height: auto }
   small { color: #666 }
 </style>
-<h1>How fast, beside what</h1>
+<h1>Performance compared</h1>
 <p>${machine.cores} cores (${text(machine.processor)}), ${machine.memoryGiB} GiB; Node ${machine.node}, PostgreSQL ${machine.postgres}, ${machine.date}.
-   Medians of jobs that took turns in one run; read the ratios.</p>
+      Medians of jobs that alternated in one bench run. Compare the ratios rather than the seconds.</p>
 ${plots.ratios}
 ${plots.times}
 ${report.sizes.map(sizeSection).join('\n')}
@@ -43,19 +43,19 @@ function sizeSection(size: SizeReport & { date: string }): string {
   const parts = Object.entries(own?.parts ?? {}).map(([name, seconds]) => `${text(name)} ${seconds.toFixed(3)} s`);
   return `<h2>${size.calls.toLocaleString('en')} calls of ${size.users.toLocaleString('en')} users</h2>
 <table>
-<tr><th>${size.rounds} rounds, ${size.date}<th>median<th>least to most<th>× meterfold<th>calls/s<th>WAL<th>most memory</tr>
+<tr><th>${size.rounds} rounds, ${size.date}<th>median<th>minimum to maximum<th>× meterfold<th>calls/s<th>WAL<th>peak memory</tr>
 ${rows.join('\n')}
 </table>
-<p>PostgreSQL’s cache: ${text(size.cache)}. meterfold, ${size.workers} workers, by Temporal’s times: ${parts.join(', ')}.</p>
+<p>PostgreSQL’s cache: ${text(size.cache)}. meterfold, ${size.workers} workers, by timestamps of Temporal: ${parts.join(', ')}.</p>
 <table>
-<tr><th>What goes through it<th>rows<th>size</tr>
+<tr><th>Data volume of meterfold’s run<th>rows<th>size</tr>
 ${volumes.join('\n')}
 </table>
 <p><small>${measured.map(({ title, does }) => `${text(title)} ${text(does)}.`).join('<br>')}</small></p>
 ${settingsTable(measured)}`;
 }
 
-/** What each was tried with before it was measured. */
+/** The settings that were tried for each contender before the measurement. */
 function settingsTable(contenders: readonly MeasuredContender[]): string {
   const rows = contenders.flatMap(({ title, setting, trials = [] }) =>
     trials.map(
@@ -64,7 +64,7 @@ function settingsTable(contenders: readonly MeasuredContender[]): string {
     ),
   );
   if (rows.length === 0) return '';
-  return `<details><summary>Settings that each was tried with</summary>
+  return `<details><summary>Settings tried for each contender</summary>
 <table><tr><th><th>setting<th>fastest job</tr>
 ${rows.join('\n')}
 </table></details>`;
@@ -72,7 +72,7 @@ ${rows.join('\n')}
 
 function contenderRow(figures: ContenderFigures, own: MeasuredContender | undefined, calls: number): string {
   if ('missing' in figures)
-    return `<tr><td>${text(figures.title)}<td colspan="6">left out: ${text(figures.missing)}</tr>`;
+    return `<tr><td>${text(figures.title)}<td colspan="6">not measured: ${text(figures.missing)}</tr>`;
   const { title, setting, seconds, walBytes, peakBytes } = figures;
   const ratio = own === undefined ? '' : (seconds.median / own.seconds.median).toFixed(2);
   const memory = Object.entries(peakBytes).map(([part, bytes]) => `${text(part)}: ${mib(bytes)}`);
@@ -93,10 +93,10 @@ function growthSection(sizes: readonly SizeReport[]): string {
 <td>${mib(own.peakBytes.worker ?? 0)}</tr>`;
   });
   return `<h2>How meterfold’s time grows</h2>
-<table><tr><th>calls<th>median<th>as many calls<th>its time<th>the time of the floor with its layout<th>most memory of a worker process</tr>${rows.join('\n')}</table>`;
+<table><tr><th>calls<th>median<th>growth of calls<th>growth of the time<th>growth of the floor with its layout<th>peak memory of a worker process</tr>${rows.join('\n')}</table>`;
 }
 
-/** Of a contender's time from one size to the next. */
+/** The growth of a contender's time from one size to the next. */
 function growth(name: string, before: SizeReport | undefined, size: SizeReport): string {
   const [from, to] = [before && measuredOf(before, name), measuredOf(size, name)];
   return from === undefined || to === undefined ? '' : `× ${(to.seconds.median / from.seconds.median).toFixed(2)}`;
@@ -109,26 +109,26 @@ function shapesSection({ shapes }: Report): string {
     ({ name, calls, seconds }) =>
       `<tr><td>${text(name)}<td>${calls.toLocaleString('en')}<td>${seconds.median.toFixed(3)} s<td>${seconds.min.toFixed(3)} to ${seconds.max.toFixed(3)}<td>${(seconds.median / first!.seconds.median).toFixed(2)}</tr>`,
   );
-  return `<h2>Other shapes of work</h2>
-<table><tr><th><th>calls billed<th>median<th>least to most<th>× the first</tr>${rows.join('\n')}</table>`;
+  return `<h2>Other workloads</h2>
+<table><tr><th><th>calls billed<th>median<th>minimum to maximum<th>× the first</tr>${rows.join('\n')}</table>`;
 }
 
 function fairness({ postgresSettings }: Machine): string {
   const settings = Object.entries(postgresSettings).map(([name, value]) => `${name} ${text(value)}`);
-  return `<h2>Is it fair?</h2>
+  return `<h2>Fairness of the comparison</h2>
 <ul>
-<li><b>Order.</b> All take turns; who is first changes with every round. One round before the first is not counted.
-<li><b>Cache.</b> Before each job everything is vacuumed and analyzed, so that the log lies in memory as the last reader left it, for all alike.
-<li><b>Checkpoint.</b> One is made before each job, outside the time. The first change of a page after it is logged in full, for all alike.
-<li><b>Durability.</b> PostgreSQL’s defaults: fsync, synchronous commit and full-page writes are on, no result is UNLOGGED. meterfold’s segments are: what map hands to reduce, which is gone once the run is published. The time of SQL ends when its transaction is durable.
-<li><b>Columns.</b> The SQL jobs, PySpark and the plain floor read id, user and usage. meterfold, the Arrow jobs and the floor with its layout read also when a call was made, one column more: a disadvantage to them.
-<li><b>What is left behind.</b> SQL and the floor: one row a cycle with a primary key. PySpark: the same without a key. The Arrow jobs: closed cycles only, with first and last call and their times, and a primary key that is built when they are there (“key” in their parts: who needs none may take it off). meterfold: packed rows of up to 96 cycles, with first and last call and their times, open cycles, and the proof; what people read is a view over it.
-   The floor with its layout shows what of the difference is due to packing.
-<li><b>What is not done.</b> Only meterfold keeps open cycles, proves what it has billed, and can be tried again at any point; the others bill from scratch.
-<li><b>Tasks.</b> meterfold bills by its defaults: up to 250,000 calls are one activity of one worker, “plan” here; more are fanned out over both.
-<li><b>Clocks.</b> meterfold: from the start of its workflow to its end by Temporal’s own times, so with all of Temporal, its workers already up. SQL: from sending the statement to its answer. PySpark: its own time, without its start-up. The Arrow jobs: from the first query to the last commit, in a process that stays up with its connections open, as meterfold’s workers do. The floor: with the start of psql, about 20 ms each time.
-<li><b>Settings.</b> One PostgreSQL for all. Its cache is a quarter of the machine’s memory, as its manual advises, and larger where the log would not fit into it; which it was is said with each size. Of the bench that ran last: ${settings.join(', ')}. What a job’s speed depends on (work_mem, hash_mem_multiplier, maintenance_work_mem, jit, parallel workers; connections or partitions of its own) each contender has as it is fastest: at each size it is first tried with several, of which one is named in the table. PySpark has local[2] and 8 GB. meterfold’s workers have MALLOC_ARENA_MAX=2, as the image sets it: it takes memory off, not time.
-<li><b>Versions.</b> Above, and in package.json; all of one machine, on one day.
+<li><b>Order.</b> The contenders alternate, and a different one is first in every round. A warm-up round is not counted.
+<li><b>Cache.</b> Before each job everything is vacuumed and analyzed, and the log is in the cache. The state is the same for all.
+<li><b>Checkpoint.</b> Each job is preceded by a checkpoint, which is not timed. After it, the first change of each page is logged in full, for all contenders alike.
+<li><b>Durability.</b> PostgreSQL’s defaults: fsync, synchronous commit and full-page writes are on, and no result is UNLOGGED. Only meterfold’s segments are UNLOGGED: intermediate data between map and reduce, which is deleted when the run is published. The time of an SQL job ends when its transaction is durable.
+<li><b>Columns.</b> The SQL jobs, PySpark and the plain floor read id, user and usage. meterfold, the Arrow jobs and the floor with its layout also read the time of the call, one more column, which is a disadvantage to them.
+<li><b>Results.</b> SQL and the floor: one row per cycle with a primary key. PySpark: the same without a key. The Arrow jobs: closed cycles only, with first and last call and their times, and a primary key that is built at the end (“key” in their parts; subtract it if you need no key). meterfold: packed rows of up to 96 cycles, with first and last call and their times, open cycles, and the proof; users read a view of these rows.
+   The floor with its layout shows which part of the difference is due to packing.
+<li><b>Scope.</b> Only meterfold keeps open cycles, proves its results, and can be retried at any point; the others bill from scratch.
+<li><b>Tasks.</b> meterfold has its default settings: up to 250,000 calls are one activity of one worker (“plan” here); more calls are distributed over both workers.
+<li><b>Clocks.</b> meterfold: from the start to the end of its workflow by timestamps of Temporal, so all of Temporal’s overhead is included; its workers are already running. SQL: from sending the statement to its result. PySpark: its own time, without its start-up. The Arrow jobs: from the first query to the last commit, in a process that keeps running with open connections, as meterfold’s workers do. The floor: including the start of psql, about 20 ms.
+<li><b>Settings.</b> All use one PostgreSQL server. Its cache is a quarter of the machine’s memory, as its manual advises, or larger if the log would not fit; each size states its cache. Settings of the latest bench: ${settings.join(', ')}. Settings that determine a job’s speed (work_mem, hash_mem_multiplier, maintenance_work_mem, jit, parallel workers; its own connections or partitions) are chosen for each contender: at each size several are tried, and the fastest, named in the table, is measured. PySpark has local[2] and 8 GB. meterfold’s workers have MALLOC_ARENA_MAX=2, as in the image, which reduces memory but not time.
+<li><b>Versions.</b> See above and package.json. All figures of a size are from one machine and one day.
 </ul>`;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Side by side over one log: meterfold, what a user would run instead, and the floor beneath all of them. Each is first tried with several
- * settings, and measured with the one that was fastest. Then each is first, second and so on in turn; before each job its own tables are
- * emptied, everything is vacuumed and analyzed, and a checkpoint is made.
+ * Compares, on one log, meterfold, the alternatives that a user might run instead, and a lower bound (the floor). For
+ * each contender several settings are tried, and the fastest is measured. The contenders alternate, in a rotating
+ * order. Before each job its own tables are emptied, everything is vacuumed and analyzed, and a checkpoint is made.
  */
 import { expect, test } from 'vitest';
 import type { WorkerProcess } from '../test/support/processes.js';
@@ -24,17 +24,17 @@ import { volumesOf } from './volumes.js';
 
 const sizes = settings('BENCH_SIZES', [100_000, 1_000_000, 10_000_000]);
 const WORKERS = { count: 2, role: 'all' } as const;
-/** Users among as many calls. */
+/** The average number of calls per user. */
 const CALLS_PER_USER = 100;
 
-interface Place {
+interface BenchStack {
   stack: Stack;
   workers: readonly WorkerProcess[];
   calls: number;
 }
 
-/** Who can take part, by name. A floor comes after the one whose rows it writes. */
-const ENTRANTS: Record<string, { enter(place: Place): Entrant | Promise<Entrant>; writesRowsOf?: string }> = {
+/** The possible contenders, by name. A floor comes after the contender whose rows it writes. */
+const ENTRANTS: Record<string, { enter(bench: BenchStack): Entrant | Promise<Entrant>; writesRowsOf?: string }> = {
   statement: { enter: ({ stack }) => statement(stack) },
   meterfold: { enter: ({ stack, workers }) => meterfold(stack, workers) },
   tuned: { enter: ({ stack }) => tuned(stack) },
@@ -54,19 +54,19 @@ for (const calls of sizes) {
 function chosenFrom(names: readonly string[]): readonly string[] {
   for (const name of names) {
     const entrant = ENTRANTS[name];
-    if (!entrant) throw new Error(`BENCH_ONLY: ${name} is none of ${Object.keys(ENTRANTS).join(', ')}`);
+    if (!entrant) throw new Error(`BENCH_ONLY: ${name} must be one of ${Object.keys(ENTRANTS).join(', ')}`);
     if (entrant.writesRowsOf !== undefined && !names.includes(entrant.writesRowsOf))
       throw new Error(`BENCH_ONLY: ${name} writes the rows of ${entrant.writesRowsOf}, which must be measured too`);
   }
   return Object.keys(ENTRANTS).filter((name) => names.includes(name));
 }
 
-/** After one that shows how much memory each takes. */
+/** The number of timed rounds. They follow a job of each contender that measures its memory. */
 function roundsOf(calls: number): number {
   return setting('BENCH_ROUNDS', calls <= 100_000 ? 15 : calls <= 1_000_000 ? 9 : 5);
 }
 
-/** How often each setting is tried. */
+/** The number of jobs for each setting that is tried. */
 function triesOf(calls: number): number {
   return setting('BENCH_TRIES', calls <= 100_000 ? 3 : calls <= 1_000_000 ? 2 : 1);
 }
@@ -81,7 +81,7 @@ async function measure(servers: RunningServers, calls: number): Promise<void> {
     for (const name of chosen) {
       const entrant = await ENTRANTS[name]!.enter({ stack, workers, calls });
       if ('missing' in entrant) {
-        say(`${entrant.title} is left out: ${entrant.missing}`);
+        say(`${entrant.title} is not measured: ${entrant.missing}`);
         leftOut.push({ name, ...entrant });
         continue;
       }
@@ -93,8 +93,8 @@ async function measure(servers: RunningServers, calls: number): Promise<void> {
     const volumes = await volumesOf(stack);
     const rounds = roundsOf(calls);
     for (let round = 0; round < rounds; round++) {
-      for (const place of measured.keys()) {
-        const own = measured[(place + round) % measured.length]!;
+      for (const index of measured.keys()) {
+        const own = measured[(index + round) % measured.length]!;
         await makeReady(stack, own.contender, own.best);
         const walBefore = await walPosition(stack);
         const job = await own.contender.run(own.best);
@@ -151,7 +151,10 @@ interface Measured {
   walBytes: number;
 }
 
-/** The fastest of its settings: with each it does the job so many times, of which the fastest counts. The first job of all is to warm up. */
+/**
+ * Returns the fastest of the contender's settings. Each setting runs `tries` jobs, of which the fastest counts. The
+ * first job is a warm-up.
+ */
 async function tryAll(stack: Stack, contender: Contender, tries: number): Promise<{ best: Setting; trials: Trial[] }> {
   const trials: Trial[] = [];
   await makeReady(stack, contender, contender.settings[0]!);
@@ -169,7 +172,7 @@ async function tryAll(stack: Stack, contender: Contender, tries: number): Promis
   return { best: contender.settings[trials.findIndex(({ seconds }) => seconds === fastest)]!, trials };
 }
 
-/** As every contender finds it. */
+/** Brings the database into the state that every job starts with. */
 async function makeReady(stack: Stack, contender: Contender, setting: Setting): Promise<void> {
   await applySetting(stack, setting);
   await contender.clear();

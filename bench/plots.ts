@@ -5,10 +5,10 @@ import type { MeasuredContender, SizeReport } from './report.js';
 const WIDTH = 900;
 const HEIGHT = 420;
 
-/** How each contender's time grows with the calls. */
+/** Plots the time of each contender by the number of calls. */
 export function plotTimes(sizes: readonly SizeReport[]): string {
   return draw({
-    title: { text: 'Seconds to bill so many calls (less is better)', left: 'center', textStyle: { fontSize: 14 } },
+    title: { text: 'Seconds by number of calls (less is better)', left: 'center', textStyle: { fontSize: 14 } },
     legend: { bottom: 0, itemGap: 24 },
     grid: { left: 70, right: 40, top: 50, bottom: 110 },
     xAxis: { type: 'log', name: 'calls', nameLocation: 'middle', nameGap: 28, min: 50_000 },
@@ -24,7 +24,7 @@ export function plotTimes(sizes: readonly SizeReport[]): string {
   });
 }
 
-/** How many times as long as meterfold the others take. */
+/** Plots the time of each contender as a multiple of meterfold's. */
 export function plotRatios(sizes: readonly SizeReport[]): string {
   const compared = sizes.filter((size) => size.contenders.length > 1);
   return draw({

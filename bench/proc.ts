@@ -1,4 +1,4 @@
-/** What processes take: memory while something runs, looked at often, and processor time. From /proc, so on Linux only. */
+/** Measures processes through /proc, so on Linux only: memory, sampled while a job runs, and CPU time. */
 import { readdir, readFile } from 'node:fs/promises';
 
 const LOOK_MS = 20;
@@ -7,13 +7,13 @@ const KIB = 1024;
 const TICKS_PER_SECOND = 100;
 
 export interface MemoryOptions {
-  /** Of PostgreSQL's postmaster: its children are counted together, without the memory that they share. */
+  /** The process id of the postmaster. The memory of its children is added up, without shared memory. */
   postmaster: number;
-  /** Other processes, by the part that they play; with their children, each tree for itself. */
+  /** Other processes, by role. Each is measured with its children. */
   processes: () => Record<string, number[]>;
 }
 
-/** The most that was seen, in bytes, by part; of several processes with one part the largest. */
+/** The peak memory in bytes, by role. For several processes of a role it is that of the largest. */
 export type Peaks = Record<string, number>;
 
 export async function withPeaks<T>(
@@ -47,7 +47,7 @@ async function look({ postmaster, processes }: MemoryOptions, peaks: Peaks): Pro
   }
 }
 
-/** Seconds of processor time that a process and its children have taken, those that have ended among them. */
+/** Returns the CPU seconds of a process and its children, including children that have ended. */
 export async function processorSeconds(pid: number): Promise<number> {
   const children = (await childrenOf()).get(pid) ?? [];
   let ticks = 0;
@@ -55,7 +55,7 @@ export async function processorSeconds(pid: number): Promise<number> {
   return ticks / TICKS_PER_SECOND;
 }
 
-/** In its user and kernel time, and, of a parent, that of children it has waited for. */
+/** Ticks of user and kernel time; for a parent also those of the children for which it has waited. */
 function ticksIn(stat: string, isParent: boolean): number {
   const fields = stat
     .slice(stat.lastIndexOf(')') + 2)
@@ -65,7 +65,7 @@ function ticksIn(stat: string, isParent: boolean): number {
   return (user ?? 0) + (kernel ?? 0) + (isParent ? (childUser ?? 0) + (childKernel ?? 0) : 0);
 }
 
-/** The largest that a process has ever been, by the kernel's own record; undefined where there is none. */
+/** Returns the peak memory of a process as recorded by the kernel; undefined if it is unavailable. */
 export async function highWaterMark(pid: number): Promise<number | undefined> {
   return field(await statusOf(pid), 'VmHWM');
 }
@@ -76,7 +76,7 @@ async function sum(pids: readonly number[], name: string): Promise<number> {
   return bytes;
 }
 
-/** A process's parent. */
+/** Returns the process id of a process's parent. */
 export async function parentOf(pid: number): Promise<number> {
   return parentIn(await statOf(pid)) ?? 0;
 }

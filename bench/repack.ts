@@ -1,7 +1,8 @@
 /**
- * How many bytes of records a call takes, by how often calls are billed: as runs leave it, and after `meterfold repack` every hour. Users make 20
- * calls a minute each. Rows are inserted as runs write them, run by run, so that a day of runs every two seconds takes no day: what a run
- * writes of a user is the same as with 20,000 users, and there are fewer users and days.
+ * Measures the bytes of records per call, by the interval between runs: as written by runs, and after `meterfold
+ * repack` every hour. Each user makes 20 calls a minute. The rows are inserted directly in the form in which runs write
+ * them, so that a day with a run every two seconds does not take a day. A run's rows of a user are the same as with
+ * 20,000 users; there are only fewer users and days.
  */
 import { expect, test } from 'vitest';
 import { repack } from '../src/ledger/repack.js';
@@ -13,7 +14,7 @@ import { machineOf, secondsOf } from './figures.js';
 const CALLS_PER_USER_AND_MINUTE = 20;
 const BYTES_MAX = 12;
 
-/** Minutes from run to run, hours in all, and hours from pass to pass. */
+/** The minutes between runs, the total hours, and the hours between passes of repack. */
 const INTERVALS = [
   { interval: '2 s', minutes: 1 / 30, hours: 24, passHours: 1, users: 60 },
   { interval: '10 s', minutes: 1 / 6, hours: 24, passHours: 1, users: 60 },
@@ -24,16 +25,16 @@ const INTERVALS = [
 ] as const;
 type Interval = (typeof INTERVALS)[number];
 
-/** Bytes are those of both tables of records with their indexes. */
+/** Bytes per call of both tables of records, including their indexes. */
 interface Sizes {
   interval: string;
   runs: number;
-  /** All of it, without a pass. */
-  asRunsLeaveIt: number;
-  /** After the last pass; what runs have left since then is a small part of a month, and takes the room that it needs. */
+  /** Without repack. */
+  asWritten: number;
+  /** After the last pass. Rows that runs write after it are a small part of a month. */
   repacked: number;
   cyclesMoved: number;
-  /** Of all passes. */
+  /** The duration of all passes. */
   seconds: number;
 }
 
@@ -45,9 +46,9 @@ test(`repacked records take at most ${BYTES_MAX} bytes a call, however often cal
     try {
       for (const each of INTERVALS) {
         sizes.push(await measure(stack, each));
-        const { interval, runs, asRunsLeaveIt, repacked, cyclesMoved, seconds } = sizes.at(-1)!;
+        const { interval, runs, asWritten, repacked, cyclesMoved, seconds } = sizes.at(-1)!;
         say(
-          `${interval}, ${runs} runs: ${asRunsLeaveIt.toFixed(1)} bytes a call, repacked ${repacked.toFixed(1)}; ` +
+          `${interval}, ${runs} runs: ${asWritten.toFixed(1)} bytes a call, repacked ${repacked.toFixed(1)}; ` +
             `${cyclesMoved} cycles moved in ${seconds.toFixed(2)} s`,
         );
       }
@@ -68,7 +69,7 @@ async function measure(stack: Stack, each: Interval): Promise<Sizes> {
   await empty(stack);
   await publish(stack, 1, runs);
   await stack.pool.query('vacuum analyze meterfold.records');
-  const asRunsLeaveIt = await bytesPerCall();
+  const asWritten = await bytesPerCall();
 
   await empty(stack);
   let cyclesMoved = 0;
@@ -82,7 +83,7 @@ async function measure(stack: Stack, each: Interval): Promise<Sizes> {
     await stack.pool.query('vacuum analyze meterfold.repacked_records');
   }
   await stack.pool.query('vacuum full meterfold.records');
-  return { interval, runs, asRunsLeaveIt, repacked: await bytesPerCall(), cyclesMoved, seconds };
+  return { interval, runs, asWritten, repacked: await bytesPerCall(), cyclesMoved, seconds };
 }
 
 async function empty({ pool }: Stack): Promise<void> {
@@ -91,11 +92,14 @@ async function empty({ pool }: Stack): Promise<void> {
 
 const NUMBERS = ['usages', 'first_call_ids', 'last_call_ids', 'first_called_micros', 'last_called_micros'];
 
-/** Calls at random, of users at random, and what each run would write of them; the number of cycles. */
+/**
+ * Generates random calls of random users, and the rows that each run would write for them. Returns the number of
+ * cycles.
+ */
 async function simulate({ pool }: Stack, { minutes, users }: Interval, runs: number): Promise<number> {
   const callsPerRun = CALLS_PER_USER_AND_MINUTE * minutes * users;
   const numbers = ['usage', 'first_id', 'last_id', '1800000000000000 + first_id', '1800000000000000 + last_id'];
-  // Where values are never compressed, as in the records: they would be inserted there as they are.
+  // Columns without compression, as in the records.
   await pool.query(`
     drop table if exists public.written;
     create table public.written (like meterfold.records including storage, cycles bigint)`);
@@ -126,7 +130,7 @@ async function simulate({ pool }: Stack, { minutes, users }: Interval, runs: num
   return rows[0]!.cycles;
 }
 
-/** What these runs leave: their rows, and their records in the order in which they were written. */
+/** Inserts the rows of these runs, and their records in the order in which they were written. */
 async function publish({ pool }: Stack, first: number, last: number): Promise<void> {
   await pool.query(
     `insert into meterfold.runs (run_id, state, temporal_address, temporal_namespace, workflow_id, first_execution_run_id, execution_run_id,

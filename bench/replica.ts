@@ -1,6 +1,7 @@
 /**
- * One server, and two: map reads the log from a streaming replica, which keeps up or is held back for a while. All share this machine's
- * cores, so that two are no faster here; what is asked is how much they take off the server that everybody writes to.
+ * Compares one server with a primary and a streaming replica from which map reads the log, where the replica keeps up
+ * or is delayed. All processes share the cores of one machine, so runs are not faster here; the question is how much
+ * load the replica removes from the primary.
  */
 import { expect, test } from 'vitest';
 import { type Replica, startReplica } from '../test/support/replica.js';
@@ -15,7 +16,7 @@ import { processorSeconds } from './proc.js';
 
 const calls = setting('BENCH_CALLS', 2_000_000);
 const rounds = setting('BENCH_ROUNDS', 7);
-/** How long the replica that lags does not replay, from just before the run. */
+/** How long the lagging replica pauses its replay, from just before the run. */
 const LAG_MS = 1000;
 const WORKERS = { count: 2, role: 'all' } as const;
 
@@ -40,7 +41,7 @@ async function measure(alone: Stack, beside: Stack, replica: Replica): Promise<v
   const postmaster = await postmasterOf(alone);
   const seconds: Record<Kind, number[]> = { 'one server': [], 'a replica': [], 'a replica that lags': [] };
   const primary: Record<Kind, number[]> = { 'one server': [], 'a replica': [], 'a replica that lags': [] };
-  // The first round warms up.
+  // Round 0 is the warm-up.
   for (let round = 0; round <= rounds; round++) {
     for (const place of kinds.keys()) {
       const kind = kinds[(place + round) % kinds.length]!;
@@ -51,7 +52,7 @@ async function measure(alone: Stack, beside: Stack, replica: Replica): Promise<v
       const before = await processorSeconds(postmaster);
       const job = await billed(stack);
       const own = (await processorSeconds(postmaster)) - before;
-      say(`round ${round}, ${kind}: ${job.seconds.toFixed(2)} s, ${own.toFixed(2)} s of the primary's processors`);
+      say(`round ${round}, ${kind}: ${job.seconds.toFixed(2)} s, ${own.toFixed(2)} s CPU time of the primary`);
       if (round === 0) continue;
       seconds[kind].push(job.seconds);
       primary[kind].push(own);
@@ -73,7 +74,7 @@ async function measure(alone: Stack, beside: Stack, replica: Replica): Promise<v
   expect(primarySeconds['a replica']).toBeLessThan(primarySeconds['one server']!);
 }
 
-/** Holds the replica back before the plan's own writes reach it. */
+/** Pauses the replica's replay before the plan's own writes reach it. */
 async function lag(replica: Replica): Promise<void> {
   await replica.pause();
   setTimeout(() => void replica.resume(), LAG_MS);

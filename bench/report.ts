@@ -1,4 +1,6 @@
-/** What `npm run bench` has found out so far: one file of JSON that each bench adds its part to, and a page drawn from it. */
+/**
+ * The report of `npm run bench`: a JSON file to which each bench adds its results, and a page that is rendered from it.
+ */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +11,7 @@ import type { Volume } from './volumes.js';
 
 const folder = process.env.BENCH_REPORT ?? fileURLToPath(new URL('report', import.meta.url));
 
-/** One of the settings that a contender was tried with, and its fastest job. */
+/** A setting that was tried for a contender, and the seconds of its fastest job. */
 export interface Trial {
   setting: string;
   seconds: number;
@@ -19,15 +21,15 @@ export interface MeasuredContender {
   name: string;
   title: string;
   does: string;
-  /** The fastest of those that it was tried with, by which it was measured. Absent from measurements of old. */
+  /** The fastest setting, with which the contender was measured. Absent in old reports. */
   setting?: string;
   trials?: Trial[];
   seconds: Spread;
   samples: number[];
-  /** Medians of what it tells of itself, in seconds. */
+  /** Medians of the parts that the contender reports, in seconds. */
   parts: Record<string, number>;
   walBytes: number;
-  /** By part. */
+  /** By role of the process. */
   peakBytes: Record<string, number>;
 }
 
@@ -37,15 +39,15 @@ export interface SizeReport {
   calls: number;
   users: number;
   workers: number;
-  /** Of the server: how large, and of what pages. */
+  /** The size of the server's cache, and whether it uses huge pages. */
   cache: string;
   rounds: number;
-  /** What went through each phase of meterfold's run. */
+  /** The data volume of each phase of meterfold's run. */
   volumes: Volume[];
   contenders: ContenderFigures[];
 }
 
-/** One way to run meterfold, beside another over as many calls. */
+/** A workload of meterfold, compared with another one with the same number of calls. */
 export interface ShapeReport {
   name: string;
   calls: number;
@@ -54,7 +56,7 @@ export interface ShapeReport {
 }
 
 export interface Report {
-  /** Of the bench that ran last. */
+  /** The machine of the latest bench. */
   machine: Machine;
   sizes: (SizeReport & { date: string })[];
   shapes: ShapeReport[];

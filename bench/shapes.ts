@@ -1,4 +1,4 @@
-/** meterfold over other logs and with other workers, in turn: what a run costs by the shape of its work. */
+/** Measures how the cost of a run depends on the log and on the workers; the workloads alternate. */
 import { test } from 'vitest';
 import { meterfold as command } from '../test/support/processes.js';
 import { bill, forgetRuns } from '../test/support/runs.js';
@@ -19,7 +19,7 @@ interface Shape {
   name: string;
   workers: number;
   fill(stack: Stack): Promise<void>;
-  /** Before each run. */
+  /** Runs before each job. */
   clear(stack: Stack): Promise<void>;
 }
 
@@ -37,14 +37,14 @@ const shapes: Shape[] = [
     clear: forgetRuns,
   },
   {
-    name: 'behind a billed history of as many calls',
+    name: 'after a billed history of the same size',
     workers: 2,
     async fill(stack) {
       await fillLog(stack, calls, usual);
       await bill(stack);
       await fillLog(stack, calls, usual);
     },
-    clear: takeBack,
+    clear: revertLatest,
   },
   {
     name: `many users: ${(calls / 2).toLocaleString('en')}`,
@@ -65,9 +65,9 @@ const shapes: Shape[] = [
   },
 ];
 
-test(`${calls.toLocaleString('en')} calls in other shapes`, () =>
+test(`${calls.toLocaleString('en')} calls with other workloads`, () =>
   withServers((servers) => {
-    /** Opens the stacks one within the other. */
+    /** Opens the stacks in nested scopes. */
     const open = (stacks: readonly Stack[]): Promise<void> => {
       const shape = shapes[stacks.length];
       if (shape === undefined) return measure(stacks);
@@ -81,7 +81,7 @@ test(`${calls.toLocaleString('en')} calls in other shapes`, () =>
 
 async function measure(stacks: readonly Stack[]): Promise<void> {
   const jobs: Job[][] = shapes.map(() => []);
-  // The first round warms up.
+  // Round 0 is the warm-up.
   for (let round = 0; round <= rounds; round++) {
     for (const place of shapes.keys()) {
       const which = (place + round) % shapes.length;
@@ -105,8 +105,8 @@ async function measure(stacks: readonly Stack[]): Promise<void> {
   );
 }
 
-/** Takes back the last run, if it is not the first. */
-async function takeBack(stack: Stack): Promise<void> {
+/** Reverts the latest run, unless it is the first. */
+async function revertLatest(stack: Stack): Promise<void> {
   const { rows } = await stack.pool.query<{ run_id: string }>(
     `select run_id from meterfold.runs where state = 'published' and previous_run_id is not null`,
   );

@@ -1,6 +1,7 @@
 /**
- * What TLS to PostgreSQL costs: two databases of one server with the same log, each with workers of its own, of which one pair connects
- * over TLS. Beside the seconds of a run stand those of the processors of all who take part, which other work on the machine disturbs less.
+ * Measures the cost of TLS to PostgreSQL: two databases of one server contain the same log and have their own workers;
+ * the workers of one database connect over TLS. Besides the seconds of a run, it reports the CPU seconds of all
+ * participating processes, which depend less on other load on the machine.
  */
 import { expect, test } from 'vitest';
 import { AUTHORITY, provideCertificate } from '../test/support/certificate.js';
@@ -16,7 +17,7 @@ import { processorSeconds } from './proc.js';
 
 const sizes = settings('BENCH_SIZES', [100_000, 1_000_000]);
 const rounds = setting('BENCH_ROUNDS', 9);
-/** What a whole run may take over TLS, in times of what it takes without. */
+/** The permitted ratio of a whole run's time with TLS to its time without. */
 const RATIO_MAX = 1.25;
 const WORKERS = { count: 2, role: 'all' } as const;
 
@@ -59,10 +60,10 @@ async function measure(calls: number, by: Record<(typeof sides)[number], Side>):
   const { stack } = by.TCP;
   for (const side of sides) await fillLog(by[side].stack, calls, calls / 100);
   const postmaster = await postmasterOf(stack);
-  // The first rounds warm up.
+  // Negative rounds are the warm-up.
   for (let round = -2; round < rounds; round++) {
-    for (const place of sides.keys()) {
-      const name = sides[(place + round + 2) % sides.length]!;
+    for (const index of sides.keys()) {
+      const name = sides[(index + round + 2) % sides.length]!;
       const side = by[name];
       await forgetRuns(side.stack);
       await settle(side.stack);

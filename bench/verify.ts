@@ -1,4 +1,4 @@
-/** How long `meterfold verify --all` takes over a long history. */
+/** Measures `meterfold verify --all` on a long history. */
 import { expect, test } from 'vitest';
 import { say } from '../test/support/say.js';
 import { fillHistory, timedVerify, withServers, withWorkers } from './billing.js';

@@ -1,4 +1,4 @@
-/** How much goes through each phase of the run that has just been published. */
+/** Returns the data volume of each phase of the latest published run. */
 import type { Stack } from '../test/support/stack.js';
 
 export interface Volume {
@@ -7,7 +7,10 @@ export interface Volume {
   bytes: number;
 }
 
-/** Of a row in binary COPY: its message's head, its number of columns, then four bytes of length before each field. */
+/**
+ * The overhead of a row in binary COPY: the message header and the number of columns. Each field has another four bytes
+ * of length.
+ */
 const MESSAGE_BYTES = 5 + 2;
 const LOG_ROW_BYTES = MESSAGE_BYTES + 4 * 4 + 3 * 8;
 

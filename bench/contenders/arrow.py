@@ -1,10 +1,11 @@
-"""The billing job by way of Arrow: PostgreSQL -> Arrow by ADBC's binary COPY -> DuckDB or Polars -> PostgreSQL by COPY, and
-the primary key built after, as the other contenders leave one behind.
+"""The billing job with Arrow: PostgreSQL -> Arrow by ADBC's binary COPY -> DuckDB or Polars -> PostgreSQL by COPY. The
+primary key is built at the end, because the other contenders have one too.
 
 Usage: arrow.py duckdb|polars URL TABLE
 
-Stays up, with its connections open, as a service would. Each line of standard input is a job: its number of connections. A line of JSON
-answers it, with seconds by step. The clock runs from the first query to the last commit.
+It keeps running with open connections, as a service would. Each line of standard input is a job, given as its number of
+connections. The answer is a line of JSON with the seconds of each step. The time is measured from the first query to the
+last commit.
 """
 import json
 import sys
@@ -58,7 +59,7 @@ def by_polars(log):
         .filter(pl.col("calls") == 5)
         .to_arrow()
     )
-    # ADBC takes plain strings.
+    # ADBC accepts only plain strings.
     plain = lambda kind: pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
     return found.cast(pa.schema([pa.field(field.name, plain(field.type)) for field in found.schema]))
 

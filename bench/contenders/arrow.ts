@@ -1,4 +1,7 @@
-/** What a data engineer would write: by ADBC's binary COPY into Arrow, DuckDB or Polars on all cores, and back by COPY; arrow.py does it. */
+/**
+ * The job as a data engineer would write it (arrow.py): ADBC's binary COPY into Arrow, DuckDB or Polars on all cores,
+ * and COPY back.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -14,7 +17,10 @@ type Engine = keyof typeof TITLES;
 
 const script = fileURLToPath(new URL('arrow.py', import.meta.url));
 
-/** Its table is dropped each time, and made by ADBC; it gets its primary key when its rows are there, which is faster than before. */
+/**
+ * For each job its table is dropped, and created by ADBC. The primary key is built after the rows are inserted, which
+ * is faster.
+ */
 export async function arrow(stack: Stack, engine: Engine): Promise<Entrant> {
   const title = TITLES[engine];
   const table = `baseline_${engine}`;
@@ -24,14 +30,14 @@ export async function arrow(stack: Stack, engine: Engine): Promise<Entrant> {
     const python = await pythonWith(join(cacheDir, `arrow-${Object.values(VERSIONS).join('-')}`), packages);
     service = await Service.start(python, [script, engine, stack.databaseUrl, table]);
   } catch (error) {
-    return { title, missing: `it needs python3 with venv, and packages of PyPI: ${(error as Error).message}` };
+    return { title, missing: `it needs python3 with venv, and packages from PyPI: ${(error as Error).message}` };
   }
   const cycles = await closedCycles(stack);
   return {
     title,
     does:
       `(${engine} ${VERSIONS[engine]}, ADBC ${VERSIONS['adbc-driver-postgresql']}) reads id, user_id, usage, called_at; ` +
-      'writes a row a closed cycle (user, cycle, calls, usage, amount, first and last call with their times), with the primary key built after',
+      'writes one row per closed cycle (user, cycle, calls, usage, amount, first and last call with their times), and builds the primary key at the end',
     settings: crossed(COPY_SETTINGS, [
       { name: 'one connection', own: { connections: 1 } },
       { name: 'two connections', own: { connections: 2 } },
@@ -56,7 +62,7 @@ async function closedCycles({ pool }: Stack): Promise<number> {
 
 type Answer = Record<string, number | undefined>;
 
-/** A process that answers each line by a line of JSON. */
+/** A process that answers each line with a line of JSON. */
 class Service {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
@@ -70,7 +76,7 @@ class Service {
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
   }
 
-  /** Once it says that it is ready. */
+  /** Resolves when the process reports that it is ready. */
   static async start(command: string, args: string[]): Promise<Service> {
     const service = new Service(command, args);
     await service.#answer();

@@ -1,28 +1,28 @@
-/** Who bills the same log side by side, and what each of them is measured by. */
+/** The interface of the contenders that bill the same log. */
 
 import type { Setting } from './settings.js';
 
 export interface Contender {
   /** For tables and plots. */
   readonly title: string;
-  /** What it reads, and what it leaves behind. */
+  /** What it reads and writes, as a phrase that follows the title. */
   readonly does: string;
-  /** Forgets what it has written, so that each of its jobs begins with nothing. */
+  /** Deletes its results, so that each job starts without any. */
   clear(): Promise<void>;
-  /** Those that it is tried with; the fastest is measured. */
+  /** The settings to try; the fastest is measured. */
   readonly settings: readonly Setting[];
-  /** One whole job, by the clock that is fairest to it. The server is set as `setting` says. */
+  /** Runs one whole job, timed by the clock that is fairest to it. The server has been configured for `setting`. */
   run(setting: Setting): Promise<Job>;
-  /** Its own processes, by the part that they play; PostgreSQL's are counted for everybody. */
+  /** Its own processes, by role. PostgreSQL's processes are measured for all contenders. */
   processes(): Record<string, number[]>;
   close?(): Promise<void>;
 }
 
 export interface Job {
   seconds: number;
-  /** Whatever else it tells of itself, by name; medians of it are reported. */
+  /** Seconds of parts of the job, by name; their medians are reported. */
   parts?: Record<string, number>;
 }
 
-/** A contender, or why it can't take part here. */
+/** A contender, or the reason why it cannot run on this machine. */
 export type Entrant = Contender | { title: string; missing: string };

@@ -1,6 +1,6 @@
 /**
- * The floor: the log copied out and the results copied in by COPY, two connections side by side, nothing computed between. By psql,
- * which does next to nothing itself.
+ * The floor, a lower bound: the log is copied out and the results are copied in by COPY on two connections, without any
+ * computation. It uses psql, whose own cost is negligible.
  */
 import { spawn } from 'node:child_process';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -13,7 +13,7 @@ import { COPY_SETTINGS } from './settings.js';
 
 const SESSIONS = [0, 1];
 
-/** What a floor reads of the log, and the tables that hold what it writes. */
+/** The columns that a floor reads, and the tables whose rows it writes. */
 interface Layout {
   title: string;
   does: string;
@@ -38,10 +38,10 @@ export const ownLayout: Layout = {
   ],
 };
 
-/** Its rows are those that the contender with the same layout has left behind when the floor is first made ready. */
+/** Writes the rows that the contender with the same layout had written when the floor was prepared. */
 export async function floor(stack: Stack, layout: Layout): Promise<Entrant> {
   const { title, does } = layout;
-  if (!(await hasPsql())) return { title, missing: 'there is no psql on PATH' };
+  if (!(await hasPsql())) return { title, missing: 'psql is not on PATH' };
   const folder = await mkdtemp(join(stack.home, 'floor-'));
   const fileOf = (table: string, session: number) => join(folder, `${table}-${session}`);
   const copyOf = (table: string) => `public.floor_${table}`;

@@ -1,9 +1,9 @@
-/** The logs that are billed. */
+/** The log that is billed. */
 import { readFile } from 'node:fs/promises';
 import { say } from '../../test/support/say.js';
 import type { Stack } from '../../test/support/stack.js';
 
-/** Appends so many calls of so many users, the same each time for a fresh database. */
+/** Appends calls. For a fresh database they are always the same. */
 export async function fillLog(stack: Stack, calls: number, users: number): Promise<void> {
   say(`generating ${calls} calls of ${users} users`);
   const sql = await readFile(new URL('generate.sql', import.meta.url), 'utf8');
@@ -17,7 +17,7 @@ export async function fillLog(stack: Stack, calls: number, users: number): Promi
   await settle(stack);
 }
 
-/** As every job finds it: vacuumed, analyzed, and all on disk. */
+/** Vacuums, analyzes and makes a checkpoint, so that every job starts from the same state. */
 export async function settle({ pool }: Stack): Promise<void> {
   await pool.query('vacuum (analyze)');
   await pool.query('checkpoint');

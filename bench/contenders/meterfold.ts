@@ -1,4 +1,7 @@
-/** meterfold, from the start of its workflow to its end by Temporal's own times; its workers are up, as they would be. */
+/**
+ * meterfold, timed from the start to the end of its workflow by timestamps of Temporal. Its workers are already
+ * running.
+ */
 
 import type { BillingRunInput } from '../../src/contract/billing-run.js';
 import type { WorkerProcess } from '../../test/support/processes.js';
@@ -20,7 +23,7 @@ export function meterfold(stack: Stack, workers: readonly WorkerProcess[]): Cont
   };
 }
 
-/** Bills what is new in the log. */
+/** Bills the new calls of the log. */
 export async function billed(stack: Stack, input: BillingRunInput = {}): Promise<Job> {
   const run = await startRun(stack, [input]);
   published(await run.result());
@@ -38,7 +41,10 @@ const PHASES = {
   publish: 'publishRun',
 };
 
-/** The whole, each phase, and what Temporal takes: the time in which no activity was being worked on. */
+/**
+ * Returns the total time, the time of each phase, and the time during which no activity was running, which is
+ * Temporal's.
+ */
 async function timesOf(run: RunHandle): Promise<Job> {
   const events = (await run.fetchHistory()).events ?? [];
   const at = (index: number) => seconds(events.at(index)?.eventTime);
@@ -61,7 +67,7 @@ async function timesOf(run: RunHandle): Promise<Job> {
     phases.set(type, [Math.min(scheduledAt, phase?.[0] ?? scheduledAt), time]);
   }
   const total = at(-1) - at(0);
-  const parts: Record<string, number> = { 'no activity at work': total - covered(worked) };
+  const parts: Record<string, number> = { 'no activity running': total - covered(worked) };
   for (const [name, type] of Object.entries(PHASES)) {
     const phase = phases.get(type);
     if (phase !== undefined) parts[name] = phase[1] - phase[0];
@@ -73,11 +79,11 @@ function seconds(time: Timestamp): number {
   return Number(time?.seconds?.toNumber()) + (time?.nanos ?? 0) / 1e9;
 }
 
-/** The length of the union of stretches of time. */
-function covered(stretches: Times[]): number {
+/** The length of the union of time intervals. */
+function covered(intervals: Times[]): number {
   let sum = 0;
   let end = Number.NEGATIVE_INFINITY;
-  for (const [from, to] of stretches.toSorted((a, b) => a[0] - b[0])) {
+  for (const [from, to] of intervals.toSorted((a, b) => a[0] - b[0])) {
     sum += Math.max(0, to - Math.max(from, end));
     end = Math.max(end, to);
   }

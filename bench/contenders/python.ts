@@ -1,4 +1,4 @@
-/** Programs of contenders, and Pythons of their own in the project's cache, made once. */
+/** Runs programs of contenders, and creates their Python environments once, in the project's cache. */
 import { spawn } from 'node:child_process';
 import { mkdir, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -7,7 +7,10 @@ import { say } from '../../test/support/say.js';
 
 export const cacheDir = join(repositoryDir, '.meterfold', 'cache');
 
-/** The Python of a virtual environment with these packages of PyPI ("duckdb==2.0.1"), made in `folder` if it is not there. */
+/**
+ * Returns the Python of a virtual environment with packages from PyPI ("duckdb==2.0.1"), created in `folder` if it does
+ * not exist.
+ */
 export async function pythonWith(folder: string, packages: readonly string[]): Promise<string> {
   const python = join(folder, 'bin', 'python');
   if (await exists(python)) return python;
@@ -25,7 +28,7 @@ interface ProgramOptions {
   onStart?: (pid: number) => void;
 }
 
-/** Runs a program to its end; what it has printed. */
+/** Runs a program to its end and returns its output. */
 export function program(command: string, args: string[], { env, onStart }: ProgramOptions = {}): Promise<string> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(env === undefined ? {} : { env }) });
   if (child.pid !== undefined) onStart?.(child.pid);

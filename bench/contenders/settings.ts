@@ -1,15 +1,15 @@
-/** Settings of the server that contenders are tried with: what a job needs, nobody knows beforehand. */
+/** The settings that are tried for contenders, because the best ones for a job are not known in advance. */
 
 import { eventually } from '../../test/support/eventually.js';
 import type { Stack } from '../../test/support/stack.js';
 
-/** One way to run a contender. */
+/** A configuration of a contender. */
 export interface Setting {
-  /** As the report names it. */
+  /** The name in the report. */
   name: string;
-  /** Of the server, by name; all others are PostgreSQL's defaults. */
+  /** Settings of the server, by name. All others have PostgreSQL's defaults. */
   server: Readonly<Record<string, string>>;
-  /** Of the contender itself. */
+  /** Settings of the contender itself. */
   own?: Readonly<Record<string, number>>;
 }
 
@@ -32,13 +32,13 @@ export const SERVER_SETTINGS: readonly Setting[] = [
   { name: 'work_mem 2GB, jit off, no parallel workers', server: memory('2GB', '1', ONE_PROCESS) },
 ];
 
-/** For jobs that only read and write there. */
+/** For jobs that only read and write in the server. */
 export const COPY_SETTINGS: readonly Setting[] = [
   { name: "PostgreSQL's defaults", server: {} },
   { name: 'work_mem 128MB, jit off', server: memory('128MB', '2', NO_JIT) },
 ];
 
-/** Each of these settings with each of those of the contender's own. */
+/** Combines each server setting with each setting of the contender. */
 export function crossed(
   settings: readonly Setting[],
   owns: readonly { name: string; own: NonNullable<Setting['own']> }[],
@@ -48,10 +48,10 @@ export function crossed(
   );
 }
 
-/** Which of the server's settings they set. */
+/** The names of the server's settings that they set. */
 export const SETTING_NAMES = [...new Set(SERVER_SETTINGS.flatMap(({ server }) => Object.keys(server)))];
 
-/** Sets the server so, for all of its sessions, those that are open too. */
+/** Applies a setting to the server, including sessions that are already open. */
 export async function applySetting({ pool }: Stack, { server }: Pick<Setting, 'server'>): Promise<void> {
   for (const name of SETTING_NAMES) {
     const value = server[name];

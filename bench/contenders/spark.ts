@@ -1,4 +1,7 @@
-/** PySpark's DataFrame job, by its own clock without its start-up: it gets a Python of its own in the project's cache, made once. */
+/**
+ * PySpark's DataFrame job, timed by its own clock without its start-up. Its Python environment is created once, in the
+ * project's cache.
+ */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,14 +18,14 @@ const JAVA_MIN = 17;
 const script = fileURLToPath(new URL('spark_dataframe.py', import.meta.url));
 const cacheDir = join(cache, 'spark');
 
-/** Its table is dropped each time, and made by Spark itself; it has no key. */
+/** For each job its table is dropped, and created by Spark without a key. */
 export async function spark(stack: Stack, rows: number): Promise<Entrant> {
   const found = await findSpark();
   if ('missing' in found) return { title: TITLE, missing: found.missing };
   const running = new Set<number>();
   return {
     title: TITLE,
-    does: 'reads id, user_id, usage by several JDBC connections; writes one row a cycle (user, cycle, calls, usage, cost) without a key',
+    does: 'reads id, user_id, usage by several JDBC connections; writes one row per cycle (user, cycle, calls, usage, cost) without a key',
     settings: crossed(COPY_SETTINGS, [
       { name: 'eight partitions', own: { partitions: 8 } },
       { name: 'two partitions', own: { partitions: 2 } },
@@ -35,14 +38,14 @@ export async function spark(stack: Stack, rows: number): Promise<Entrant> {
       });
       running.clear();
       const seconds = /job_s=([\d.]+)/.exec(output)?.[1];
-      if (seconds === undefined) throw new Error(`PySpark said nothing of its time: ${output}`);
+      if (seconds === undefined) throw new Error(`PySpark did not report its time: ${output}`);
       return { seconds: Number(seconds) };
     },
     processes: () => ({ 'python and java': [...running] }),
   };
 }
 
-/** A Python that can import PySpark, and PostgreSQL's JDBC driver. */
+/** Finds a Python that can import PySpark, and PostgreSQL's JDBC driver. */
 async function findSpark(): Promise<{ python: string; driver: string } | { missing: string }> {
   const version = await program('java', ['-version']).catch(() => '');
   const java = Number(/version "(\d+)/.exec(version)?.[1] ?? 0);

@@ -1,4 +1,4 @@
-/** The job in PostgreSQL alone: as one statement, and as well as we could write it for two cores. */
+/** The job in PostgreSQL alone: as one statement, and tuned for two cores. */
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import type { Stack } from '../../test/support/stack.js';
@@ -8,12 +8,12 @@ import { SERVER_SETTINGS } from './settings.js';
 
 const TABLE = 'user_id text, cycle bigint, calls int, usage bigint, cost numeric';
 
-/** Its primary key is there from the start. */
+/** Its primary key exists from the start. */
 export async function statement({ pool }: Stack): Promise<Contender> {
   const sql = await readFile(new URL('statement.sql', import.meta.url), 'utf8');
   return {
     title: 'one SQL statement',
-    does: 'reads id, user_id, usage; writes one row a cycle (user, cycle, calls, usage, cost) with its primary key',
+    does: 'reads id, user_id, usage; writes one row per cycle (user, cycle, calls, usage, cost) with its primary key',
     settings: SERVER_SETTINGS,
     clear: () => recreate(pool, 'public.baseline_sql', `${TABLE}, primary key (user_id, cycle)`),
     run: async () => ({ seconds: await secondsOf(() => pool.query(sql)) }),
@@ -24,11 +24,11 @@ export async function statement({ pool }: Stack): Promise<Contender> {
 const SESSIONS = 2;
 const TUNED_SESSION = 'set enable_indexscan = off';
 
-/** What was tried before it was written so: docs/evaluation/performance.md. */
+/** docs/evaluation/performance.md describes the alternatives that were tried. */
 export function tuned({ pool, databaseUrl }: Stack): Contender {
   return {
     title: 'a tuned SQL job, two sessions',
-    does: 'as the statement, in two sessions by hash of the user, sorted in memory, with the primary key built after',
+    does: 'does the same in two sessions by hash of the user, sorted in memory, and builds the primary key at the end',
     settings: SERVER_SETTINGS,
     clear: () => recreate(pool, 'public.baseline_tuned', TABLE),
     run: async () => {
@@ -51,7 +51,9 @@ export function tuned({ pool, databaseUrl }: Stack): Contender {
   };
 }
 
-/** Users by hash, then by name: comparing two integers is much cheaper than comparing two long names that begin alike. */
+/**
+ * Sorts users by hash, then by name: comparing integers is much cheaper than comparing long names with a common prefix.
+ */
 const tunedSql = (session: number) => `
   insert into public.baseline_tuned
   select user_id, cycle, count(*), sum(usage), sum(usage) * 0.0004

@@ -1,12 +1,13 @@
 /**
- * A service of the embedded stack as a child process: started, waited for until it is ready, stopped, never left behind.
+ * Runs a service of the embedded stack as a child process: starts it, waits until it is ready, stops it, and never
+ * leaves it running after this process has ended.
  *
- * - It runs in a session of its own. Ctrl-C in a terminal reaches every process of the foreground group; it must not stop
- *   the database under workers that still finish their work. We stop the services ourselves, in order.
- * - A watchdog ends it when this process is gone, however it went (SIGKILL included): a shell that reads from a pipe whose
- *   other end only we hold, and sends the service the signals of an orderly stop once it reads the end. The service is
- *   spawned beside it, not under it, so that `pid` is the service's own.
- * - Neither holds up the end of this process: a program that has nothing more to do ends, and the watchdog its services.
+ * - The service runs in its own session. Ctrl-C in a terminal reaches every process of the foreground group, and it must
+ *   not stop the database while workers are still finishing their work. This process stops the services in order.
+ * - A watchdog ends the service when this process has ended, even by SIGKILL. It is a shell that reads from a pipe whose
+ *   other end only this process holds, and sends the service the signals of an orderly stop at end of file. The service
+ *   is not a child of the watchdog, so `pid` is the service's own.
+ * - Neither keeps this process alive: when it has nothing more to do, it ends, and the watchdog then ends the services.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +20,9 @@ import { promisify } from 'node:util';
 
 export const runFile = promisify(execFile);
 
-/** The stack could not be started or stopped; the message says why and what to do. `log`: what the service wrote. */
+/**
+ * The stack could not be started or stopped. The message gives the reason and the fix; `log` is the service's output.
+ */
 export class DevStackError extends Error {
   override name = 'DevStackError';
   readonly log: string;
@@ -36,28 +39,28 @@ export interface ServiceUser {
 }
 
 export interface ServiceOptions {
-  /** As a person calls it. */
+  /** The name used in messages. */
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
-  /** Whom it runs as; this process's user if absent. */
+  /** The user it runs as; this process's user if undefined. */
   readonly user: ServiceUser | undefined;
-  /** Both of its outputs are appended here. */
+  /** Standard output and standard error are appended here. */
   readonly logPath: string;
-  /** Where its number is noted, from its start on. */
+  /** The file to which its process id is written. */
   readonly pidPath?: string;
-  /** An orderly stop, signal by signal, each with `graceMs`; SIGKILL follows the last. */
+  /** The signals of an orderly stop, in order. Each is followed by a wait of up to `graceMs`; SIGKILL comes last. */
   readonly stopSignals: readonly NodeJS.Signals[];
   readonly readyMs: number;
-  /** Asked again and again until it says yes. */
+  /** Polled until it returns true. */
   isReady(): Promise<boolean>;
 }
 
 export interface Service {
   readonly pid: number;
-  /** Ends it and waits until it has ended; at once if it already has. */
+  /** Stops the service and waits until it has ended. Returns immediately if it has already ended. */
   stop(signals?: readonly NodeJS.Signals[]): Promise<void>;
 }
 
@@ -67,7 +70,7 @@ const logBytesMax = 8 * 1024 * 1024;
 const logQuoteLines = 8;
 const logQuoteBytes = 8 * 1024;
 
-/** Throws DevStackError, with the last lines of the service's log, if it ends or stays silent instead of getting ready. */
+/** Throws DevStackError with the last lines of the service's log if it ends, or is not ready within `readyMs`. */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const log = await openLog(options.logPath);
   const child = spawn(options.command, options.args, {
@@ -84,14 +87,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const exited = new Promise<void>((settle) => {
     child.once('exit', (code, signal) => {
       ending = signal === null ? `exit code ${code}` : `signal ${signal}`;
-      // Ended together with the service, not later: its number may soon be another process's.
+      // The watchdog is ended with the service, because the process id may soon be reused.
       if (!watchdog?.kill('SIGKILL')) settle();
       else watchdog.once('exit', () => settle());
     });
   });
   await once(child, 'spawn')
     .catch((cause: Error) => {
-      throw new DevStackError(`${options.name} could not be run: ${cause.message}`, { cause });
+      throw new DevStackError(`${options.name} could not be started: ${cause.message}`, { cause });
     })
     .finally(log.close);
   if (options.pidPath !== undefined) await writeFile(options.pidPath, String(child.pid));
@@ -105,7 +108,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
   const what = ending === undefined ? `was not ready after ${options.readyMs / 1000} s` : `did not start (${ending})`;
   await service.stop(['SIGKILL']);
-  const written = await log.tail();
+  const written = await log.readEnd();
   throw new DevStackError(`${options.name} ${what}. ${quoteLog(options.logPath, written)}`, { log: written });
 }
 
@@ -114,24 +117,24 @@ read -r line
 pid=$1; shift
 for signal in "$@" KILL; do
   kill -s "$signal" "$pid" 2>/dev/null || exit 0
-  looks=0
-  while [ "$looks" -lt ${graceMs / 100} ]; do
+    checks=0
+  while [ "$checks" -lt ${graceMs / 100} ]; do
     sleep 0.1 2>/dev/null || sleep 1
     kill -0 "$pid" 2>/dev/null || exit 0
-    looks=$((looks + 1))
+        checks=$((checks + 1))
   done
 done`;
 
 function watch(child: ChildProcess, signals: readonly NodeJS.Signals[]): ChildProcess | undefined {
   if (process.platform === 'win32') {
-    // No shell and no signals there: the least that can be done, and it does not help against a kill.
+    // Windows has no shell and no signals. This does not help if the process is killed.
     process.once('exit', () => child.kill());
     return undefined;
   }
   const names = signals.map((signal) => signal.slice('SIG'.length));
   const args = ['-c', watchdogScript, 'meterfold-watchdog', String(child.pid), ...names];
   const watchdog = spawn('/bin/sh', args, { cwd: '/', detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
-  watchdog.on('error', () => {}); // Without a shell the service is only stopped, not watched over.
+  watchdog.on('error', () => {}); // Without a shell there is no watchdog.
   watchdog.unref();
   (watchdog.stdin as Socket | null)?.unref();
   return watchdog;
@@ -142,7 +145,7 @@ async function stopChild(
   exited: Promise<void>,
   signals: readonly NodeJS.Signals[],
 ): Promise<void> {
-  // From here on this process has something to wait for.
+  // Keeps this process alive until the service has ended.
   child.ref();
   for (const signal of signals) {
     child.kill(signal);
@@ -166,7 +169,10 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Whether process `pid` runs, and its command line has `marker` in it. Pids are given again: a file may name a stranger. */
+/**
+ * Returns whether process `pid` runs and its command line contains `marker`. Process ids are reused, so a recorded one
+ * may belong to another program.
+ */
 export async function isRunning(pid: number, marker: string): Promise<boolean> {
   try {
     const command =
@@ -179,7 +185,7 @@ export async function isRunning(pid: number, marker: string): Promise<boolean> {
   }
 }
 
-/** Whether that process is gone within a time: one whose starter was killed is still being stopped by its watchdog. */
+/** Returns whether the process ends within `ms`: if its starter was killed, its watchdog may still be stopping it. */
 export async function endsWithin(ms: number, pid: number, marker: string): Promise<boolean> {
   const deadline = Date.now() + ms;
   while (await isRunning(pid, marker)) {
@@ -189,7 +195,7 @@ export async function endsWithin(ms: number, pid: number, marker: string): Promi
   return true;
 }
 
-/** The folder for all that the stack keeps, made where it is missing; its absolute path. */
+/** Creates the stack's state directory if it does not exist, and returns its absolute path. */
 export async function openStateDir(stateDir: string): Promise<string> {
   const path = resolve(stateDir);
   try {
@@ -198,13 +204,16 @@ export async function openStateDir(stateDir: string): Promise<string> {
     return path;
   } catch (cause) {
     const said = (cause as Error).message;
-    throw new DevStackError(`the state folder ${path} can't be used (${said}): use one that you may write to`, {
+    throw new DevStackError(`the state directory ${path} can't be used (${said}): use one that you may write to`, {
       cause,
     });
   }
 }
 
-/** The log opened for appending; past a size it is set aside first. `tail` reads what was written since. */
+/**
+ * Opens the log for appending. A log above `logBytesMax` is renamed to .old first. `readEnd` returns the end of what
+ * was written since.
+ */
 async function openLog(path: string) {
   const size = await stat(path).then(
     (found) => found.size,
@@ -215,7 +224,7 @@ async function openLog(path: string) {
   const file = await open(path, 'a').catch((cause: Error) => {
     throw new DevStackError(`can't write ${path}: ${cause.message}`, { cause });
   });
-  const tail = async () => {
+  const readEnd = async () => {
     const reader = await open(path, 'r');
     try {
       const from = Math.max(start, (await reader.stat()).size - logQuoteBytes);
@@ -225,7 +234,7 @@ async function openLog(path: string) {
       await reader.close();
     }
   };
-  return { fd: file.fd, close: () => file.close(), tail };
+  return { fd: file.fd, close: () => file.close(), readEnd };
 }
 
 function quoteLog(path: string, written: string): string {

@@ -1,8 +1,10 @@
 /**
- * Made-up API calls, to try things out and to measure: the same options give the same calls, whenever and wherever.
+ * Generates API calls for demos, tests and benchmarks. It is deterministic: the same options give the same calls on
+ * every machine.
  *
- * A few users make most of the calls: a user's number is `users × draw^skew`, the draw uniform. Calls follow each other by
- * 25 ms; some were made up to ten minutes earlier than they are logged, as late ones are; some were refused and used nothing.
+ * A few users make most of the calls: the number of a call's user is `users × draw^skew`, where the draw is uniform.
+ * Calls are 25 ms apart. Some are late: they were made up to ten minutes before they are logged. Some were refused, and
+ * have no usage.
  */
 import { copyIn } from '../postgres/copy/copy-in.js';
 import { type Pool, transaction } from '../postgres/pool.js';
@@ -10,11 +12,11 @@ import { type Pool, transaction } from '../postgres/pool.js';
 export interface GenerateOptions {
   calls: number;
   users: number;
-  /** Power of the uniform draw; 1 gives all users the same share. */
+  /** The exponent applied to the uniform draw; 1 gives all users the same share. */
   skew: number;
   /** 0 to 2^53 − 1. */
   seed: number;
-  /** When the first call is made. */
+  /** The time of the first call. */
   start: Date;
 }
 
@@ -32,12 +34,12 @@ export interface GeneratedCall {
 
 const callEveryMs = 25;
 const lateMsMax = 600_000;
-/** Shares of the draws, as 1 in N. */
+/** Probabilities, as 1 in N. */
 const lateOneIn = 50;
 const refusedOneIn = 40;
 const usageMax = 100;
 
-/** With how often each is called, in percent. */
+/** Endpoints, with their share of the calls in percent. */
 const endpoints: [percent: number, method: string, endpoint: string][] = [
   [40, 'POST', '/v1/chat/completions'],
   [25, 'GET', '/v1/search'],
@@ -50,7 +52,7 @@ const endpointOfPercent = endpoints.flatMap(([percent, method, endpoint]) =>
 );
 const refusals = [400, 429, 429, 500];
 
-/** The calls one by one, in the order in which they are logged. */
+/** Yields the calls in the order in which they are logged. */
 export function* generateCalls(options: GenerateOptions): Generator<GeneratedCall> {
   const draw = uniformDraws(options.seed);
   const start = options.start.getTime();
@@ -74,7 +76,7 @@ export function* generateCalls(options: GenerateOptions): Generator<GeneratedCal
   }
 }
 
-/** Multiplied out for whole exponents: unlike Math.pow, multiplication gives the same bits everywhere. */
+/** Multiplies for whole exponents: unlike Math.pow, multiplication gives the same bits on every machine. */
 function power(base: number, exponent: number): number {
   if (!Number.isInteger(exponent)) return base ** exponent;
   let result = 1;
@@ -82,7 +84,10 @@ function power(base: number, exponent: number): number {
   return result;
 }
 
-/** Uniform draws from [0, 1) by Chris Doty-Humphrey's sfc32 (PractRand), seeded as there: counter 1, twelve rounds unused. */
+/**
+ * Uniform draws from [0, 1) by Chris Doty-Humphrey's sfc32 (PractRand), seeded as in PractRand: counter 1, and twelve
+ * rounds discarded.
+ */
 function uniformDraws(seed: number): () => number {
   let a = 0;
   let b = seed | 0;
@@ -103,8 +108,8 @@ function uniformDraws(seed: number): () => number {
 const chunkBytes = 256 * 1024;
 
 /**
- * Appends the calls to the log by one COPY: all of them or, if it is interrupted, none. Memory stays at a chunk or two.
- * `onProgress` gets the number of calls sent so far. Resolves with the number of rows stored.
+ * Appends the calls to the log in one COPY: all of them or, if it is interrupted, none. At most two chunks are in
+ * memory. `onProgress` receives the number of calls sent so far. Resolves with the number of rows stored.
  */
 export async function copyCalls(
   pool: Pool,
@@ -130,13 +135,13 @@ export async function copyCalls(
     onProgress(sent);
     return copy.finish();
   });
-  // Statistics, or PostgreSQL plans the first statements as if the log were empty; and marks that all rows are visible, which the
-  // first reader would have to write otherwise, page by page and into the WAL.
+  // Without statistics PostgreSQL would plan the first statements as if the log were empty. VACUUM also marks all rows
+  // as visible; otherwise the first reader would write these hint bits page by page, and to the WAL.
   await pool.query('vacuum (analyze) public.api_logs');
   return rows;
 }
 
-/** A row of COPY's text format; nothing generated here needs escaping. */
+/** Formats a row in COPY's text format. Generated values need no escaping. */
 function copyLine(call: GeneratedCall): string {
   const { userId, callId, endpoint, method, status, usage, calledAt } = call;
   return `${userId}\t${callId}\t${endpoint}\t${method}\t${status}\t${usage}\t${calledAt.toISOString()}\n`;

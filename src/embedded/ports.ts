@@ -1,16 +1,15 @@
-/** Ports of 127.0.0.1 for services that a person did not give one. */
+/** Finds free ports on 127.0.0.1 for services whose port is not configured. */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-// Below the range from which Linux, macOS and Windows serve outgoing connections and "any port": what was found free here
-// is not given away by the system before the service listens on it. Another process may still come first; who starts a
-// service on such a port tries again with another.
+// Below the ephemeral range of Linux, macOS and Windows, so the system does not assign a port that was found free
+// before the service listens on it. Another process may still take it; the caller then tries another port.
 const firstPort = 15_000;
 const lastPort = 31_999;
 const triesMax = 200;
 const probeMs = 1_000;
 
-/** As many different ports as asked for, nothing listening on any. */
+/** Returns `count` different ports on which nothing listens. */
 export async function freePorts(count: number): Promise<number[]> {
   const found = new Set<number>();
   for (let tries = 0; found.size < count; tries += 1) {
@@ -21,7 +20,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return [...found];
 }
 
-/** Whether a service could listen on this port of 127.0.0.1 now. */
+/** Returns whether a service can listen on this port of 127.0.0.1. */
 export async function isPortFree(port: number): Promise<boolean> {
   const server = createServer();
   try {
@@ -35,7 +34,7 @@ export async function isPortFree(port: number): Promise<boolean> {
   }
 }
 
-/** Whether something accepts connections on this port of 127.0.0.1. */
+/** Returns whether a service accepts connections on this port of 127.0.0.1. */
 export async function accepts(port: number): Promise<boolean> {
   const socket = connect({ port, host: '127.0.0.1' });
   try {

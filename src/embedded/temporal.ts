@@ -1,6 +1,7 @@
 /**
- * Temporal's dev server for `meterfold dev`, the demo and the tests, on 127.0.0.1. A real server, all its services in one
- * process, its database one SQLite file in the state folder (or none: `fresh`). Its output goes to stateDir/temporal.log.
+ * Temporal's dev server for `meterfold dev`, the demo and the tests, on 127.0.0.1. It is a real server with all its
+ * services in one process. Its database is an SQLite file in the state directory, or in memory only (`fresh`). Its
+ * output goes to stateDir/temporal.log.
  */
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +13,7 @@ import { findTemporalCli } from './temporal-cli.js';
 export { findTemporalCli } from './temporal-cli.js';
 
 export interface TemporalServer {
-  /** host:port of its gRPC front end. */
+  /** host:port of its gRPC frontend. */
   readonly address: string;
   readonly uiUrl: string | undefined;
   readonly pid: number;
@@ -21,19 +22,20 @@ export interface TemporalServer {
 
 export interface TemporalOptions {
   readonly stateDir: string;
-  /** A free one if absent. */
+  /** If absent, a free port is chosen. */
   readonly port?: number;
-  /** A free one if absent. */
+  /** If absent, a free port is chosen. */
   readonly uiPort?: number | 'none';
-  /** Found, or fetched into the state folder, if absent. */
+  /** If absent, the CLI is searched for, or downloaded into the state directory. */
   readonly cliPath?: string;
-  /** Keeps nothing: in memory only. */
+  /** Keeps the database in memory only. */
   readonly fresh?: boolean;
 }
 
 /**
- * Why not the defaults: the dev server looks into its task queues 20 times a second, which is most of a short run's time;
- * and a frozen worker's parked polls swallow tasks until the connection is found dead, for which it takes its time.
+ * The defaults do not fit: the dev server polls its task queues 20 times a second, which is most of a short run's time;
+ * and the pending polls of a frozen worker receive tasks until its connection is found dead, which takes long by
+ * default.
  */
 const dynamicConfig: readonly string[] = [
   'history.transferProcessorMaxPollRPS=2000',
@@ -43,11 +45,14 @@ const dynamicConfig: readonly string[] = [
 
 const readyMs = 60_000;
 const connectMs = 2_000;
-/** A server whose starter was killed is still being stopped by its watchdog. */
+/** If a server's starter was killed, its watchdog may still be stopping the server. */
 const orphanMs = 5_000;
 const portTriesMax = 5;
 
-/** Throws DevStackError: already running, port taken, no CLI, or not able to start, with the end of the log. */
+/**
+ * Throws DevStackError if it is already running, a port is taken, there is no CLI, or it fails to start; the error
+ * includes the end of the log.
+ */
 export async function startTemporal(options: TemporalOptions): Promise<TemporalServer> {
   const stateDir = await openStateDir(options.stateDir);
   for (const port of [options.port, options.uiPort]) {
@@ -87,7 +92,7 @@ function startServer(
   const pragmas = ['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'];
   const database = file === undefined ? [] : ['--db-filename', file.path, ...pragmas];
   const config = dynamicConfig.flatMap((setting) => ['--dynamic-config-value', setting]);
-  // No --log-level: given one, even its own default `warn`, the server fills the log with warnings while it stops.
+  // No --log-level: if it is given, even with its default `warn`, the server logs many warnings while it stops.
   const isolation = ['--disable-config-file', '--disable-config-env', '--color', 'never'];
   return startService({
     name: "Temporal's dev server",
@@ -116,7 +121,10 @@ function startServer(
   });
 }
 
-/** Without a person's own TEMPORAL_*; their profiles and settings, and what the server notes there, lie below HOME. */
+/**
+ * The environment without the user's TEMPORAL_* variables, and with another HOME, which contains the user's profiles
+ * and the server's own files.
+ */
 function temporalEnvironment(stateDir: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !name.startsWith('TEMPORAL_') && name !== 'XDG_CONFIG_HOME',
@@ -128,7 +136,7 @@ async function hasNamespace(port: number): Promise<boolean> {
   const connection = await Connection.connect({
     address: `127.0.0.1:${port}`,
     connectTimeout: connectMs,
-    // A proxy set for the way out of this machine has no part in it.
+    // The user's HTTP proxy does not apply to connections within this machine.
     channelArgs: { 'grpc.enable_http_proxy': 0 },
   });
   try {
@@ -144,13 +152,14 @@ async function hasNamespace(port: number): Promise<boolean> {
 interface DatabaseFile {
   readonly path: string;
   readonly pidPath: string;
-  /** To be called once the server has got ready on it. */
+  /** Must be called once the server is ready. */
   complete(): Promise<void>;
 }
 
 /**
- * The server itself does not notice another one on its file, nor a file whose making was cut short. The number of the one
- * that serves it is kept in temporal.pid; a mark lies beside a new file until it has been served, and such a file is begun again.
+ * Opens the database file. The server itself does not notice that another server uses its file, or that the file is
+ * incomplete. Therefore the server's process id is kept in temporal.pid, and a new file has a marker until a server was
+ * ready on it. A file that still has its marker is created again.
  */
 async function openFile(stateDir: string): Promise<DatabaseFile> {
   const path = join(stateDir, 'temporal.db');
@@ -158,15 +167,15 @@ async function openFile(stateDir: string): Promise<DatabaseFile> {
   const pid = Number(await readFile(pidPath, 'utf8').catch(() => ''));
   if (pid > 0 && !(await endsWithin(orphanMs, pid, `--db-filename ${path} `))) {
     throw new DevStackError(
-      `Temporal's dev server already runs on ${stateDir} (pid ${pid}): stop the meterfold that started it, or use another state folder`,
+      `Temporal's dev server already runs on ${stateDir} (pid ${pid}): stop the meterfold that started it, or use another state directory`,
     );
   }
-  const mark = `${path}.incomplete`;
-  if (await exists(mark)) {
+  const marker = `${path}.incomplete`;
+  if (await exists(marker)) {
     for (const suffix of ['', '-wal', '-shm']) await rm(path + suffix, { force: true });
   }
-  if (!(await exists(path))) await writeFile(mark, '');
-  return { path, pidPath, complete: () => rm(mark, { force: true }) };
+  if (!(await exists(path))) await writeFile(marker, '');
+  return { path, pidPath, complete: () => rm(marker, { force: true }) };
 }
 
 function exists(path: string): Promise<boolean> {

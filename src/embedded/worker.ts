@@ -1,4 +1,4 @@
-/** A worker of the embedded stack: `meterfold worker` as a process of its own, started anew when it dies. */
+/** A worker of the embedded stack: `meterfold worker` as a separate process, which is restarted when it dies. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
@@ -18,7 +18,7 @@ const PROGRAM = fileURLToPath(new URL('../../bin/meterfold.js', import.meta.url)
 const RESTART_MS = 1000;
 const QUOTED_LINES = 5;
 
-/** Resolves once it polls. Throws DevStackError, with the last lines of its log, if it ends before. */
+/** Resolves once the worker polls. Throws DevStackError with the last lines of its log if it ends before that. */
 export async function startDevWorker(options: DevWorkerOptions): Promise<{ stop(): Promise<void> }> {
   let stopping = false;
   let child: ChildProcess;
@@ -26,7 +26,7 @@ export async function startDevWorker(options: DevWorkerOptions): Promise<{ stop(
     child = await start(options);
     child.once('exit', (code, signal) => {
       if (stopping) return;
-      options.say(`${options.name} ended (${signal ?? `exit code ${code}`}); starting it again`);
+      options.say(`${options.name} ended (${signal ?? `exit code ${code}`}); restarting it`);
       setTimeout(() => {
         if (!stopping) keep().catch((error: Error) => options.say(error.message));
       }, RESTART_MS);
@@ -45,7 +45,8 @@ export async function startDevWorker(options: DevWorkerOptions): Promise<{ stop(
 
 async function start({ name, stateDir, environment }: DevWorkerOptions): Promise<ChildProcess> {
   const log = createWriteStream(join(stateDir, `${name}.log`), { flags: 'a', mode: 0o600 });
-  // In a session of its own: Ctrl-C in the terminal is ours to pass on, in order. Its standard input tells it when we are gone.
+  // It runs in its own session, because this process forwards Ctrl-C in order. The end of its standard input signals
+  // that this process has ended.
   const child = spawn(process.execPath, [PROGRAM, 'worker', '--stop-with-stdin'], {
     env: environment,
     detached: true,
@@ -60,7 +61,9 @@ async function start({ name, stateDir, environment }: DevWorkerOptions): Promise
       if (last.length > QUOTED_LINES) last.shift();
       if (line.includes('"msg":"worker polls"')) resolve(child);
     });
-    child.once('error', (cause) => reject(new DevStackError(`${name} could not be run: ${cause.message}`, { cause })));
+    child.once('error', (cause) =>
+      reject(new DevStackError(`${name} could not be started: ${cause.message}`, { cause })),
+    );
     child.once('exit', () => reject(new DevStackError(`${name} ended before it was ready:\n${last.join('\n')}`)));
   });
 }

@@ -1,6 +1,6 @@
 /**
- * What keeps the log from being billed, each with the statement that mends it. Asked by `doctor`, and by the first
- * migration where the log is older than meterfold. The checks read the catalogues, and of the log the end of its index.
+ * Checks whether the log can be billed, and returns each fault with the statement that fixes it. Used by `doctor`, and
+ * by the first migration if the log already exists. The checks read the system catalogs and the end of the log's index.
  */
 
 import { one, type Queryable } from '../postgres/pool.js';
@@ -34,7 +34,7 @@ export async function logExists(queryable: Queryable): Promise<boolean> {
     .found;
 }
 
-/** Needs SELECT on the log and on its sequence. */
+/** Requires SELECT on the log and on its sequence. */
 export async function logFaults(queryable: Queryable): Promise<LogFault[]> {
   if (!(await logExists(queryable))) return [await noLog(queryable)];
   const table = await tableFaults(queryable);
@@ -48,12 +48,12 @@ async function noLog(queryable: Queryable): Promise<LogFault> {
   const { rows } = await queryable.query("select where to_regclass('meterfold.migrations') is not null");
   if (rows.length === 0) return { what: 'there is no table public.api_logs', fix: 'meterfold migrate' };
   return {
-    what: 'the table public.api_logs, which was there when this database was migrated, is gone or has another name',
+    what: 'the table public.api_logs, which existed when this database was migrated, was dropped or renamed',
     fix: 'alter table <its present name> rename to api_logs;',
   };
 }
 
-/** How ALTER calls what is not a table, by its kind in pg_class. */
+/** The keyword of ALTER for relations that are not tables, by pg_class.relkind. */
 const kinds: Record<string, string> = { v: 'view', m: 'materialized view', f: 'foreign table', S: 'sequence' };
 
 async function tableFaults(queryable: Queryable): Promise<LogFault[]> {
@@ -69,12 +69,12 @@ async function tableFaults(queryable: Queryable): Promise<LogFault[]> {
                  and not partattrs::int2[] <@ array(select attnum from pg_attribute where attrelid = partrelid and attname = 'id')) as parts
         from pg_class where oid = 'public.api_logs'::regclass`),
   );
-  // 'r' is a table, 'p' one of partitions.
+  // 'r' is a table, 'p' a partitioned table.
   if (table.kind !== 'r' && table.kind !== 'p') {
     const kind = kinds[table.kind] ?? 'table';
     return [
       {
-        what: 'public.api_logs is no table; once the name is free, `meterfold migrate` makes one',
+        what: 'public.api_logs is not a table; once the name is free, `meterfold migrate` creates it',
         fix: `alter ${kind} public.api_logs rename to api_logs_before;`,
       },
     ];
@@ -83,14 +83,14 @@ async function tableFaults(queryable: Queryable): Promise<LogFault[]> {
     return [
       {
         what:
-          `public.api_logs is partitioned by ${table.parts}, where PostgreSQL keeps no id unique; it must be one table, or partitioned by range (id). ` +
-          'The fix copies it into one table, and who writes to it needs INSERT on that',
+          `public.api_logs is partitioned by ${table.parts}, so PostgreSQL cannot keep ids unique; it must be one table, or partitioned by range (id). ` +
+          'The fix copies it into one table, on which its writers need INSERT',
         fix: unpartitionFix(),
       },
     ];
   }
   const faults: LogFault[] = table.unlogged.map((name) => ({
-    what: `the table ${name} is unlogged, a crash empties it`,
+    what: `the table ${name} is unlogged, so a crash empties it`,
     fix: `alter table ${name} set logged;`,
   }));
   if (table.filtered) {
@@ -134,7 +134,7 @@ function columnFaults(columns: Map<string, Column>): LogFault[] {
       faults.push({ what: `column ${name} may be null`, fix: `${alter} alter column ${name} set not null;` });
     }
     if (name === 'id' && !column.generates) {
-      faults.push({ what: 'column id takes no number from a sequence', fix: identityFix() });
+      faults.push({ what: 'column id has no default from a sequence', fix: identityFix() });
     }
   }
   return faults;

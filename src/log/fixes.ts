@@ -1,13 +1,15 @@
 /**
- * The statements by which a column of the log gets the type that billing needs. Each fails, and changes nothing, where it would change
- * what a call says: a usage with a fraction, a local time whose zone nobody has named or that its zone has twice or never, users that differ
- * in nothing but what the new type does not see.
+ * The statements that change a column of the log to the type that billing needs. A statement fails and changes nothing
+ * if it would change the meaning of a call: a usage with a fraction, a local time without a zone or one that occurs
+ * twice or never in its zone, users that the new type cannot distinguish.
  */
 
 const LOG = 'public.api_logs';
 const LOCK = `lock table ${LOG} in access exclusive mode;`;
 
-/** One statement for psql and for any driver; the tag is one that no name contains by accident. */
+/**
+ * A DO block, which psql and every driver accept as one statement. The dollar-quote tag is unlikely to occur in a name.
+ */
 function block(body: string, declarations = ''): string {
   return `do $fix$ ${declarations}begin ${body} end $fix$;`;
 }
@@ -16,12 +18,12 @@ function refuseIf(condition: string, message: string): string {
   return `if ${condition} then raise exception '${message}'; end if;`;
 }
 
-/** A whole number or a text: the value is converted and back, and must be what it was. */
+/** Converts a column of numbers or text. Each value must survive the conversion and back. */
 function convert(column: string, from: string, to: string): string {
   return block(
     `${LOCK} ${refuseIf(
       `exists (select from ${LOG} where ${column} is distinct from ${column}::${to}::${from})`,
-      `column ${column} of ${LOG} holds values that ${to} would change: decide for each call what it shall be`,
+      `column ${column} of ${LOG} holds values that ${to} would change: decide for each call which value it gets`,
     )} alter table ${LOG} alter column ${column} type ${to} using ${column}::${to};`,
   );
 }
@@ -33,14 +35,14 @@ function convertUser(from: string): string {
       `column user_id of ${LOG} holds values that text would change: decide for each call which user made it`,
     )} ${refuseIf(
       `(select count(distinct user_id) <> count(distinct user_id::text collate "C") from ${LOG})`,
-      `column user_id of ${LOG} spells some users in several ways, which would become several users: decide for each user on one`,
+      `column user_id of ${LOG} spells some users in several ways, which would become several users: choose one spelling for each user`,
     )} alter table ${LOG} alter column user_id type text collate "C" using user_id::text;`,
   );
 }
 
 /**
- * Local times become moments in a zone that the operator fills in. A time that the zone skips or has twice (as when clocks are changed)
- * is no one moment: then nothing is changed.
+ * Converts local times to instants in a zone that the operator fills in. A local time that the zone skips or repeats,
+ * as when clocks change, is ambiguous: then nothing is changed.
  */
 function convertLocalTime(column: string): string {
   const moment = `(${column}::timestamp at time zone zone)`;
@@ -50,21 +52,21 @@ function convertLocalTime(column: string): string {
         `exists (select from ${LOG} where ${moment} at time zone zone is distinct from ${column}::timestamp ` +
           'or exists (select from unnest(array[-120, -60, -30, -20, 20, 30, 60, 120]) minutes ' +
           `where (${moment} + make_interval(mins => minutes)) at time zone zone = ${column}::timestamp))`,
-        `column ${column} of ${LOG} holds times that this zone has twice or never: decide for each call when it was made`,
+        `column ${column} of ${LOG} holds times that occur twice or never in this zone: decide for each call when it was made`,
       )} execute format('alter table ${LOG} alter column ${column} type timestamptz using ${column}::timestamp at time zone %L', zone);`,
-    "declare zone constant text := '<the time zone of its times, like Europe/Berlin>'; ",
+    "declare zone constant text := '<the time zone of its times, for example Europe/Berlin>'; ",
   );
 }
 
 const WHOLE = ['smallint', 'integer', 'bigint', 'numeric', 'real', 'double precision', 'text', 'character varying'];
 
-/** How column `column` gets from a type to the one that is needed; types as format_type() names them. */
+/** Returns the statement that changes a column from one type to another; types are named as by format_type(). */
 export function typeFix(column: string, from: string, to: string): string {
   if (to === 'timestamp with time zone') {
     if (/^timestamp(\(\d\))? with time zone$/.test(from))
       return `alter table ${LOG} alter column ${column} type timestamptz;`;
     if (from === 'date' || /^timestamp(\(\d\))? without time zone$/.test(from)) return convertLocalTime(column);
-    return `alter table ${LOG} alter column ${column} type timestamptz using <an expression for the moment of the call>;`;
+    return `alter table ${LOG} alter column ${column} type timestamptz using <an expression for the instant of the call>;`;
   }
   if (column === 'user_id') return convertUser(from);
   const convertible = to === 'text' || WHOLE.includes(from.replace(/\(.*\)/, ''));
@@ -72,12 +74,14 @@ export function typeFix(column: string, from: string, to: string): string {
   return `alter table ${LOG} alter column ${column} type ${to} using <an expression of type ${to}>;`;
 }
 
-/** The collation alone: no byte changes, but users that differ in bytes only become two. */
+/**
+ * Changes the collation only. No byte changes, but users that were equal and differ in bytes become different users.
+ */
 export function collationFix(): string {
   return convertUser('text');
 }
 
-/** Numbers come from a sequence of the column's own, from behind the last call on. */
+/** Makes the column an identity column, whose sequence starts after the last call. */
 export function identityFix(): string {
   return block(
     `${LOCK} execute format('alter table ${LOG} alter column id add generated by default as identity (start with %s)', ` +
@@ -85,17 +89,23 @@ export function identityFix(): string {
   );
 }
 
-/** In what order the calls were accepted, nobody but the operator can know. */
+/**
+ * Adds the column id to an empty log. For existing calls only the operator can know the order in which they were
+ * accepted.
+ */
 export function missingIdFix(): string {
   return block(
     `${LOCK} ${refuseIf(
       `exists (select from ${LOG})`,
-      `${LOG} holds calls whose order it does not say: number them in a column id in the order in which they were accepted`,
+      `${LOG} holds calls of unknown order: number them in a column id in the order in which they were accepted`,
     )} alter table ${LOG} add column id bigint not null generated by default as identity;`,
   );
 }
 
-/** Across partitions by another column PostgreSQL keeps no id unique: the log becomes one table, and the partitions stay under another name. */
+/**
+ * Copies a partitioned log into one table, because PostgreSQL cannot keep id unique across partitions by another
+ * column. The partitions are kept under another name.
+ */
 export function unpartitionFix(): string {
   return (
     `begin; ${LOCK} alter table ${LOG} rename to api_logs_partitioned; ` +
@@ -104,11 +114,11 @@ export function unpartitionFix(): string {
   );
 }
 
-/** How far a sequence may be set forward: half of all positions are left then. */
+/** The highest position to which a sequence is set forward, so that half of all positions remain. */
 const POSITION_MAX = 2n ** 62n;
 
 /**
- * Sets a sequence on to the last call. An id that is so large that few positions would be left is taken for a stray one: such calls get the next
+ * Sets a sequence forward to the last call. An id above POSITION_MAX is treated as a mistake: such calls get the next
  * positions instead, unless a run has billed them.
  */
 export function beyondSequenceFix(sequence: string, highest: bigint): string {
@@ -117,7 +127,7 @@ export function beyondSequenceFix(sequence: string, highest: bigint): string {
     `set local meterfold.log_guard = off; lock table ${LOG} in share row exclusive mode; ` +
       `if to_regclass('meterfold.runs') is not null then ${refuseIf(
         `exists (select from meterfold.runs where state = 'published' and sealed_end > ${POSITION_MAX})`,
-        `calls with ids above ${POSITION_MAX} are billed, their ids must stay`,
+        `calls with ids above ${POSITION_MAX} are billed, so their ids must not change`,
       )} end if; ` +
       `perform setval('${sequence}', greatest(nextval('${sequence}'), (select max(id) from ${LOG} where id <= ${POSITION_MAX}))); ` +
       `for stray in select id from ${LOG} where id > ${POSITION_MAX} order by id loop ` +

@@ -1,17 +1,21 @@
 /**
- * Where calls get their ids from instead of the log's sequence, and what may change an id on its way into the log. Sealing relies on
- * ids that come from one sequence, in its order (src/runs/seal.ts). One query answers it, as every seal asks.
+ * Finds sources of ids other than the log's sequence, and objects that may change an id during an insert. Sealing
+ * relies on ids that come from one sequence, in its order (src/runs/seal.ts). It is a single query, because every seal
+ * runs it.
  */
 import { prepared, type Queryable } from '../postgres/pool.js';
 
-/** What keeps the log from being billed. */
+/** A reason why the log cannot be billed. */
 export interface LogFault {
   what: string;
-  /** A statement to run, with its semicolon, or a command. It fails where it would change what the log holds. */
+  /** A SQL statement with its semicolon, or a command. It fails if it would change the calls in the log. */
   fix: string;
 }
 
-/** All relations that hold calls: the log, and its partitions or children down to the last. Begins `with recursive`. */
+/**
+ * A WITH clause, `log (relation)`: all relations that hold calls, which are the log and all its partitions and
+ * children. Begins `with recursive`.
+ */
 export const WITH_LOG_RELATIONS = `
   with recursive log (relation) as (
     select to_regclass('public.api_logs')::oid
@@ -21,22 +25,23 @@ export const WITH_LOG_RELATIONS = `
 
 interface OtherSource {
   kind: keyof typeof faultOf;
-  /** Of the log, or of its partitions; as SQL takes it. */
+  /** The log or one of its partitions, as written in SQL. */
   relation: string;
-  /** The subscription, default, sequence, parent, trigger or rule; as SQL takes it. */
+  /** The subscription, default, sequence, parent, trigger or rule, as written in SQL. */
   source: string;
 }
 
 /**
- * - A subscription brings calls with ids of another server, in the order of that server's commits and hours late. The sequence here
- *   knows nothing of them, and where it was set far ahead no other check would notice.
- * - A call that is inserted straight into a partition gets its id from that partition's own default; one that is inserted into a table
- *   of which the log is a partition, from the default of that table.
- * - A child table (INHERITS) has a unique index of its own or none, so that two calls may have one id.
- * - A trigger before an insert may set another id, as may a rule; a small one would lie below the watermark, and never be billed.
+ * Finds these sources:
+ * - A subscription inserts calls with ids of another server, in that server's order of commits and possibly hours late.
+ *   They do not advance the sequence here, and if it was set far ahead, no other check would notice.
+ * - A call inserted directly into a partition gets its id from that partition's own default. A call inserted into a
+ *   table of which the log is a partition gets its id from the default of that table.
+ * - A child table (INHERITS) has its own unique index or none, so two calls may have the same id.
+ * - A BEFORE INSERT trigger or a rule may change the id. A call whose new id is below the watermark is never billed.
  */
 export async function otherSourceFaults(db: Queryable, sequence: string): Promise<LogFault[]> {
-  // Of pg_subscription everybody may read the columns that hold no password.
+  // Every role may read the columns of pg_subscription that contain no password.
   const { rows } = await db.query<OtherSource>(
     prepared(
       `${WITH_LOG_RELATIONS}, id as (
@@ -72,7 +77,7 @@ export async function otherSourceFaults(db: Queryable, sequence: string): Promis
         where case when attached then relation = 'public.api_logs'::regclass
                    else inhparent in (select relation from log) end
        union all
-       -- 7: for each row, before, insert. A partition's copy of its parent's trigger is not named again.
+       -- 7: for each row, before, insert. A partition's copy of its parent's trigger is not listed again.
        select 'trigger', name, quote_ident(tgname)
          from named join pg_trigger on tgrelid = relation
         where tgtype & 7 = 7 and tgenabled <> 'D' and tgparentid = 0 and not tgisinternal
@@ -91,8 +96,8 @@ export async function otherSourceFaults(db: Queryable, sequence: string): Promis
 const faultOf = {
   subscription: ({ relation, source }: OtherSource): LogFault => ({
     what:
-      `subscription ${source} fills ${relation} with calls of another server, in an order that no sequence here tells; bill at that server, ` +
-      'or take the log out of its publication there (alter publication … drop table …;), and then, here',
+      `subscription ${source} fills ${relation} with calls of another server, in an order that no sequence here reflects; bill on that server, ` +
+      'or remove the log from its publication there (alter publication … drop table …;), and then, here',
     fix: `alter subscription ${source} refresh publication;`,
   }),
   default: (other: OtherSource, sequence: string): LogFault => ({
@@ -104,7 +109,7 @@ const faultOf = {
     fix: `alter table ${other.relation} alter column id drop identity;`,
   }),
   parent: ({ relation, source }: OtherSource): LogFault => ({
-    what: `${relation} is a partition of ${source}, whose inserts bring ids of its own`,
+    what: `${relation} is a partition of ${source}, whose inserts get ids from its own default`,
     fix: `alter table ${source} detach partition ${relation};`,
   }),
   child: ({ relation, source }: OtherSource): LogFault => ({
@@ -119,7 +124,7 @@ const faultOf = {
     fix: `alter table ${relation} disable trigger ${source};`,
   }),
   rule: ({ relation, source }: OtherSource): LogFault => ({
-    what: `rule ${source} on ${relation} rewrites inserts, so that calls may get lost or get other ids`,
+    what: `rule ${source} on ${relation} rewrites inserts, so calls may be lost or get other ids`,
     fix: `alter table ${relation} disable rule ${source};`,
   }),
 };
@@ -128,7 +133,7 @@ function ownNumbers({ relation, source }: OtherSource, sequence: string): string
   return `column id of ${relation} takes its numbers from ${source} instead of sequence ${sequence}`;
 }
 
-/** Within a literal that RAISE takes as a format. */
+/** Escapes a name for the format string of RAISE. */
 function quoted(name: string): string {
   return name.replaceAll("'", "''").replaceAll('%', '%%');
 }

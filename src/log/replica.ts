@@ -1,31 +1,31 @@
 /**
- * The log on a streaming replica. Copying calls out is the largest part of what a run asks of PostgreSQL; a replica takes that off
- * the server that everybody writes to.
+ * Reads the log from a streaming replica. Copying calls out is the largest part of a run's load on PostgreSQL; a
+ * replica removes that load from the primary.
  *
- * A replica shows the past, and after a failover perhaps another past than the primary's: one that had received more than the standby
- * which was promoted can't follow it, and continues to serve what was lost. Neither the system identifier nor a position in the WAL
- * tells the two apart, and both histories give the same ids again. So the plan stores a random number in the run's row when it has
- * sealed the run (runs.seal_id), and
+ * A replica lags behind the primary, and after a failover it may have diverged: a replica that had received more WAL
+ * than the promoted standby cannot follow it, and continues to serve what was lost. Neither the system identifier nor a
+ * WAL position distinguishes the two timelines, and both assign the same ids. Therefore the plan stores a random number
+ * in the run's row when it seals the run (runs.seal_id), and
  *
- *   a snapshot of the replica that shows the row as the primary sealed it holds the commit of the seal,
- *   hence all that was committed before it, hence all calls of the run: their writers had ended.
+ *   a snapshot of the replica that shows the row as sealed on the primary includes the commit of the seal,
+ *   hence everything committed before it, hence all calls of the run, whose writers had ended.
  *
- * Each part of a partition is read in one such snapshot; while the replica does not show the row, it is waited for. The recount on the
- * primary then compares the digest as well (recount.ts).
+ * Each subrange of a partition is read in one such snapshot. If the replica does not show the row yet, the attempt
+ * waits. The recount on the primary then compares the digest as well (recount.ts).
  */
-import { begin, type Client, lend, one, type Pool, prepared, type Queryable } from '../postgres/pool.js';
+import { begin, type Client, one, type Pool, prepared, type Queryable, withClient } from '../postgres/pool.js';
 
-/** What LOG_REPLICA_URL names can't stand for the log. */
+/** The server of LOG_REPLICA_URL cannot replace the primary for reading the log. Not retried. */
 export class ReplicaUnfitError extends Error {
   override name = 'ReplicaUnfitError';
 }
 
-/** It may catch up: tried again. */
+/** The replica does not show the sealed run yet. Retried, because it may catch up. */
 export class ReplicaBehindError extends Error {
   override name = 'ReplicaBehindError';
 }
 
-/** What a replica must show: whose replica it is, and the run as the primary has sealed it. */
+/** What a replica must show: the primary's system identifier, and the run as sealed on the primary. */
 export interface ReplicaTarget {
   systemIdentifier: string;
   /** A position in the primary's WAL, at or after the commit of the seal. */
@@ -43,18 +43,23 @@ interface SealedRun {
 
 const POLL_MS_MIN = 5;
 const POLL_MS_MAX = 250;
-/** An attempt waits so long; then it fails, and says what the replica lacks. */
+/** How long an attempt waits for the replica before it fails. */
 const WAIT_MS_MAX = 15_000;
 
-/** A table, a column or the schema that the replica has not received yet, of a migration just before the run. */
+/**
+ * SQLSTATEs of a missing table, column or schema: the replica has not yet replayed a migration that preceded the run.
+ */
 const NOT_RECEIVED = new Set(['42P01', '42703', '3F000']);
-/** What a managed server answers where it refuses a function: privilege, state, feature, or none of that name. */
+/** SQLSTATEs with which managed servers refuse a function: privilege, state, unsupported feature, unknown function. */
 const REFUSED = new Set(['42501', '55000', '0A000', '42883']);
 
-/** What the primary says of a run; undefined if an earlier version has planned it, whose seals have no number. */
+/**
+ * Reads from the primary what a replica must show for a run; undefined for a run of an earlier version, whose seal has
+ * no number.
+ */
 export async function replicaTarget(primary: Queryable, runId: bigint): Promise<ReplicaTarget | undefined> {
   const { systemIdentifier, lsn, sealId, ...run } = one(
-    await askedOfWal('DATABASE_URL', () =>
+    await queryWalState('DATABASE_URL', () =>
       primary.query<Omit<SealedRun, 'sealId'> & Omit<ReplicaTarget, 'run'> & { sealId: string | null }>(
         prepared(
           `select system.system_identifier::text as "systemIdentifier", pg_current_wal_insert_lsn()::text as lsn,
@@ -71,8 +76,8 @@ export async function replicaTarget(primary: Queryable, runId: bigint): Promise<
 }
 
 /**
- * Lends a connection of the replica, in a transaction on one snapshot, which shows the run as the primary has sealed it. Waits for such
- * a snapshot. Throws ReplicaUnfitError where there can be none, and ReplicaBehindError after WAIT_MS_MAX.
+ * Runs `work` on the replica in a transaction whose snapshot shows the run as sealed on the primary. Waits for such a
+ * snapshot. Throws ReplicaUnfitError if there can be none, and ReplicaBehindError after WAIT_MS_MAX.
  */
 export async function readReplica<T>(
   replica: Pool,
@@ -80,8 +85,8 @@ export async function readReplica<T>(
   signal: AbortSignal,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  // If it aborts, to close the connection is all it takes: nothing that it reads is locked.
-  return lend(replica, { signal }, async (client) => {
+  // On abort it is enough to close the connection, because the read holds no locks.
+  return withClient(replica, { signal }, async (client) => {
     await beginSealed(client, target, signal);
     const result = await work(client);
     await client.query('commit');
@@ -101,7 +106,8 @@ async function beginSealed(client: Client, target: ReplicaTarget, signal: AbortS
     const known = state.behindBytes !== undefined;
     if (known && (await showsSealed(client, target.run))) return;
     await client.query('rollback');
-    // Past the seal's commit before this snapshot was taken, it would show the row if it had replayed that commit.
+    // The replica was past the seal's commit before this snapshot was taken. If it had replayed that commit, it would
+    // show the row.
     if (wasPast) throw new ReplicaUnfitError(otherTimeline(target.run.runId));
     wasPast = known && state.behindBytes! <= 0n;
     if (Date.now() >= deadline) throw new ReplicaBehindError(notShown(target.run.runId, state));
@@ -109,7 +115,10 @@ async function beginSealed(client: Client, target: ReplicaTarget, signal: AbortS
   }
 }
 
-/** Whether the transaction's snapshot has the run's row as the primary sealed it. Where it fails, it is undone by the caller's rollback. */
+/**
+ * Returns whether the transaction's snapshot shows the run's row as sealed on the primary. After an error the caller
+ * rolls back.
+ */
 async function showsSealed(replica: Client, run: SealedRun): Promise<boolean> {
   try {
     const { rowCount } = await replica.query(
@@ -128,7 +137,7 @@ async function showsSealed(replica: Client, run: SealedRun): Promise<boolean> {
 
 function otherTimeline(runId: string): string {
   return (
-    `the replica of LOG_REPLICA_URL is past the position at which the primary has sealed run ${runId}, and does not show the run as it was ` +
+    `the replica of LOG_REPLICA_URL is past the WAL position at which the primary sealed run ${runId}, but does not show the run as it was ` +
     'sealed: it follows another timeline, from before a failover; rebuild it from the primary, or unset LOG_REPLICA_URL'
   );
 }
@@ -136,10 +145,10 @@ function otherTimeline(runId: string): string {
 function notShown(runId: string, { behindBytes }: ReplicaState): string {
   const behind =
     behindBytes === undefined
-      ? 'the server does not say how far it has replayed'
+      ? 'the server does not report how far it has replayed'
       : `it is ${behindBytes} bytes of WAL behind`;
   return (
-    `the replica of LOG_REPLICA_URL does not show run ${runId} as the primary has sealed it, ${WAIT_MS_MAX / 1000} s after it was asked: ` +
+    `the replica of LOG_REPLICA_URL did not show run ${runId} as sealed on the primary within ${WAIT_MS_MAX / 1000} s: ` +
     `${behind}; if it does not catch up, it follows another timeline since a failover: rebuild it from the primary, or unset LOG_REPLICA_URL`
   );
 }
@@ -147,16 +156,16 @@ function notShown(runId: string, { behindBytes }: ReplicaState): string {
 interface ReplicaState {
   isReplica: boolean;
   systemIdentifier: string;
-  /** Null where the server does not say. */
+  /** Null if the server does not report it. */
   replayedLsn: string | null;
-  /** Negative or 0 once it has replayed what it must; undefined where the server does not say. */
+  /** At most 0 once it has replayed the required position; undefined if the server does not report it. */
   behindBytes: bigint | undefined;
 }
 
-/** Where a replica stands, measured from a position in the primary's WAL. */
+/** Reads a replica's progress relative to a position in the primary's WAL. */
 async function readReplicaState(replica: Queryable, lsn: string): Promise<ReplicaState> {
   const row = one(
-    await askedOfWal('LOG_REPLICA_URL', () =>
+    await queryWalState('LOG_REPLICA_URL', () =>
       replica.query<Omit<ReplicaState, 'behindBytes'> & { behindBytes: string | null }>(
         prepared(
           `select pg_is_in_recovery() as "isReplica", system_identifier::text as "systemIdentifier",
@@ -174,7 +183,7 @@ async function readReplicaState(replica: Queryable, lsn: string): Promise<Replic
 function checkReplica({ isReplica, systemIdentifier }: ReplicaState, expected: string): void {
   if (!isReplica) {
     throw new ReplicaUnfitError(
-      'LOG_REPLICA_URL names a server that is no replica: give the URL of a streaming replica of the server of DATABASE_URL, or unset it',
+      'LOG_REPLICA_URL names a server that is not a replica: give the URL of a streaming replica of the server of DATABASE_URL, or unset it',
     );
   }
   if (systemIdentifier !== expected) {
@@ -184,26 +193,26 @@ function checkReplica({ isReplica, systemIdentifier }: ReplicaState, expected: s
   }
 }
 
-/** Asks one of the two servers for its identity and position, which a managed server may refuse to say. */
-export async function askedOfWal<T>(variable: string, query: () => Promise<T>): Promise<T> {
+/** Queries the primary or the replica for its identity and WAL position, which a managed server may refuse. */
+export async function queryWalState<T>(variable: string, query: () => Promise<T>): Promise<T> {
   try {
     return await query();
   } catch (cause) {
     const { code, message } = cause as Error & { code?: string };
     if (!REFUSED.has(code ?? '')) throw cause;
     throw new ReplicaUnfitError(
-      `the server of ${variable} does not say where it stands in its WAL (${message}), so that a replica can't be compared with it: unset LOG_REPLICA_URL`,
+      `the server of ${variable} does not report its position in the WAL (${message}), so a replica can't be compared with it: unset LOG_REPLICA_URL`,
       { cause },
     );
   }
 }
 
-/** How many bytes of WAL a replica is behind its primary, now. Throws ReplicaUnfitError. */
+/** Returns the number of bytes of WAL by which a replica is behind its primary. Throws ReplicaUnfitError. */
 export async function replicaLagBytes(primary: Queryable, replica: Queryable): Promise<bigint> {
   const state = await readReplicaState(replica, '0/0');
-  // Asked later, the primary can't be behind a replica of its own.
+  // The primary is queried last, so it cannot be behind its own replica.
   const { systemIdentifier, behindBytes } = one(
-    await askedOfWal('DATABASE_URL', () =>
+    await queryWalState('DATABASE_URL', () =>
       primary.query<{ systemIdentifier: string; behindBytes: string | null }>(
         `select system_identifier::text as "systemIdentifier",
                 pg_wal_lsn_diff(pg_current_wal_insert_lsn(), $1::pg_lsn)::text as "behindBytes"
@@ -215,7 +224,7 @@ export async function replicaLagBytes(primary: Queryable, replica: Queryable): P
   checkReplica(state, systemIdentifier);
   if (behindBytes === null) {
     throw new ReplicaUnfitError(
-      'the replica of LOG_REPLICA_URL does not say how far it has replayed: give the URL of a streaming replica, or unset it',
+      'the replica of LOG_REPLICA_URL does not report how far it has replayed: give the URL of a streaming replica, or unset it',
     );
   }
   if (BigInt(behindBytes) < 0n) {

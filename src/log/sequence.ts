@@ -1,6 +1,6 @@
 /**
- * The sequence that gives calls their log positions, and whether it alone does: what sealing stands on (src/runs/seal.ts).
- * Asked by every seal, by `doctor`, and by the first migration where the log is older than meterfold.
+ * Reads the sequence that assigns log positions, and checks that no other source assigns them, which sealing relies on
+ * (src/runs/seal.ts). Used by every seal, by `doctor`, and by the first migration if the log already exists.
  */
 
 import { one, prepared, type Queryable } from '../postgres/pool.js';
@@ -8,26 +8,27 @@ import { beyondSequenceFix } from './fixes.js';
 import { type LogFault, otherSourceFaults } from './ids.js';
 
 /**
- * The last position that a sequence has given out, as SQL; its row is read in FROM as `state`. A fresh sequence says its start and
- * has given nothing.
+ * SQL for the last position that a sequence has assigned. The query must have the sequence in FROM as `state`. A fresh
+ * sequence has assigned nothing, and its last_value is its start.
  *
- * Not last_value as a query reads it: at every 32nd number the server writes down how far it may go without writing again, and
- * meanwhile last_value says that, 32 too much, to whoever reads the row without its lock. pg_sequence_last_value() takes the lock.
+ * It does not read last_value directly. At every 32nd number the server logs a value 32 ahead, and in that moment a
+ * query that does not hold the sequence's buffer lock reads the value that is 32 too high. pg_sequence_last_value()
+ * takes the lock.
  */
 export function positionSql(sequence: string): string {
   return `coalesce(pg_sequence_last_value('${sequence.replaceAll("'", "''")}'::regclass), state.last_value - 1)`;
 }
 
 export interface LogSequence {
-  /** As SQL takes it, with its schema. */
+  /** As written in SQL, with its schema. */
   name: string;
-  /** The last one it has given out. */
+  /** The last assigned position. */
   position: bigint;
-  /** Everything by which a call could get another position than the sequence's next. */
+  /** Every reason why a call could get a position that is not the sequence's next one. */
   faults: LogFault[];
 }
 
-/** Looks at the log's sequence; undefined if none belongs to the log's id. Needs SELECT on both. */
+/** Inspects the log's sequence; undefined if the column id owns none. Requires SELECT on both. */
 export async function inspectSequence(db: Queryable): Promise<LogSequence | undefined> {
   const { name } = one(
     await db.query<{ name: string | null }>(prepared(`select pg_get_serial_sequence('public.api_logs', 'id') as name`)),
@@ -42,7 +43,7 @@ export async function sequenceFaults(db: Queryable): Promise<LogFault[]> {
   return (await inspectSequence(db))?.faults ?? [await noSequence(db)];
 }
 
-/** What is wrong where no sequence belongs to the log's id: the one that its default uses only has to be tied to it. */
+/** The fault that the column id owns no sequence. If its default uses one, the fix makes the column own it. */
 export async function noSequence(db: Queryable): Promise<LogFault> {
   const { sequence, generated } = one(
     await db.query<{ sequence: string | null; generated: boolean }>(`
@@ -68,13 +69,13 @@ interface SequenceRow {
   cycle: boolean;
   cache: string;
   persistence: string;
-  /** Of all calls. */
+  /** The highest id of all calls. */
   highest: string;
   position: string;
 }
 
 async function readSequence(db: Queryable, name: string): Promise<SequenceRow> {
-  // The statement's snapshot, and so every call in it, is older than the position that it reads.
+  // The statement's snapshot, and so every call in it, is older than the position that the statement reads.
   return one(
     await db.query<SequenceRow>(
       prepared(
@@ -95,10 +96,10 @@ function settingFaults(name: string, found: SequenceRow): LogFault[] {
   if (BigInt(found.increment) < 1n) fault(`counts by ${found.increment}`, `alter sequence ${name} increment by 1;`);
   if (found.cycle) fault('starts over at its end (CYCLE)', `alter sequence ${name} no cycle;`);
   if (found.cache !== '1') {
-    fault(`hands out ids in blocks of ${found.cache} (CACHE), out of order`, `alter sequence ${name} cache 1;`);
+    fault(`assigns ids in blocks of ${found.cache} (CACHE), out of order`, `alter sequence ${name} cache 1;`);
   }
   if (found.persistence === 'u') {
-    fault('is unlogged, a crash sets it back to its start', `alter sequence ${name} set logged;`);
+    fault('is unlogged, so a crash resets it to its start', `alter sequence ${name} set logged;`);
   }
   if (BigInt(found.highest) > BigInt(found.position)) {
     faults.push({

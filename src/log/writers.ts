@@ -1,18 +1,19 @@
-/** Who writes to the log at this moment, read off the server's locks: no writer has to know of meterfold. */
+/** Lists the transactions that write to the log, from the server's locks. Writers need no knowledge of meterfold. */
 
 import type { Writer } from '../contract/writer.js';
 import { prepared, type Queryable } from '../postgres/pool.js';
 import { WITH_LOG_RELATIONS } from './ids.js';
 
 /**
- * Transactions that may have written to the log and have not ended: whoever holds a RowExclusiveLock on the log, on one of its
- * partitions, or on its sequence. That mode and no other: autovacuum is no writer. A statement takes the lock on what it inserts into
- * before it asks for ids, and an id can't be had without the lock on the sequence, which is held until the transaction ends,
- * whatever becomes of its savepoints; so those are seen, too, who ask for ids first and insert later.
+ * Returns the transactions that may have written to the log and have not ended: those that hold a RowExclusiveLock on
+ * the log, on one of its partitions, or on its sequence. Other modes do not count, so autovacuum is not a writer. An
+ * insert locks its table before it takes ids. An id can only be taken with the lock on the sequence, which is held
+ * until the transaction ends, regardless of savepoints. Therefore transactions that take ids first and insert later are
+ * found too.
  *
- * All of them are seen: a lock is found by the fast path of its session or in the table of locks, which is read after those, and
- * locks only ever move from there to here. A prepared transaction keeps the virtual transaction that it had, without a pid; after a
- * restart it goes by -1 and its transaction id.
+ * None is missed: a lock is in its session's fast-path slots or in the shared lock table, locks only move from the
+ * former to the latter, and pg_locks reads the lock table last. A prepared transaction keeps its virtual transaction,
+ * without a pid; after a restart its virtual transaction is -1/ and its transaction id.
  */
 export async function listWriters(db: Queryable): Promise<Writer[]> {
   const { rows } = await db.query<Writer>(
@@ -30,7 +31,7 @@ export async function listWriters(db: Queryable): Promise<Writer[]> {
            and pid is distinct from pg_backend_pid()
          group by virtualtransaction
       ), prepared as (
-        -- A prepared transaction is known by its transaction id, and the lock on that says its virtual transaction.
+        -- A prepared transaction is listed by its transaction id; the lock on that id gives its virtual transaction.
         select virtualtransaction as transaction, gid, owner, prepared as at
           from granted
           join pg_prepared_xacts on pg_prepared_xacts.transaction = transactionid
@@ -39,7 +40,7 @@ export async function listWriters(db: Queryable): Promise<Writer[]> {
       select writer.transaction, writer.pid, activity.application_name as application, prepared.gid,
              coalesce(activity.usename, prepared.owner) as "user",
              to_char(coalesce(activity.xact_start, prepared.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "startedAt",
-             -- What a session does is visible to its own role and to pg_read_all_stats.
+             -- The activity of a session is visible to its own role and to pg_read_all_stats.
              case when not pg_has_role(activity.usesysid, 'usage') and not pg_has_role('pg_read_all_stats', 'usage')
                   then format('start not visible to this role: grant pg_read_all_stats to %I;', current_user)
              end as hidden
@@ -55,12 +56,12 @@ export async function listWriters(db: Queryable): Promise<Writer[]> {
 const RECOVERED = '-1/';
 
 /**
- * Those of `listed` that have not ended.
+ * Returns the writers of `listed` that may not have ended.
  *
- * A virtual transaction is never given twice while the server runs, and one that is prepared keeps it. A restart, also one after a
- * crash, ends them all but those that were prepared, and these go by another name from then on: so each that was prepared before
- * a restart counts as one of `listed`. After a restart the numbers start over, and somebody else may go by a listed one:
- * waiting for one too many is safe.
+ * A virtual transaction id is never reused while the server runs, and a prepared transaction keeps its own. A restart
+ * or a crash ends all transactions except the prepared ones, which then get a different id; so each transaction that
+ * was prepared before a restart counts as one of `listed`. After a restart the numbers start over, so an unrelated
+ * transaction may match a listed id. Waiting for one too many is safe.
  */
 export function stillWriting(listed: readonly Writer[], now: readonly Writer[]): Writer[] {
   if (listed.length === 0) return [];

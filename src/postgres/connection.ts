@@ -1,8 +1,10 @@
 /**
- * From a libpq URL to what pg connects by. database-url.ts reads the URL, tls.ts the certificates, hosts.ts chooses among several hosts.
+ * Converts a libpq URL to a configuration for pg. database-url.ts parses the URL, tls.ts reads the certificates, and
+ * hosts.ts chooses among several hosts.
  *
- * sslmode=prefer and allow try the server once, when a pool is opened, and what it answers holds for the process: libpq asks again for each
- * connection. If no server answers then, the next connection that fails asks again.
+ * With sslmode=prefer or allow, the server is probed once, when a pool is opened, and the result applies to the whole
+ * process. (libpq probes for each connection.) If no server answers the probe, the next connection that fails repeats
+ * it.
  */
 import pg from 'pg';
 import { createReadSocket } from './copy/read-socket.js';
@@ -12,7 +14,10 @@ import { passwordFromFile } from './password-file.js';
 import { tlsOptions } from './tls.js';
 import { CONNECT_MS } from './watch/liveness.js';
 
-/** Throws DatabaseUrlError. Connects only where a server must be asked whether it speaks TLS: sslmode=prefer, the default, and allow. */
+/**
+ * Throws DatabaseUrlError. Connects only to find out whether the server supports TLS, with sslmode=prefer (the default)
+ * or allow.
+ */
 export async function clientConfig(databaseUrl: string, environment = process.env): Promise<pg.PoolConfig> {
   const url = parseDatabaseUrl(databaseUrl, environment);
   const { addresses, attributes, connectTimeoutMs } = url;
@@ -21,9 +26,9 @@ export async function clientConfig(databaseUrl: string, environment = process.en
   const passwordOf = async (address: Address) =>
     url.password ?? (await passwordFromFile(url.passfile, { ...address, ...url }));
   const password = await passwordOf(first);
-  // Each host's turn, and then the connection itself.
-  const turns = addresses.length > 1 || attributes !== 'any' ? addresses.length + 1 : 1;
-  const timeoutMs = connectTimeoutMs ?? Math.floor(CONNECT_MS / turns);
+  // One attempt for each host, and one for the connection itself.
+  const attempts = addresses.length > 1 || attributes !== 'any' ? addresses.length + 1 : 1;
+  const timeoutMs = connectTimeoutMs ?? Math.floor(CONNECT_MS / attempts);
   const plain: pg.PoolConfig = {
     ...first,
     user: url.user,
@@ -31,17 +36,17 @@ export async function clientConfig(databaseUrl: string, environment = process.en
     ssl: false,
     ...(password === undefined ? {} : { password }),
     ...(options === undefined ? {} : { options }),
-    ...(connectTimeoutMs === undefined ? {} : { connectionTimeoutMillis: connectTimeoutMs * turns }),
+    ...(connectTimeoutMs === undefined ? {} : { connectionTimeoutMillis: connectTimeoutMs * attempts }),
   };
   const hosts: Hosts = { addresses, attributes, timeoutMs, passwordOf };
-  const Client = turns > 1 ? clientOf(hosts) : pg.Client;
+  const Client = attempts > 1 ? clientOf(hosts) : pg.Client;
   const config = await withTls(url, plain, environment, Client, timeoutMs);
-  return turns > 1 && config.Client === undefined ? { ...config, Client } : config;
+  return attempts > 1 && config.Client === undefined ? { ...config, Client } : config;
 }
 
 type ClientClass = new (config?: pg.ClientConfig) => pg.Client;
 
-/** A client outside the pool that connects as those of the pool do. Its connection is not opened yet. */
+/** Returns a client outside the pool, configured like the clients of the pool and not connected yet. */
 export function newClient(config: pg.PoolConfig): pg.Client {
   return new ((config.Client as ClientClass | undefined) ?? pg.Client)(config);
 }
@@ -54,7 +59,7 @@ async function withTls(
   timeoutMs: number,
 ): Promise<pg.PoolConfig> {
   const { sslmode, parameters } = url;
-  // libpq never speaks TLS through a Unix socket, whatever is asked for.
+  // libpq never uses TLS on a Unix socket, regardless of sslmode.
   if (sslmode === 'disable' || url.addresses.every(({ host }) => host.startsWith('/'))) return plain;
   const encrypted: pg.PoolConfig = {
     ...plain,
@@ -64,25 +69,25 @@ async function withTls(
   };
   if (sslmode !== 'prefer' && sslmode !== 'allow') return encrypted;
   const inOrder = sslmode === 'prefer' ? [encrypted, plain] : [plain, encrypted];
-  const ask = () => firstAccepted(inOrder, Client, timeoutMs);
-  const accepted = await ask();
-  return accepted ?? { ...plain, Client: askingClient(plain, Client, ask) };
+  const probe = () => firstAccepted(inOrder, Client, timeoutMs);
+  const accepted = await probe();
+  return accepted ?? { ...plain, Client: probingClient(plain, Client, probe) };
 }
 
-/** The first of the ways by which a connection is made; undefined if none is. */
+/** Returns the first configuration with which a connection succeeds; undefined if none does. */
 async function firstAccepted(
-  ways: readonly pg.PoolConfig[],
+  configs: readonly pg.PoolConfig[],
   Client: ClientClass,
   timeoutMs: number,
 ): Promise<pg.PoolConfig | undefined> {
-  for (const way of ways) {
-    const probe = new Client({ ...way, connectionTimeoutMillis: timeoutMs });
+  for (const config of configs) {
+    const probe = new Client({ ...config, connectionTimeoutMillis: timeoutMs });
     probe.on('error', () => {});
     try {
       await probe.connect();
-      return way;
+      return config;
     } catch (error) {
-      // Nobody is there to answer the other way either.
+      // An unreachable server would not accept the other configuration either.
       if (isUnreachable(error)) return undefined;
     } finally {
       await probe.end().catch(() => {});
@@ -95,20 +100,23 @@ const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOU
 const isUnreachable = (error: unknown) =>
   UNREACHABLE.has((error as { code?: string }).code ?? '') || (error as Error).message === 'timeout expired';
 
-/** Until the server has answered once, a connection that fails asks it again, for those that come after. */
-function askingClient(
+/**
+ * A client that repeats the probe when its connection fails, until the server has answered once. Later connections use
+ * the result.
+ */
+function probingClient(
   plain: pg.PoolConfig,
   Client: ClientClass,
-  ask: () => Promise<pg.PoolConfig | undefined>,
+  probe: () => Promise<pg.PoolConfig | undefined>,
 ): ClientClass {
-  let way: pg.PoolConfig | undefined;
+  let accepted: pg.PoolConfig | undefined;
   const stream = (ssl: pg.PoolConfig['ssl']) =>
     ssl === undefined || ssl === false ? { stream: createReadSocket } : {};
   return class extends Client {
     constructor(config: pg.ClientConfig = {}) {
       const { stream: _, ...given } = config;
-      // A pool hides its password from a copy of its options.
-      const { ssl, enableChannelBinding, sslnegotiation, password } = way ?? plain;
+      // The password is not enumerable in a pool's options, so a copy of the options lacks it.
+      const { ssl, enableChannelBinding, sslnegotiation, password } = accepted ?? plain;
       super({ ...given, ssl, enableChannelBinding, sslnegotiation, password: password as string, ...stream(ssl) });
     }
 
@@ -116,7 +124,7 @@ function askingClient(
     override connect(callback: (error: Error) => void): void;
     override connect(callback?: (error: Error) => void): Promise<pg.Client> | undefined {
       const connecting = super.connect().catch(async (error: Error) => {
-        way ??= await ask();
+        accepted ??= await probe();
         throw error;
       });
       if (callback === undefined) return connecting;

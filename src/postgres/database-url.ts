@@ -1,11 +1,12 @@
 /**
- * A libpq URL, read as libpq reads it: several hosts, percent-encoding, parameters before environment variables (PGSSLMODE, …) before
- * defaults. What meterfold cannot do as libpq would is refused by the parameter's name; libpq-parameters.ts lists all of them.
+ * Parses a libpq URL as libpq does: several hosts, percent-encoding, and parameters that take precedence over
+ * environment variables (PGSSLMODE, …), which take precedence over defaults. A parameter that meterfold cannot
+ * implement as libpq does is refused by name; libpq-parameters.ts lists all parameters.
  *
  *   postgres[ql]://[user[:password]@][host[:port],…][/dbname][?name=value&…]
  *
- * One default differs: without a host it is localhost, for libpq's own depends on how it was compiled. Nothing is read from files here,
- * but for the password file's path.
+ * One default differs: the default host is localhost, because libpq's own default depends on how it was compiled. This
+ * module reads no files; it only returns the path of the password file.
  *
  * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
  */
@@ -13,7 +14,10 @@ import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { LIBPQ_PARAMETERS, nearestParameter } from './libpq-parameters.js';
 
-/** The URL is wrong, or asks for what meterfold cannot do. Each fault names the parameter and the fix; none holds a password. */
+/**
+ * The URL is invalid or requests an unsupported feature. Each fault names the parameter and the fix; none contains a
+ * password.
+ */
 export class DatabaseUrlError extends Error {
   override name = 'DatabaseUrlError';
   readonly faults: readonly string[];
@@ -25,7 +29,7 @@ export class DatabaseUrlError extends Error {
 }
 
 export interface Address {
-  /** A name, an IP address, or the folder of a Unix socket, which begins with a slash. */
+  /** A name, an IP address, or the directory of a Unix socket, which begins with a slash. */
   host: string;
   port: number;
 }
@@ -42,16 +46,16 @@ export interface DatabaseUrl {
   passfile: string;
   sslmode: SslMode;
   attributes: SessionAttributes;
-  /** Milliseconds a host; undefined: meterfold's own. */
+  /** The timeout for one host; undefined for meterfold's default. */
   connectTimeoutMs: number | undefined;
-  /** All other parameters that are set, under libpq's names. */
+  /** All parameters that are set, by their libpq names. */
   parameters: ReadonlyMap<string, string>;
 }
 
 const SCHEME = /^postgres(?:ql)?:\/\//;
 const DEFAULT_HOST = 'localhost';
 const DEFAULT_PORT = '5432';
-/** libpq never waits for less. */
+/** libpq's own minimum. */
 const CONNECT_SECONDS_MIN = 2;
 
 /** Throws DatabaseUrlError with all faults. */
@@ -83,7 +87,7 @@ export function parseDatabaseUrl(url: string, environment: NodeJS.ProcessEnv): D
   };
 }
 
-/** What the URL itself says, by libpq's names. */
+/** Returns the parameters that the URL itself sets, by their libpq names. */
 function parametersOf(rest: string, faults: string[]): Map<string, string> {
   const parameters = new Map<string, string>();
   const set = (name: string, text: string | undefined) => {
@@ -99,7 +103,7 @@ function parametersOf(rest: string, faults: string[]): Map<string, string> {
     const equals = pair.indexOf('=');
     const name = decoded(equals < 0 ? pair : pair.slice(0, equals), 'a parameter', faults);
     if (equals < 0) faults.push(`${name} has no value: write ${name}=…`);
-    // As libpq takes it for the sake of JDBC's URLs.
+    // libpq accepts it for compatibility with JDBC URLs.
     else if (pair === 'ssl=true') parameters.set('sslmode', 'require');
     else {
       const value = decoded(pair.slice(equals + 1), name, faults);
@@ -110,7 +114,7 @@ function parametersOf(rest: string, faults: string[]): Map<string, string> {
   return parameters;
 }
 
-/** Cuts it as libpq's conninfo_uri_parse_options() does; nothing is decoded yet, lists are joined by commas. */
+/** Splits it as libpq's conninfo_uri_parse_options() does. Nothing is decoded yet; lists are joined by commas. */
 function partsOf(rest: string) {
   const credentials = /^([^@/]*)@/.exec(rest);
   const [user, password] = cutOnce(credentials?.[1], ':');
@@ -139,7 +143,7 @@ function decoded(text: string, name: string, faults: string[]): string {
     const value = decodeURIComponent(text);
     if (!value.includes('\0')) return value;
   } catch {
-    // Named below.
+    // Reported below.
   }
   faults.push(`${name} has an invalid percent-encoding: write a percent sign itself as %25`);
   return '';
@@ -154,7 +158,7 @@ function addEnvironment(given: Map<string, string>, environment: NodeJS.ProcessE
   }
 }
 
-/** `called`: the parameter's name or its variable's, whichever has set it. */
+/** `called` is the name by which the value was set: the parameter or its environment variable. */
 function check(name: string, value: string, called: string, faults: string[]): void {
   const parameter = Object.hasOwn(LIBPQ_PARAMETERS, name) ? LIBPQ_PARAMETERS[name] : undefined;
   if (parameter === undefined) {
@@ -183,12 +187,12 @@ function addressesOf(hosts = DEFAULT_HOST, ports = DEFAULT_PORT, faults: string[
     if (!/^\d+$/.test(text) || port < 1 || port > 65535)
       faults.push(`port ${text} must be a whole number from 1 to 65535`);
     if (name.startsWith('@'))
-      faults.push(`host ${name}: sockets in the abstract namespace are not supported, use a folder`);
+      faults.push(`host ${name}: sockets in the abstract namespace are not supported: use a directory`);
     return { host: name || DEFAULT_HOST, port };
   });
 }
 
-/** libpq's rules: the system's roots are for verify-full, and direct TLS for modes that insist on TLS. */
+/** libpq's rules: sslrootcert=system requires verify-full, and direct TLS requires a mode that enforces TLS. */
 function sslmodeOf(get: (name: string) => string | undefined, faults: string[]): SslMode {
   const system = get('sslrootcert') === 'system';
   const mode = (get('sslmode') ?? (system ? 'verify-full' : 'prefer')) as SslMode;
@@ -201,7 +205,7 @@ function sslmodeOf(get: (name: string) => string | undefined, faults: string[]):
   return mode;
 }
 
-/** 0 and below wait without end, which meterfold never does. */
+/** Returns undefined for 0 and below, which mean "no limit" in libpq: meterfold then applies its default. */
 function timeoutOf(text: string | undefined, faults: string[]): number | undefined {
   if (text === undefined) return undefined;
   const seconds = Number(text);
@@ -216,7 +220,9 @@ function operatingSystemUser(faults: string[]): string {
   try {
     return userInfo().username;
   } catch {
-    faults.push('it names no user, and the operating system has no name for this process: write postgres://user@…');
+    faults.push(
+      'it names no user, and the operating system has no user name for this process: write postgres://user@…',
+    );
     return '';
   }
 }

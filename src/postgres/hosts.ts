@@ -1,14 +1,15 @@
 /**
- * A client that chooses among several hosts, and by what the server is (target_session_attrs), as libpq does: the first one in their
- * order that can be connected to and is as wanted; with prefer-standby any, if none is a standby.
+ * A client that chooses among several hosts as libpq does: it takes the first host, in the given order, that accepts a
+ * connection and satisfies target_session_attrs. With prefer-standby it takes any host if none is a standby.
  *
- * pg's client connects once. The hosts are therefore tried by clients of their own, which end at once; only then does this one connect. A
- * server that changes between the two is met by the query that it refuses, as one that changes later is.
+ * pg's client can connect only once. Each host is therefore probed by a separate client, which is closed immediately;
+ * this client then connects to the chosen host. If the server's role changes in between, the first statement that it
+ * refuses fails, as it does if the role changes later.
  */
 import pg from 'pg';
 import type { Address, SessionAttributes } from './database-url.js';
 
-/** None of the hosts can be used; the message says of each why. */
+/** No host is usable; the message gives the reason for each. */
 export class NoHostError extends Error {
   override name = 'NoHostError';
 }
@@ -16,7 +17,7 @@ export class NoHostError extends Error {
 export interface Hosts {
   addresses: readonly Address[];
   attributes: SessionAttributes;
-  /** Of one host. */
+  /** The limit for one host. */
   timeoutMs: number;
   passwordOf(address: Address): Promise<string | undefined>;
 }
@@ -26,7 +27,7 @@ interface ServerState {
   readOnly: boolean;
 }
 
-/** What each value of target_session_attrs accepts; prefer-standby in its first round. */
+/** The servers that each value of target_session_attrs accepts. For prefer-standby this is the first round. */
 const ACCEPTS: Readonly<Record<SessionAttributes, (state: ServerState) => boolean>> = {
   any: () => true,
   'read-write': ({ readOnly }) => !readOnly,

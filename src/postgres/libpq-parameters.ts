@@ -1,28 +1,29 @@
 /**
- * The connection parameters of libpq (PostgreSQL 18), each with its environment variable and what meterfold does with it: as libpq does,
- * or refused by name with the reason. None is ignored, but for those that a program sets itself.
+ * The connection parameters of libpq (PostgreSQL 18), each with its environment variable. Meterfold either treats a
+ * parameter as libpq does or refuses it by name with the reason. Only parameters that meterfold sets itself are
+ * ignored.
  *
  * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS and libpq-envars.html.
  */
 
 export interface LibpqParameter {
-  /** The environment variable that libpq reads where the URL does not set the parameter. */
+  /** The environment variable that libpq reads if the URL does not set the parameter. */
   variable?: string;
-  /** Accepted values; absent: any, unless `refused` is set. */
+  /** Accepted values. If absent, all values are accepted, unless `refused` is set. */
   values?: readonly string[];
-  /** Why all other values, or all values, are refused, and what to do. */
+  /** Why all other values (without `values`, all values) are refused, and the fix. */
   refused?: string;
-  /** The variable has no effect, since meterfold sets the parameter itself, as any program may. */
+  /** The environment variable has no effect, because meterfold sets the parameter itself. */
   setByUs?: true;
 }
 
 const NO_GSSAPI = 'meterfold has no GSSAPI; use a password or a client certificate';
 const NO_OAUTH = 'meterfold has no OAuth; use a password or a client certificate';
-const OWN_LIMITS = 'meterfold notices dead connections by limits of its own; leave it out';
+const OWN_LIMITS = 'meterfold has its own limits for dead connections; leave it out';
 const ONE_HOST = 'write the address as the host';
 
 export const LIBPQ_PARAMETERS: Readonly<Record<string, LibpqParameter>> = {
-  // Where
+  // Host and database
   host: { variable: 'PGHOST' },
   hostaddr: { variable: 'PGHOSTADDR', refused: ONE_HOST },
   port: { variable: 'PGPORT' },
@@ -35,18 +36,18 @@ export const LIBPQ_PARAMETERS: Readonly<Record<string, LibpqParameter>> = {
   load_balance_hosts: {
     variable: 'PGLOADBALANCEHOSTS',
     values: ['disable'],
-    refused: 'hosts are tried in their order; leave it out',
+    refused: 'hosts are tried in the given order; leave it out',
   },
   connect_timeout: { variable: 'PGCONNECT_TIMEOUT' },
   service: { variable: 'PGSERVICE', refused: 'meterfold reads no service file; write its parameters into the URL' },
   servicefile: { refused: 'meterfold reads no service file; write its parameters into the URL' },
-  // Who
+  // Authentication
   user: { variable: 'PGUSER' },
   password: { variable: 'PGPASSWORD' },
   passfile: { variable: 'PGPASSFILE' },
   require_auth: {
     variable: 'PGREQUIREAUTH',
-    refused: 'the method cannot be enforced; leave it out, and let pg_hba.conf decide',
+    refused: 'the authentication method cannot be enforced; leave it out, and let pg_hba.conf decide',
   },
   channel_binding: {
     variable: 'PGCHANNELBINDING',
@@ -85,8 +86,8 @@ export const LIBPQ_PARAMETERS: Readonly<Record<string, LibpqParameter>> = {
     refused: 'whether the server asked for the certificate is not checked; leave it out',
   },
   sslcrl: { variable: 'PGSSLCRL' },
-  sslcrldir: { variable: 'PGSSLCRLDIR', refused: 'put the lists into one file, and name it by sslcrl' },
-  sslsni: { variable: 'PGSSLSNI', values: ['1'], refused: 'the name of the host is always sent; leave it out' },
+  sslcrldir: { variable: 'PGSSLCRLDIR', refused: 'put the lists into one file and name it in sslcrl' },
+  sslsni: { variable: 'PGSSLSNI', values: ['1'], refused: 'the host name is always sent; leave it out' },
   sslcompression: { variable: 'PGSSLCOMPRESSION', values: ['0'], refused: 'TLS is never compressed; leave it out' },
   sslkeylogfile: { refused: 'no keys are logged; leave it out' },
   ssl_min_protocol_version: {
@@ -104,7 +105,7 @@ export const LIBPQ_PARAMETERS: Readonly<Record<string, LibpqParameter>> = {
   application_name: {
     variable: 'PGAPPNAME',
     setByUs: true,
-    refused: 'meterfold sets it, since it counts its workers by it; leave it out',
+    refused: 'meterfold sets it to count its workers; leave it out',
   },
   fallback_application_name: {},
   client_encoding: {
@@ -134,7 +135,7 @@ export const LIBPQ_PARAMETERS: Readonly<Record<string, LibpqParameter>> = {
 
 const DISTANCE_MAX = 3;
 
-/** The known parameter whose name is most like a wrong one; undefined if none is close. */
+/** The known parameter whose name is most similar to an unknown one; undefined if none is close. */
 export function nearestParameter(wrong: string): string | undefined {
   let nearest: string | undefined;
   let least = DISTANCE_MAX + 1;
@@ -145,7 +146,7 @@ export function nearestParameter(wrong: string): string | undefined {
   return nearest;
 }
 
-/** Levenshtein's distance: insertions, deletions and substitutions that turn one text into the other. */
+/** Levenshtein distance: the number of insertions, deletions and substitutions that turn one text into the other. */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let i = 1; i <= from.length; i++) {

@@ -1,12 +1,13 @@
 /**
- * libpq's password file (~/.pgpass): host:port:database:user:password a line, * for any, \ before a colon or a backslash. The first line that
- * fits counts. A file that others may read is ignored, as libpq ignores it.
+ * libpq's password file (~/.pgpass). Each line is host:port:database:user:password. A field * matches anything, and \
+ * escapes a colon or a backslash. The first matching line is used. As in libpq, a file that group or others can access
+ * is ignored.
  *
  * Source: https://www.postgresql.org/docs/current/libpq-pgpass.html
  */
 import { readFile, stat } from 'node:fs/promises';
 
-/** Bits of a file's mode by which group and others may do anything with it. */
+/** The mode bits that give group or others any access. */
 const OTHERS = 0o077;
 
 export interface Login {
@@ -16,7 +17,7 @@ export interface Login {
   user: string;
 }
 
-/** The password, or undefined if there is no such file, or no line for that login. */
+/** Returns the password, or undefined if the file does not exist, is ignored, or has no line for the login. */
 export async function passwordFromFile(path: string, login: Login): Promise<string | undefined> {
   try {
     const { mode } = await stat(path);

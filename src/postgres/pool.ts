@@ -1,6 +1,7 @@
 /**
- * Connections. One pool a process and server; src/postgres/session.ts sets up each session, so that text read from the database means
- * the same everywhere. bigint and numeric arrive as strings and stay exact.
+ * Connection pools and transactions. A process has one pool for each server. session.ts applies the same settings to
+ * each session, so text read from the database has one format everywhere. bigint and numeric are read as strings, so
+ * they stay exact.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
@@ -15,7 +16,7 @@ import { attributeStatements } from './watch/work.js';
 
 export type Pool = pg.Pool;
 export type Client = pg.PoolClient;
-/** What runs a query: a pool, or one client inside a transaction. */
+/** Something that runs queries: a pool, or a client inside a transaction. */
 export type Queryable = Pick<pg.Pool, 'query'>;
 
 export interface PoolOptions {
@@ -25,8 +26,8 @@ export interface PoolOptions {
 }
 
 /**
- * Opens a pool on a libpq URL (database-url.ts). Throws DatabaseUrlError. Nothing is connected yet, except for sslmode=prefer and allow,
- * which have to ask the server whether it speaks TLS.
+ * Opens a pool for a libpq URL (database-url.ts). Throws DatabaseUrlError. It does not connect, except with
+ * sslmode=prefer or allow, where it probes whether the server supports TLS.
  */
 export async function openPool(databaseUrl: string, options: PoolOptions): Promise<Pool> {
   const given = await clientConfig(databaseUrl);
@@ -35,11 +36,11 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
     application_name: options.applicationName,
     max: options.connectionsMax,
     connectionTimeoutMillis: given.connectionTimeoutMillis ?? CONNECT_MS,
-    // A worker's connections stay open: opening one costs as much as a small activity.
+    // A worker keeps its connections open, because opening one costs as much as a small activity.
     idleTimeoutMillis: options.keepsConnections === true ? 0 : 30_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_IDLE_MS,
-    // Nobody is given a connection before this has succeeded.
+    // The pool returns a new connection only after this has succeeded.
     onConnect: async (client) => {
       attributeStatements(client);
       const session = await setUpSession(client);
@@ -52,12 +53,13 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
       await probing;
     },
   };
-  // Once a pool is enough: a pooler has one mode for a database and a role.
+  // One probe for each pool is enough: a pooler has one mode for a database and a role.
   let probing: Promise<void> | undefined;
   if (config.ssl === undefined || config.ssl === false) config.stream = createReadSocket;
   const watch = new ConnectionWatch({ ...config });
   const pool = new ContextPool(config);
-  // A connection that breaks while idle is replaced at its next use; without a listener it would end the process.
+  // A connection that breaks while idle is replaced at its next use. Without a listener its error would end the
+  // process.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
@@ -71,32 +73,35 @@ class ContextPool extends pg.Pool {
   }
 }
 
-/** A client that is frozen in the middle of a transaction must not keep its locks from everybody else. */
+/** The limit on idle time within a transaction, so that the locks of a frozen client are released. */
 export const IDLE_MS_MAX = 15_000;
 
 export const READ_COMMITTED = 'isolation level read committed';
 
 export interface TransactionOptions {
-  /** What BEGIN says of the transaction. */
+  /** The transaction mode in BEGIN. */
   mode?: string;
-  /** How long the transaction may wait for its client between two statements; 0 for as long as it takes. */
+  /** The limit on the time between two statements of the transaction; 0 for no limit. */
   idleMsMax?: number;
 }
 
-/** Settings of one transaction, by name; their values hold no quote. */
+/** Settings of one transaction, by name. Values must not contain quotes. */
 export type TransactionSettings = Readonly<Record<string, string>>;
 
-/** Begins a transaction in the server process that was set up for the session, in one round trip. Throws PoolModeError. */
+/**
+ * Begins a transaction in one round trip, and checks that it runs in the server process whose session was set up.
+ * Throws PoolModeError.
+ */
 export async function begin(client: Client, mode: string, settings: TransactionSettings = {}): Promise<void> {
   const set = Object.entries(settings).map(([name, value]) => `, pg_catalog.set_config('${name}', '${value}', true)`);
-  // Several statements have a result each, of which pg's types know one.
+  // Several statements return an array of results, which pg's types do not declare.
   const begun = (await client.query(
     `begin ${mode}; select pg_catalog.pg_backend_pid() as pid${set.join('')}`,
   )) as unknown as pg.QueryResult<{ pid: number }>[];
   checkBackend(client, begun.at(-1)!.rows[0]!.pid);
 }
 
-/** Runs `work` in one short transaction on a connection of its own. A connection whose transaction failed is not used again. */
+/** Runs `work` in one short transaction on its own connection. A connection whose transaction failed is not reused. */
 export async function transaction<T>(
   pool: Pool,
   work: (client: Client) => Promise<T>,
@@ -117,16 +122,16 @@ export async function transaction<T>(
   }
 }
 
-export interface Loan {
-  /** If it aborts, the connection is closed at once, and what is under way on it fails. */
+export interface AbortOptions {
+  /** If it aborts, the connection is closed immediately, and a statement in progress on it fails. */
   signal: AbortSignal;
   onAbort?: () => void;
 }
 
-/** Lends a connection. One on which anything went wrong is not used again. */
-export async function lend<T>(
+/** Runs `work` with a connection of the pool. A connection on which `work` failed is not reused. */
+export async function withClient<T>(
   pool: Pool,
-  { signal, onAbort = () => {} }: Loan,
+  { signal, onAbort = () => {} }: AbortOptions,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();
@@ -156,8 +161,8 @@ export async function lend<T>(
 const names = new Map<string, string>();
 
 /**
- * A statement that a session parses once, and plans a few times, however often it is asked: for what every run asks. Not for one whose
- * best plan hangs on how large a table has grown, or how much of it is asked for.
+ * Returns a prepared statement, which a session parses once and plans only a few times. Use it for statements of every
+ * run, but not if the best plan depends on the size of a table or on how much of it is read.
  */
 export function prepared(text: string, values: readonly unknown[] = []): pg.QueryConfig {
   let name = names.get(text);
@@ -168,7 +173,7 @@ export function prepared(text: string, values: readonly unknown[] = []): pg.Quer
   return { name, text, values: [...values] };
 }
 
-/** The only row of a result that has exactly one. */
+/** Returns the row of a result that must have exactly one. */
 export function one<Row extends pg.QueryResultRow>(result: pg.QueryResult<Row>): Row {
   const row = result.rows[0];
   if (row === undefined || result.rows.length > 1) throw new Error(`expected one row, got ${result.rows.length}`);

@@ -1,6 +1,6 @@
 /**
- * What a server or a pooler refuses because of how it is set up, told from its errors. Trying again meets each of these again; each
- * becomes an error that names the cause and the fix.
+ * Recognises the errors of a server or pooler that is configured in a way that meterfold does not support. Retrying
+ * does not help, so each becomes an error that names the cause and the fix.
  */
 import { rowSecurityRefusal } from './row-security.js';
 import { PoolModeError, StartupParameterError } from './session.js';
@@ -12,13 +12,19 @@ interface ServerError {
   routine?: unknown;
 }
 
-/** By name: what tells them is loaded apart from what throws them. */
+/**
+ * Error names rather than classes, because the code that checks them is bundled separately from the code that throws
+ * them.
+ */
 const REFUSALS = ['PoolModeError', 'RowSecurityError', 'SessionSettingError', 'StartupParameterError'];
-/** SQLSTATEs of a prepared statement that another client left in the session, and of one that was prepared in another session. */
+/**
+ * SQLSTATEs of a prepared statement that another client has left in the session, and of one that was prepared in
+ * another session.
+ */
 const FOREIGN_STATEMENTS = ['42P05', '26000'];
 const PROTOCOL_VIOLATION = '08P01';
 
-/** The refusal that an error stands for; undefined for any other error. */
+/** Converts an error to the refusal that it means; undefined for any other error. */
 export function refusalOf(error: ServerError): Error | undefined {
   if (REFUSALS.includes(error.name as string)) return error as Error;
   const message = String(error.message);

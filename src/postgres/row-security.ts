@@ -12,7 +12,7 @@ export class RowSecurityError extends Error {
   constructor(table: string | undefined, options?: ErrorOptions) {
     const on = table === undefined ? '' : ` on ${table}`;
     super(
-      `row-level security${on} would hide rows from this role, and bills would lack them: give the role BYPASSRLS ` +
+      `row-level security${on} would hide rows from this role, so bills would be incomplete: give the role BYPASSRLS ` +
         '(`alter role … bypassrls`), or connect as the owner of the table, without FORCE ROW LEVEL SECURITY',
       options,
     );

@@ -1,6 +1,6 @@
 /**
- * TLS to PostgreSQL as libpq does it: which certificates are trusted, what is checked, and what the client shows. Files in ~/.postgresql
- * are read where they exist and the URL names no others.
+ * TLS for connections to PostgreSQL, as in libpq: which certificates are trusted, what is verified, and which
+ * certificate the client presents. Files in ~/.postgresql are used if they exist and the URL names no others.
  *
  * Source: https://www.postgresql.org/docs/current/libpq-ssl.html
  */
@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { type ConnectionOptions, rootCertificates, type SecureVersion } from 'node:tls';
 import { type DatabaseUrl, DatabaseUrlError } from './database-url.js';
 
-/** Where operating systems keep the authorities that they trust: Debian, Red Hat, Alpine and macOS. */
+/** The trusted authorities of the operating system: Debian, Red Hat, Alpine and macOS. */
 const SYSTEM_ROOTS = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/cert.pem'];
 
 /** Throws DatabaseUrlError for a file that is missing. */
@@ -23,7 +23,7 @@ export async function tlsOptions(
   const ca = await rootsOf(get('sslrootcert'), folder, environment);
   if (ca === undefined && (sslmode === 'verify-ca' || sslmode === 'verify-full')) {
     throw new DatabaseUrlError([
-      `sslmode=${sslmode} needs the authority of the server's certificate: name its file by sslrootcert, use sslrootcert=system, ` +
+      `sslmode=${sslmode} needs the authority of the server's certificate: name its file in sslrootcert, use sslrootcert=system, ` +
         `or put it into ${join(folder, 'root.crt')}`,
     ]);
   }
@@ -35,7 +35,7 @@ export async function tlsOptions(
   const min = get('ssl_min_protocol_version');
   const max = get('ssl_max_protocol_version');
   return {
-    // libpq checks the chain in every mode as soon as it knows an authority.
+    // As in libpq, the chain is verified in every mode if an authority is known.
     rejectUnauthorized: ca !== undefined,
     ...(ca === undefined ? {} : { ca }),
     ...(sslmode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
@@ -57,11 +57,11 @@ async function rootsOf(
     const roots = await readFile(path, 'utf8').catch(() => undefined);
     if (roots !== undefined) return roots;
   }
-  // A system without any, as slim images are: Mozilla's, which come with Node.
+  // Slim images have none: use Mozilla's authorities, which are part of Node.
   return [...rootCertificates];
 }
 
-/** A file that is named must be there; the default one need not. */
+/** Reads a file. A file that the URL names must exist; the default file need not. */
 async function fileOf(name: string, given: string | undefined, byDefault: string): Promise<string | undefined> {
   try {
     return await readFile(given ?? byDefault, 'utf8');

@@ -12,13 +12,13 @@ import {
   begin,
   type Client,
   IDLE_MS_MAX,
-  lend,
   one,
   type Pool,
   prepared,
   type Queryable,
   READ_COMMITTED,
   type TransactionSettings,
+  withClient,
 } from '../postgres/pool.js';
 import { checkBackend } from '../postgres/session.js';
 import { fence, RunGoneError } from './run.js';
@@ -72,7 +72,7 @@ export async function registered<T>(
   const endBackend = () => {
     if (pid !== undefined) pool.query('select pg_terminate_backend($1)', [pid]).catch(() => {});
   };
-  return lend(pool, { signal, onAbort: endBackend }, async (client) => {
+  return withClient(pool, { signal, onAbort: endBackend }, async (client) => {
     const own = await register(client, of);
     pid = own.pid;
     return work(client, own);

@@ -5,7 +5,7 @@ import type { DoneBy } from '../contract/activities.js';
 import type { Writer } from '../contract/writer.js';
 import type { BucketRange, PositionRange } from '../engine/cuts.js';
 import { deleteQuarantined } from '../ledger/quarantine.js';
-import { askedOfWal } from '../log/replica.js';
+import { queryWalState } from '../log/replica.js';
 import { type Client, one, type Pool, prepared, type Queryable, transaction } from '../postgres/pool.js';
 import {
   fence,
@@ -61,7 +61,7 @@ export async function storePlan(
           [runId.toString(), sealedEnd.toString(), blockedBy.length === 0 ? null : JSON.stringify(blockedBy), version],
         ),
       );
-    const first = await (readsReplica ? askedOfWal('DATABASE_URL', store) : store());
+    const first = await (readsReplica ? queryWalState('DATABASE_URL', store) : store());
     if (first.rowCount === 0) {
       await fence(client, runId);
       if ((await readRun(client, runId)).sealedEnd === undefined) throw new SealOvertakenError(runId);

@@ -258,7 +258,7 @@ describe('worker', () => {
   });
 });
 
-test('doctor finds a sequence that hands out ids in blocks', async () => {
+test('doctor finds a sequence that assigns ids in blocks', async () => {
   await stack.pool.query('alter sequence public.api_logs_id_seq cache 20');
   try {
     const { code, stdout } = await run(['doctor']);

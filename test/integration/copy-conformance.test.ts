@@ -12,7 +12,7 @@ import { removeCluster } from '../../src/embedded/postgres-cluster.js';
 import { BINARY_HEADER, BINARY_TRAILER, type CopyIn, copyIn } from '../../src/postgres/copy/copy-in.js';
 import { copyOut, copyRowsOut, type RowsReader } from '../../src/postgres/copy/copy-out.js';
 import { readBufferOf } from '../../src/postgres/copy/read-socket.js';
-import { type Client, lend, openPool, type Pool } from '../../src/postgres/pool.js';
+import { type Client, openPool, type Pool, withClient } from '../../src/postgres/pool.js';
 import { AUTHORITY, type Certificate, provideCertificate } from '../support/certificate.js';
 import { debianPostgresFault, startDebianPostgres } from '../support/debian-postgres.js';
 import { eventually } from '../support/eventually.js';
@@ -222,7 +222,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
         ['other columns than asked for', 2, 'none', 'PostgreSQL sent 1 columns, which are not those asked for'],
       ])('of %s fails with its error, and the connection is closed', async (_, columns, refused, message) => {
         let rows = 0;
-        const work = lend(pool, { signal: new AbortController().signal }, async (client) => {
+        const work = withClient(pool, { signal: new AbortController().signal }, async (client) => {
           const sql = 'copy (select n from generate_series(1, 5000000) n) to stdout (format binary)';
           await copyOut(client, sql, columns, () => {
             if (++rows === 3 && refused !== 'none') throw new Error('no more');
@@ -234,7 +234,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
 
       test('is over when its connection is taken away', async () => {
         const controller = new AbortController();
-        const work = lend(pool, { signal: controller.signal }, (client) =>
+        const work = withClient(pool, { signal: controller.signal }, (client) =>
           copyOut(client, 'copy (select n from generate_series(1, 6000000) n) to stdout (format binary)', 1, () => {
             controller.abort(new Error('stopped'));
           }),
@@ -357,7 +357,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
       test('is over when its connection is taken away', async () => {
         await pool.query('create table if not exists public.taken_away (n bigint, data bytea)');
         const controller = new AbortController();
-        const work = lend(pool, { signal: controller.signal }, async (client) => {
+        const work = withClient(pool, { signal: controller.signal }, async (client) => {
           const copy = await copyIn(client, 'copy public.taken_away from stdin (format binary)');
           await copy.write(BINARY_HEADER);
           await copy.write(row(1, Buffer.alloc(MIB)));

@@ -90,7 +90,7 @@ describe('TLS', () => {
     const home = await mkdtemp(join(tmpdir(), 'meterfold-tls-'));
     try {
       await expect(clientConfig(at('sslmode=verify-full'), { HOME: home })).rejects.toThrow(
-        `sslmode=verify-full needs the authority of the server's certificate: name its file by sslrootcert, use sslrootcert=system, ` +
+        `sslmode=verify-full needs the authority of the server's certificate: name its file in sslrootcert, use sslrootcert=system, ` +
           `or put it into ${home}/.postgresql/root.crt`,
       );
       await expect(connect(at(`sslmode=verify-full&sslrootcert=${home}/none`))).rejects.toThrow(

@@ -133,7 +133,7 @@ describe('a fix that is printed removes the fault and changes no call, where', (
     [
       'an id has no sequence',
       `${handMade({ id: 'bigint primary key' })} ${call({ id: '5' })}`,
-      /takes no number from a sequence/,
+      /has no default from a sequence/,
     ],
     ['an id has no key', `${handMade({ id: 'bigserial' })} ${call()}`, /no unique index/],
     [
@@ -262,7 +262,7 @@ describe('a fix that is printed removes the fault and changes no call, where', (
   ])('the name belongs to %s', async (_title, sql) => {
     await client.query(sql);
     const [fault] = await faults();
-    expect(fault!.what).toMatch(/^public\.api_logs is no table/);
+    expect(fault!.what).toMatch(/^public\.api_logs is not a table/);
     await client.query(fault!.fix);
     await migrate(stack.pool);
     expect(await faults()).toEqual([]);
@@ -336,13 +336,13 @@ describe('a fix that is printed refuses, and changes nothing, where', () => {
     [
       'a local time is twice there',
       `${local} ${call({ called_at: "'2026-10-25 02:30'" })}`,
-      /this zone has twice or never/,
+      /twice or never in this zone/,
       inBerlin,
     ],
     [
       'a local time is never there',
       `${local} ${call({ called_at: "'2026-03-29 02:30'" })}`,
-      /this zone has twice or never/,
+      /twice or never in this zone/,
       inBerlin,
     ],
     ['the zone is not filled in', `${local} ${call()}`, /time zone "<the time zone/, asPrinted],
@@ -383,7 +383,7 @@ describe('a fix that is printed refuses, and changes nothing, where', () => {
       /could not create unique index/,
       asPrinted,
     ],
-    ['calls have no id', `${handMade({ id: '' })} ${call()}`, /calls whose order it does not say/, asPrinted],
+    ['calls have no id', `${handMade({ id: '' })} ${call()}`, /calls of unknown order/, asPrinted],
     [
       'a status is out of range',
       `${handMade({ status: 'bigint' })} ${call({ status: '3000000000' })}`,

@@ -112,8 +112,8 @@ test('a run that is cancelled counts as cancelled', async () => {
 
 test('after all this, whatever the rules and the dashboard read is there', async () => {
   const { names } = await port.read();
-  for (const { place, promql } of expressions) {
-    for (const metric of metricsIn(promql)) expect(names, place).toContain(metric);
+  for (const { location, promql } of expressions) {
+    for (const metric of metricsIn(promql)) expect(names, location).toContain(metric);
   }
 });
 

@@ -186,7 +186,7 @@ describe('a log that was there before', () => {
 
   test('that is a view is refused', async () => {
     await pool.query('create view public.api_logs as select 1 as id');
-    await expect(migrate(pool)).rejects.toThrow('public.api_logs is no table');
+    await expect(migrate(pool)).rejects.toThrow('public.api_logs is not a table');
     await pool.query('drop view public.api_logs');
   });
 });

@@ -175,8 +175,8 @@ test('a replica that refuses to say how far it is stops the run in one sentence,
   const LOG_REPLICA_URL = urlOf({ postgresUrl }, stack.databaseName, role);
   await startReader({ LOG_REPLICA_URL });
   const message =
-    'the server of LOG_REPLICA_URL does not say where it stands in its WAL (permission denied for function pg_last_wal_replay_lsn), ' +
-    "so that a replica can't be compared with it: unset LOG_REPLICA_URL";
+    'the server of LOG_REPLICA_URL does not report its position in the WAL (permission denied for function pg_last_wal_replay_lsn), ' +
+    "so a replica can't be compared with it: unset LOG_REPLICA_URL";
   expect(await failureOf(await startRun(stack))).toMatchObject({ type: 'ReplicaUnfitError', message });
   const { stdout } = await meterfold(stack, ['doctor'], { env: { LOG_REPLICA_URL } });
   expect(stdout.replaceAll(/\s+/g, ' ')).toContain(message);

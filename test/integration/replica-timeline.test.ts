@@ -84,7 +84,7 @@ describe('calls that a failover has lost, which a replica still shows, are not b
     const run = await startRun(stack);
     const message = await failedTry(run);
     expect(message).toMatch(
-      /^the replica of LOG_REPLICA_URL does not show run 1 as the primary has sealed it, 15 s after it was asked: it is \d+ bytes of WAL behind/,
+      /^the replica of LOG_REPLICA_URL did not show run 1 as sealed on the primary within 15 s: it is \d+ bytes of WAL behind/,
     );
     expect(await runRows(stack)).toMatchObject([{ state: 'active' }]);
     // The setting is removed, as the message advises: the same run continues.
@@ -106,7 +106,7 @@ describe('calls that a failover has lost, which a replica still shows, are not b
     expect(await failureOf(await startRun(stack))).toMatchObject({
       type: 'ReplicaUnfitError',
       message:
-        'the replica of LOG_REPLICA_URL is past the position at which the primary has sealed run 1, and does not show the run as it was ' +
+        'the replica of LOG_REPLICA_URL is past the WAL position at which the primary sealed run 1, but does not show the run as it was ' +
         'sealed: it follows another timeline, from before a failover; rebuild it from the primary, or unset LOG_REPLICA_URL',
     });
     expect(await runRows(stack)).toMatchObject([{ state: 'discarded' }]);

@@ -99,7 +99,7 @@ describe('refused, with what is wrong and how to mend it, and nothing is billed:
     expect(await failureOf(await startRun(stack))).toMatchObject({
       type: 'ReplicaUnfitError',
       message:
-        'LOG_REPLICA_URL names a server that is no replica: give the URL of a streaming replica of the server of DATABASE_URL, or unset it',
+        'LOG_REPLICA_URL names a server that is not a replica: give the URL of a streaming replica of the server of DATABASE_URL, or unset it',
     });
     expect(await runRows(stack)).toMatchObject([{ state: 'discarded' }]);
   });

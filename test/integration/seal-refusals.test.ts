@@ -52,7 +52,7 @@ describe('a log that sealing cannot rely on stops the run, named, and leaves no 
     [
       'a sequence with a cache',
       'alter sequence public.api_logs_id_seq cache 20',
-      `^sequence ${sequence} hands out ids in blocks of 20 \\(CACHE\\), out of order: alter sequence `,
+      `^sequence ${sequence} assigns ids in blocks of 20 \\(CACHE\\), out of order: alter sequence `,
     ],
     [
       'a sequence that starts over',
@@ -67,7 +67,7 @@ describe('a log that sealing cannot rely on stops the run, named, and leaves no 
     [
       'a sequence that a crash sets back',
       'alter sequence public.api_logs_id_seq set unlogged',
-      `^sequence ${sequence} is unlogged, a crash sets it back to its start: alter sequence `,
+      `^sequence ${sequence} is unlogged, so a crash resets it to its start: alter sequence `,
     ],
   ])('%s', async (_title, sql, message) => {
     onTestFinished(async () => {
@@ -136,7 +136,7 @@ describe('what may give a call another id than the sequence stops the run, named
       'a rule for inserts',
       `create table public.elsewhere (like public.api_logs);
        create rule r as on insert to public.api_logs do instead insert into public.elsewhere values (new.*)`,
-      'rule r on public.api_logs rewrites inserts, so that calls may get lost or get other ids',
+      'rule r on public.api_logs rewrites inserts, so calls may be lost or get other ids',
       'drop rule r on public.api_logs; drop table public.elsewhere',
     ],
     [

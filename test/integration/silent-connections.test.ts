@@ -97,7 +97,7 @@ const inFlight: InFlight[] = [
       for (const link of proxy.links) link.hold();
     },
     // The server may be the first to notice.
-    sign: 'its session (waits until its rows are taken|has ended)',
+    sign: 'its session (waits for the client to read its rows|has ended)',
   },
   {
     what: 'a COPY in that goes on sending',
@@ -127,7 +127,7 @@ const inFlight: InFlight[] = [
     what: 'a statement, with no way to the server left',
     begin: async (client) => () => client.query('select 1'),
     strike: (proxy) => proxy.swallowAll(),
-    sign: 'no other connection can be made either',
+    sign: 'no other connection can be opened either',
   },
 ];
 

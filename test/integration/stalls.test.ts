@@ -7,7 +7,7 @@ import { meterfold, startCommand, startWorker } from '../support/processes.js';
 import { expectExact, progressOf, published, type RunHandle, reset, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
-/** What PostgreSQL says where it has no connection left, and what a run makes of it. */
+/** The message of PostgreSQL when it has no free connection, and how a run reports it. */
 const SAID = 'sorry, too many clients already';
 const MESSAGE = `PostgreSQL: ${SAID} (no connection is left: raise max_connections, or end some)`;
 

@@ -1,15 +1,15 @@
-/** A role with no rights but those that billing needs, as an operator makes one. */
+/** A role with only the privileges that billing needs, as an operator creates it. */
 import { randomBytes } from 'node:crypto';
 import { inject } from 'vitest';
 import { type Stack, urlOf } from './stack.js';
 
 export interface BillingRole {
   readonly name: string;
-  /** Of the stack's database, as this role. */
+  /** The URL of the stack's database for this role. */
   readonly url: string;
 }
 
-/** Makes a role that may bill in a stack's database. It is dropped when the stack closes. */
+/** Creates a role that may bill in a stack's database. It is dropped when the stack closes. */
 export async function makeBillingRole(stack: Stack): Promise<BillingRole> {
   const name = `billing_${randomBytes(6).toString('hex')}`;
   await stack.pool.query(`

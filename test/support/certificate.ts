@@ -1,6 +1,6 @@
 /**
- * The certificate of tests' servers that speak TLS. It is for localhost and 127.0.0.1; an authority of the tests' own has signed it. Both
- * lie in certificates/, are valid for a hundred years, and protect nothing.
+ * The certificate of test servers with TLS. It is for localhost and 127.0.0.1, and signed by the tests' own authority.
+ * Both are in certificates/, are valid for a hundred years, and protect nothing.
  */
 import { chmod, chown, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,16 +8,16 @@ import { join } from 'node:path';
 import { serverUser } from '../../src/embedded/postgres-user.js';
 
 const certificates = join(import.meta.dirname, 'certificates');
-/** The authority that signed the server's certificate: what a client trusts as `sslrootcert`. */
+/** The certificate of the authority, which a client trusts as `sslrootcert`. */
 export const AUTHORITY = join(certificates, 'ca.crt');
 
 export interface Certificate {
-  /** Of a PostgreSQL server that shows it. */
+  /** The settings of a PostgreSQL server that uses it. */
   settings: Record<string, string>;
   remove(): Promise<void>;
 }
 
-/** Copies it to where the server's user may read the key, and nobody else. */
+/** Copies it to a directory where only the server's user can read the key. */
 export async function provideCertificate(): Promise<Certificate> {
   const dir = await mkdtemp(join(tmpdir(), 'meterfold-certificate-'));
   const [path, key] = ['server.crt', 'server.key'].map((name) => join(dir, name)) as [string, string];

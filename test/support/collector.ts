@@ -1,4 +1,4 @@
-/** A collector of traces: takes OTLP over HTTP, as protobuf, and keeps what it gets. */
+/** A trace collector that accepts OTLP over HTTP, as protobuf, and keeps the spans. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,9 +10,9 @@ export interface Span {
   name: string;
   traceId: string;
   spanId: string;
-  /** Empty for the first one of a trace. */
+  /** Empty for the root span of a trace. */
   parentSpanId: string;
-  /** Those that are texts. */
+  /** Attributes whose values are strings. */
   attributes: Record<string, string>;
 }
 
@@ -20,11 +20,14 @@ export interface Collector {
   /** Sends a worker's spans here, if it traces. */
   env: { OTEL_EXPORTER_OTLP_ENDPOINT: string };
   spans: Span[];
-  /** Bodies as they came. */
+  /** The bodies of the requests. */
   bodies: Buffer[];
 }
 
-/** What is read of https://github.com/open-telemetry/opentelemetry-proto, opentelemetry/proto/trace/v1/trace.proto. */
+/**
+ * The fields that are read, from https://github.com/open-telemetry/opentelemetry-proto,
+ * opentelemetry/proto/trace/v1/trace.proto.
+ */
 const Request = protobuf
   .parse(
     `syntax = "proto3";

@@ -1,4 +1,4 @@
-/** A PostgreSQL of a test file's own, migrated, that crashes when it is told to. */
+/** A migrated PostgreSQL server for one test file, which can be crashed. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,10 +8,10 @@ import { openPool } from '../../src/postgres/pool.js';
 import { migrate } from '../../src/schema/migrate.js';
 
 export interface CrashingPostgres {
-  /** Of the migrated database, to which nobody is connected; the same after a crash. */
+  /** The URL of the migrated database, to which nobody is connected. It does not change with a crash. */
   readonly url: string;
   readonly stateDir: string;
-  /** A crash, and the start after it; at the same port, where a pool finds the server again. */
+  /** Crashes the server and starts it again on the same port, so that a pool can reconnect. */
   crash(): Promise<void>;
   stop(): Promise<void>;
 }

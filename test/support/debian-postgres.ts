@@ -1,4 +1,4 @@
-/** A PostgreSQL 15 of Debian's, with a cluster of its own, for what must hold on the oldest version that meterfold supports. */
+/** Debian's PostgreSQL 15 with its own cluster, for tests on the oldest version that meterfold supports. */
 import { access, chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export interface DebianPostgres {
   stop(): Promise<void>;
 }
 
-/** Why there is none on this machine; undefined if there is. */
+/** Returns why PostgreSQL 15 cannot be run on this machine; undefined if it can. */
 export async function debianPostgresFault(): Promise<string | undefined> {
   return access(join(DEBIAN_BINARIES, 'postgres')).then(
     () => undefined,
@@ -81,7 +81,9 @@ export async function startDebianPostgres(settings: Readonly<Record<string, stri
   };
 }
 
-/** One with a migrated database of that name, to which nobody is connected: a template for others. */
+/**
+ * Starts a server with a migrated database of that name, to which nobody is connected, so that it can be a template.
+ */
 export async function startMigratedPostgres(database: string): Promise<DebianPostgres> {
   const server = await startDebianPostgres({ max_prepared_transactions: '16' });
   const admin = new pg.Client({ connectionString: server.url });

@@ -1,10 +1,13 @@
-/** Waits for conditions, bounded, instead of sleeping. */
+/** Waits for conditions, with a limit, instead of sleeping. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 25;
 const WAIT_MS = 45_000;
 
-/** Asks `probe` until it answers something true, and returns that. Throws after a bound, with what was waited for. */
+/**
+ * Calls `probe` until it returns a truthy value, and returns that value. After a limit it throws an error that names
+ * `what`.
+ */
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined | null | false> | T | undefined | null | false,

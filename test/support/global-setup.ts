@@ -1,4 +1,7 @@
-/** Starts the servers before the first test file and stops them after the last, also when tests fail or Ctrl-C ends the run. */
+/**
+ * Starts the servers before the first test file and stops them after the last, even if tests fail or Ctrl-C ends the
+ * run.
+ */
 import type { TestProject } from 'vitest/node';
 import { type Servers, startServers } from './servers.js';
 
@@ -16,7 +19,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return () => stop().finally(restore);
 }
 
-/** Vitest exits within a millisecond of a signal. So its listeners are put off until we are done. */
+/**
+ * Vitest exits within a millisecond of a signal. Therefore its listeners are called only after the servers have
+ * stopped.
+ */
 function stopOnSignals(stop: () => Promise<void>): () => void {
   const restores = (['SIGINT', 'SIGTERM'] as const).map((signal) => {
     const others = process.rawListeners(signal);

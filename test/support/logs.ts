@@ -1,5 +1,6 @@
 /**
- * Logs of made-up calls, inserted by SQL. A seed gives the same calls again: all draws come from a hash of (number, seed).
+ * Generated logs, inserted by SQL. The same seed gives the same calls, because all draws come from a hash of (number,
+ * seed).
  */
 import type pg from 'pg';
 
@@ -11,14 +12,14 @@ export interface LogOptions {
 
 type Draws = Required<LogOptions>;
 
-/** What a call is made of, as SQL over its number `n`; $1 calls, $2 users, $3 seed are bound. */
+/** SQL expressions for the fields of a call with the number `n`. The parameters are $1 calls, $2 users and $3 seed. */
 interface CallSql {
   user: string;
   usage?: string;
   calledAt?: string;
 }
 
-/** A draw from [0, 1), another one for each `stream`. */
+/** SQL for a draw from [0, 1), which differs for each `stream`. */
 function draw(stream: number): string {
   return `((hashint8extended(n, $3::bigint * 1000 + ${stream}) & 9007199254740991)::float8 / 9007199254740992)`;
 }
@@ -32,7 +33,7 @@ async function insertCalls(
   sql: CallSql,
 ): Promise<void> {
   const draws: Draws = { calls, users, seed };
-  // $2 is bound even where one user makes all calls.
+  // $2 must be used even if one user makes all calls.
   await db.query(
     `insert into public.api_logs (user_id, usage, called_at)
      select ${sql.user}, ${sql.usage ?? someUsage}, ${sql.calledAt ?? soonAfterEachOther}
@@ -55,29 +56,29 @@ export const skewed: Log = (pool, options) =>
 
 export const oneUser: Log = (pool, options) => insertCalls(pool, options, { user: `'the only one'` });
 
-/** Every call is another user's; other seeds give other users. */
+/** Each call has a different user. Different seeds give different users. */
 export const everyUserOneCall: Log = (pool, options) =>
   insertCalls(pool, options, { user: `'user-' || $3 || '-' || n` });
 
-/** Calls of one moment: nothing but the id orders them. */
+/** All calls have the same time, so only the id orders them. */
 export const equalTimes: Log = (pool, options) =>
   insertCalls(pool, options, { user: uniformUser, calledAt: `timestamptz '2026-10-01 00:00:00+00'` });
 
-/** Calls of any moment that the log allows, to the microsecond, in no order. */
+/** Times, to the microsecond, are drawn from the whole permitted range, in no order. */
 export const disorderedTimes: Log = (pool, options) =>
   insertCalls(pool, options, {
     user: uniformUser,
     calledAt: `timestamptz '1970-01-01 00:00:00+00' + floor(${draw(3)} * 4102444800000000) * interval '1 microsecond'`,
   });
 
-/** Usage is nothing, little, or the most that a call may have. */
+/** Usage is zero, small, or the maximum of a call. */
 export const extremeUsages: Log = (pool, options) =>
   insertCalls(pool, options, {
     user: uniformUser,
     usage: `(array[0, 0, 1, 4294967295, 4294967296, 9007199254740, 1000000000000000])[1 + floor(${draw(1)} * 7)::int]`,
   });
 
-/** User ids that something on the way might trip over: each is 1 to 256 bytes of UTF-8. */
+/** User ids that are hard to process: each has 1 to 256 bytes of UTF-8. */
 export const weirdUserIds: readonly string[] = [
   ' ',
   '\t',
@@ -113,7 +114,7 @@ export const weirdUserIds: readonly string[] = [
   '😀'.repeat(64),
 ];
 
-/** Each weird user has some calls. */
+/** Inserts calls for each of the weird user ids. */
 export async function weirdUsers(pool: pg.Pool, { calls, seed = 1 }: LogOptions): Promise<void> {
   await pool.query(
     `insert into public.api_logs (user_id, usage, called_at)
@@ -125,8 +126,8 @@ export async function weirdUsers(pool: pg.Pool, { calls, seed = 1 }: LogOptions)
 }
 
 /**
- * Ids as a long life leaves them: single and wide gaps of transactions that were rolled back, calls deleted before they were
- * billed, and jumps of 10^12. Calls come in six stretches.
+ * Inserts calls in six groups whose ids have gaps as in an old log: single and wide gaps of transactions that were
+ * rolled back, calls deleted before they were billed, and jumps of 10^12.
  */
 export async function gappyIds(pool: pg.Pool, { calls, users = 40, seed = 1 }: LogOptions): Promise<void> {
   const stretch = Math.ceil(calls / 6);
@@ -142,7 +143,7 @@ export async function gappyIds(pool: pg.Pool, { calls, users = 40, seed = 1 }: L
   );
 }
 
-/** Ids from just below 2^53 on, past which a double cannot hold them. */
+/** Inserts calls whose ids start just below 2^53, above which a double cannot represent them. */
 export async function hugeIds(pool: pg.Pool, options: LogOptions): Promise<void> {
   const first = 2n ** 53n - 10n;
   const { rows } = await pool.query<{ last: string }>('select coalesce(max(id), 0) as last from public.api_logs');
@@ -150,7 +151,7 @@ export async function hugeIds(pool: pg.Pool, options: LogOptions): Promise<void>
   await uniform(pool, options);
 }
 
-/** Takes ids and gives none of them a call. */
+/** Uses up ids without inserting calls. */
 export async function rolledBack(pool: pg.Pool, options: LogOptions): Promise<void> {
   const client = await pool.connect();
   try {
@@ -162,17 +163,17 @@ export async function rolledBack(pool: pg.Pool, options: LogOptions): Promise<vo
   }
 }
 
-/** Sets the sequence forward. */
+/** Advances the sequence. */
 export async function jump(pool: pg.Pool, by: bigint): Promise<void> {
   await pool.query('select setval($1, nextval($1) + $2)', ['public.api_logs_id_seq', String(by)]);
 }
 
-/** The next call gets this id. */
+/** Sets the id of the next call. */
 export async function restartIds(pool: pg.Pool, id: bigint): Promise<void> {
   await pool.query(`alter table public.api_logs alter column id restart with ${id}`);
 }
 
-/** As a log whose constraints somebody has dropped, so that it can hold calls that can't be billed. */
+/** Drops the log's constraints, so that it can contain calls that cannot be billed. */
 export async function dropChecks(pool: pg.Pool): Promise<void> {
   await pool.query(`
     do $$ declare name text; begin
@@ -184,7 +185,7 @@ export async function dropChecks(pool: pg.Pool): Promise<void> {
                                 alter column called_at drop not null`);
 }
 
-/** What makes a call one that can't be billed, as SQL, and why. */
+/** SQL assignments that make a call unbillable, with the reason that is reported. */
 export const badCalls: readonly [change: string, reason: string][] = [
   ["user_id = ''", 'user_id must have 1 to 256 bytes'],
   ["user_id = repeat('é', 129)", 'user_id must have 1 to 256 bytes'],

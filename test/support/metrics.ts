@@ -1,10 +1,13 @@
-/** A worker's metrics, as Prometheus reads them. */
+/** Reads a worker's metrics as Prometheus does. */
 import { freePorts } from '../../src/embedded/ports.js';
 
 export interface Metrics {
-  /** The one series of that name with these labels, others aside; undefined if there is none. Throws if there are several. */
+  /**
+   * The value of the series with this name whose labels include the given ones; undefined if there is none. Throws if
+   * there are several.
+   */
   value(name: string, labels?: Record<string, string>): number | undefined;
-  /** Of all series; those of a histogram end in _bucket, _sum and _count. */
+  /** The names of all series. Those of a histogram end in _bucket, _sum and _count. */
   names: Set<string>;
 }
 
@@ -14,7 +17,7 @@ interface Series {
   value: number;
 }
 
-/** A port for a worker's METRICS_PORT, and how to read what it serves there. */
+/** Returns a free port for a worker's METRICS_PORT, and a function that reads the metrics on it. */
 export async function metricsPort(): Promise<{ env: { METRICS_PORT: string }; read: () => Promise<Metrics> }> {
   const [port] = await freePorts(1);
   const read = async () => {
@@ -32,13 +35,16 @@ function metricsOf(all: readonly Series[]): Metrics {
         (series) =>
           series.name === name && Object.entries(labels).every(([label, text]) => series.labels[label] === text),
       );
-      if (found.length > 1) throw new Error(`${found.length} series are called ${name}`);
+      if (found.length > 1) throw new Error(`${found.length} series are named ${name}`);
       return found[0]?.value;
     },
   };
 }
 
-/** https://prometheus.io/docs/instrumenting/exposition_formats/; no label of ours has a quote or a backslash in it. */
+/**
+ * https://prometheus.io/docs/instrumenting/exposition_formats/; meterfold's label values contain no quotes and no
+ * backslashes.
+ */
 function parse(text: string): Series[] {
   return [...text.matchAll(/^([a-z_]+)(?:\{(.*)\})? (\S+)$/gm)].map(([, name = '', labels = '', value = '']) => ({
     name,

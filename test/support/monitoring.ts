@@ -1,4 +1,4 @@
-/** The rules and the dashboard of infra/monitoring, and the metrics that they read. */
+/** The rules and the dashboard of infra/monitoring, and the metrics that they use. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parser } from '@prometheus-io/lezer-promql';
@@ -20,7 +20,7 @@ const read = (name: string) => readFileSync(join(repositoryDir, 'infra', 'monito
 
 export const alerts: Alert[] = parse(read('alerts.yaml')).groups.flatMap((group: { rules: Alert[] }) => group.rules);
 
-/** Names of the alerts that promtool's tests see fire. */
+/** Names of the alerts that fire in promtool's tests. */
 export const alertsSeenFiring: string[] = parse(read('alerts.test.yaml')).tests.flatMap(
   (test: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }) =>
     test.alert_rule_test.filter(({ exp_alerts }) => exp_alerts.length > 0).map(({ alertname }) => alertname),
@@ -28,20 +28,20 @@ export const alertsSeenFiring: string[] = parse(read('alerts.test.yaml')).tests.
 
 const dashboard: Dashboard = JSON.parse(read('dashboard.json'));
 
-/** All PromQL there is, by where it stands; Grafana's own intervals are filled in. */
-export const expressions: { place: string; promql: string }[] = [
-  ...alerts.map(({ alert, expr }) => ({ place: alert, promql: expr })),
+/** All PromQL expressions with the alert or panel that contains them. Grafana's interval variables are relocationd. */
+export const expressions: { location: string; promql: string }[] = [
+  ...alerts.map(({ alert, expr }) => ({ location: alert, promql: expr })),
   ...dashboard.panels.flatMap(({ title, targets }) =>
-    targets.map(({ expr }) => ({ place: title, promql: expr.replaceAll('$__rate_interval', '5m') })),
+    targets.map(({ expr }) => ({ location: title, promql: expr.replaceAll('$__rate_interval', '5m') })),
   ),
 ];
 
-/** Names of the metrics that an expression reads. Throws where it is no PromQL. */
+/** Returns the names of the metrics in an expression. Throws if it is not valid PromQL. */
 export function metricsIn(promql: string): string[] {
   const names: string[] = [];
   parser.parse(promql).iterate({
     enter({ type, from, to, node }) {
-      if (type.isError) throw new Error(`no PromQL: ${promql.slice(0, from)}⚠${promql.slice(from)}`);
+      if (type.isError) throw new Error(`not valid PromQL: ${promql.slice(0, from)}⚠${promql.slice(from)}`);
       if (type.name === 'Identifier' && node.parent?.name === 'VectorSelector') names.push(promql.slice(from, to));
     },
   });

@@ -1,10 +1,10 @@
 /**
- * Runs as root of a network namespace that has nothing but its loopback: relays TCP ports there to Unix sockets, which reach out of it,
- * and on a word from standard input drops the packets of the first port. Prints its ports as JSON once it listens, and a line for each
- * thing done.
+ * Runs as root in a network namespace that has only a loopback interface. Relays its TCP ports to Unix sockets, which
+ * are reachable from outside, and drops the packets of the first port on a command from standard input. Prints its
+ * ports as JSON once it listens, and a line for each command that it has executed.
  *
- *   drop            every packet of the port, from now on
- *   drop-down 1000  every packet, once so many bytes have gone to one client; up: have come from one
+ *   drop            drops every packet of the port from now on
+ *   drop-down 1000  drops every packet once 1,000 bytes were sent to one client; drop-up: were received from one
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -63,5 +63,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (word === 'drop') dropAll();
   else trigger = { direction: word.slice('drop-'.length), bytes: Number(bytes) };
 }
-// Whoever started it is gone.
+// The process that started it has ended.
 process.exit();

@@ -1,9 +1,9 @@
 /**
- * A network namespace of Linux's in which a test's processes run and packets can be dropped: no FIN, no RST, no ICMP, as when a machine
- * loses power. Any user may have one where the kernel grants user namespaces; root has one anyway.
+ * A Linux network namespace for the processes of a test, in which packets can be dropped without FIN, RST or ICMP, as
+ * when a machine loses power. Root can create one; other users can if the kernel permits user namespaces.
  *
  *   in the namespace                                          outside
- *   worker ── TCP ── namespace-relay.js ── Unix socket ── a relay of the test's ── TCP ── PostgreSQL, Temporal
+ *   worker ── TCP ── namespace-relay.js ── Unix socket ── relay in the test process ── TCP ── PostgreSQL, Temporal
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,7 +20,7 @@ const asRoot = process.getuid?.() === 0;
 const UNSHARE = ['--net', ...(asRoot ? [] : ['--user', '--map-root-user'])];
 const PROGRAMS = 'the programs unshare and nsenter (Debian: util-linux), ip (iproute2) and nft (nftables)';
 
-/** Why there can be no such namespace here; undefined if there can. */
+/** Returns why a namespace cannot be created here; undefined if it can. */
 export async function namespaceFault(): Promise<string | undefined> {
   const script = 'ip link set lo up && nft add table inet meterfold && command -v nsenter';
   try {
@@ -28,12 +28,12 @@ export async function namespaceFault(): Promise<string | undefined> {
     return undefined;
   } catch (error) {
     const said = (error as { stderr?: string }).stderr?.trim() || (error as Error).message;
-    return `packets can't be dropped in a network namespace here (${said}): it takes ${PROGRAMS}, and a kernel and container that let ${asRoot ? 'root' : 'this user'} make network namespaces`;
+    return `packets can't be dropped in a network namespace here (${said}): it requires ${PROGRAMS}, and a kernel and container that permit ${asRoot ? 'root' : 'this user'} to create network namespaces`;
   }
 }
 
 export class NetworkNamespace {
-  /** Of a process: both servers are reached by way of the relays. */
+  /** The environment of a process that reaches both servers through the relays. */
   readonly env: Record<string, string>;
   readonly #relay: ChildProcess;
   readonly #lines: AsyncIterator<string>;
@@ -70,7 +70,7 @@ export class NetworkNamespace {
     });
   }
 
-  /** What runs a program in the namespace: a command and its first arguments. */
+  /** The command, with its first arguments, that runs a program in the namespace. */
   get enter(): string[] {
     const user = asRoot ? [] : ['--user', '--preserve-credentials'];
     return ['nsenter', '--target', String(this.#relay.pid), '--net', ...user, '--'];
@@ -82,7 +82,9 @@ export class NetworkNamespace {
     await this.dropped();
   }
 
-  /** Drops all once so many bytes have gone down to a client of the database, or come up from one, on one connection. */
+  /**
+   * Drops all packets once `bytes` bytes were sent down to a client of the database, or up from it, on one connection.
+   */
   dropAfter(direction: 'down' | 'up', bytes: number): void {
     this.#tell(`drop-${direction} ${bytes}`);
   }

@@ -2,8 +2,8 @@ import { afterAll, beforeAll } from 'vitest';
 import { type RunningServers, startServers } from './servers.js';
 
 /**
- * Servers of a test file's own, from its first test to its last. A file needs them whose server processes wait until a client takes its
- * rows: meanwhile nobody can create or drop a database on their server.
+ * Starts servers for one test file. A file needs its own servers if its server processes wait for a client to read
+ * rows, because meanwhile no database can be created or dropped on the same server.
  */
 export function ownServers(): () => RunningServers {
   let servers: RunningServers | undefined;

@@ -1,6 +1,6 @@
 /**
- * A real PgBouncer in front of the PostgreSQL that tests share. `.ci/run` installs Debian's; where it is missing, it is unpacked from
- * Debian's packages, and where that fails the tests fail and say so.
+ * A real PgBouncer in front of the shared PostgreSQL. `.ci/run` installs Debian's package. If it is not installed, it
+ * is extracted from Debian's packages; if that fails, the tests fail with an explanation.
  */
 import { execFile } from 'node:child_process';
 import { access, chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -17,14 +17,14 @@ const PACKAGES = ['pgbouncer', 'libevent-2.1-7', 'libc-ares2'];
 const READY_MS = 30_000;
 
 export interface PgBouncer {
-  /** The URL of a database through it. */
+  /** Returns the URL of a database through PgBouncer. */
   urlOf(database: string): string;
   /** Runs a command of its admin console. */
   admin(command: string): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** With PgBouncer's defaults but for what `settings` says. */
+/** Starts PgBouncer with its defaults, except for `settings`. */
 export async function startPgBouncer(servers: Servers, settings: Readonly<Record<string, string>>): Promise<PgBouncer> {
   const program = await findPgBouncer();
   const [port] = await freePorts(1);
@@ -91,7 +91,7 @@ export async function startPgBouncer(servers: Servers, settings: Readonly<Record
 
 interface Program {
   path: string;
-  /** Where the libraries lie that come with it; empty if they are installed. */
+  /** The directory of the libraries that were extracted with it; empty if they are installed. */
   libraries: string;
 }
 
@@ -117,7 +117,7 @@ async function installed(): Promise<string | undefined> {
 }
 
 async function unpacked(): Promise<Program> {
-  // Whom it runs as may not reach what lies below root's home.
+  // The user that it runs as cannot read root's home directory.
   const folder = join(tmpdir(), `meterfold-pgbouncer-${process.getuid?.()}`);
   const path = join(folder, 'usr', 'sbin', 'pgbouncer');
   try {
@@ -132,7 +132,7 @@ async function unpacked(): Promise<Program> {
     return { path, libraries: join(folder, 'usr', 'lib', stdout.trim()) };
   } catch (cause) {
     throw new Error(
-      'PgBouncer is not installed, and Debian has no package of it here: install `pgbouncer` (apt-get install pgbouncer), then test again',
+      'PgBouncer is not installed, and its Debian package is unavailable: install `pgbouncer` (apt-get install pgbouncer), then run the tests again',
       { cause },
     );
   }

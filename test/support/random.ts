@@ -1,4 +1,4 @@
-/** Chance with a seed: the same seed gives the same draws. */
+/** Seeded random numbers: the same seed gives the same draws. */
 export class Random {
   readonly #seed: string;
   readonly #next: () => number;
@@ -8,12 +8,12 @@ export class Random {
     this.#next = mulberry32(hash(seed));
   }
 
-  /** From [0, 1). */
+  /** Returns a number in [0, 1). */
   next(): number {
     return this.#next() / 2 ** 32;
   }
 
-  /** Both ends included. */
+  /** Returns a whole number from `low` to `high`, both included. */
   whole(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1));
   }
@@ -35,13 +35,15 @@ export class Random {
     return shuffled;
   }
 
-  /** Chance of its own for a part, so that the draws of one part do not depend on how often another one drew. */
+  /**
+   * Returns an independent generator for a part, so that its draws do not depend on how many draws other parts make.
+   */
   fork(part: string): Random {
     return new Random(`${this.#seed}/${part}`);
   }
 }
 
-/** mulberry32: from a seed of 32 bits, the same draws of 32 bits again, from 0 to below 2^32. */
+/** mulberry32: returns a function that draws 32-bit numbers, from 0 to below 2^32, from a 32-bit seed. */
 export function mulberry32(seed: number): () => number {
   let state = seed;
   return () => {

@@ -1,4 +1,4 @@
-/** A streaming replica of the servers that tests share, made as an operator makes one: a base backup, then streaming. */
+/** A streaming replica of the shared PostgreSQL, created as an operator does: a base backup, then streaming. */
 import { execFile } from 'node:child_process';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,29 +11,29 @@ import type { Servers } from './servers.js';
 import { adminOf, urlOf } from './stack.js';
 
 export interface Replica {
-  /** Of its server: where its files lie. */
+  /** The directory of its server's files. */
   readonly stateDir: string;
-  /** The URL of a database on it. */
+  /** Returns the URL of a database on the replica. */
   urlOf(database: string): string;
-  /** Stops replaying what arrives, as a replica does that a long query holds up; resolves once it has. */
+  /** Pauses replay, as when a long query blocks it. Resolves once it is paused. */
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** Whether it has replayed a position of the primary's WAL. */
+  /** Returns whether it has replayed a position of the primary's WAL. */
   hasReplayed(lsn: string): Promise<boolean>;
-  /** Stops the server and keeps its data; `start` continues on them. */
+  /** Stops the server and keeps its data, which `start` uses again. */
   halt(): Promise<void>;
   start(): Promise<void>;
-  /** Ends recovery: it becomes a primary, on a timeline of its own. */
+  /** Ends recovery: it becomes a primary on a new timeline. */
   promote(): Promise<void>;
-  /** Streams from another server from now on, if that has what it needs. */
+  /** Streams from another server from now on, if that server has the required WAL. */
   follow(server: Pick<Servers, 'postgresUrl'>): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface ReplicaOptions {
-  /** Otherwise it is another server's replica, which has lost that. */
+  /** If false, it is a standby of a different cluster, without a primary. */
   streaming?: boolean;
-  /** With fsync; tests do without. */
+  /** Enables fsync, which tests do not need. */
   durable?: boolean;
 }
 
@@ -50,7 +50,7 @@ export async function startReplica(
   };
   if (streaming) {
     await backUp(servers, data, write);
-    // It has the primary's roles, and so its password.
+    // It has the primary's roles, and so the same password.
     await writeFile(join(dirname(data), 'password'), new URL(servers.postgresUrl).password);
     await write('postgresql.auto.conf', `primary_conninfo = '${conninfoOf(servers)}'\n`);
   }
@@ -121,14 +121,14 @@ async function backUp(
   to: string,
   write: (name: string, text: string) => Promise<void>,
 ): Promise<void> {
-  // Not of the template: nobody may stay connected to that.
+  // Not on the template database, to which nobody may stay connected.
   const client = adminOf(servers);
   await client.connect();
   try {
     const { rows } = await client.query<{ data: string }>(`select current_setting('data_directory') as data`);
     const from = rows[0]!.data;
     await client.query(`select pg_backup_start('replica', fast => true)`);
-    // A file may go away while it is copied; replay makes up for it.
+    // A file may disappear while the files are copied; replay restores consistency.
     await promisify(execFile)('sh', [
       '-c',
       'rm -rf "$2"/* && { cp -a "$1"/. "$2"/ 2>/dev/null || true; }',

@@ -1,4 +1,4 @@
-/** Where the checkout lies. */
+/** The directory of the checkout. */
 import { fileURLToPath } from 'node:url';
 
 export const repositoryDir = fileURLToPath(new URL('../../', import.meta.url));

@@ -1,14 +1,14 @@
-/** A database set back to an earlier moment, under the same name, as a restored backup is. */
+/** Resets a database to an earlier state under the same name, as the restore of a backup does. */
 import pg from 'pg';
 import { eventually } from './eventually.js';
 import type { Stack } from './stack.js';
 
 export interface Backup {
-  /** Puts the database back to where it was. Whoever is connected is thrown out, both times. */
+  /** Resets the database. All its sessions are ended, both by the backup and by the restore. */
   restore(): Promise<void>;
 }
 
-/** Copies a stack's database as it is now. */
+/** Copies the current state of a stack's database. */
 export async function backUp(stack: Stack): Promise<Backup> {
   const own = stack.databaseName;
   const copy = `${own}_copy`;

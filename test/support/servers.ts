@@ -1,6 +1,6 @@
 /**
- * The servers that all tests share: one PostgreSQL and one Temporal dev server, in a state folder that is removed at the end.
- * What the environment says of a database or a Temporal is ignored: tests never touch anybody's own.
+ * The servers that all tests share: one PostgreSQL and one Temporal dev server, in a state directory that is removed at
+ * the end. Settings for a database or Temporal in the environment are ignored, so tests never touch the user's servers.
  */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,15 +13,15 @@ import { openPool } from '../../src/postgres/pool.js';
 import { migrate } from '../../src/schema/migrate.js';
 import { repositoryDir } from './repository.js';
 
-/** Where the servers are; plain data, for any process of a test run. */
+/** The addresses of the servers, as plain data for any process of a test run. */
 export interface Servers {
-  /** Of the template database, migrated; nobody may stay connected to it. */
+  /** The URL of the migrated template database. Nobody may stay connected to it. */
   postgresUrl: string;
   templateDatabase: string;
   temporalAddress: string;
   /** The `temporal` binary. */
   temporalCli: string;
-  /** Removed at the end, with all that is in it. */
+  /** Removed at the end, with its contents. */
   stateDir: string;
 }
 
@@ -31,7 +31,7 @@ export interface RunningServers extends Servers {
 
 const templateDatabase = 'meterfold_template';
 const stateDirPrefix = 'meterfold-test-';
-/** A crash of the machine loses a test's data, and that is all that is at stake. */
+/** Without durability: a crash of the machine would lose only test data. */
 const testSettings = {
   fsync: 'off',
   max_prepared_transactions: '16',
@@ -40,7 +40,7 @@ const testSettings = {
   wal_level: 'logical',
 };
 
-/** With PostgreSQL set up for tests, unless other settings are given. */
+/** Starts the servers. Unless `settings` are given, PostgreSQL is configured for tests. */
 export async function startServers(
   settings: Readonly<Record<string, string | null>> = testSettings,
 ): Promise<RunningServers> {
@@ -53,7 +53,7 @@ export async function startServers(
     return stopping;
   };
   try {
-    // The same cache as `meterfold dev` and the demo use.
+    // The cache of `meterfold dev` and the demo.
     const temporalCli = await findTemporalCli(join(repositoryDir, '.meterfold', 'cache'), (line) => {
       process.stderr.write(`${line}\n`);
     });
@@ -82,7 +82,7 @@ interface Stoppable {
   stop(): Promise<void>;
 }
 
-/** Waits for all; if one fails, stops those that did not. */
+/** Waits for all. If one fails, stops the others. */
 async function allOrNone<const Starting extends Promise<Stoppable>[]>(
   starting: Starting,
 ): Promise<{ [Index in keyof Starting]: Awaited<Starting[Index]> }> {
@@ -98,11 +98,11 @@ async function removeState(stateDir: string): Promise<void> {
   await rm(stateDir, { recursive: true, force: true });
 }
 
-/** Removes what a test run that was killed left behind; its servers ended with it. */
+/** Removes the state directories of killed test runs, whose servers have ended. */
 async function sweepStateDirs(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = new RegExp(`^${stateDirPrefix}(\\d+)-`).exec(name)?.[1];
     if (pid === undefined || isAlive(Number(pid))) continue;
-    await removeState(join(tmpdir(), name)).catch(() => {}); // Another user's, perhaps.
+    await removeState(join(tmpdir(), name)).catch(() => {}); // It may belong to another user.
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A stack of a test file's own: a database, cloned from the migrated template, and a Temporal namespace, on the shared servers.
- * The name of the task queue is fixed, so it is the namespace that keeps the workers of two files apart.
+ * A stack for one test file: a database, cloned from the migrated template, and a Temporal namespace, on the shared
+ * servers. The name of the task queue is fixed; the namespace separates the workers of different files.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp } from 'node:fs/promises';
@@ -18,25 +18,27 @@ export interface Stack {
   readonly namespace: string;
   /** The `temporal` binary. */
   readonly temporalCli: string;
-  /** The whole environment of a child process; HOME is an empty folder, and its working directory. */
+  /** The complete environment of child processes. HOME is an empty directory, and is their working directory. */
   readonly env: Readonly<Record<string, string>>;
   readonly home: string;
-  /** Sessions that speak UTC, and may change the log; application name `test`. */
+  /** Sessions with time zone UTC that may change the log. Their application name is `test`. */
   readonly pool: pg.Pool;
   readonly temporal: Client;
-  /** Runs when the stack closes, before the database goes; last registered first. */
+  /** Registers work that runs when the stack closes, before the database is dropped. The last registered runs first. */
   onClose(work: () => Promise<void>): void;
   close(): Promise<void>;
 }
 
 export interface StackOptions {
-  /** An empty database instead of a migrated one. */
+  /** Uses an empty database instead of a migrated one. */
   bare?: boolean;
-  /** Outside Vitest, where there is no global setup to take them from. */
+  /** Servers to use instead of those of the global setup. */
   servers?: Servers;
-  /** Another Temporal than the one that all tests share; its namespace is `default`, which an empty server has too. */
+  /**
+   * Uses another Temporal server than the shared one, with the namespace `default`, which exists on an empty server.
+   */
   temporalAddress?: string;
-  /** Shares the database of that stack, which closes later. */
+  /** Shares the database of this stack, which must close later. */
   beside?: Pick<Stack, 'databaseName'>;
 }
 
@@ -54,7 +56,7 @@ export async function freshStack(options: StackOptions = {}): Promise<Stack> {
 
   const connection = await Connection.connect({
     address: temporalAddress,
-    // A proxy set for the way out of this machine has no part in it.
+    // The user's HTTP proxy does not apply to connections within this machine.
     channelArgs: { 'grpc.enable_http_proxy': 0 },
   });
   const temporal = new Client({ connection, namespace });
@@ -69,7 +71,7 @@ export async function freshStack(options: StackOptions = {}): Promise<Stack> {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     application_name: 'test',
-    // A test may do to the log what nobody else may.
+    // A test may change the log in ways that the guard forbids.
     options: '-c timezone=UTC -c datestyle=ISO -c meterfold.log_guard=off',
     max: 10,
   });
@@ -105,7 +107,7 @@ export async function freshStack(options: StackOptions = {}): Promise<Stack> {
   };
 }
 
-/** The URL of another database, or role, on the same server. */
+/** Returns the URL of another database, or role, on the same server. */
 export function urlOf(
   at: { postgresUrl: string },
   database: string,
@@ -120,10 +122,10 @@ export function urlOf(
   return url.toString();
 }
 
-/** Whatever a server does not answer by then fails, and names itself. */
+/** The limit for an administrative statement, so that a hanging server gives a clear error. */
 const ANSWER_MS_MAX = 60_000;
 
-/** For what is done to the server itself. */
+/** Returns a client for administrative statements on the server. */
 export function adminOf(server: Pick<Servers, 'postgresUrl'>): pg.Client {
   return new pg.Client({
     connectionString: urlOf(server, 'postgres'),
@@ -150,7 +152,7 @@ async function createNamespace(client: Client, namespace: string): Promise<void>
       workflowExecutionRetentionPeriod: { seconds: RETENTION_SECONDS as never },
     }),
   );
-  // The server's parts learn of a namespace one after another.
+  // The services of the server learn of a new namespace at different times.
   await eventually(`namespace ${namespace} is usable`, async () => {
     try {
       await workflowService.describeTaskQueue({ namespace, taskQueue: { name: TASK_QUEUE }, taskQueueType: 1 });

@@ -1,4 +1,4 @@
-/** Temporal servers of a test's own, beside the one that all tests share. */
+/** Temporal servers for one test, in addition to the shared one. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { inject } from 'vitest';
@@ -6,9 +6,9 @@ import { startTemporal, type TemporalServer } from '../../src/embedded/temporal.
 
 export interface OwnTemporal {
   readonly address: string;
-  /** Ends it at once; all that it knew is gone. */
+  /** Ends it immediately; its data is lost. */
   kill(): Promise<void>;
-  /** Kills it, and starts an empty one at the same address. */
+  /** Kills it and starts an empty server at the same address. */
   replace(): Promise<void>;
 }
 

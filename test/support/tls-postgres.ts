@@ -1,4 +1,4 @@
-/** A PostgreSQL of a test file's own that speaks TLS, by the certificate of certificate.ts. */
+/** A PostgreSQL server for one test file that supports TLS, with the certificate of certificate.ts. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,9 +8,9 @@ import { provideCertificate } from './certificate.js';
 import { adminOf } from './stack.js';
 
 export interface TlsPostgres {
-  /** Without any parameter. */
+  /** The URL, without parameters. */
   readonly url: string;
-  /** Lets clients in by these lines of pg_hba.conf only; they use scram-sha-256. */
+  /** Admits clients only by these lines of pg_hba.conf. They use scram-sha-256. */
   admit(...lines: string[]): Promise<void>;
   stop(): Promise<void>;
 }
@@ -36,7 +36,7 @@ export async function startTlsPostgres(settings: Readonly<Record<string, string>
       await writeFile(hba, lines.length === 0 ? usual : `${lines.join('\n')}\n`);
       const { rows } = await admin.query<{ loaded: Date }>('select pg_conf_load_time() as loaded');
       await admin.query('select pg_reload_conf()');
-      // A new session has read what the server reads at a reload, or it would not be newer.
+      // The postmaster reloads before this session, and new sessions inherit its configuration.
       for (;;) {
         const now = await admin.query<{ loaded: Date }>('select pg_conf_load_time() as loaded');
         if (now.rows[0]!.loaded > rows[0]!.loaded) return;

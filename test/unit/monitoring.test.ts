@@ -4,8 +4,8 @@ import { alerts, alertsSeenFiring, expressions, metricsIn } from '../support/mon
 
 test('every expression of the rules and the dashboard is PromQL, and reads a metric', () => {
   expect(expressions.length).toBeGreaterThan(15);
-  for (const { place, promql } of expressions) {
-    expect({ place, metrics: metricsIn(promql).length }).not.toEqual({ place, metrics: 0 });
+  for (const { location, promql } of expressions) {
+    expect({ location, metrics: metricsIn(promql).length }).not.toEqual({ location, metrics: 0 });
   }
 });
 

@@ -1,7 +1,8 @@
 {{/*
-How the number of activity workers follows the work. KEDA's figure is the backlog alone: activities that wait, not those that run
-(kedacore/keda#7368, #7977). When the last activity of a run has been taken the figure is 0 and every pod is busy. So a pod is given up
-only after the figure has not asked for it for quietSeconds, in which it has ended what it had; and if it has not, its grace lets it.
+Scales the number of activity workers. KEDA's metric is the backlog only: activities that wait, not those that run
+(kedacore/keda#7368, #7977). When the last activity of a run has started, the metric is 0 although every pod is busy.
+Therefore a pod is removed only after the metric has not required it for quietSeconds, in which its activities normally
+end; if they have not ended, the grace period lets them.
 */}}
 
 {{- define "meterfold.scaleDown" -}}
@@ -9,14 +10,14 @@ stabilizationWindowSeconds: {{ .Values.autoscaling.quietSeconds }}
 policies: [{ type: Pods, value: 1, periodSeconds: 60 }]
 {{- end }}
 
-{{/* The spec of a ScaledObject, but for what it scales and whose backlog is meant; takes (list root metadata). */}}
+{{/* The spec of a ScaledObject, without its target. Takes (list root metadata), where metadata selects the backlog. */}}
 {{- define "meterfold.scaledObject" -}}
 {{- $root := index . 0 -}}
 {{- with $root.Values -}}
 minReplicaCount: {{ .autoscaling.minReplicas }}
 maxReplicaCount: {{ .autoscaling.maxReplicas }}
 pollingInterval: {{ .autoscaling.pollSeconds }}
-# Temporal can't be asked: nobody is sent away for that.
+# If Temporal is unreachable, no pod is removed.
 fallback: { failureThreshold: 3, replicas: {{ .autoscaling.minReplicas }}, behavior: currentReplicas }
 advanced:
   horizontalPodAutoscalerConfig:
@@ -30,7 +31,7 @@ triggers:
       {{- index $ 1 | nindent 6 }}
       taskQueue: {{ .temporal.taskQueue | quote }}
       queueTypes: activity
-      # One more pod for each pod's worth of waiting activities.
+      # One more pod for every `slots` waiting activities.
       targetQueueSize: {{ .activityWorkers.slots | toString | quote }}
       {{- with .temporal.tls.serverName }}
       tlsServerName: {{ . | quote }}
@@ -41,7 +42,7 @@ triggers:
 {{- end }}
 {{- end }}
 
-{{/* The spec of a HorizontalPodAutoscaler, but for what it scales. */}}
+{{/* The spec of a HorizontalPodAutoscaler, without its target. */}}
 {{- define "meterfold.cpuAutoscaler" -}}
 minReplicas: {{ .Values.autoscaling.minReplicas }}
 maxReplicas: {{ .Values.autoscaling.maxReplicas }}

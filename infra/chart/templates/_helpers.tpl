@@ -21,18 +21,18 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* What the image is called by; the digest of an image, if there is one, says which it is, whatever the tag. */}}
+{{/* The image reference. If there is a digest, it determines the image, and the tag is ignored. */}}
 {{- define "meterfold.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
-{{/* The tag as a label's value: without a digest, at most 63 characters, letters or digits at both ends. */}}
+{{/* The tag as the value of a label: without a digest, at most 63 characters, beginning and ending with a letter or digit. */}}
 {{- define "meterfold.version" -}}
 {{- $tag := regexReplaceAll "@.*$" (.Values.image.tag | default .Chart.AppVersion) "" | trunc 63 -}}
 {{ regexReplaceAll "^[^A-Za-z0-9]+|[^A-Za-z0-9]+$" $tag "" | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* Where the database's URL lies: a Secret that is there already, or ours. */}}
+{{/* The Secret with the database's URL: an existing one, or the chart's own. */}}
 {{- define "meterfold.databaseSecret" -}}
 {{ .Values.database.existingSecret | default (printf "%s-database" (include "meterfold.name" .)) }}
 {{- end }}
@@ -41,7 +41,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- if .Values.try.postgres.enabled -}}
 postgres://meterfold:{{ .Values.try.postgres.password }}@{{ include "meterfold.name" . }}-postgres:5432/meterfold
 {{- else -}}
-{{ required "say where the log lies: database.url, or database.existingSecret" .Values.database.url }}
+{{ required "the database is missing: set database.url, or database.existingSecret" .Values.database.url }}
 {{- end }}
 {{- end }}
 
@@ -49,13 +49,13 @@ postgres://meterfold:{{ .Values.try.postgres.password }}@{{ include "meterfold.n
 {{- if .Values.try.temporal.enabled -}}
 {{ include "meterfold.name" . }}-temporal.{{ .Release.Namespace }}:7233
 {{- else -}}
-{{ required "say where Temporal is: temporal.address" .Values.temporal.address }}
+{{ required "the address of Temporal is missing: set temporal.address" .Values.temporal.address }}
 {{- end }}
 {{- end }}
 
-{{/* What every container of meterfold gets */}}
+{{/* Parts of every container of meterfold */}}
 
-{{/* Takes (list root secret): the Secret that holds the database's URL. The schema lets in settings that are strings only. */}}
+{{/* Takes (list root secret), where secret is the Secret with the database's URL. The schema permits only strings as settings. */}}
 {{- define "meterfold.env" -}}
 {{- $root := index . 0 -}}
 - name: DATABASE_URL
@@ -70,7 +70,7 @@ postgres://meterfold:{{ .Values.try.postgres.password }}@{{ include "meterfold.n
 {{- end }}
 {{- end }}
 
-{{/* The replica's URL, for the pods that read it: it lies in a Secret, as it has a password. */}}
+{{/* The URL of the log replica, for the pods that use it. It is in a Secret, because it contains a password. */}}
 {{- define "meterfold.logReplicaEnv" -}}
 {{- with .Values.logReplica }}
 {{- if or .url .existingSecret }}
@@ -81,7 +81,7 @@ postgres://meterfold:{{ .Values.try.postgres.password }}@{{ include "meterfold.n
 {{- end }}
 {{- end }}
 
-{{/* How Temporal is reached. */}}
+{{/* The connection to Temporal. */}}
 {{- define "meterfold.temporalEnv" -}}
 - { name: TEMPORAL_ADDRESS, value: {{ include "meterfold.temporalAddress" . | quote }} }
 - { name: TEMPORAL_NAMESPACE, value: {{ .Values.temporal.namespace | quote }} }
@@ -107,7 +107,7 @@ postgres://meterfold:{{ .Values.try.postgres.password }}@{{ include "meterfold.n
 {{- end }}
 {{- end }}
 
-{{/* A container of meterfold; takes (list root name command secret env): the Secret that holds the database's URL, more of its env. */}}
+{{/* A container of meterfold. Takes (list root name command secret env): the Secret with the database's URL, and more variables. */}}
 {{- define "meterfold.container" -}}
 {{- $root := index . 0 -}}
 name: {{ index . 1 }}
@@ -133,7 +133,7 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* The fields of a pod's spec that are the same for all. Restricted Pod Security, and no token of the API server. */}}
+{{/* The fields that the specs of all pods share: restricted Pod Security, and no token for the API server. */}}
 {{- define "meterfold.pod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false

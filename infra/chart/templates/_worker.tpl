@@ -1,8 +1,9 @@
 {{/*
-The template of a worker's pod; takes (dict root component role slots resources).
+The template of a worker's pod. Takes (dict root component role slots resources).
 
-A pod that is told to stop has shutdownGraceSeconds for its running activities, then 15 more to close its connections. Liveness is
-lenient: while a large partition is folded the event loop answers late, and killing the worker would only begin the partition anew.
+A pod that stops has shutdownGraceSeconds for its running activities, and then 15 seconds to close its connections. The
+liveness probe is lenient: while a large partition is folded, the event loop answers late, and killing the worker would
+only restart the partition.
 */}}
 {{- define "meterfold.workerPod" -}}
 {{- $root := .root -}}
@@ -15,8 +16,8 @@ metadata:
     {{- end }}
   annotations:
     kubectl.kubernetes.io/default-container: worker
-    # A changed URL in a Secret of the chart's own reaches the pods by a roll-out, which each upgrade is. A hash of the URL, which would tell
-    # changes apart, would let its password be guessed.
+    # Each upgrade is a roll-out, so a changed URL in the chart's own Secret reaches the pods. A hash of the URL would limit
+    # roll-outs to changes, but would allow its password to be guessed.
     meterfold/database: {{ $root.Values.database.existingSecret | default (printf "revision %d" $root.Release.Revision) | quote }}
     {{- if $root.Values.logReplica.existingSecret }}
     meterfold/log-replica: {{ $root.Values.logReplica.existingSecret | quote }}
@@ -54,7 +55,7 @@ spec:
       ports:
         - { name: health, containerPort: 8080 }
         - { name: metrics, containerPort: 9464 }
-      # Until it polls: up to five minutes.
+      # Up to five minutes until the worker polls.
       startupProbe:
         httpGet: { path: /startupz, port: health }
         periodSeconds: 2
@@ -72,7 +73,7 @@ spec:
         failureThreshold: 3
 {{- end }}
 
-{{/* Of a versioned worker, the Worker Controller says how Temporal is reached; but it knows no authority of ours. */}}
+{{/* For a versioned worker, the Worker Controller sets the connection to Temporal, except for a private authority. */}}
 {{- define "meterfold.workerEnv" -}}
 {{- with .root.Values -}}
 - { name: WORKER_SLOTS, value: {{ $.slots | toString | quote }} }

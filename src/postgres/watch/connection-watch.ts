@@ -1,6 +1,7 @@
 /**
- * Watches the connections of a pool, and closes those that are dead by the rules of liveness.ts: what is in flight on one fails with a
- * DeadConnectionError, and is tried again on another. It costs a timer: nothing is added to a query, or to taking a connection.
+ * Watches the connections of a pool and closes those that are dead according to the rules in liveness.ts. A statement
+ * in flight on a closed connection fails with DeadConnectionError, and is retried on another connection. The only cost
+ * is a timer: nothing is added to a query or to checking out a connection.
  */
 import type { Socket } from 'node:net';
 import type pg from 'pg';
@@ -9,12 +10,12 @@ import { sendingOf } from '../copy/copy-in.js';
 import type { Session } from '../session.js';
 import {
   ANSWER_MS,
-  type Asked,
   type Backend,
+  CLOSE_TICKS,
+  type ClientState,
   CONFIRM_TICKS,
-  GOODBYE_TICKS,
   judge,
-  type Look,
+  type Observation,
   PING_AFTER_TICKS,
   PING_TICKS,
   SILENT_TICKS,
@@ -22,18 +23,18 @@ import {
 } from './liveness.js';
 import { outsideWork } from './work.js';
 
-/** Retried: another connection, or another worker, may reach the server. */
+/** Retried, because another connection or another worker may reach the server. */
 export class DeadConnectionError extends Error {
   override name = 'DeadConnectionError';
 
   constructor(sign: string) {
     super(
-      `the connection to PostgreSQL is dead: nothing came for ${SILENT_TICKS} s or more, and ${sign}; see whether the server is up, and whether a proxy or firewall on the way drops connections`,
+      `the connection to PostgreSQL is dead: nothing was received for ${SILENT_TICKS} s or more, and ${sign}; check that the server is up, and that no proxy or firewall in between drops connections`,
     );
   }
 }
 
-/** What pg's client has and its types do not say. */
+/** The members of pg's client that its type declarations omit. */
 type WatchedClient = pg.ClientBase & {
   connection: { stream: Socket; sync(): void };
   /** False while a statement is in flight. */
@@ -43,22 +44,22 @@ type WatchedClient = pg.ClientBase & {
 
 interface Watched {
   client: WatchedClient;
-  /** The session on the server; behind a pooler that is not pg's processID. */
+  /** The server process of the session. Behind a pooler it differs from pg's processID. */
   pid: number;
   startedAt: string;
-  /** As of the last tick. */
+  /** Values at the last tick. */
   bytesRead: number;
   inFlight: boolean;
-  /** Since something was heard, or asked. */
+  /** Ticks since bytes were received or a statement was sent. */
   silentTicks: number;
   pinging: boolean;
-  asking: boolean;
-  /** A look that left doubts, after which nothing was heard. */
-  doubts: Look | undefined;
+  observing: boolean;
+  /** The first observation that suggests a dead connection; cleared when bytes are received. */
+  doubts: Observation | undefined;
 }
 
 const SESSIONS = `
-  select watched.position, activity.pid is not null as there, activity.state,
+  select watched.position, activity.pid is not null as found, activity.state,
          case when activity.wait_event_type = 'Client' then activity.wait_event end as "waitEvent",
          copy.command, coalesce(copy.bytes_processed, 0)::float8 as "copiedBytes"
     from unnest($1::integer[], $2::text[]) with ordinality as watched (pid, started_at, position)
@@ -72,7 +73,7 @@ export class ConnectionWatch {
   readonly #watched = new Set<Watched>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** `config` opens the connections over which the server is asked. */
+  /** `config` opens the separate connections on which the server is queried about sessions. */
   constructor(config: pg.PoolConfig) {
     this.#config = { ...config, application_name: 'meterfold watch', connectionTimeoutMillis: ANSWER_MS };
   }
@@ -87,7 +88,7 @@ export class ConnectionWatch {
       inFlight: false,
       silentTicks: 0,
       pinging: false,
-      asking: false,
+      observing: false,
       doubts: undefined,
     };
     this.#watched.add(watched);
@@ -103,11 +104,11 @@ export class ConnectionWatch {
   }
 
   #tick(): void {
-    const silent = [...this.#watched].filter((watched) => this.#isToBeAskedAbout(watched));
-    if (silent.length > 0) void this.#askAbout(silent);
+    const silent = [...this.#watched].filter((watched) => this.#needsObservation(watched));
+    if (silent.length > 0) void this.#observe(silent);
   }
 
-  #isToBeAskedAbout(watched: Watched): boolean {
+  #needsObservation(watched: Watched): boolean {
     const { client } = watched;
     const { bytesRead } = client.connection.stream;
     const inFlight = client.readyForQuery === false;
@@ -117,7 +118,7 @@ export class ConnectionWatch {
     }
     watched.silentTicks++;
     if (client._ending) {
-      if (watched.silentTicks >= GOODBYE_TICKS) client.connection.stream.destroy();
+      if (watched.silentTicks >= CLOSE_TICKS) client.connection.stream.destroy();
       return false;
     }
     if (!inFlight) {
@@ -129,10 +130,13 @@ export class ConnectionWatch {
       return false;
     }
     const due = watched.doubts === undefined ? SILENT_TICKS : SILENT_TICKS + CONFIRM_TICKS;
-    return watched.silentTicks >= due && !watched.asking;
+    return watched.silentTicks >= due && !watched.observing;
   }
 
-  /** A Sync: the server answers that it is ready, and does nothing. In a transaction it would put off the server's time-out for idle ones. */
+  /**
+   * Sends a Sync message, which the server answers with ReadyForQuery. Not sent within a transaction, where it would
+   * reset the server's idle timeout.
+   */
   #ping(watched: Watched): void {
     if (watched.pinging || watched.client.getTransactionStatus() !== 'I') return;
     watched.pinging = true;
@@ -142,52 +146,57 @@ export class ConnectionWatch {
     watched.client.query(new Ping(answered));
   }
 
-  async #askAbout(silent: Watched[]): Promise<void> {
-    const before = silent.map(({ client, bytesRead }) => ({ bytesRead, asked: { sentBytes: sendingOf(client) } }));
-    for (const watched of silent) watched.asking = true;
-    const backends = await this.#look(silent).catch((error: { code?: string }) => {
-      // A server that refuses is there, and says nothing of the sessions.
+  async #observe(silent: Watched[]): Promise<void> {
+    const before = silent.map(({ client, bytesRead }) => ({
+      bytesRead,
+      clientState: { sentBytes: sendingOf(client) },
+    }));
+    for (const watched of silent) watched.observing = true;
+    const backends = await this.#queryBackends(silent).catch((error: { code?: string }) => {
+      // A SQLSTATE means that the server is alive but did not describe the sessions.
       return /^[0-9A-Z]{5}$/.test(error.code ?? '') ? undefined : silent.map(() => null);
     });
     for (const [at, watched] of silent.entries()) {
-      watched.asking = false;
-      const { bytesRead, asked } = before[at]!;
+      watched.observing = false;
+      const { bytesRead, clientState } = before[at]!;
       if (watched.client.connection.stream.bytesRead !== bytesRead || watched.client.readyForQuery !== false) continue;
       if (backends === undefined) watched.silentTicks = 0;
-      else this.#conclude(watched, { asked, backend: backends[at] });
+      else this.#conclude(watched, { clientState, backend: backends[at] });
     }
   }
 
-  #conclude(watched: Watched, look: { asked: Asked; backend: Backend | undefined | null }): void {
-    const verdict = judge(look, watched.doubts);
-    if (verdict === 'doubtful') watched.doubts = look;
+  #conclude(watched: Watched, observation: { clientState: ClientState; backend: Backend | undefined | null }): void {
+    const verdict = judge(observation, watched.doubts);
+    if (verdict === 'doubtful') watched.doubts = observation;
     else if (verdict === 'alive') Object.assign(watched, { silentTicks: 0, doubts: undefined });
     else this.#close(watched, verdict.sign);
   }
 
-  /** What the server shows of the sessions, in their order; undefined for one that is gone. */
-  async #look(silent: readonly Watched[]): Promise<(Backend | undefined)[]> {
-    const asking = newClient(this.#config);
-    asking.on('error', () => {});
-    const socket = () => (asking as unknown as WatchedClient).connection.stream;
+  /**
+   * Returns what pg_stat_activity shows for the sessions, in the given order; undefined for a session that has ended.
+   */
+  async #queryBackends(silent: readonly Watched[]): Promise<(Backend | undefined)[]> {
+    const client = newClient(this.#config);
+    client.on('error', () => {});
+    const socket = () => (client as unknown as WatchedClient).connection.stream;
     const timer = setTimeout(() => socket().destroy(new Error('no answer in time')), ANSWER_MS);
     try {
-      await asking.connect();
-      const { rows } = await asking.query<Backend & { there: boolean }>(SESSIONS, [
+      await client.connect();
+      const { rows } = await client.query<Backend & { found: boolean }>(SESSIONS, [
         silent.map(({ pid }) => pid),
         silent.map(({ startedAt }) => startedAt),
       ]);
-      return rows.map(({ there, ...backend }) => (there ? backend : undefined));
+      return rows.map(({ found, ...backend }) => (found ? backend : undefined));
     } finally {
       clearTimeout(timer);
-      void asking.end().catch(() => {});
+      void client.end().catch(() => {});
       setTimeout(() => socket().destroy(), ANSWER_MS).unref();
     }
   }
 
   #close({ client }: Watched, sign: string): void {
     client.connection.stream.destroy(new DeadConnectionError(sign));
-    // What befell one may have befallen all.
+    // The same fault may have affected the other connections.
     for (const other of this.#watched) {
       if (other.client !== client && other.client.readyForQuery === true && other.silentTicks > 0) this.#ping(other);
     }
@@ -195,7 +204,7 @@ export class ConnectionWatch {
 }
 
 class Ping implements pg.Submittable {
-  /** As pg's own queries have them, for who watches queries. */
+  /** Present in pg's own queries, and expected by instrumentation of queries. */
   readonly text = '';
   callback: () => void;
 

@@ -1,23 +1,27 @@
-/** Helm and kubeconform, where there are any: HELM and KUBECONFORM name them, or they are on PATH. */
+/** Helm and kubeconform, if they are installed: HELM and KUBECONFORM name them, or they are on PATH. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 
 const helmPath = find('helm', process.env.HELM);
 const kubeconformPath = find('kubeconform', process.env.KUBECONFORM);
 
-/** Its output; throws with what it complained of. */
+/** Runs Helm and returns its output. Throws an error with its messages. */
 export const helm =
   helmPath === undefined
     ? undefined
     : (...args: string[]): string => execFileSync(helmPath, args, { encoding: 'utf8', stdio: 'pipe' });
 
-/** What it complains of. KUBECONFORM_SCHEMAS names places of schemas, as `-schema-location` takes them, one a line. */
+/** Returns kubeconform's complaints. KUBECONFORM_SCHEMAS lists values of `-schema-location`, one on each line. */
 export const kubeconform =
   kubeconformPath === undefined
     ? undefined
     : (manifest: string): string => {
-        const places = (process.env.KUBECONFORM_SCHEMAS ?? 'default').split('\n');
-        const args = ['-strict', '-ignore-missing-schemas', ...places.flatMap((place) => ['-schema-location', place])];
+        const locations = (process.env.KUBECONFORM_SCHEMAS ?? 'default').split('\n');
+        const args = [
+          '-strict',
+          '-ignore-missing-schemas',
+          ...locations.flatMap((location) => ['-schema-location', location]),
+        ];
         return spawnSync(kubeconformPath, args, { encoding: 'utf8', input: manifest }).stdout;
       };
 
