@@ -9,9 +9,9 @@ test('every expression of the rules and the dashboard is PromQL, and reads a met
   }
 });
 
-test('what is no PromQL is found, and a metric by its name', () => {
-  expect(() => metricsIn('sum(rate(meterfold_runs_total[5m])')).toThrow('no PromQL');
-  expect(() => metricsIn('max(a) > > 1')).toThrow('no PromQL');
+test('invalid PromQL is found, and a metric by its name', () => {
+  expect(() => metricsIn('sum(rate(meterfold_runs_total[5m])')).toThrow('not valid PromQL');
+  expect(() => metricsIn('max(a) > > 1')).toThrow('not valid PromQL');
   expect(metricsIn('time() - max by (pod) (a_b{c="d"}) > 3 * sum(rate(e[5m] offset 1h))')).toEqual(['a_b', 'e']);
 });
 
