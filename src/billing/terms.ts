@@ -1,4 +1,4 @@
-/** What a billing run bills by. Prices are decimal strings: a JavaScript number would round them. */
+/** The terms of a billing run. Prices are decimal strings, because a JavaScript number would round them. */
 export interface BillingTerms {
   callsPerCycle: number;
   pricePerUnit: string;
@@ -6,5 +6,5 @@ export interface BillingTerms {
   currency: string;
 }
 
-/** What a run does with a call that breaks what the log promises: it stops and names the call, or puts it aside and goes on. */
+/** What a run does at a call that violates a limit (call.ts): it stops and names the call, or quarantines it and continues. */
 export type BadCalls = 'stop' | 'quarantine';

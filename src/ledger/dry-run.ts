@@ -5,9 +5,9 @@
  * in it; a real run waits for them.
  */
 
-import { REASON } from '../audit/quarantine.js';
 import { amountOf, formatPicos, parsePrice } from '../billing/money.js';
 import type { BadCalls } from '../billing/terms.js';
+import { REASON } from '../log/refusal.js';
 import { positionSql } from '../log/sequence.js';
 import { type Client, one, type Pool } from '../postgres/pool.js';
 import { readSnapshot } from '../postgres/snapshot.js';

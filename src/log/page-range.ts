@@ -1,26 +1,26 @@
 /**
- * Where calls lie on disk. Those of a partition that lie one behind the other in the order of the log need no index: the pages from the
- * first to the last are read as they are, which is a fifth less work for the server.
+ * Finds the heap pages in which the calls of a partition lie. If they lie one behind another in the order of the log, map reads these pages
+ * as they are instead of using the index, which saves the server a fifth of its work.
  */
 import { type PositionRange, width } from '../engine/cuts.js';
 import { type Client, one, prepared } from '../postgres/pool.js';
 
-/** Pages of a table, both included, quoted for a statement's text. */
+/** Consecutive pages of a table, both inclusive. The table's name is quoted for use in SQL. */
 export interface PageRange {
   table: string;
   firstPage: number;
   lastPage: number;
 }
 
-/** How many times as many pages as its calls may take, as far as the samples tell, a stretch may have: it is read as a whole. */
+/** A page range is read as a whole. It may have this many times the pages that its calls take, as estimated from samples. */
 const PAGES_FACTOR = 2;
 const PAGES_MIN = 16;
 const SAMPLES = 8;
 const SAMPLE_CALLS = 64;
 
 /**
- * The stretch in which the calls of a partition lie, if as far as a few samples show they lie in one, and in their order: there may be
- * others between them, and some of them elsewhere.
+ * Returns the page range of a partition's calls, or undefined if samples show that they are out of order or spread too widely. The range
+ * may contain calls of other partitions, and some calls of the partition may lie elsewhere: the caller must count them.
  */
 export async function findPageRange(client: Client, { first, last }: PositionRange): Promise<PageRange | undefined> {
   const starts = Array.from(
@@ -28,23 +28,23 @@ export async function findPageRange(client: Client, { first, last }: PositionRan
     (_, sample) => first + (width({ first, last }) * BigInt(sample)) / BigInt(SAMPLES),
   );
   const ends = [...starts.slice(1).map((start) => start - 1n), last];
-  // A partition of the log is read by its own name, for which a right to the whole log is not enough, and its own policies apply.
-  const { inOrder, table, firstPlace, lastPlace, pagesPerCall } = one(
+  // A table partition of the log is read by its own name. This needs privileges on that table, and applies that table's row-level policies.
+  const { inOrder, table, firstTid, lastTid, pagesPerCall } = one(
     await client.query<{
       inOrder: boolean;
       table: string | null;
-      firstPlace: string;
-      lastPlace: string;
+      firstTid: string;
+      lastTid: string;
       pagesPerCall: number;
     }>(
       prepared(
         `with sampled as (
-          select call.id, call.relation, call.place
-            from unnest($1::bigint[], $2::bigint[]) as stretch (first, last)
+          select call.id, call.relation, call.tid
+            from unnest($1::bigint[], $2::bigint[]) as subrange (first, last)
            cross join lateral (
-                 select id, tableoid as relation, ctid as place
+                 select id, tableoid as relation, ctid as tid
                    from public.api_logs
-                  where id >= stretch.first and id <= stretch.last
+                  where id >= subrange.first and id <= subrange.last
                   order by id
                   limit ${SAMPLE_CALLS}) call
           union
@@ -54,28 +54,28 @@ export async function findPageRange(client: Client, { first, last }: PositionRan
             order by id desc
             limit 1)
         ), neighbours as (
-          select relation, place, lag(relation) over log as relation_before, lag(place) over log as place_before
+          select relation, tid, lag(relation) over log as relation_before, lag(tid) over log as tid_before
             from sampled
           window log as (order by id)
         )
-        select bool_and(relation_before is null or (relation = relation_before and place > place_before))
+        select bool_and(relation_before is null or (relation = relation_before and tid > tid_before))
                  and (min(relation) = 'public.api_logs'::regclass or has_table_privilege(min(relation), 'select'))
                  and not row_security_active(min(relation)) as "inOrder",
-               min(relation)::regclass::text as table, min(place)::text as "firstPlace", max(place)::text as "lastPlace",
-               count(distinct (place::text::point)[0]) / greatest(count(*), 1)::float8 as "pagesPerCall"
+               min(relation)::regclass::text as table, min(tid)::text as "firstTid", max(tid)::text as "lastTid",
+               count(distinct (tid::text::point)[0]) / greatest(count(*), 1)::float8 as "pagesPerCall"
           from neighbours`,
         [starts.map(String), ends.map(String), first.toString(), last.toString()],
       ),
     ),
   );
   if (!inOrder || table === null) return undefined;
-  const stretch = { table, firstPage: pageOf(firstPlace), lastPage: pageOf(lastPlace) };
-  // A call in a page of old that had room left would make it as long as the history.
+  const pages = { table, firstPage: pageOf(firstTid), lastPage: pageOf(lastTid) };
+  // One call that was stored in free space of an old page would extend the range over the whole history.
   const pagesMax = PAGES_MIN + PAGES_FACTOR * pagesPerCall * Number(width({ first, last }));
-  return stretch.lastPage - stretch.firstPage < pagesMax ? stretch : undefined;
+  return pages.lastPage - pages.firstPage < pagesMax ? pages : undefined;
 }
 
-/** Of a row's place, "(page,line)". */
-function pageOf(place: string): number {
-  return Number(/^\((\d+),\d+\)$/.exec(place)![1]);
+/** The page of a tuple identifier, "(page,line)". */
+function pageOf(tid: string): number {
+  return Number(/^\((\d+),\d+\)$/.exec(tid)![1]);
 }

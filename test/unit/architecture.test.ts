@@ -53,7 +53,7 @@ const rules: Record<string, Rule> = {
   postgres: { imports: ['postgres'] },
   schema: { imports: ['postgres', 'log', 'schema'] },
   log: { imports: [...PURE, 'postgres', 'log'] },
-  ledger: { imports: [...PURE, 'postgres', 'log', 'ledger', 'audit'] },
+  ledger: { imports: [...PURE, 'postgres', 'log', 'ledger'] },
   runs: { imports: DATA },
   backups: { imports: [...DATA, 'backups'] },
   'backups/stragglers.ts': { imports: ['backups', 'contract'], packages: ['@temporalio/workflow'], builtins: [] },

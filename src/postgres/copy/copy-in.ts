@@ -1,21 +1,23 @@
 /**
- * COPY … FROM STDIN: chunks go to the socket as they are, with back-pressure, and nothing is copied or kept.
+ * COPY … FROM STDIN. Chunks go to the socket without a copy, and write() waits while the socket is full.
+ *
+ * Format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
  */
 import type { Socket } from 'node:net';
 import type { ClientBase, Connection, Submittable } from 'pg';
 
-/** What pg's connection can do and its types don't say. */
+/** The methods of pg's connection that its types lack. */
 type CopyConnection = Connection & { endCopyFrom(): void; sendCopyFail(reason: string): void };
 
 const HEADER_BYTES = 5;
 const COPY_DATA = 0x64; // 'd'
 
-/** What opens every binary COPY: signature, no flags, no extension. */
+/** The file header of a binary COPY: signature, no flags, no extension. */
 export const BINARY_HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
-/** What ends it. */
+/** The end of a binary COPY. */
 export const BINARY_TRAILER = Buffer.from([0xff, 0xff]);
 
-/** Starts a COPY … FROM STDIN on the client; resolves once the server takes rows. */
+/** Starts a COPY … FROM STDIN on the client. Resolves when the server accepts rows. */
 export function copyIn(client: ClientBase, sql: string): Promise<CopyIn> {
   const copy = new CopyIn(sql);
   copies.set(client, copy);
@@ -23,17 +25,17 @@ export function copyIn(client: ClientBase, sql: string): Promise<CopyIn> {
   return copy.accepted;
 }
 
-/** The last COPY of each client. */
+/** The latest COPY of each client. */
 const copies = new WeakMap<ClientBase, CopyIn>();
 
-/** Bytes of rows that a COPY on the client has sent, if it may send more; undefined if none is under way, or it waits for the server. */
+/** The bytes that the client's COPY has sent, while it may send more. Undefined if there is none, or if it waits for the server. */
 export function sendingOf(client: ClientBase): number | undefined {
   return copies.get(client)?.sendingBytes;
 }
 
-/** One COPY under way. End it by finish() or fail(); whatever went wrong is thrown by each call from then on. */
+/** A COPY in progress. End it by finish() or fail(). After an error, each method throws it. */
 export class CopyIn implements Submittable {
-  /** As pg's own queries have them, for who watches queries: the statement, and what is called at its end. */
+  /** The statement and its completion callback, named as in pg's own queries, for code that watches queries (tracing). */
   readonly text: string;
   callback: (error: Error | null) => void = () => {};
   readonly accepted: Promise<CopyIn>;
@@ -57,17 +59,17 @@ export class CopyIn implements Submittable {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // An error is seen by whoever awaits; before anybody does it must not end the process.
+    // An error that is not awaited yet must not end the process.
     this.accepted.catch(() => {});
     this.#done.catch(() => {});
   }
 
-  /** How many bytes were sent, while more may be; undefined before the server takes rows, and once it is to end. */
+  /** The bytes sent, while more may be. Undefined before the server accepts rows, and after finish() or fail(). */
   get sendingBytes(): number | undefined {
     return this.#sends ? this.#bytes : undefined;
   }
 
-  /** Sends a chunk of rows; resolves when the socket has taken it, and the chunk may be used anew. */
+  /** Sends a chunk of rows. Resolves when the socket has taken it; the chunk's memory may then be reused. */
   async write(chunk: Buffer): Promise<void> {
     const stream = this.#connection!.stream as Socket;
     this.#bytes += chunk.length;
@@ -81,25 +83,25 @@ export class CopyIn implements Submittable {
       stream.uncork();
     });
     sent.catch(() => {});
-    // The server's own error, if it has one to tell, says more than the socket's.
+    // The server's error, if there is one, is more specific than the socket's.
     await Promise.race([sent, this.#done]);
   }
 
-  /** Ends the COPY; resolves with the number of rows that the server has stored. */
+  /** Ends the COPY. Resolves with the number of rows stored. */
   finish(): Promise<number> {
     this.#sends = false;
     this.#connection!.endCopyFrom();
     return this.#done;
   }
 
-  /** Gives the COPY up; the transaction fails with the reason. */
+  /** Aborts the COPY. The transaction fails with the reason. */
   async fail(reason: string): Promise<void> {
     this.#sends = false;
     this.#connection!.sendCopyFail(reason);
     await this.#done.catch(() => {});
   }
 
-  /** Called by pg when the connection is this query's. */
+  /** Called by pg when it is this query's turn. */
   submit(connection: Connection): void {
     this.#connection = connection as CopyConnection;
     connection.query(this.text);

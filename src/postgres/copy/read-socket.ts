@@ -1,15 +1,16 @@
 /**
- * A socket whose reads land in one buffer of ours, for COPY streams of millions of small rows.
+ * A socket that reads into one reused buffer, for COPY streams of millions of small rows.
  *
- * pg stays the client: start-up, authentication, cancellation and errors are its job, and whatever arrives is handed to it
- * as usual. Only while a COPY is under way does its reader get the bytes first, in place.
+ * pg remains the client: it does start-up, authentication, cancellation and errors, and receives all bytes as usual. While a COPY is in
+ * progress, the COPY's reader receives the bytes first, in place.
  *
- * PostgreSQL flushes every 8 KiB, and a read per flush costs more than its rows. After a small read the socket therefore
- * stops listening for a millisecond and then finds many flushes in one read.
+ * PostgreSQL flushes every 8 KiB, and a read for each flush costs more than the rows in it. After a small read, the socket therefore stops
+ * reading for a millisecond, and then finds many flushes in one read.
  *
- * Over TLS, Node allocates a buffer for each record, of which PostgreSQL sends one a flush: 60 MB for a million calls, and full garbage
- * collections that cost more than the decryption. A TLS socket of one's own could be given a buffer, as a plain one can; the one that pg
- * makes of a plain socket gets ours by what Node has for that inside. Where Node has changed, reads are allocated as before.
+ * Over TLS, Node allocates a buffer for each record, and PostgreSQL sends a record for each flush. For a million calls this is 60 MB, and
+ * full garbage collections that cost more than the decryption. Node has a public option for a reused buffer only for sockets that one
+ * creates oneself, but pg creates its TLS socket from the plain one. bufferReadsOf() therefore sets the option through Node's internal
+ * fields. If a version of Node lacks these fields, reads are allocated as usual.
  */
 import { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -20,12 +21,12 @@ const GATHERED_BYTES_MAX = BUFFER_BYTES / 2;
 const ROOM_BYTES_MIN = 4096;
 const PAUSE_MS = 1;
 
-/** Takes the bytes of buffer[start, end); returns where it has stopped. The rest is kept, and comes again with more. */
+/** Reads bytes from buffer[start, end). Returns the index where it stopped; the rest is kept and passed again with the next bytes. */
 export type BytesReader = (buffer: Buffer, view: DataView, start: number, end: number) => number;
 
 const readBuffers = new WeakMap<object, ReadBuffer>();
 
-/** The buffer behind a socket made by createReadSocket; undefined for any other stream. */
+/** The buffer of a socket from createReadSocket() or bufferReadsOf(); undefined for any other stream. */
 export function readBufferOf(stream: object): ReadBuffer | undefined {
   return readBuffers.get(stream);
 }
@@ -52,7 +53,7 @@ export function createReadSocket(): Socket {
   return socket;
 }
 
-/** What a socket made with the option `onread` keeps its buffer by. */
+/** Node's internal fields of a socket with the option `onread`. */
 interface BufferedReads {
   _handle?: { useUserBuffer?: (buffer: Buffer) => void } | null;
   [key: symbol]: unknown;
@@ -62,7 +63,7 @@ const [BUFFER, CALLBACK, NEXT_BUFFER] = ['kBuffer', 'kBufferCb', 'kBufferGen'].m
   Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name),
 );
 
-/** Lets the reads of a TLS socket land in a buffer of ours from now on; undefined if Node does not let it. */
+/** Makes a TLS socket read into one reused buffer from now on. Returns undefined if Node lacks the internal fields. */
 export function bufferReadsOf(socket: TLSSocket): ReadBuffer | undefined {
   const reads = socket as unknown as BufferedReads;
   if (!BUFFER || !CALLBACK || !NEXT_BUFFER || !(BUFFER in reads) || !reads._handle?.useUserBuffer) return undefined;
@@ -86,12 +87,12 @@ export function bufferReadsOf(socket: TLSSocket): ReadBuffer | undefined {
       return;
     }
     buffer.landed(bytes);
-    // What one read of the network brings comes in many records: they are read together.
+    // One read of the network contains many records. Process them together.
     if (gathered === 0) setImmediate(readAndPause);
     gathered += bytes;
     if (gathered >= GATHERED_BYTES_MAX) read();
   };
-  // What came before the end is read before it.
+  // Process what arrived before the end first.
   for (const end of ['end', 'error', 'close']) socket.prependListener(end, read);
   const room = buffer.room();
   reads[BUFFER] = room;
@@ -106,11 +107,11 @@ export class ReadBuffer {
   reader: BytesReader | undefined;
   #bytes = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #view = new DataView(this.#bytes.buffer);
-  // What has landed and is not dealt with.
+  // The bytes that have arrived and are not processed.
   #start = 0;
   #end = 0;
 
-  /** Where the next read may land. */
+  /** The memory for the next read. */
   room(): Buffer {
     if (this.#start > 0) {
       this.#bytes.copyWithin(0, this.#start, this.#end);
@@ -122,22 +123,22 @@ export class ReadBuffer {
     return this.#end === 0 ? this.#bytes : this.#bytes.subarray(this.#end);
   }
 
-  /** A copy of the bytes of a read that has landed, when nobody reads in place. */
+  /** Returns a copy of the bytes of the last read, if there is no reader. */
   take(bytes: number): Buffer {
     return Buffer.from(this.#bytes.subarray(this.#end, this.#end + bytes));
   }
 
-  /** A read has landed in the room given. */
+  /** Reports that a read of `bytes` bytes has arrived in the memory from room(). */
   landed(bytes: number): void {
     this.#end += bytes;
   }
 
-  /** Hands to the reader what has landed. */
+  /** Passes the unprocessed bytes to the reader. */
   read(): void {
     this.#start = this.reader!(this.#bytes, this.#view, this.#start, this.#end);
   }
 
-  /** Hands to the reader a chunk that came from elsewhere. */
+  /** Passes a chunk from another source to the reader. */
   append(chunk: Uint8Array): void {
     if (this.room().length < chunk.length) this.#replace(Math.max(this.#bytes.length * 2, this.#end + chunk.length));
     this.#bytes.set(chunk, this.#end);
@@ -145,7 +146,7 @@ export class ReadBuffer {
     this.read();
   }
 
-  /** A message larger than the buffer makes it grow; the end of the COPY gives the memory back. */
+  /** The buffer grows for a message that is larger, and shrinks after the COPY. */
   #replace(bytes: number): void {
     const replaced = Buffer.allocUnsafeSlow(bytes);
     this.#bytes.copy(replaced, 0, 0, this.#end);

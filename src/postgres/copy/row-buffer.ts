@@ -1,10 +1,11 @@
 /**
- * Rows of a binary COPY, encoded without waiting into chunks that are sent when it suits. Chunks are used again once sent.
+ * Encodes rows of a binary COPY into chunks of 256 KiB. Encoding never waits; the producer calls drain() to send full chunks. Chunks are
+ * reused after they are sent. A row lies whole in one chunk.
  */
 import { BINARY_HEADER, BINARY_TRAILER, type CopyIn } from './copy-in.js';
 
 const CHUNK_BYTES = 256 * 1024;
-/** Full chunks from which the producer should stop to send them. */
+/** The number of full chunks at which the producer should drain them. */
 const PENDING_MAX = 4;
 
 export class RowBuffer {
@@ -18,14 +19,14 @@ export class RowBuffer {
     this.clear();
   }
 
-  /** Forgets what has not been sent, and begins a COPY. */
+  /** Drops all rows that are not sent, and starts a COPY. */
   clear(): void {
     for (const chunk of this.#full.splice(0)) this.#free.push(Buffer.from(chunk.buffer));
     this.#bytes.set(BINARY_HEADER, 0);
     this.#at = BINARY_HEADER.length;
   }
 
-  /** True when enough is waiting to be sent. */
+  /** True when full chunks should be drained. */
   get ready(): boolean {
     return this.#full.length >= PENDING_MAX;
   }
@@ -38,7 +39,7 @@ export class RowBuffer {
     }
   }
 
-  /** Sends everything and ends the COPY; resolves with the number of rows stored. The buffer can then take a new COPY. */
+  /** Sends all rows, ends the COPY and starts the next one. Resolves with the number of rows stored. */
   async finish(copy: CopyIn): Promise<number> {
     this.#reserve(BINARY_TRAILER.length);
     this.#bytes.set(BINARY_TRAILER, this.#at);
@@ -49,7 +50,7 @@ export class RowBuffer {
     return copy.finish();
   }
 
-  /** Begins a row of that many columns, of at most `bytesMax` bytes. */
+  /** Starts a row of `columns` columns and at most `bytesMax` bytes. */
   beginRow(columns: number, bytesMax: number): void {
     this.#reserve(bytesMax);
     this.#view.setInt16(this.#at, columns);
@@ -75,12 +76,12 @@ export class RowBuffer {
     this.#at += 12;
   }
 
-  /** One that lies somewhere as little-endian. */
+  /** A little-endian bigint in a view. */
   int8At(view: DataView, at: number): void {
     this.int8(view.getInt32(at + 4, true), view.getInt32(at, true));
   }
 
-  /** An integer that a double holds exactly: a cycle number, or microseconds since 2000. */
+  /** An integer up to 2^53, such as a cycle number. */
   int8FromNumber(value: number): void {
     const hi = Math.floor(value / 4294967296);
     this.int8(hi, value - hi * 4294967296);
@@ -104,7 +105,7 @@ export class RowBuffer {
     this.#at += 4 + bytes.length;
   }
 
-  /** Whole fields, as COPY takes them. */
+  /** Columns that are already encoded, with their lengths. */
   fields(bytes: Buffer, start: number, length: number): void {
     bytes.copy(this.#bytes, this.#at, start, start + length);
     this.#at += length;
