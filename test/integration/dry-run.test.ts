@@ -59,8 +59,8 @@ describe('with BAD_CALLS=quarantine', () => {
     await stack.pool.query('update public.api_logs set usage = -1000 where id in (3, 9)');
     const shown = await dryRun('quarantine');
     expect(shown).toMatch(/^calls +10 calls of 1 user, log positions after 0 up to 12\n/);
-    expect(shown).toMatch(/\nquarantined +2 calls, usage -2,000: can't be billed, and would be put aside\n/);
-    expect(shown).toMatch(/\n\nNothing was written\. Bill them by `meterfold run`\.\n$/);
+    expect(shown).toMatch(/\nquarantined +2 calls, usage -2,000: cannot be billed, and would be quarantined\n/);
+    expect(shown).toMatch(/\n\nNothing was written\. Bill them with `meterfold run`\.\n$/);
   });
 
   test('of calls that all cannot be billed, nothing is', async () => {

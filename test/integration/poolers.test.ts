@@ -9,7 +9,7 @@ import { freshStack, type Stack } from '../support/stack.js';
 
 const CALLS = 3000;
 const REFUSAL =
-  'a connection pooler in transaction or statement mode is in front of PostgreSQL, and meterfold needs sessions: ' +
+  'connection pooler in transaction or statement mode is in front of PostgreSQL, and meterfold needs sessions: ' +
   'set pool_mode = session for this database in PgBouncer, or connect to PostgreSQL directly (DATABASE_URL, LOG_REPLICA_URL)';
 
 let stack: Stack;

@@ -10,7 +10,7 @@ import { bill, expectExact, failureOf, forgetRuns, reset, rowsOfRun, runRows, st
 import { freshStack, type Stack } from '../support/stack.js';
 
 const CALLS = 100;
-const hides = (table: string) => new RegExp(`row-level security on "?${table}"? would hide rows from this role`);
+const hides = (table: string) => new RegExp(`[Rr]ow-level security on "?${table}"? would hide rows from this role`);
 
 let stack: Stack;
 let role: BillingRole;
@@ -62,7 +62,7 @@ describe('a policy on the log that hides calls from the billing role', () => {
     }
     const doctor = await asRole(['doctor']);
     expect(doctor.code).toBe(1);
-    expect(doctor.stdout).toContain(`row-level security hides rows of public.api_logs from role "${role.name}"`);
+    expect(doctor.stdout).toContain(`[Rr]ow-level security hides rows of public.api_logs from role "${role.name}"`);
     expect(doctor.stdout).toContain(`alter role ${role.name} bypassrls`);
   });
 

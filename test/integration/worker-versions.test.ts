@@ -79,7 +79,7 @@ test('a versioned worker gets nothing until its version is current; doctor says 
   const check = await doctor();
   expect(check).toMatchObject({
     ok: false,
-    found: 'no version is current: workers of "1" of deployment "billing" get nothing',
+    found: 'no version is current: workers of "1" of deployment "billing" receive no work',
   });
   await temporal(check.fix!);
   const result = published(await run.result());
