@@ -65,7 +65,7 @@ function page({ shared, harmed, burst, podsMax }: Seen): string {
 
 ${completed} of ${scheduled} tasks completed (${percent(completed / scheduled)}) while pods, nodes and servers died in the middle of runs. No call was lost, and none was billed twice.
 
-Measured on ${new Date().toISOString().slice(0, 10)} by \`npm run test:kube\`, which also writes this page: ${machine()}, PostgreSQL and Temporal as pods of the first.
+Measured on ${new Date().toISOString().slice(0, 10)} by \`npm run test:kube\`, which also writes this page: ${machine()}, PostgreSQL and Temporal as pods on the first node.
 Activity workers have one slot per pod. After each run, all bills were compared with plain SQL over the log and by \`meterfold verify\`.
 
 ## Several pods share a run
