@@ -121,33 +121,35 @@ export function markdownOf(report: ChaosReport, command: string): string {
   const failures = Object.entries(tasks.failures).map(([failure, count]) => `- ${count} × ${failure}`);
   return `# Reliability
 
+${grouped(report.faults)} faults were injected into workers, connections, PostgreSQL and Temporal in the middle of runs: ${grouped(report.lost)} calls were lost, and ${grouped(report.doubled)} were billed twice.
+
 Measured on ${report.date} by \`${command}\` in ${report.minutes} minutes (${report.machine}; ${report.versions}).
-The page is written by that command; how the faults are done and what counts as their effect is in \`test/chaos\`.
+That command also writes this page. \`test/chaos\` defines the faults and what counts as their effect.
 
 | figure | |
 | --- | --- |
 | observed faults | ${grouped(report.faults)}, in ${report.episodes} episodes, each with a PostgreSQL, a Temporal, three workers, a schedule every 2 s and writers of its own |
-| tasks scheduled, a fault | ${Math.round(tasks.scheduled / report.faults)} |
+| tasks scheduled per fault | ${Math.round(tasks.scheduled / report.faults)} |
 | calls billed | ${grouped(report.calls)} |
 | **calls lost** | **${grouped(report.lost)}** |
 | **calls billed twice** | **${grouped(report.doubled)}** |
-| runs | ${grouped(runs.published)} published, ${grouped(runs.discarded)} given up without a trace |
-| runs that were hit | ${grouped(endings.published)} published, ${grouped(endings.discarded)} given up; the next run billed their calls |
+| runs | ${grouped(runs.published)} published, ${grouped(runs.discarded)} discarded without a trace |
+| runs that were hit | ${grouped(endings.published)} published, ${grouped(endings.discarded)} discarded; the next run billed their calls |
 | runs that were hit while one activity did all of them | ${grouped(report.small)} |
 | recovery | median ${seconds(recovery.medianMs)}, longest ${seconds(recovery.longestMs)} |
-| reduces that only found their segments lost in a crash of PostgreSQL, and were done again after map: completed by Temporal's account, left out below | ${grouped(tasks.lost)} |
+| reduces that only found their segments lost in a crash of PostgreSQL, and were done again after map; Temporal counts them as completed, the rows below omit them | ${grouped(tasks.lost)} |
 | **tasks completed / scheduled** | **${grouped(done)} / ${grouped(asked)} = ${percent(tasks.completionByTask)}** |
-| the same, of workflows that were not themselves ended, cancelled or lost | ${grouped(done)} / ${grouped(asked - tasks.notCompleted.abandoned)} = ${percent(tasks.completionUnlessEnded)} |
-| tasks completed / tries | ${grouped(done)} / ${grouped(tasks.tries)} = ${percent(tasks.completionByTry)} |
+| the same, for workflows that were not themselves terminated, cancelled or lost | ${grouped(done)} / ${grouped(asked - tasks.notCompleted.abandoned)} = ${percent(tasks.completionUnlessEnded)} |
+| tasks completed / attempts | ${grouped(done)} / ${grouped(tasks.tries)} = ${percent(tasks.completionByTry)} |
 
-A fault counts only where an effect of it was seen: ${EFFECTS.map((kind) => `${kind} (${report.effects[kind]})`).join(', ')}. Harm that nobody
-noticed was done ${report.withoutEffect} times, and done again. Between two faults two runs bill undisturbed, beside the schedule's. After each fault, all bills so far were compared with plain SQL over the log, user by user, and
-by \`meterfold verify\`; at the end of each episode the log itself was compared with what its writers had been told.
+A fault counts only if an effect of it was observed: ${EFFECTS.map((kind) => `${kind} (${report.effects[kind]})`).join(', ')}. Faults without an
+observed effect: ${report.withoutEffect}; each was injected again. Between two faults, two runs bill undisturbed, in addition to those of the schedule. After each fault, all bills so
+far were compared with plain SQL over the log, user by user, and by \`meterfold verify\`. At the end of each episode, the log itself was compared with the answers that its writers had received.
 
 ## Faults by phase
 
-How often each fault hit a run in each phase, and how long it took from its mending (from the fault, where nobody mends anything) until bills were
-published again. 10 s of it are the time after which Temporal gives a silent activity to another worker.
+How often each fault hit a run in each phase, and how long it took from the repair (from the fault, if nothing is repaired) until bills were published
+again. 10 s of it are the timeout after which Temporal gives a silent activity to another worker.
 
 | fault | ${PHASES.join(' | ')} | recovery, median | longest |
 | --- | ${PHASES.map(() => '---:').join(' | ')} | ---: | ---: |
@@ -160,11 +162,11 @@ ${Object.entries(report.matrix)
 
 ## Tasks, by Temporal's own histories
 
-${grouped(tasks.workflows.started)} workflows: ${grouped(tasks.workflows.published)} published, ${grouped(tasks.workflows.skipped)} ended as skipped, because another one was billing, ${tasks.workflows.failed} failed,
-${tasks.workflows.cancelled} were cancelled and ${tasks.workflows.ended} terminated by the chaos, ${tasks.workflows.open} were still open when their Temporal was lost.
+${grouped(tasks.workflows.started)} workflows: ${grouped(tasks.workflows.published)} published, ${grouped(tasks.workflows.skipped)} ended as skipped because another run was in progress, ${tasks.workflows.failed} failed,
+${tasks.workflows.cancelled} were cancelled and ${tasks.workflows.ended} terminated by the test, and ${tasks.workflows.open} were still open when their Temporal was lost.
 
-Of the tasks that did not complete, ${tasks.notCompleted.failed} failed for good, ${tasks.notCompleted.cancelled} were cancelled, and ${tasks.notCompleted.abandoned} belonged to workflows that were terminated, cancelled or lost; none of their calls was lost.
-${failures.length === 0 ? '' : `\nWhat failed tasks and workflows said:\n\n${failures.join('\n')}\n`}`;
+Of the tasks that did not complete, ${tasks.notCompleted.failed} failed for good, ${tasks.notCompleted.cancelled} were cancelled, and ${tasks.notCompleted.abandoned} belonged to workflows that were terminated, cancelled or lost. None of their calls was lost.
+${failures.length === 0 ? '' : `\nMessages of failed tasks and workflows:\n\n${failures.join('\n')}\n`}`;
 }
 
 const grouped = (count: number) => count.toLocaleString('en-US');

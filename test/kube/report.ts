@@ -61,12 +61,14 @@ function machine(): string {
 function page({ shared, harmed, burst, podsMax }: Seen): string {
   const scheduled = sum(harmed, 'scheduled');
   const completed = sum(harmed, 'completed');
-  return `# On Kubernetes
+  return `# Reliability on Kubernetes
 
-Measured on ${new Date().toISOString().slice(0, 10)} by \`npm run test:kube\`, which also writes this page: ${machine()}, PostgreSQL and Temporal as pods of the first.
-Activity workers have one slot a pod. After each run all bills were compared with plain SQL over the log and by \`meterfold verify\`.
+${completed} of ${scheduled} tasks completed (${percent(completed / scheduled)}) while pods, nodes and servers died in the middle of runs. No call was lost, and none was billed twice.
 
-## A pool shares a run
+Measured on ${new Date().toISOString().slice(0, 10)} by \`npm run test:kube\`, which also writes this page: ${machine()}, PostgreSQL and Temporal as pods on the first node.
+Activity workers have one slot per pod. After each run, all bills were compared with plain SQL over the log and by \`meterfold verify\`.
+
+## Several pods share a run
 
 ${number(shared.calls)} calls, three activity pods on two nodes: ${shared.seconds.toFixed(1)} s.
 
@@ -76,9 +78,10 @@ ${shared.shares.map(({ pod, node, share }) => `| ${pod} | ${node} | ${percent(sh
 
 ## Pods, nodes and servers die
 
-The same calls again, in 99 tasks, each time with harm in the middle of the run; without any it takes ${shared.inManyTasks.toFixed(1)} s. **${completed} of ${scheduled} tasks completed (${percent(completed / scheduled)})**, no call lost, none billed twice. A crash of PostgreSQL takes the segments of a run with it: reduces that found theirs gone are counted as completed, in a column of their own, and were done again after map.
+The same calls again, in 99 tasks, each time with a fault in the middle of the run. Without a fault it takes ${shared.inManyTasks.toFixed(1)} s. A crash of PostgreSQL loses the segments of a run: reduces that found theirs gone count as completed, have
+a column of their own, and were done again after map.
 
-| what | hit | took | longer than unharmed | tasks completed / scheduled | of them without segments | tries |
+| fault | what it hit | time | longer than without a fault | tasks completed / scheduled | of them without segments | attempts |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
 ${harmed
   .map(
@@ -90,10 +93,10 @@ ${harmed
 ## A burst, and KEDA
 
 ${number(burst.calls)} calls at once, ten times as many as before, from one activity pod to at most ${podsMax}: the first new pod was ready after ${after(burst, ({ ready }) => ready > 1)},
-the burst was billed after ${burst.drainedSeconds.toFixed(0)} s, and one pod was left ${after(burst, ({ at, pods }) => at > burst.startedAt + 1000 * burst.drainedSeconds && pods === 1)} after its start.
-At most ${Math.max(...burst.samples.map(({ ready }) => ready))} pods were ready at a time. They share two cores with PostgreSQL, so that more of them are not faster here.
+the burst was billed after ${burst.drainedSeconds.toFixed(0)} s, and one pod remained ${after(burst, ({ at, pods }) => at > burst.startedAt + 1000 * burst.drainedSeconds && pods === 1)} after its start.
+At most ${Math.max(...burst.samples.map(({ ready }) => ready))} pods were ready at a time. They share two cores with PostgreSQL, so more of them are not faster here.
 
-![Pods, backlog and calls a second during the burst](kubernetes.svg)
+![Pods, backlog and calls per second during the burst](kubernetes.svg)
 `;
 }
 
