@@ -1,25 +1,25 @@
-/** Judges the bills: by the oracle, by counting each user's calls in the log and in the bills, and by `verify`. */
+/** Checks the bills with the oracle, by counting each user's calls in the log and in the bills, and with `verify`. */
 import type pg from 'pg';
 import { verify } from '../../src/audit/verify.js';
 import { billingDifferences } from '../support/oracle.js';
 import type { ChaosStack } from './stack.js';
 
 export interface Bills {
-  /** Up to which log position. */
+  /** The log position up to which the bills were checked. */
   watermark: string;
-  /** Calls of the log up to there. */
+  /** Calls in the log up to the watermark. */
   calls: number;
-  /** Of those, in no record and no open cycle. */
+  /** Calls of these that are in no record and no open cycle. */
   lost: number;
-  /** More in records and open cycles than the log has. */
+  /** Calls in records and open cycles in excess of the log. */
   doubled: number;
-  /** What the oracle finds, and what `verify` does. */
+  /** Differences found by the oracle and by `verify`. */
   differences: string[];
 }
 
 const DIFFERENCES_SHOWN = 3;
 
-/** The oracle sees one moment, and `verify` a later one, while runs go on. */
+/** Checks the bills while runs continue: the oracle uses one snapshot, and `verify` a later one. */
 export async function judgeBills(stack: ChaosStack): Promise<Bills> {
   const bills = await compareWithLog(stack);
   const { differences } = await verify(stack.pool, { differencesMax: DIFFERENCES_SHOWN });
@@ -56,7 +56,7 @@ async function compareWithLog(stack: ChaosStack): Promise<Bills> {
   }
 }
 
-/** A user's records must not overlap: each begins after the one before it has ended. */
+/** A user's records must not overlap: each begins after the end of the previous one. */
 const COUNTS = `
   with logged as (
     select user_id, count(*) as calls from public.api_logs where id <= $1::bigint group by user_id

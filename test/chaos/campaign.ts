@@ -1,4 +1,6 @@
-/** A campaign: which cells are hit, in which order and episode, all by one seed; several episodes side by side. */
+/**
+ * A campaign: one seed determines which cells are tested, in which order and episode. Several episodes run in parallel.
+ */
 
 import { join } from 'node:path';
 import { findTemporalCli } from '../../src/embedded/temporal.js';
@@ -11,9 +13,9 @@ import { PHASES } from './phases.js';
 
 export interface Campaign {
   seed: string;
-  /** Cells of each episode, in order. */
+  /** The cells of each episode, in order. */
   episodes: Cell[][];
-  /** Episodes side by side; most of an episode's time is waiting for time-outs. */
+  /** The number of parallel episodes. Most of an episode's time is waiting for timeouts. */
   parallel: number;
   say(line: string): void;
 }
@@ -22,7 +24,7 @@ export function everyCell(): Cell[] {
   return FAULTS.flatMap((fault) => PHASES.map((phase) => ({ fault, phase })));
 }
 
-/** At least so many cells: every one as often as any other, each round of them in an order of its own. */
+/** Draws at least `cellsMin` cells: whole rounds of all cells, each round in a different order. */
 export function drawEpisodes(seed: string, cellsMin: number, cellsAnEpisode: number): Cell[][] {
   const random = new Random(seed).fork('cells');
   const cells: Cell[] = [];
@@ -30,7 +32,7 @@ export function drawEpisodes(seed: string, cellsMin: number, cellsAnEpisode: num
   return deal(cells, Math.ceil(cells.length / cellsAnEpisode));
 }
 
-/** Deals the cells out to so many episodes, one by one. */
+/** Distributes the cells evenly over the episodes. */
 export function deal(cells: readonly Cell[], episodes: number): Cell[][] {
   return Array.from({ length: episodes }, (_, number) => cells.filter((_, at) => at % episodes === number));
 }
@@ -43,7 +45,7 @@ export interface CampaignResult {
   temporalCli: string;
 }
 
-/** Runs all episodes. If one fails the others go on, and then all that failed is thrown. */
+/** Runs all episodes. If one fails, the others continue, and all failures are thrown at the end. */
 export async function runCampaign({ seed, episodes, parallel, say }: Campaign): Promise<CampaignResult> {
   const startedAt = new Date();
   const temporalCli = await findTemporalCli(join(repositoryDir, '.meterfold', 'cache'), say);

@@ -1,6 +1,6 @@
 /**
- * One cell of the matrix: a run is brought to a point of a phase, the fault is done to it, and everything must come right again:
- * the run is published or gone without a trace, the next one bills the rest, and the bills are what the oracle says.
+ * One cell of the matrix: a run is held at a point of a phase, and the fault is injected. Then the system must recover:
+ * the run is published or discarded without a trace, the next run bills the rest, and the bills agree with the oracle.
  */
 import { eventually } from '../support/eventually.js';
 import type { Random } from '../support/random.js';
@@ -15,16 +15,18 @@ import type { ChaosStack } from './stack.js';
 import type { Workers } from './workers.js';
 
 const SETTLE_MS = 120_000;
-/** The rows that any of three shards reads are more than PostgreSQL sends at once, so that a COPY has a middle. */
+/**
+ * Each of three shards reads more rows than PostgreSQL sends at once, so that a COPY can be interrupted in the middle.
+ */
 const BURST_CALLS = 3000;
-const HANDS_MAX = 3;
-/** Those of the schedule are small as well. */
+const CONCURRENT_STARTS_MAX = 3;
+/** The probability that the started runs are small; runs of the schedule are small too. */
 const SMALL_RUNS = 0.25;
-/** That bill undisturbed before the next fault. */
+/** The number of undisturbed runs before the next fault. */
 const QUIET_RUNS = 2;
 const QUIET_CALLS = 300;
 const QUIET_INPUT = { partitions: 3, shards: 3 };
-/** Of a published run nothing else may stay. */
+/** The tables that may contain rows of a published run. */
 const KEPT_ROWS = new Set(['records', 'open_cycles', 'tasks']);
 
 export interface Cell {
@@ -36,12 +38,12 @@ export interface Observed {
   fault: string;
   phase: Phase;
   point: Point;
-  /** It was a small run, past its plan. */
+  /** True if the run was small, and past its plan. */
   small: boolean;
-  /** Those that count for the fault; none: the fault does not count. */
+  /** The effects that count for the fault. If there are none, the fault does not count. */
   effects: Effect[];
   ending: 'published' | 'discarded';
-  /** From the healing, or from the fault where nothing is healed, to the next publish. */
+  /** The time from the repair, or from the fault if nothing is repaired, to the next publish. */
   recoveryMs: number;
   bills: Bills;
 }
@@ -52,7 +54,7 @@ export interface Ground {
   inflow: Inflow;
 }
 
-/** Does the fault once; all chance is drawn from `random`. */
+/** Injects the fault once. All random choices are drawn from `random`. */
 async function strike(
   { stack, workers, inflow }: Ground,
   cell: Cell,
@@ -62,7 +64,7 @@ async function strike(
   const point = random.pick<Point>(fault.points?.[phase] ?? POINTS[phase]);
   let bursts = 0;
   const moreCalls = () => inflow.burst(`${name}.${bursts++}`, BURST_CALLS);
-  const startRuns = hands(stack, name, random, fannedOut ? 0 : SMALL_RUNS);
+  const startRuns = concurrentStarts(stack, name, random, fannedOut ? 0 : SMALL_RUNS);
   const scene: HoldScene = { stack, workers, random, startRuns, moreCalls };
   if (fannedOut) await stack.rest();
   await moreCalls();
@@ -87,23 +89,23 @@ async function strike(
 }
 
 interface Try {
-  /** Unique in the episode. */
+  /** A name that is unique within the episode. */
   name: string;
   random: Random;
-  /** The run that is hit has an activity for each of its tasks; otherwise that is left to chance. */
+  /** If true, the affected run has an activity for each task; otherwise a random choice decides. */
   fannedOut: boolean;
 }
 
-/** Each call starts runs by several hands at the same moment, beside the schedule. */
-function hands(stack: ChaosStack, name: string, random: Random, smallRuns: number): () => Promise<void> {
-  let hand = 0;
+/** Returns a function that starts several runs at the same moment, in addition to the schedule. */
+function concurrentStarts(stack: ChaosStack, name: string, random: Random, smallRuns: number): () => Promise<void> {
+  let started = 0;
   return async () => {
-    const inputs = Array.from({ length: random.whole(1, HANDS_MAX) }, () =>
+    const inputs = Array.from({ length: random.whole(1, CONCURRENT_STARTS_MAX) }, () =>
       random.chance(smallRuns) ? {} : { partitions: random.whole(1, 3), shards: random.whole(1, 3) },
     );
     await Promise.all(
       inputs.map((input) => {
-        const workflowId = `hand-${name}-${hand++}`;
+        const workflowId = `start-${name}-${started++}`;
         stack.startedByHand(workflowId);
         return startRun(stack, [input], workflowId);
       }),
@@ -111,7 +113,7 @@ function hands(stack: ChaosStack, name: string, random: Random, smallRuns: numbe
   };
 }
 
-/** Some calls, and a run for them; one that is skipped is started again. */
+/** Inserts some calls and bills them. A run that is skipped is started again. */
 async function billQuietly({ stack, inflow }: Pick<Ground, 'stack' | 'inflow'>, name: string): Promise<void> {
   await inflow.burst(name, QUIET_CALLS);
   let starts = 0;
@@ -125,10 +127,10 @@ async function billQuietly({ stack, inflow }: Pick<Ground, 'stack' | 'inflow'>, 
   );
 }
 
-/** Waits until the run is published, or given up without a trace. */
+/** Waits until the run is published, or discarded without a trace. */
 async function settled(stack: ChaosStack, { runId }: HeldRun): Promise<'published' | 'discarded'> {
   return eventually(
-    `run ${runId} is published, or given up without a trace`,
+    `run ${runId} is published, or discarded without a trace`,
     async () => {
       const [run] = await stack.ask<{ state: string }>('select state from meterfold.runs where run_id = $1', [runId]);
       const { state } = run!;
@@ -142,7 +144,7 @@ async function settled(stack: ChaosStack, { runId }: HeldRun): Promise<'publishe
   );
 }
 
-/** The first publish after a moment, once the run after the one that was hit has been published too. */
+/** Returns the time of the first publish after `after`, once a run after the affected one has been published too. */
 async function nextPublish(stack: ChaosStack, { runId }: HeldRun, after: Date): Promise<Date> {
   const [next] = await eventually(
     `a run after ${runId} is published`,
@@ -159,7 +161,9 @@ async function nextPublish(stack: ChaosStack, { runId }: HeldRun, after: Date): 
   return next!.at;
 }
 
-/** Does the fault until it has an effect, bounded. Throws if it has none, and if anything is not as it must be. */
+/**
+ * Injects the fault until it has an effect, with a limit. Throws if it has none, or if the system is in a wrong state.
+ */
 export async function hit(ground: Ground, cell: Cell, name: string, random: Random): Promise<Observed[]> {
   const tries: Observed[] = [];
   const must = cell.fault.mustSee?.[cell.phase];
@@ -177,7 +181,7 @@ export async function hit(ground: Ground, cell: Cell, name: string, random: Rand
     }
     if (observed.effects.some(({ kind }) => must === undefined || kind === must)) return tries;
   }
-  throw new Error(`no ${must ?? 'effect'} to be seen in ${TRIES_MAX} tries`);
+  throw new Error(`no ${must ?? 'effect'} was observed in ${TRIES_MAX} tries`);
 }
 
 const TRIES_MAX = 4;

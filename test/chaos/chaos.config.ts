@@ -1,4 +1,7 @@
-/** For `npm run chaos`: the long run and its report. The short run is a project of the root's vitest.config.ts. */
+/**
+ * The configuration of `npm run chaos`: the long campaign and its report. The short one is a project in the root's
+ * vitest.config.ts.
+ */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

@@ -1,15 +1,15 @@
 /**
- * Sees, in the bytes of one PostgreSQL connection, which COPY is under way and how far it has come.
- * Format: https://www.postgresql.org/docs/current/protocol-message-formats.html
+ * Determines, from the bytes of a PostgreSQL connection, which COPY is in progress and how many bytes of rows it has
+ * sent. Format: https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 const QUERY = 0x51; // 'Q', from the client
 const READY_FOR_QUERY = 0x5a; // 'Z', from the server
 const COPY_DATA = 0x64; // 'd', both ways
 
 export class CopyWatch {
-  /** The statement under way, if it came as a simple query, as each COPY does. */
+  /** The statement in progress, if it is a simple query, as each COPY is. */
   sql = '';
-  /** Bytes of its rows so far. */
+  /** The bytes of its rows so far. */
   copied = 0;
   #text: Buffer[] = [];
   readonly #client = new MessageReader(true, (type, body, isLast) => this.#fromClient(type, body, isLast));
@@ -41,7 +41,7 @@ export class CopyWatch {
   }
 }
 
-/** Cuts a stream into messages: a type of one byte (but for a client's first message), an int32 length, a body. */
+/** Splits a stream into messages: a type of one byte (absent in a client's first message), an int32 length, a body. */
 class MessageReader {
   #hasType: boolean;
   readonly #take: (type: number, body: Buffer, isLast: boolean) => void;

@@ -1,10 +1,11 @@
 /**
- * A full disk, for root and anybody: PostgreSQL ignores SIGXFSZ, so that past a process's limit of file size writing fails as on a
- * full disk, but for the error's name (EFBIG, "File too large", SQLSTATE XX000, where a full disk has ENOSPC and 53100).
+ * Simulates a full disk, for root and other users, by the file size limit of processes. PostgreSQL ignores SIGXFSZ, so
+ * writing beyond the limit fails as on a full disk, except for the error (EFBIG, "File too large", SQLSTATE XX000
+ * instead of ENOSPC and 53100).
  *
- * Tables: the limit lies above a file of PostgreSQL's log (16 MB), and the table is made larger than that before, by rows that
- * are rolled back: it can't grow any more, and the statement fails. Log: the limit lies below where the log is being written,
- * and the whole server stops, by a panic, until there is room and somebody starts it again.
+ * Tables: the limit is above the size of a WAL file (16 MB), and the table is first made larger than the limit by rows
+ * that are rolled back. It can no longer grow, so the statement fails. WAL: the limit is below the current position in
+ * the WAL file, so the whole server stops with a panic, until there is space and it is started again.
  */
 import { execFile } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
@@ -19,7 +20,7 @@ const run = promisify(execFile);
 
 const TABLE_LIMIT_BYTES = 17_000_000;
 const TABLE_BYTES = 18_000_000;
-/** More than PostgreSQL's own messages need, and less than the log's position, see below. */
+/** More than PostgreSQL's log file of messages needs, and less than the WAL position, see below. */
 const LOG_LIMIT_BYTES = 4_000_000;
 
 export async function fillWherePostgresWrites(scene: FaultScene): Promise<Struck> {
@@ -33,20 +34,20 @@ async function fillTables({ stack, held }: FaultScene): Promise<Struck> {
   const injectedAt = new Date();
   await limitServer(stack, `application_name like 'meterfold worker%'`, TABLE_LIMIT_BYTES);
   await held.release();
-  const seen = await eventually('a second try has failed, or the run has ended', async () => {
+  const seen = await eventually('a second attempt has failed, or the run has ended', async () => {
     const { raw, status } = await stack.temporal.workflow.getHandle(held.run.workflowId).describe();
-    if ((raw.pendingActivities ?? []).some(({ attempt }) => (attempt ?? 1) >= 3)) return 'second try failed';
+    if ((raw.pendingActivities ?? []).some(({ attempt }) => (attempt ?? 1) >= 3)) return 'second attempt failed';
     return status.name === 'RUNNING' ? undefined : 'ended';
   });
   await limitServer(stack, 'true', 'unlimited');
-  // Rows that are few enough may still find room in a page, once an earlier try has told where there is some.
-  if (seen === 'ended') throw new NotReachedError('no second try has failed: there was room');
+  // A few rows may still fit into a page with free space, which an earlier attempt has recorded.
+  if (seen === 'ended') throw new NotReachedError('no second attempt has failed: there was space');
   return { injectedAt, healedAt: new Date() };
 }
 
 async function fillLog({ stack, held }: FaultScene): Promise<Struck> {
-  const said = await panics(stack);
-  // The position in its file of the log must lie beyond the limit.
+  const before = await panics(stack);
+  // The position within the WAL file must be beyond the limit.
   for (;;) {
     const [row] = await stack.ask<{ position: number }>(
       'select file_offset as position from pg_walfile_name_offset(pg_current_wal_insert_lsn())',
@@ -57,20 +58,23 @@ async function fillLog({ stack, held }: FaultScene): Promise<Struck> {
   const injectedAt = new Date();
   await limitServer(stack, `application_name <> 'chaos'`, LOG_LIMIT_BYTES);
   await held.release();
-  await eventually('PostgreSQL stops for want of room', async () => (await panics(stack)) > said);
+  await eventually('PostgreSQL stops for lack of space', async () => (await panics(stack)) > before);
   await stack.stopPostgres();
-  // The new server has no limit: room was made.
+  // The new server has no limit: space was made.
   await stack.startPostgres();
   return { injectedAt, healedAt: new Date() };
 }
 
-/** How often the server's log says that it could not write its own log. */
+/** Counts the server's messages that it could not write the WAL. */
 async function panics(stack: ChaosStack): Promise<number> {
   const log = await readFile(stack.postgresLog, 'utf8');
   return log.match(/PANIC: {2}could not write to log file .*: File too large/g)?.length ?? 0;
 }
 
-/** Of PostgreSQL itself, and then of such sessions as there are: one that comes in between has the limit of the process that accepts it. */
+/**
+ * Limits the postmaster first and then the selected sessions, because a session that starts in between inherits the
+ * postmaster's limit.
+ */
 async function limitServer(stack: ChaosStack, which: string, bytes: number | 'unlimited'): Promise<void> {
   await limitFileSize([stack.postgresPid], bytes);
   await limitFileSize(await serverPids(stack, which), bytes);
@@ -83,12 +87,16 @@ async function serverPids(stack: ChaosStack, which: string): Promise<number[]> {
   return rows.map(({ pid }) => pid);
 }
 
-/** Of the soft limit alone, so that no right is needed to lift it again. A process that has ended meanwhile does not matter. */
+/**
+ * Sets only the soft limit, so that no privilege is needed to raise it again. Processes that have already ended are
+ * ignored.
+ */
 async function limitFileSize(pids: number[], bytes: number | 'unlimited'): Promise<void> {
   for (const pid of pids) {
     const process = await stat(`/proc/${pid}`).catch(() => undefined);
     if (process === undefined) continue;
-    // As its own user: root in a container may not have the right to do it to another's.
+    // Runs as the process's own user, because root in a container may lack the privilege to do it for another user's
+    // process.
     const { uid, gid } = process;
     await run('prlimit', [`--fsize=${bytes}:`, '--pid', String(pid)], { uid, gid, cwd: '/' }).catch(
       (error: Error & { stderr?: string }) => {
@@ -98,23 +106,27 @@ async function limitFileSize(pids: number[], bytes: number | 'unlimited'): Promi
   }
 }
 
-/** Makes the table's file larger than the limit, and its last page full. Its lock is held, by the one who writes. */
+/**
+ * Makes the table's file larger than the limit and fills its last page. It writes in the transaction that holds the
+ * table's lock.
+ */
 async function grow(
   stack: ChaosStack,
-  lock: { writeForNothing(sql: string): Promise<void> },
+  lock: { writeAndRollBack(sql: string): Promise<void> },
   table: 'meterfold.records' | 'meterfold.segments',
 ): Promise<void> {
   const [row] = await stack.ask<{ bytes: string }>(`select pg_relation_size('${table}'::regclass) as bytes`);
   const pages = Math.ceil(Math.max(0, TABLE_BYTES - Number(row!.bytes)) / PAGE_BYTES) + 1;
-  await lock.writeForNothing(`set local session_replication_role = replica; ${FILLERS[table](pages)}`);
+  await lock.writeAndRollBack(`set local session_replication_role = replica; ${FILLERS[table](pages)}`);
 }
 
-/** Rows for so many pages more than there are, of which the last one has no room left for another row. */
+/** Statements that insert rows for `pages` new pages, the last of which has no space for another row. */
 const FILLERS = {
   'meterfold.segments': (pages: number) => `
     insert into meterfold.segments
     select -1, n, 0, 0, convert_to(repeat('x', ${PAGE_BYTES}), 'UTF8') from generate_series(1, ${pages}) as n`,
-  // The records of a burst are few enough to fit into a page: rows of one cycle until a new page begins, and there two that fill it.
+  // The records of a burst would fit into one page. So rows of one cycle are inserted until a new page begins, and then
+  // two rows that fill it.
   'meterfold.records': (pages: number) => `
     do $$
     declare

@@ -1,6 +1,6 @@
 /**
- * What a fault has brought about, as those it was done to have noted it: Temporal's history, the runs' table, the proxy, the worker's
- * log. A fault counts only if there is such an effect.
+ * The effects of a fault, as recorded by the components that it affects: Temporal's history, the table of runs, the
+ * proxy, the worker's log. A fault counts only if it has an effect.
  */
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { eventually } from '../support/eventually.js';
@@ -9,15 +9,15 @@ import type { Held, HeldRun } from './phases.js';
 import type { ChaosStack } from './stack.js';
 
 export const EFFECTS = [
-  'task time-out',
+  'task timeout',
   'broken connection',
-  'error of the database',
+  'database error',
   'lost segments',
-  'other failed try',
+  'other failed attempt',
   'takeover',
   'backup',
   'stall',
-  'wait for another ending',
+  'wait for another process',
 ] as const;
 export type EffectKind = (typeof EFFECTS)[number];
 
@@ -26,7 +26,7 @@ export interface Effect {
   detail: string;
 }
 
-/** A small run is left to others as well where it takes long, which needs no fault. */
+/** A small run that takes too long falls back to other activities even without a fault. */
 const TOO_LATE = /a small run took too long/;
 const BROKEN =
   /terminat|ECONN|EPIPE|closed|starting up|shutting down|in recovery|socket|timeout expired|is dead|ETIMEDOUT/i;
@@ -35,7 +35,7 @@ async function historyOf(stack: ChaosStack, { workflowId }: HeldRun): Promise<Hi
   const workflow = stack.temporal.workflow.getHandle(workflowId);
   const history = await eventually('the workflow of the run that was hit has ended', async () => {
     try {
-      // Temporal notes tries only once their activity is over.
+      // Temporal records attempts only when their activity has ended.
       return (await workflow.describe()).status.name !== 'RUNNING' && (await workflow.fetchHistory());
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return { events: [] };
@@ -45,7 +45,7 @@ async function historyOf(stack: ChaosStack, { workflowId }: HeldRun): Promise<Hi
   return history.events ?? [];
 }
 
-/** Second and later tries of the run's activities, each with what ended the one before. */
+/** Second and later attempts of the run's activities, each with the failure of the previous one. */
 function retriesIn(events: readonly HistoryEvent[]): Effect[] {
   return events.flatMap(({ activityTaskStartedEventAttributes: attempt }): Effect[] => {
     if (attempt === undefined || attempt === null || (attempt.attempt ?? 1) < 2) return [];
@@ -53,14 +53,14 @@ function retriesIn(events: readonly HistoryEvent[]): Effect[] {
     const message = failure?.message ?? '';
     const type = failure?.applicationFailureInfo?.type ?? '';
     const detail = `attempt ${attempt.attempt}: ${type === '' ? message : `${type}: ${message}`}`;
-    if (failure?.timeoutFailureInfo) return [{ kind: 'task time-out', detail }];
+    if (failure?.timeoutFailureInfo) return [{ kind: 'task timeout', detail }];
     return [{ kind: kindOf(message), detail }];
   });
 }
 
 function kindOf(message: string): EffectKind {
   if (BROKEN.test(message)) return 'broken connection';
-  return message.startsWith('PostgreSQL: ') ? 'error of the database' : 'other failed try';
+  return message.startsWith('PostgreSQL: ') ? 'database error' : 'other failed attempt';
 }
 
 interface LogLine {
@@ -68,8 +68,11 @@ interface LogLine {
   err?: { message: string };
 }
 
-/** That an activity which does all of a small run has left the rest of it to others, and why. That is no other try, and in no history. */
-function leftBy({ worker, run }: Held): Effect[] {
+/**
+ * Fallbacks of the activity that does all of a small run. They are no further attempts, so they are not in the history,
+ * but in the worker's log.
+ */
+function fallbacksIn({ worker, run }: Held): Effect[] {
   const lines = worker
     .logs()
     .split('\n')
@@ -78,11 +81,11 @@ function leftBy({ worker, run }: Held): Effect[] {
     const line = JSON.parse(text) as LogLine;
     const message = line.err?.message ?? '';
     if (line.run !== run.runId || TOO_LATE.test(message)) return [];
-    return [{ kind: kindOf(message), detail: `left to other activities: ${message}` }];
+    return [{ kind: kindOf(message), detail: `fallback to other activities: ${message}` }];
   });
 }
 
-/** Backups that were done before the activity that they backed up. */
+/** Backup attempts that finished before the first attempt. */
 function backupsIn(events: readonly HistoryEvent[]): Effect[] {
   const completed = new Set(
     events.map(({ activityTaskCompletedEventAttributes: done }) => String(done?.scheduledEventId)),
@@ -91,11 +94,13 @@ function backupsIn(events: readonly HistoryEvent[]): Effect[] {
     if (!activity || !completed.has(String(eventId))) return [];
     const { number, backup } = taskInputOf(activity);
     if (backup !== true) return [];
-    return [{ kind: 'backup', detail: `of ${activity.activityType?.name} ${number}, done before the first attempt` }];
+    return [
+      { kind: 'backup', detail: `of ${activity.activityType?.name} ${number}, finished before the first attempt` },
+    ];
   });
 }
 
-/** Reduces that ended with this as their outcome: a crash had taken what map stored, and map restarts. */
+/** Reduces whose outcome is that segments are lost: a crash has emptied the table, and map restarts. */
 function lossesFound(events: readonly HistoryEvent[]): Effect[] {
   const losses = lossesIn(events);
   return losses === 0 ? [] : [{ kind: 'lost segments', detail: `found by ${losses} reduces` }];
@@ -109,9 +114,9 @@ async function takeoverOf(stack: ChaosStack, { runId }: HeldRun): Promise<Effect
   return rows.map(({ reason }) => ({ kind: 'takeover', detail: reason }));
 }
 
-/** All that shows once the run is settled. */
+/** Returns all effects that are visible once the run has ended. */
 export async function effectsOn(stack: ChaosStack, held: Held): Promise<Effect[]> {
   const events = await historyOf(stack, held.run);
   const inHistory = [...retriesIn(events), ...lossesFound(events), ...backupsIn(events)];
-  return [...(await takeoverOf(stack, held.run)), ...inHistory, ...leftBy(held)];
+  return [...(await takeoverOf(stack, held.run)), ...inHistory, ...fallbacksIn(held)];
 }

@@ -1,4 +1,4 @@
-/** One episode: a stack of its own, workers, a schedule, calls coming in all the while, and one fault after the other. */
+/** One episode: its own stack, workers, a schedule, a continuous inflow of calls, and one fault after the other. */
 import { eventually } from '../support/eventually.js';
 import { Random } from '../support/random.js';
 import { addTallies, type Tally, tallyOf } from '../support/tally.js';
@@ -39,14 +39,14 @@ export async function runEpisode(
         observed.push(...tries);
         say(`${what}: ${describe(tries)}`);
       } catch (error) {
-        throw new Error(`${what}: ${(error as Error).message}\n${await lookAround(ground)}`, { cause: error });
+        throw new Error(`${what}: ${(error as Error).message}\n${await diagnose(ground)}`, { cause: error });
       }
     }
     await inflow.stop();
     const bills = await billTheRest(stack);
     const misremembered = await inflow.misremembered();
     if (misremembered.length > 0)
-      throw new Error(`the log is not what its writers were told: ${misremembered.join('; ')}`);
+      throw new Error(`the log contradicts the commits that its writers received: ${misremembered.join('; ')}`);
     const [version] = await stack.ask<{ server_version: string }>('show server_version');
     return {
       observed,
@@ -66,7 +66,7 @@ function describe(tries: Observed[]): string {
   return `${point}, ${ending}, ${(recoveryMs / 1000).toFixed(1)} s${again}: ${effects.map((effect) => `${effect.kind} (${effect.detail})`).join('; ')}`;
 }
 
-/** The last run, by the schedule as any other: after it the bills hold the whole log. */
+/** Waits for the last run, which the schedule starts: after it the bills cover the whole log. */
 async function billTheRest(stack: ChaosStack): Promise<Bills> {
   const [log] = await stack.ask<{ last: string }>('select coalesce(max(id), 0) as last from public.api_logs');
   const bills = await eventually('all calls are billed', async () => {
@@ -85,15 +85,15 @@ async function countRuns(stack: ChaosStack): Promise<EpisodeResult['runs']> {
   return { published: Number(counts!.published), discarded: Number(counts!.discarded) };
 }
 
-/** Temporal's own history, of the servers that were lost as well: each is started once more, for nothing but that. */
+/** Tallies Temporal's histories. Servers that were lost are started again only for this purpose. */
 async function tallyAll(stack: ChaosStack): Promise<Tally> {
   const tallies = [await tallyOf(stack.temporal)];
   for (const dir of stack.temporalDirs.slice(0, -1)) tallies.push(await stack.withLostTemporal(dir, tallyOf));
   return addTallies(tallies);
 }
 
-/** What one has to see to find out what went wrong. */
-async function lookAround({ stack, workers }: Ground): Promise<string> {
+/** Collects diagnostic information for a failed cell. */
+async function diagnose({ stack, workers }: Ground): Promise<string> {
   const sessions = await stack.ask(
     `select pid, application_name, state, wait_event_type, wait_event, pg_blocking_pids(pid) as blocked_by, query_start,
             left(query, 120) as query

@@ -1,4 +1,4 @@
-/** What a fault is to the harness. */
+/** The interface of a fault. */
 import type { Effect, EffectKind } from './effects.js';
 import type { Inflow } from './inflow.js';
 import type { Held, HoldScene, Phase, Point } from './phases.js';
@@ -9,25 +9,25 @@ export interface FaultScene extends HoldScene {
   phase: Phase;
 }
 
-/** What a fault says of itself; when it was done, and when it was over, for the recovery's time. */
+/** The result of injecting a fault; the times are used to compute the recovery time. */
 export interface Struck {
   injectedAt: Date;
-  /** When the harm was mended; undefined where nobody mends anything. */
+  /** The time at which the fault was repaired; undefined if nothing is repaired. */
   healedAt?: Date;
-  /** What can be seen only while it lasts. */
+  /** Effects that are visible only while the fault lasts. */
   effects?: Effect[];
-  /** What must hold once the run has ended, and what is to be put right then. */
+  /** Checks and repairs after the run has ended. */
   afterwards?(): Promise<void>;
 }
 
 export interface Fault {
   name: string;
-  /** Points of a phase at which it can be done; all of them if undefined. */
+  /** The points of a phase at which it can be injected; all if undefined. */
   points?: Partial<Record<Phase, readonly Point[]>>;
-  /** What counts as its effect. */
+  /** The kinds of effects that count for it. */
   counts: readonly EffectKind[];
-  /** In a phase, an effect that must be seen at one try at least; only a run that is fanned out need have it. */
+  /** For a phase, an effect that at least one try must have. It is required only of runs that are fanned out. */
   mustSee?: Partial<Record<Phase, EffectKind>>;
-  /** Does it to the run that is held, and lets the run go on. */
+  /** Injects the fault into the held run, and releases the run. */
   strike(scene: FaultScene): Promise<Struck>;
 }

@@ -1,16 +1,19 @@
-/** Harm by a failover: the primary is replaced by a standby that had received less than the replica from which map reads. */
+/**
+ * Failover faults: the primary is replaced by a standby that had received less WAL than the replica from which map
+ * reads.
+ */
 import { eventually } from '../support/eventually.js';
 import { startReplica } from '../support/replica.js';
 import type { Fault, FaultScene } from './fault.js';
 import type { ChaosStack } from './stack.js';
 
 const CALLS = 500;
-/** What a worker logs of a replica that does not show the run: it may catch up, or it is past the seal. */
+/** The errors that a worker logs if a replica does not show the run: it may catch up, or it is past the seal. */
 const REFUSED = /Replica(?:Behind|Unfit)Error/;
-/** Longer than a try waits for a replica. */
+/** Longer than an attempt waits for a replica. */
 const REFUSED_MS_MAX = 90_000;
 
-/** As many calls of the same usage, whoever's they are. */
+/** Inserts CALLS calls with the same usages, for users with the prefix `whose`. */
 const insertCalls = (stack: ChaosStack, whose: string) =>
   stack.ask(
     `insert into public.api_logs (user_id, call_id, usage, called_at)
@@ -19,8 +22,9 @@ const insertCalls = (stack: ChaosStack, whose: string) =>
   );
 
 /**
- * Writers rest meanwhile, as what they were told would be lost with the old primary; runs can't get on either, as the one that is active
- * is held, though not by a lock on the log. The calls that only the replica has, and those that get their positions, are the fault's own.
+ * Writers pause meanwhile, because commits that were confirmed to them would be lost with the old primary. Other runs
+ * cannot proceed either, because the active one is held, though not by a lock on the log. The fault itself inserts the
+ * calls that only the replica has, and those that get the same positions on the new primary.
  */
 export const failOverBehindReplica: Fault = {
   name: 'failed over, the replica on the old timeline',
@@ -40,7 +44,7 @@ export const failOverBehindReplica: Fault = {
       await standby.halt();
       const injectedAt = new Date();
       await insertCalls(stack, 'lost ');
-      // Beyond what the new primary will have written, or not.
+      // Decides whether the replica's WAL position is beyond that of the new primary.
       if (random.chance(0.5)) await stack.ask('select pg_switch_wal()');
       await insertCalls(stack, 'also lost ');
       await stack.caughtUp(replica);
@@ -60,13 +64,13 @@ export const failOverBehindReplica: Fault = {
   },
 };
 
-/** Waits until a worker has refused the replica; what it said. */
+/** Waits until a worker has refused the replica, and returns its message. */
 function refused({ workers, startRuns }: FaultScene): Promise<string> {
   let asked = false;
   return eventually(
     'a worker refuses the replica',
     async () => {
-      // The schedule bills too, but the run that is held may have been its last for a while.
+      // The schedule starts runs too, but the held run may have been its last for a while.
       if (!asked) await startRuns();
       asked = true;
       for (const worker of workers.running) {

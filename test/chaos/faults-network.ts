@@ -1,6 +1,6 @@
 /**
- * Harm to the connections between workers and PostgreSQL. Where a phase copies, the one connection is hit in the middle of its COPY;
- * in the others, in the middle of the run's transaction.
+ * Network faults between workers and PostgreSQL. In a phase that copies, a connection is affected in the middle of its
+ * COPY; in the other phases, in the middle of the run's transaction.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Effect } from './effects.js';
@@ -18,7 +18,7 @@ const SWALLOWED_MS_MIN = 1000;
 const SWALLOWED_MS_MAX = 4000;
 const DELAY_MS_MIN = 2500;
 const DELAY_MS_MAX = 6000;
-/** A session that has not moved for so long while the proxy holds its bytes is stalled. */
+/** A session that makes no progress for this time while the proxy holds its bytes is stalled. */
 const STALLED_MS = 2000;
 
 export const cutConnections: Fault = {
@@ -44,11 +44,11 @@ export const cutInCopy: Fault = {
   },
 };
 
-/** Swallowed bytes, and no sign of it: until the connection is ended both sides believe in it. */
+/** Bytes are dropped silently: until the connection is ended, both sides consider it open. */
 export const dropInCopy: Fault = {
   name: 'connection dropped in COPY',
   points: inCopy,
-  // A backup may be done before anybody notices.
+  // A backup attempt may finish before the fault is noticed.
   counts: ['broken connection', 'backup'],
   async strike({ held, random }) {
     const injectedAt = new Date();
@@ -60,10 +60,10 @@ export const dropInCopy: Fault = {
   },
 };
 
-/** All that is open is swallowed, and nobody ever ends it: only the workers themselves can notice. New connections pass. */
+/** All open connections are dropped silently and never ended, so only the workers can notice. New connections work. */
 export const vanish: Fault = {
-  name: 'connections swallowed for good',
-  // What was in flight may have arrived before; then a later statement fails, or a backup is done before.
+  name: 'connections dropped for good',
+  // The statement in flight may already have arrived; then a later one fails, or a backup attempt finishes first.
   counts: ['broken connection', 'backup'],
   async strike({ stack, held }) {
     const injectedAt = new Date();
@@ -73,7 +73,7 @@ export const vanish: Fault = {
   },
 };
 
-/** Nothing is lost and nothing need be tried again: what is to be seen is that the session stood still. */
+/** Nothing is lost and nothing must be retried. The effect is that the session stalled. */
 export const delayInCopy: Fault = {
   name: 'connection delayed in COPY',
   points: inCopy,
@@ -94,7 +94,10 @@ export const delayInCopy: Fault = {
   },
 };
 
-/** What the session waits for its client in, and since when; undefined unless it does, with bytes of it held back. */
+/**
+ * Returns the wait event in which the session waits for its client, and since when; undefined unless it waits while the
+ * proxy holds its bytes.
+ */
 async function standing(stack: ChaosStack, { pid, startedAt }: Session, link: Link): Promise<string | undefined> {
   const rows = await stack.ask<{ standing: string }>(
     `select format('%s, %s, since %s', state, wait_event, state_change) as standing

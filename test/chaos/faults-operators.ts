@@ -1,23 +1,24 @@
-/** Harm by operators: several processes end the same run at the same time. */
+/** Faults by operators: several processes end the same run at the same time. */
 import { eventually } from '../support/eventually.js';
 import { type CommandResult, startCommand } from '../support/processes.js';
 import type { Fault, FaultScene } from './fault.js';
 
 const COMMANDS = 2;
-/** A session that was being ended when the fault began may be counted late. */
+/** A session whose termination had begun before the fault may be counted late. */
 const KILLED_BESIDE_MAX = 1;
 
 /**
- * Two commands cancel the run while the lock that holds it also holds the first process that ends it. Either the workflow is terminated, and
- * the next runs take it over; or it lives, is asked by the commands, and they discard the run themselves after 15 s without an answer.
- * None may end another's server process. A publish that has begun wins, unless its workflow is terminated.
+ * Two commands cancel the run while the lock that holds it also blocks the first process that ends it. Either the
+ * workflow is terminated, and the next runs take the run over; or it is alive, the commands send it a request, and
+ * after 15 s without an answer they discard the run themselves. None of them may end another's server process. A
+ * publish that has begun wins, unless its workflow is terminated.
  *
- * Points in the middle of a COPY, and the seal's, have no lock that a discard waits for.
+ * The points in the middle of a COPY, and the seal's, have no lock for which a discard waits.
  */
 export const endTogether: Fault = {
   name: 'ended by several processes at once',
   points: { plan: ['storing'], map: ['storing'], reduce: ['records', 'open_cycles'] },
-  counts: ['wait for another ending'],
+  counts: ['wait for another process'],
   async strike(scene) {
     const { stack, held, phase, random, startRuns } = scene;
     const { runId, workflowId } = held.run;
@@ -36,9 +37,9 @@ export const endTogether: Fault = {
     });
     const results = await Promise.all(commands.map(({ result }) => result));
     const wrong = results.filter((result) => !agrees(result, runId, state));
-    if (wrong.length > 0) throw new Error(`run ${runId} is ${state}, and cancel says ${JSON.stringify(wrong)}`);
+    if (wrong.length > 0) throw new Error(`run ${runId} is ${state}, but cancel reports ${JSON.stringify(wrong)}`);
     if (phase === 'publish' && !terminates && state !== 'published') {
-      throw new Error(`run ${runId} was being published, and is ${state}`);
+      throw new Error(`run ${runId} was being published, but is ${state}`);
     }
     if (killed - before.killed > waits.attempts + KILLED_BESIDE_MAX) {
       throw new Error(`${killed - before.killed} sessions were ended, of ${waits.attempts} attempts at tasks`);
@@ -46,12 +47,12 @@ export const endTogether: Fault = {
     return {
       injectedAt,
       healedAt,
-      effects: [{ kind: 'wait for another ending', detail: `${waits.detail}, ${state}` }],
+      effects: [{ kind: 'wait for another process', detail: `${waits.detail}, ${state}` }],
     };
   },
 };
 
-/** Whether a command says what became of the run, and no more. */
+/** Returns whether a command reports the final state of the run, and nothing else. */
 function agrees({ code, stdout, stderr }: CommandResult, runId: string, state: string): boolean {
   const note = `(Run ${runId} is being published; waiting for that to end …\n)?`;
   if (state === 'published') {
@@ -62,7 +63,7 @@ function agrees({ code, stdout, stderr }: CommandResult, runId: string, state: s
   return state === 'discarded' && code === 0 && says.test(stdout) && new RegExp(`^${note}$`).test(stderr);
 }
 
-/** How many sessions of this database others have ended so far, and the run's state at the same moment. */
+/** Returns how many sessions of this database were terminated so far, and the run's state at the same moment. */
 async function countKilled({ stack, held }: FaultScene): Promise<{ state: string; killed: number }> {
   const [now] = await stack.ask<{ state: string; killed: string }>(
     `select state, (select sessions_killed from pg_stat_database where datname = current_database()) as killed
@@ -73,8 +74,8 @@ async function countKilled({ stack, held }: FaultScene): Promise<{ state: string
 }
 
 /**
- * Waits until one process that ends the run waits for another. Answers with how many attempts may rightly be ended: those at its tasks that
- * were seen meanwhile, and that of a publish whose workflow is gone.
+ * Waits until one process that ends the run waits for another. Returns how many attempts may legitimately be ended: the
+ * attempts at its tasks that were observed meanwhile, and that of a publish whose workflow has ended.
  */
 async function oneWaits(
   { stack, held }: FaultScene,

@@ -1,4 +1,4 @@
-/** Harm to the servers: Temporal, PostgreSQL, and the disk beneath. */
+/** Server faults: Temporal, PostgreSQL, and its disk. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually.js';
 import { fillWherePostgresWrites } from './disk.js';
@@ -7,18 +7,18 @@ import type { Fault, FaultScene } from './fault.js';
 import type { Session } from './lock.js';
 import type { ChaosStack } from './stack.js';
 
-/** Some of the time it is away for longer than a heartbeat may be. */
+/** One of these exceeds the heartbeat timeout. */
 const TEMPORAL_AWAY_MS = [0, 0, 2000, 12_000];
 const POSTGRES_AWAY_MS = [0, 0, 1000, 4000];
-/** Past the heartbeat's time-out of 10 s. */
+/** Longer than the heartbeat timeout of 10 s. */
 const SEVERED_MS_MIN = 11_500;
 const SEVERED_MS_MAX = 14_000;
-/** Past the next heartbeat. */
+/** Longer than the time until the next heartbeat. */
 const HEARD_MS = 2500;
 
 export const restartTemporal: Fault = {
-  name: 'Temporal killed, restarted on its file',
-  counts: ['broken connection', 'task time-out'],
+  name: 'Temporal killed, restarted with its data',
+  counts: ['broken connection', 'task timeout'],
   async strike({ stack, held, random }) {
     const broken = stack.workersTemporal.brokenByServer;
     const releasesFirst = random.chance(0.5);
@@ -33,7 +33,10 @@ export const restartTemporal: Fault = {
   },
 };
 
-/** Its successor knows nothing, at the same address. The run stays active in PostgreSQL until its lease has run out. */
+/**
+ * Temporal is replaced by an empty server at the same address. The run stays active in PostgreSQL until its lease has
+ * expired.
+ */
 export const loseTemporal: Fault = {
   name: 'Temporal lost',
   points: { publish: ['taking'] },
@@ -45,16 +48,16 @@ export const loseTemporal: Fault = {
     await stack.startTemporal({ empty: true });
     await stack.setSchedule();
     const healedAt = new Date();
-    await hears(scene);
+    await noticesEnd(scene);
     await held.release();
     return { injectedAt, healedAt };
   },
 };
 
-/** The workers go on with what they have, and can't report it. */
+/** The workers continue with their current activities, and cannot report them. */
 export const severTemporal: Fault = {
   name: 'workers cut off from Temporal',
-  counts: ['task time-out', 'backup'],
+  counts: ['task timeout', 'backup'],
   async strike({ stack, held, random }) {
     const injectedAt = new Date();
     stack.workersTemporal.swallowAll();
@@ -73,14 +76,14 @@ export const terminateWorkflow: Fault = {
     const { stack, held } = scene;
     const injectedAt = new Date();
     await stack.temporal.workflow.getHandle(held.run.workflowId).terminate('chaos');
-    await hears(scene);
+    await noticesEnd(scene);
     await held.release();
     return { injectedAt };
   },
 };
 
 export const restartPostgres: Fault = {
-  name: 'PostgreSQL stopped at once, restarted',
+  name: 'PostgreSQL crashed, restarted',
   counts: ['broken connection', 'lost segments'],
   mustSee: { reduce: 'lost segments' },
   async strike({ stack, held, random }) {
@@ -95,22 +98,24 @@ export const restartPostgres: Fault = {
 
 export const fillDisk: Fault = {
   name: 'disk full',
-  // Elsewhere a run writes too little to tables for one to have to grow: there the log is what does not fit.
+  // At other points a run writes too little for a table to grow; there the WAL does not fit.
   points: { map: ['storing'], reduce: ['records'] },
-  counts: ['error of the database', 'broken connection'],
+  counts: ['database error', 'broken connection'],
   strike: fillWherePostgresWrites,
 };
 
-/** Waits until the activity that is held has heard that its workflow is no more, where else it might still publish the run. */
-async function hears({ stack, held, phase }: FaultScene): Promise<void> {
-  // Plan's connections stay; of a small run it would go on with the rest.
+/**
+ * Waits until the held activity knows that its workflow has ended, because otherwise it might still publish the run.
+ */
+async function noticesEnd({ stack, held, phase }: FaultScene): Promise<void> {
+  // Plan keeps its connections; for a small run it would continue with the other phases.
   if (phase === 'plan') await delay(HEARD_MS);
   else if (phase === 'publish' || held.inPlan) await sessionGone(stack, held.session);
 }
 
-/** Its attempt ends once Temporal says that there is no such activity. */
+/** Waits for the end of the session: its attempt ends once Temporal reports that the activity does not exist. */
 async function sessionGone(stack: ChaosStack, { pid, startedAt }: Session): Promise<void> {
-  await eventually('the attempt has been given up', async () => {
+  await eventually('the attempt has ended', async () => {
     const rows = await stack.ask('select from pg_stat_activity where pid = $1 and backend_start::text = $2', [
       pid,
       startedAt,

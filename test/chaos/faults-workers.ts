@@ -1,11 +1,11 @@
-/** Harm to the workers: SIGKILL of one, several and all, SIGSTOP and SIGCONT. */
+/** Worker faults: SIGKILL of one, several and all workers, SIGSTOP and SIGCONT. */
 import { contents } from '../support/contents.js';
 import { eventually } from '../support/eventually.js';
 import type { WorkerProcess } from '../support/processes.js';
 import type { Fault, FaultScene, Struck } from './fault.js';
 import { isStopped } from './workers.js';
 
-const counts = ['task time-out', 'broken connection', 'other failed try', 'backup'] as const;
+const counts = ['task timeout', 'broken connection', 'other failed attempt', 'backup'] as const;
 
 export const killOne: Fault = {
   name: 'one worker killed',
@@ -38,12 +38,12 @@ async function kill({ held }: FaultScene, victims: WorkerProcess[]): Promise<Str
 }
 
 /**
- * The run must end while the worker is still stopped. Let go on, the worker must not change anything of it any more: neither by
- * what it was doing, nor by what it does until it has drained.
+ * The run must end while the worker is still stopped. When it continues, the worker must not change the run any more,
+ * neither by its interrupted work nor by its work until it has drained.
  */
 export const freezeWorker: Fault = {
   name: 'one worker frozen',
-  counts: ['task time-out', 'backup'],
+  counts: ['task timeout', 'backup'],
   async strike({ stack, held }) {
     const { worker } = held;
     const injectedAt = new Date();
@@ -53,7 +53,8 @@ export const freezeWorker: Fault = {
     return {
       injectedAt,
       async afterwards() {
-        if (!(await isStopped(worker.pid))) throw new Error('the worker was to be stopped until its run has ended');
+        if (!(await isStopped(worker.pid)))
+          throw new Error('the worker should have been stopped until its run has ended');
         await stack.rest();
         const before = await contents(stack, ['meterfold']);
         worker.kill('SIGCONT');
@@ -61,8 +62,7 @@ export const freezeWorker: Fault = {
         if (ended.code !== 0) throw new Error(`the worker that was frozen ended with ${JSON.stringify(ended)}`);
         const after = await contents(stack, ['meterfold']);
         const changed = Object.keys(before).filter((table) => before[table] !== after[table]);
-        if (changed.length > 0)
-          throw new Error(`a worker that was frozen has changed ${changed.join(', ')} on waking up`);
+        if (changed.length > 0) throw new Error(`a frozen worker has changed ${changed.join(', ')} after it continued`);
         await stack.resumeSchedule();
       },
     };

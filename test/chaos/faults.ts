@@ -1,4 +1,7 @@
-/** The faults, in the order of the report's matrix. What each does lies in a file by whom it befalls. */
+/**
+ * The faults, in the order of the report's matrix. The files faults-*.ts define them, by the component that they
+ * affect.
+ */
 import type { Fault } from './fault.js';
 import { failOverBehindReplica } from './faults-failover.js';
 import { cutConnections, cutInCopy, delayInCopy, dropInCopy, vanish } from './faults-network.js';

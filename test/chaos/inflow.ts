@@ -1,6 +1,7 @@
 /**
- * Calls that come in all the while, by transactions of random length. Each batch has an id of its own, so that afterwards the log
- * can be held against what its writers were told: a batch whose commit was confirmed must be there, one that was rolled back must not.
+ * A continuous inflow of calls, by transactions of random length. Each batch has its own id, so that the log can be
+ * compared with the results that its writers received: a batch whose commit was confirmed must be in the log, and one
+ * that was rolled back must not.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -9,7 +10,7 @@ import type { ChaosStack } from './stack.js';
 
 const CALLS_MAX = 40;
 const USERS = 300;
-/** Most are short; some outlast the time that a run waits for them. */
+/** Most transactions are short. Some exceed the time for which a run waits for writers. */
 const OPEN_MS_MAX = 150;
 const LONG_OPEN_MS_MAX = 2000;
 const LONG = 0.1;
@@ -25,7 +26,7 @@ export class Inflow {
   readonly #fates = new Map<string, Fate>();
   readonly #writers: Promise<void>[];
   #stopping = false;
-  /** While they rest: until when. */
+  /** The end of the writers' pause; undefined if they are active. */
   #rest: Promise<void> | undefined;
   readonly #underWay = new Set<Promise<void>>();
 
@@ -34,7 +35,7 @@ export class Inflow {
     this.#writers = Array.from({ length: writers }, (_, number) =>
       this.#write(number, random.fork(`writer ${number}`)),
     );
-    // Told of by stop().
+    // stop() reports the error.
     for (const writer of this.#writers) writer.catch(() => {});
     stack.onClose(() => this.stop());
   }
@@ -44,7 +45,7 @@ export class Inflow {
     await Promise.all(this.#writers);
   }
 
-  /** Does something while no writer has a batch under way. */
+  /** Runs `work` while no writer has a batch in progress. */
   async resting<T>(work: () => Promise<T>): Promise<T> {
     let resume = () => {};
     this.#rest = new Promise((resolve) => {
@@ -59,7 +60,7 @@ export class Inflow {
     }
   }
 
-  /** One batch at once, large enough for every kind of COPY to have something to carry. */
+  /** Inserts one batch immediately, large enough that every kind of COPY has rows. */
   async burst(name: string, calls: number): Promise<void> {
     const batch = `burst ${name}`;
     this.#fates.set(batch, 'unknown');
@@ -67,7 +68,10 @@ export class Inflow {
     this.#fates.set(batch, 'committed');
   }
 
-  /** Batches whose fate in the log is not the one their writer was told; call it when PostgreSQL is up and the inflow stopped. */
+  /**
+   * Returns the batches whose state in the log contradicts the result that their writer received. Requires that
+   * PostgreSQL is running and the inflow is stopped.
+   */
   async misremembered(): Promise<string[]> {
     const rows = await this.#stack.ask<{ batch: string }>(`select distinct call_id as batch from public.api_logs`);
     const found = new Set(rows.map(({ batch }) => batch));
@@ -104,7 +108,7 @@ export class Inflow {
     const calls = random.whole(1, CALLS_MAX);
     const openMs = random.whole(0, random.chance(LONG) ? LONG_OPEN_MS_MAX : OPEN_MS_MAX);
     const end = random.chance(ROLLED_BACK) ? 'rollback' : 'commit';
-    // Until it is asked to commit, whatever breaks rolls it back.
+    // Until COMMIT is sent, any failure rolls it back.
     this.#fates.set(batch, 'rolled back');
     await client.query('begin');
     await client.query(insertBatch(batch, calls));
@@ -126,7 +130,7 @@ export class Inflow {
   }
 }
 
-/** Users and usages follow from the batch's name: no chance is left in them. */
+/** Users and usages are derived from the batch's name, without random draws. */
 function insertBatch(batch: string, calls: number): pg.QueryConfig {
   return {
     text: `insert into public.api_logs (user_id, call_id, usage, called_at)

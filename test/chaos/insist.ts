@@ -3,14 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 const AGAIN_MS = 4000;
 const TRIES_MAX = 10;
 
-/** The point was not reached, or the fault not brought about, and no harm is left. */
+/** The point was not reached, or the fault could not be injected. The system is undisturbed. */
 export class NotReachedError extends Error {
   override name = 'NotReachedError';
 }
 
 /**
- * Brings something about that a single start may not: of several runs one bills, and it may find nothing to bill. So runs are
- * started again and again, until `wait` has what it waits for.
+ * Starts runs repeatedly until `wait` resolves. A single start may not be enough: of several runs only one bills, and
+ * it may find nothing to bill.
  */
 export async function insist<T>(start: () => Promise<void>, wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const givingUp = new AbortController();
@@ -26,6 +26,6 @@ export async function insist<T>(start: () => Promise<void>, wait: (signal: Abort
     timer.abort();
     if (over) return waited;
   }
-  givingUp.abort(new NotReachedError(`not reached, after ${TRIES_MAX} starts of runs`));
+  givingUp.abort(new NotReachedError(`not reached after ${TRIES_MAX} starts of runs`));
   return waited;
 }

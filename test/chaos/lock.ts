@@ -1,30 +1,30 @@
-/** Locks by which a run is held at a chosen point. PostgreSQL may be killed meanwhile; then the lock is gone, and that is all. */
+/** Locks that hold a run at a chosen point. If PostgreSQL is killed meanwhile, the lock is released. */
 import pg from 'pg';
 import { eventually } from '../support/eventually.js';
 import { insist } from './insist.js';
 import type { ChaosStack } from './stack.js';
 
 const IDLE_WAIT_MS = 30_000;
-/** `insist` ends it before. */
+/** `insist` ends the wait earlier. */
 const INSIST_MS = 120_000;
 
 /** A session of a worker that waits for a lock, or is in the middle of a COPY. */
 export interface Session {
   pid: number;
-  /** When the server process began: pids are given again. */
+  /** The start of the server process, because process ids are reused. */
   startedAt: string;
   /** "meterfold worker <host>:<pid>" */
   application: string;
-  /** Its port as the server sees it. */
+  /** The client's port, as seen by the server. */
   port: number;
   query: string;
 }
 
-/** What brings runs about, and gives them something to bill. */
+/** Starts runs, and gives them calls to bill. */
 export interface RunStarter {
-  /** Starts runs, by several hands at once. */
+  /** Starts several runs at the same moment. */
   startRuns: () => Promise<void>;
-  /** Writes calls, enough for every kind of COPY to have something to carry. */
+  /** Writes enough calls that every kind of COPY has rows. */
   moreCalls: () => Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export class Lock {
     this.#client.on('error', () => {});
   }
 
-  /** Takes what `sql` locks, in a transaction of its own. */
+  /** Takes the lock of the statement `sql`, in its own transaction. */
   static async take(stack: ChaosStack, sql: string): Promise<Lock> {
     const lock = new Lock(stack, sql);
     await lock.#client.connect();
@@ -56,29 +56,30 @@ export class Lock {
     return lock;
   }
 
-  /** The same, at a moment when no run is active: the next one comes from its beginning, and waits here. */
+  /** Like `take`, while no run is active, so that the next run starts from its beginning and waits for this lock. */
   static async takeBetweenRuns(stack: ChaosStack, sql: string): Promise<Lock> {
     const lock = await Lock.take(stack, sql);
     await lock.#keepBetweenRuns();
     return lock;
   }
 
-  /** Waits until a worker's session waits for this lock, by a statement that contains `query`. */
+  /** Waits until a worker's session waits for this lock in a statement that contains `query`. */
   waiting(query: string): Promise<Session> {
-    return eventually(`a worker waits for ${this.#sql} by ${query}`, async () => {
+    return eventually(`a worker waits for ${this.#sql} in ${query}`, async () => {
       const waiting = await this.#waiting();
       return waiting.find((session) => session.query.includes(query));
     });
   }
 
   /**
-   * The same of a lock that was taken between runs; `startRuns` brings one here. A run that has nothing to bill waits elsewhere, and
-   * would for ever: it is let pass, and `moreCalls` gives the next one something.
+   * Like `waiting`, for a lock that was taken between runs: `startRuns` starts runs until one waits here. A run that
+   * has nothing to bill would wait at another statement forever, so it is released, and `moreCalls` gives the next one
+   * calls to bill.
    */
   async bringHere(query: string, { startRuns, moreCalls }: RunStarter): Promise<Session> {
     return insist(startRuns, (signal) =>
       eventually(
-        `a run waits for ${this.#sql} by ${query}`,
+        `a run waits for ${this.#sql} in ${query}`,
         async () => {
           signal.throwIfAborted();
           const waiting = await this.#waiting();
@@ -99,7 +100,7 @@ export class Lock {
     });
   }
 
-  /** The workers' sessions that wait for this lock. */
+  /** Returns the workers' sessions that wait for this lock. */
   #waiting(): Promise<Session[]> {
     return this.#stack.ask<Session>(
       `select ${SESSION_COLUMNS} from pg_stat_activity session
@@ -113,8 +114,8 @@ export class Lock {
     for (const deadline = Date.now() + IDLE_WAIT_MS; ; ) {
       const { rowCount } = await this.#client.query(`select from meterfold.runs where state = 'active'`);
       if (rowCount === 0) return;
-      if (Date.now() > deadline) throw new Error(`no moment without an active run in ${IDLE_WAIT_MS / 1000} s`);
-      // The run may need what is locked.
+      if (Date.now() > deadline) throw new Error(`there was always an active run for ${IDLE_WAIT_MS / 1000} s`);
+      // The run may need this lock.
       await this.#client.query('rollback');
       await eventually('no run is active', async () => {
         const rows = await this.#stack.ask(`select from meterfold.runs where state = 'active'`);
@@ -124,8 +125,8 @@ export class Lock {
     }
   }
 
-  /** Runs a statement in the locking transaction; of what it writes nothing stays. */
-  async writeForNothing(sql: string): Promise<void> {
+  /** Runs a statement in the locking transaction, and rolls its changes back. */
+  async writeAndRollBack(sql: string): Promise<void> {
     await this.#client.query('savepoint nothing');
     await this.#client.query(sql);
     await this.#client.query('rollback to savepoint nothing');
@@ -134,7 +135,7 @@ export class Lock {
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
-    // Where the server is gone, so is the lock.
+    // If the server has ended, the lock is released too.
     await this.#client.end().catch(() => {});
   }
 

@@ -1,10 +1,10 @@
 /**
- * `npm run chaos`: every fault in every phase, again and again.
+ * `npm run chaos`: every fault in every phase, repeatedly.
  *
- *   CHAOS_FAULTS=300     at least so many observed faults; the matrix is hit as a whole, so it is rounded up
- *   CHAOS_SEED=1         the same seed does the same harm, in the same order
- *   CHAOS_PARALLEL=3     episodes side by side; most of the time is waiting
- *   CHAOS_REPORT=<dir>   writes reliability.md and reliability.json there; without it, the page is printed
+ *   CHAOS_FAULTS=300     the minimum number of observed faults, rounded up to whole rounds of the matrix
+ *   CHAOS_SEED=1         the same seed injects the same faults in the same order
+ *   CHAOS_PARALLEL=3     the number of parallel episodes; most of the time is waiting
+ *   CHAOS_REPORT=<dir>   the directory for reliability.md and reliability.json; without it, the page is printed
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,17 +1,18 @@
 /**
- * The phases of a run, and the points in each at which a run is held while harm is done to it.
+ * The phases of a run, and the points in each phase at which a run is held while a fault is injected.
  *
- *   plan     sealing   the run's row is there, its end not sealed
- *            storing   the end is sealed, the tasks are not stored
- *   map      storing   calls are read, their segments not stored        | reading, writing: in the middle of the COPY
- *   reduce   records   segments are read, no record written             | reading, writing: in the middle of the COPY
- *            open cycles     records are written, open cycles are not
- *   recount  counting  the one statement has not begun
- *   publish  taking    the run's row is not taken yet
- *            flipping  proved, and not visible
- *            sweeping  visible; the workflow does not know
+ *   plan     sealing      the run's row exists, its end is not sealed
+ *            storing      the end is sealed, the tasks are not stored
+ *   map      storing      calls are read, their segments are not stored    | reading, writing: in the middle of the COPY
+ *   reduce   records      segments are read, no record is written          | reading, writing: in the middle of the COPY
+ *            open_cycles  records are written, open cycles are not
+ *   recount  counting     its statement has not begun
+ *   publish  taking       the run's row is not locked yet
+ *            flipping     the run is proved, but not visible
+ *            sweeping     the run is visible, but the workflow does not know
  *
- * A lock holds the first kind of point; the second is held by the proxy, which stops the connection half-way through a chunk.
+ * A lock holds the run at the points in the first column. At the points in the middle of a COPY, the proxy holds the
+ * connection within a chunk.
  */
 import { eventually } from '../support/eventually.js';
 import type { WorkerProcess } from '../support/processes.js';
@@ -34,7 +35,7 @@ export const POINTS = {
 } as const satisfies Record<Phase, readonly string[]>;
 export type Point = (typeof POINTS)[Phase][number];
 
-/** A chunk is stopped after so many bytes of rows; each COPY of a burst's calls has more. */
+/** A COPY is stopped after at most this many bytes of rows; each COPY of a burst's calls has more. */
 const COPIED_MAX = 4000;
 
 export interface HeldRun {
@@ -47,13 +48,13 @@ export interface Held {
   point: Point;
   session: Session;
   worker: WorkerProcess;
-  /** The session's connection. */
+  /** The connection of the session. */
   link: Link;
-  /** The lock that holds it; undefined in the middle of a COPY. */
+  /** The lock that holds the run; undefined in the middle of a COPY. */
   lock: Lock | undefined;
-  /** It is held in the activity that plans; past plan, that one does all of a small run. */
+  /** True if it is held in the plan activity, which does all phases of a small run. */
   inPlan: boolean;
-  /** Lets the run go on. */
+  /** Lets the run continue. */
   release(): Promise<void>;
 }
 
@@ -63,14 +64,14 @@ export interface HoldScene extends RunStarter {
   random: Random;
 }
 
-/** Brings a run to the point, and holds it there. */
+/** Starts runs until one reaches the point, and holds it there. */
 export async function holdAt(scene: HoldScene, phase: Phase, point: Point): Promise<Held> {
   if (point === 'reading' || point === 'writing') return holdInCopy(scene, phase, point);
   const { stack } = scene;
   const first = (sql: string) => Lock.takeBetweenRuns(stack, sql);
   switch (point) {
     case 'sealing':
-      // Whoever reads the log waits, and its writers too.
+      // Readers of the log wait, and its writers too.
       return holdByLock(scene, point, await first('lock table public.api_logs in access exclusive mode'), 'max(id)');
     case 'storing':
       return phase === 'plan'
@@ -83,7 +84,7 @@ export async function holdAt(scene: HoldScene, phase: Phase, point: Point): Prom
     case 'counting':
       return holdLater(scene, point, {
         first: { sql: share('segments'), query: 'copy segments' },
-        // The outcome's lock: the statement comes right after it.
+        // The lock of the outcome, which immediately precedes the statement.
         second: (runId) => `select from meterfold.tasks where run_id = ${runId} and kind = 'recount' for update`,
         query: 'from meterfold.tasks',
       });
@@ -108,7 +109,7 @@ export async function holdAt(scene: HoldScene, phase: Phase, point: Point): Prom
   }
 }
 
-/** Stops those that write to the table. */
+/** Returns a lock statement that blocks writers to the table. */
 function share(table: string): string {
   return `lock table meterfold.${table} in share mode`;
 }
@@ -119,7 +120,7 @@ async function holdByLock(scene: HoldScene, point: Point, lock: Lock, query: str
 }
 
 interface LaterHold {
-  /** Holds the run in an earlier phase, while the second lock is taken. */
+  /** The lock that holds the run in an earlier phase while the second lock is taken. */
   first: { sql: string; query: string };
   second(runId: string): string;
   query: string;
@@ -143,13 +144,13 @@ async function holdInCopy(scene: HoldScene, phase: Phase, point: 'reading' | 'wr
   if (phase !== 'map' && phase !== 'reduce') throw new Error(`${phase} copies nothing`);
   const { stack, random } = scene;
   const trigger = { sql: COPIES[phase][point], bytes: random.whole(1, COPIED_MAX) };
-  // The schedule's runs pass by as well, and may have billed what was there.
+  // The schedule starts runs too, which may already have billed the calls.
   const startRuns = async () => {
     await scene.moreCalls();
     await scene.startRuns();
   };
   const link = await insist(startRuns, (signal) => stack.database.catchCopy(trigger, signal));
-  const session = await eventually('PostgreSQL shows the session that copies', async () => {
+  const session = await eventually('PostgreSQL shows the copying session', async () => {
     const rows = await stack.ask<Session>(
       `select ${SESSION_COLUMNS} from pg_stat_activity session where session.client_port = $1`,
       [link.serverSidePort],
@@ -169,7 +170,8 @@ async function held(
 ): Promise<Held> {
   const worker = workers.named(session.application);
   const link = known ?? [...stack.database.links].find((one) => one.serverSidePort === session.port);
-  if (worker === undefined || link === undefined) throw new Error(`${session.application} is none of our workers`);
+  if (worker === undefined || link === undefined)
+    throw new Error(`${session.application} is not a worker of this stack`);
   const { raw } = await stack.temporal.workflow.getHandle(run.workflowId).describe();
   return {
     run,

@@ -1,23 +1,24 @@
-/**
- * A small TCP proxy that does what networks do: cut a connection, hold its bytes back for a while, or swallow them and say nothing.
- */
+/** A small TCP proxy that simulates network faults: it cuts a connection, delays its bytes, or drops them silently. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { CopyWatch } from './copy-watch.js';
 
-/** `held`: bytes wait, none is lost. `swallowing`: bytes are lost, and neither side learns of it or of the other's end. */
+/**
+ * `held`: bytes wait, and none is lost. `swallowing`: bytes are lost, and neither side notices that, or the end of the
+ * other side.
+ */
 type LinkState = 'passing' | 'held' | 'swallowing' | 'cut';
 
-/** Which COPY to stop, and after how many bytes of its rows. */
+/** The COPY to stop, and the number of bytes of rows after which it is stopped. */
 export interface CopyTrigger {
   sql: RegExp;
   bytes: number;
 }
 
-/** One connection through the proxy, with a socket to either side. */
+/** A connection through the proxy, with a socket to each side. */
 export class Link {
   readonly copy: CopyWatch | undefined;
-  /** Let through, in both directions. */
+  /** The bytes forwarded in both directions. */
   bytesPassed = 0;
   readonly #client: Socket;
   readonly #server: Socket;
@@ -38,7 +39,7 @@ export class Link {
     return this.#state;
   }
 
-  /** Its port as the server sees it: `client_port` of pg_stat_activity. */
+  /** The client's port as seen by the server: `client_port` of pg_stat_activity. */
   get serverSidePort(): number | undefined {
     return this.#server.localPort;
   }
@@ -47,7 +48,7 @@ export class Link {
     return this.#heldBack.reduce((sum, { chunk }) => sum + chunk.length, 0) + this.#server.readableLength;
   }
 
-  /** From now on bytes wait, in both directions. */
+  /** Holds bytes in both directions from now on. */
   hold(): void {
     if (this.#state !== 'passing') return;
     this.#state = 'held';
@@ -55,7 +56,7 @@ export class Link {
     this.#server.pause();
   }
 
-  /** Lets bytes that were held back go on. */
+  /** Forwards the held bytes. */
   resume(): void {
     if (this.#state !== 'held') return;
     this.#state = 'passing';
@@ -79,7 +80,7 @@ export class Link {
     this.#server.resetAndDestroy();
   }
 
-  /** One side has ended: so does the other, unless nobody may learn of it. */
+  /** Ends the connection when one side has ended it, unless the end must stay hidden. */
   ended(side: Socket): void {
     if (this.#state === 'swallowing' || this.#state === 'cut') return;
     const other = side === this.#client ? this.#server : this.#client;
@@ -90,7 +91,7 @@ export class Link {
     if (this.#state === 'swallowing' || this.#state === 'cut') return;
     if (this.copy !== undefined) watch(this.copy);
     if (this.#state === 'passing' && this.#onData(this)) {
-      // In the middle of this very chunk: its first half goes on.
+      // Stop within this chunk: only its first half is forwarded.
       this.hold();
       const half = chunk.length >> 1;
       to.write(chunk.subarray(0, half));
@@ -111,9 +112,9 @@ export class Link {
 
 export class TcpProxy {
   readonly links = new Set<Link>();
-  /** Connections that the server's side has broken. */
+  /** The number of connections that the server's side has broken. */
   brokenByServer = 0;
-  /** Connections that clients have opened, ever. */
+  /** The total number of connections that clients have opened. */
   accepted = 0;
   readonly #server: Server;
   readonly #target: number;
@@ -121,7 +122,7 @@ export class TcpProxy {
   #swallowing = false;
   #armed: { trigger: CopyTrigger; caught: (link: Link) => void } | undefined;
   readonly #strays = new Set<Socket>();
-  /** Whose client has gone while bytes were swallowed, so that the server's side stays open. */
+  /** Links whose client has disconnected while bytes were dropped, so that the server's side stays open. */
   readonly #orphans = new Set<Link>();
 
   private constructor(server: Server, target: number, reads: boolean) {
@@ -131,7 +132,7 @@ export class TcpProxy {
     server.on('connection', (client) => this.#accept(client));
   }
 
-  /** `reads`: understands PostgreSQL's protocol, so that a COPY can be caught. */
+  /** With `reads` the proxy parses PostgreSQL's protocol, so that it can stop a COPY. */
   static async open(target: number, options: { reads: boolean }): Promise<TcpProxy> {
     const server = createServer({ noDelay: true });
     server.listen({ port: 0, host: '127.0.0.1' });
@@ -143,7 +144,7 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Waits for such a COPY, and holds its connection in the middle. Aborted, it waits no more. */
+  /** Waits for the COPY, and holds its connection in the middle. Stops waiting when the signal aborts. */
   catchCopy(trigger: CopyTrigger, signal: AbortSignal): Promise<Link> {
     return new Promise((resolve, reject) => {
       const stop = () => {
@@ -168,26 +169,29 @@ export class TcpProxy {
     return links.length;
   }
 
-  /** Swallows all that comes, on new connections too. */
+  /** Drops all bytes silently, including those of new connections. */
   swallowAll(): void {
     this.#swallowing = true;
     this.swallowOpen();
   }
 
-  /** Swallows all that comes on the connections that are open, as a firewall does that has forgotten them; returns their number. */
+  /**
+   * Drops all bytes of the open connections, as a firewall that has lost its state does. Returns the number of
+   * connections.
+   */
   swallowOpen(): number {
     for (const link of this.links) link.swallow();
     return this.links.size;
   }
 
-  /** Ends what was swallowed; new connections pass again. */
+  /** Ends the affected connections; new connections work again. */
   heal(): void {
     this.#swallowing = false;
     this.cutSwallowed();
     for (const stray of this.#strays) stray.resetAndDestroy();
   }
 
-  /** Resets the connections of which bytes were swallowed. */
+  /** Resets the connections whose bytes were dropped. */
   cutSwallowed(): void {
     for (const link of [...this.links, ...this.#orphans]) if (link.state === 'swallowing') link.cut();
     this.#orphans.clear();

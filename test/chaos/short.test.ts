@@ -1,4 +1,7 @@
-/** The chaos suite, short: each fault in two phases, the phases in turn, by a fixed seed. `npm run chaos` is the long one. */
+/**
+ * The short chaos suite: each fault in two phases, with rotating phases and a fixed seed. `npm run chaos` is the long
+ * one.
+ */
 import { expect, test } from 'vitest';
 import { deal, runCampaign } from './campaign.js';
 import { FAULTS } from './faults.js';
@@ -6,10 +9,10 @@ import { PHASES } from './phases.js';
 import { reportOf } from './report.js';
 
 const LANES = 3;
-/** Of each round, how far its phases are from those of the faults in their order. */
+/** For each round, the offset of a fault's phase from its index. */
 const ROUNDS = [0, 2];
 
-test('every fault, over all phases, loses nothing and doubles nothing', async () => {
+test('no fault in any phase loses a call or bills one twice', async () => {
   const cells = ROUNDS.flatMap((shift) =>
     FAULTS.map((fault, number) => ({ fault, phase: PHASES[(number + shift) % PHASES.length]! })),
   );

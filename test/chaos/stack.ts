@@ -1,6 +1,6 @@
 /**
- * A stack of one episode's own: PostgreSQL and Temporal that can be killed and come back at the same address, and a proxy between
- * each of them and the workers. Whatever the harness itself asks goes past the proxies.
+ * The stack of one episode: PostgreSQL and Temporal, which can be killed and restarted at the same address, and a proxy
+ * between each of them and the workers. The harness itself connects directly, without the proxies.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,10 +21,10 @@ import { TcpProxy } from './proxy.js';
 
 const SCHEDULE_EVERY_MS = 2000;
 const SCHEDULE_TIMEOUT_MS = 6 * 3600 * 1000;
-/** A proxy set for the way out of this machine has no part in it. */
+/** The user's HTTP proxy does not apply to connections within this machine. */
 const NO_PROXY = { 'grpc.enable_http_proxy': 0 };
 const SCHEDULE_ID = 'meterfold-billing';
-/** Tables may grow past the limit that stands for a full disk, and nothing may give the space free again. */
+/** Without autovacuum, which would free the space of tables that have grown beyond the limit of the full-disk fault. */
 const settings = { autovacuum: 'off', shared_buffers: '64MB', restart_after_crash: 'on' };
 
 export class ChaosStack implements Stack {
@@ -33,10 +33,10 @@ export class ChaosStack implements Stack {
   readonly home: string;
   readonly stateDir: string;
   readonly temporalCli: string;
-  /** Where each Temporal of this stack kept its file; the last is the one that serves. */
+  /** The state directories of this stack's Temporal servers; the last one is in use. */
   readonly temporalDirs: string[] = [];
   #postgres!: PostgresServer;
-  /** Of the servers so far; the last is the one that serves. */
+  /** The state directories of this stack's PostgreSQL servers; the last one is in use. */
   readonly #postgresDirs: string[] = [];
   #temporalServer: TemporalServer | undefined;
   #temporalPort = 0;
@@ -54,7 +54,7 @@ export class ChaosStack implements Stack {
     this.temporalCli = temporalCli;
   }
 
-  /** The folder's name is one that the next test run sweeps, should this one be killed. */
+  /** The directory's name makes the next test run remove it if this one is killed. */
   static async open(temporalCli: string): Promise<ChaosStack> {
     const stack = new ChaosStack(await mkdtemp(join(tmpdir(), `meterfold-test-${process.pid}-chaos-`)), temporalCli);
     try {
@@ -112,12 +112,12 @@ export class ChaosStack implements Stack {
     return this.#temporal;
   }
 
-  /** Between the workers and PostgreSQL. */
+  /** The proxy between the workers and PostgreSQL. */
   get database(): TcpProxy {
     return this.#database;
   }
 
-  /** Between the workers and Temporal. */
+  /** The proxy between the workers and Temporal. */
   get workersTemporal(): TcpProxy {
     return this.#workersTemporal;
   }
@@ -130,7 +130,7 @@ export class ChaosStack implements Stack {
     return join(this.#postgresDirs.at(-1)!, 'postgres.log');
   }
 
-  /** Of the workers: both servers by way of the proxies. */
+  /** The environment of the workers, which reach both servers through the proxies. */
   get env(): Record<string, string> {
     const database = new URL(this.databaseUrl);
     database.port = String(this.#database.port);
@@ -155,15 +155,15 @@ export class ChaosStack implements Stack {
     });
   }
 
-  /** Waits until a replica has replayed all that the primary has written so far. */
+  /** Waits until a replica has replayed everything that the primary has written so far. */
   async caughtUp(replica: Replica): Promise<void> {
-    // The end of a record that is flushed with its transaction: the insert position may lie past the header of a page that is not written
-    // yet, and what is flushed may end in the middle of a record.
+    // Uses the end of a record that is flushed with its transaction. The insert position may be past the header of a
+    // page that is not written yet, and the flush position may be in the middle of a record.
     const [row] = await this.ask<{ lsn: string }>(`select pg_logical_emit_message(true, 'chaos', '')::text as lsn`);
     await eventually('the replica has caught up', () => replica.hasReplayed(row!.lsn));
   }
 
-  /** The primary crashes, and a standby that was halted takes its place, at the same address, from now on. */
+  /** Crashes the primary, and starts a halted standby as the new primary at the same address. */
   async failOverTo(standby: Replica): Promise<void> {
     await this.stopPostgres();
     this.#postgresDirs.push(standby.stateDir);
@@ -179,7 +179,7 @@ export class ChaosStack implements Stack {
     this.#temporalServer = undefined;
   }
 
-  /** At the same address as ever; on the file it had, or on none. */
+  /** Starts Temporal at the same address, with its previous database or with an empty one. */
   async startTemporal({ empty }: { empty: boolean }): Promise<void> {
     if (empty) this.temporalDirs.push(join(this.stateDir, `temporal-${this.temporalDirs.length + 1}`));
     this.#temporalServer = await startTemporal({
@@ -190,26 +190,26 @@ export class ChaosStack implements Stack {
     });
   }
 
-  /** Starts a Temporal that was lost once more, for a look at what it knew. */
-  async withLostTemporal<T>(stateDir: string, look: (temporal: Client) => Promise<T>): Promise<T> {
+  /** Starts a lost Temporal again, to read its histories. */
+  async withLostTemporal<T>(stateDir: string, read: (temporal: Client) => Promise<T>): Promise<T> {
     const server = await startTemporal({ stateDir, uiPort: 'none', cliPath: this.temporalCli });
     const connection = await Connection.connect({ address: server.address, channelArgs: NO_PROXY });
     try {
-      return await look(new Client({ connection, namespace: this.namespace }));
+      return await read(new Client({ connection, namespace: this.namespace }));
     } finally {
       await connection.close();
       await server.stop();
     }
   }
 
-  /** As `meterfold schedule set --every 2s` does. */
+  /** Sets the schedule of `meterfold schedule set --every 2s`. */
   async setSchedule(): Promise<void> {
     await this.#temporal.schedule.create(
       scheduleDefinition({ everyMs: SCHEDULE_EVERY_MS, timeoutMs: SCHEDULE_TIMEOUT_MS }),
     );
   }
 
-  /** Lets no more runs be started, and waits until the last workflow has ended. */
+  /** Pauses the schedule, and waits until the last workflow has ended. */
   async rest(): Promise<void> {
     const schedule = this.#temporal.schedule.getHandle(SCHEDULE_ID);
     await schedule.pause();
@@ -219,13 +219,13 @@ export class ChaosStack implements Stack {
       );
       return running.count === 0;
     });
-    // The list of workflows lags behind when much is going on.
+    // Under load the list of workflows lags behind.
     const { info } = await schedule.describe();
     const scheduled = info.recentActions.map(({ action }) => action.workflow.workflowId);
     for (const workflowId of [...scheduled, ...this.#startedByHand.splice(0)]) await this.#ended(workflowId);
   }
 
-  /** A workflow that `rest` must wait for. */
+  /** Registers a workflow for which `rest` must wait. */
   startedByHand(workflowId: string): void {
     this.#startedByHand.push(workflowId);
   }
@@ -246,7 +246,7 @@ export class ChaosStack implements Stack {
     await this.#temporal.schedule.getHandle(SCHEDULE_ID).unpause();
   }
 
-  /** The rows of a query, however often PostgreSQL goes away meanwhile. */
+  /** Returns the rows of a query. Retries while PostgreSQL is unavailable. */
   async ask<Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
     for (let tries = 1; ; tries++) {
       try {
@@ -272,7 +272,10 @@ export class ChaosStack implements Stack {
 const ASK_TRIES_MAX = 300;
 const ASK_AGAIN_MS = 100;
 
-/** Whether the error says that the server or the connection is gone, not that the statement is wrong. */
+/**
+ * Returns whether the error means that the server or the connection is unavailable, rather than that the statement is
+ * wrong.
+ */
 export function isAway(error: unknown): boolean {
   const { code = '', message = '' } = error as { code?: string; message?: string };
   return /^(57P0\d|08\w{3}|ECONN|EPIPE)/.test(code) || /terminat|timeout|ECONN|closed/i.test(message);

@@ -1,4 +1,4 @@
-/** The workers of a stack: real processes, each started anew when it ends, as a cluster's supervisor would do. */
+/** The workers of a stack: real processes, each restarted when it ends, as a cluster does. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually.js';
@@ -12,7 +12,7 @@ const env = {
   LEASE_SECONDS: '5',
   SEAL_WAIT_SECONDS: '1',
   SHUTDOWN_GRACE_SECONDS: '5',
-  // Smaller than a partition: at its first spill map is in the middle of it.
+  // Smaller than a partition, so that map is in the middle of its partition at the first spill.
   SPILL_CALLS: '600',
 };
 
@@ -42,7 +42,7 @@ export class Workers {
     return [...this.#running];
   }
 
-  /** Kills all; the next ones have these settings beside the usual ones. */
+  /** Kills all workers. The new ones have these settings in addition to the usual ones. */
   async restart(settings: Record<string, string>): Promise<void> {
     this.#more = settings;
     const before = this.running;
@@ -51,19 +51,19 @@ export class Workers {
     await eventually('the workers are back', () => this.running.length >= before.length);
   }
 
-  /** The one that a session's application name, or an outcome, names. */
+  /** Returns the worker that a session's application name, or an outcome, names. */
   named(text: string): WorkerProcess | undefined {
     return this.running.find(({ name }) => text.endsWith(name));
   }
 
-  /** The end of each worker's log, for whoever has to find out what went wrong. */
+  /** Returns the end of each worker's log, for diagnosis. */
   lastLines(): string {
     return this.running.map((worker) => `${worker.name}:\n${worker.logs().slice(-LAST_BYTES)}`).join('\n');
   }
 
   async #keep(): Promise<void> {
     while (!this.#stopping) {
-      // It may find no server to connect to, and end.
+      // It ends if the servers are unavailable.
       const worker = await startWorker(this.#stack, { env: { ...env, ...this.#more } }).catch(() => undefined);
       if (worker === undefined) {
         await delay(AGAIN_MS);
@@ -78,7 +78,7 @@ export class Workers {
   }
 }
 
-/** Whether SIGSTOP holds the process at this moment. */
+/** Returns whether the process is stopped by SIGSTOP. */
 export async function isStopped(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');

@@ -1,4 +1,4 @@
-/** meterfold on the cluster as its chart installs it, with PostgreSQL and Temporal as pods beside it. */
+/** Installs meterfold on the cluster with its chart, and PostgreSQL and Temporal as separate pods. */
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,15 +15,18 @@ const STATE_DIR_PREFIX = 'meterfold-kube-';
 const CHART = join(repositoryDir, 'infra', 'chart');
 const VALUES = join(import.meta.dirname, 'values.yaml');
 
-/** Labels by which the pods of a role are picked. */
+/** Label selectors for the pods of a role. */
 export const ACTIVITY_PODS = `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component=activity-worker`;
 export const WORKER_PODS = `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component in (workflow-worker,activity-worker)`;
 
-/** Starts both servers with empty data, and lends a stack on them: their addresses do not change when their pods do. */
+/**
+ * Starts both servers without data, and returns a stack on them. Their addresses do not change when their pods are
+ * replaced.
+ */
 export async function startServers(): Promise<Stack> {
   await kubectl('delete', 'namespace', NAMESPACE, '--ignore-not-found', '--wait');
   await kubectl('create', 'namespace', NAMESPACE);
-  // Folders of earlier tests, whose servers have gone with the namespace: gigabytes each.
+  // Directories of earlier tests, whose servers were deleted with the namespace. Each has gigabytes.
   for (const name of await readdir(tmpdir())) {
     if (name.startsWith(STATE_DIR_PREFIX)) await rm(join(tmpdir(), name), { recursive: true, force: true });
   }
@@ -31,7 +34,7 @@ export async function startServers(): Promise<Stack> {
   await chmod(stateDir, 0o755);
   for (const server of ['postgres', 'temporal']) {
     await mkdir(join(stateDir, server));
-    // Each writes as a user of its own.
+    // Each server runs as a different user.
     await chmod(join(stateDir, server), 0o777);
   }
   const manifest = join(stateDir, 'servers.yaml');
@@ -47,7 +50,7 @@ export async function startServers(): Promise<Stack> {
   return freshStack({ servers: own, temporalAddress, bare: true });
 }
 
-/** Waits until both servers answer, wherever their pods are. */
+/** Waits until both servers answer. */
 export function serversAnswer(postgresUrl: string, temporalAddress: string): Promise<unknown> {
   return eventually(
     'PostgreSQL and Temporal answer',
@@ -70,7 +73,10 @@ export function serversAnswer(postgresUrl: string, temporalAddress: string): Pro
   );
 }
 
-/** Installs the chart, or changes what is installed; resolves when its pods are ready. `set` are values as `helm --set` takes them. */
+/**
+ * Installs or upgrades the chart. Resolves when its pods are ready, unless `wait` is false. `set` contains values for
+ * `helm --set`.
+ */
 export async function install(
   stack: Stack,
   set: Record<string, string | number | boolean> = {},

@@ -1,4 +1,4 @@
-/** For `npm run test:kube`, which starts it inside the cluster's network: prepare.js. */
+/** The configuration of `npm run test:kube`. prepare.js runs it inside the cluster's network. */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -9,7 +9,7 @@ export default defineConfig({
     disableConsoleIntercept: true,
     testTimeout: 15 * 60 * 1000,
     hookTimeout: 15 * 60 * 1000,
-    // Each scenario goes on where the one before has left the cluster.
+    // Each scenario continues with the cluster's state after the previous one.
     bail: 1,
   },
 });

@@ -1,6 +1,6 @@
 /**
- * Billing on a real Kubernetes of two nodes, whatever happens to pods and nodes. Each scenario bills the same calls: the run before is
- * taken back. What is seen goes into docs/evaluation/kubernetes.md.
+ * Bills on a real Kubernetes cluster with two nodes while pods and nodes fail. Each scenario reverts the previous run
+ * and bills the same calls. The results are written to docs/evaluation/kubernetes.md.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import type { Stack } from '../support/stack.js';
 import { lossesIn, tallyHistory } from '../support/tally.js';
 import { ACTIVITY_PODS, install, serversAnswer, startServers, WORKER_PODS } from './installation.js';
 import { cluster, deletePods, kubectl, nodeReady, type Pod, podsOf, podsReady } from './kubectl.js';
-import { type Burst, type Harmed, type Shared, writeReport } from './report.js';
+import { type Burst, type Disturbed, type Shared, writeReport } from './report.js';
 import { sampleUntil } from './samples.js';
 
 const CALLS = 2_000_000;
@@ -24,8 +24,8 @@ const BURST_CALLS = 10 * CALLS;
 const PODS = 3;
 const PODS_MAX = 6;
 const SHARE_MIN = 0.2;
-/** More tasks than by default: harm that comes now and then has something to hit. */
-const HARMED_INPUT = { partitions: 48, shards: 48 };
+/** More tasks than by default, so that a fault affects running tasks. */
+const DISTURBED_INPUT = { partitions: 48, shards: 48 };
 const RUN_MS = 10 * 60 * 1000;
 const KILLS_MAX = 6;
 const KILL_EVERY_MS = 500;
@@ -35,7 +35,7 @@ const random = new Random('pods');
 
 let stack: Stack;
 let shared: Shared;
-const harmed: Harmed[] = [];
+const disturbed: Disturbed[] = [];
 let burst: Burst;
 
 beforeAll(async () => {
@@ -50,9 +50,9 @@ afterAll(async () => {
   await stack?.pool.end();
 });
 
-test('(a) three pods on two nodes share a run: each does at least a fifth of the calls', async () => {
+test('(a) three pods on two nodes share a run: each maps at least a fifth of the calls', async () => {
   await bill();
-  await takeBack();
+  await revertLatest();
   const { result, seconds } = await bill();
   const pods = await podsOf(ACTIVITY_PODS);
   expect(new Set(pods.map(({ node }) => node))).toEqual(new Set(['node1', 'node2']));
@@ -60,14 +60,14 @@ test('(a) three pods on two nodes share a run: each does at least a fifth of the
     const calls = result.workers.find(({ worker }) => worker.startsWith(`${name}:`))?.calls ?? '0';
     return { pod: name, node, share: Number(calls) / CALLS };
   });
-  await takeBack();
-  const { seconds: inManyTasks } = await bill(HARMED_INPUT);
+  await revertLatest();
+  const { seconds: inManyTasks } = await bill(DISTURBED_INPUT);
   shared = { calls: CALLS, seconds, inManyTasks, shares };
   for (const { share } of shares) expect(share).toBeGreaterThanOrEqual(SHARE_MIN);
 });
 
-test('(b) pods are deleted at random, half of them without grace, and once all workers at the same moment', () =>
-  harm('pods deleted at random, then all at once', async (run) => {
+test('(b) pods are deleted at random, half of them without grace, and finally all workers at once', () =>
+  disturb('pods deleted at random, then all at once', async (run) => {
     let kills = 0;
     for (; kills < KILLS_MAX && (await progressOf(run)).phase !== 'reducing'; kills++) {
       const ready = (await podsOf(ACTIVITY_PODS)).filter(({ ready, ending }) => ready && !ending);
@@ -79,8 +79,8 @@ test('(b) pods are deleted at random, half of them without grace, and once all w
     return `${kills} pods, then all`;
   }));
 
-test('(b) a node loses its power', async () => {
-  await harm('a node loses its power', async (run) => {
+test('(b) a node loses power', async () => {
+  await disturb('a node loses power', async (run) => {
     await stillBilling(run);
     const lost = await podsOn('node2');
     await cluster('node2', 'kill');
@@ -90,9 +90,9 @@ test('(b) a node loses its power', async () => {
   await nodeReady('node2', true);
 });
 
-test('(b) a node is cut off while its pods run on: when it is back, they change nothing', async () => {
+test('(b) a node is cut off while its pods continue; when it is reconnected, they change nothing', async () => {
   await spreadOut();
-  await harm('a node is cut off, its pods run on', async (run) => {
+  await disturb('a node is cut off, and its pods continue', async (run) => {
     await stillBilling(run);
     const lost = await podsOn('node2');
     await cluster('node2', 'cut');
@@ -108,7 +108,7 @@ test('(b) a node is cut off while its pods run on: when it is back, they change 
 
 test('(d) a new image is rolled out in the middle of a run', async () => {
   await spreadOut();
-  await harm('a new image is rolled out', async (run) => {
+  await disturb('a new image is rolled out', async (run) => {
     await stillBilling(run);
     await install(stack, { 'activityWorkers.replicas': PODS, 'image.tag': 'test-next' }, false);
     return 'all worker pods, one after the other';
@@ -124,17 +124,17 @@ test('(d) a new image is rolled out in the middle of a run', async () => {
 });
 
 test.each(['postgres', 'temporal'])('(e) the pod of %s is deleted in the middle of a run', (server) =>
-  harm(`the pod of ${server} is deleted`, async (run) => {
+  disturb(`the pod of ${server} is deleted`, async (run) => {
     await stillBilling(run);
     await deletePods(await podsOf(`app=${server}`), { grace: false });
     await delay(1000);
     await serversAnswer(stack.databaseUrl, stack.temporalAddress);
-    return 'its data on the disk of its node';
+    return 'the server, whose data is kept';
   }),
 );
 
-test('(c) a tenfold burst: KEDA brings more pods, and takes them away again', async () => {
-  await takeBack();
+test('(c) during a tenfold burst KEDA adds pods, and removes them again', async () => {
+  await revertLatest();
   await install(stack, { 'image.tag': 'test-next', 'autoscaling.type': 'keda', 'autoscaling.maxReplicas': PODS_MAX });
   await podsReady(ACTIVITY_PODS, 1);
   await command('generate', '--calls', String(BURST_CALLS - CALLS), '--users', String(USERS), '--seed', '2');
@@ -151,7 +151,7 @@ test('(c) a tenfold burst: KEDA brings more pods, and takes them away again', as
   await verified();
   burst = { calls: BURST_CALLS, startedAt, drainedSeconds: (drainedAt - startedAt) / 1000, samples };
   expect(Math.max(...samples.map(({ pods }) => pods))).toBeGreaterThan(2);
-  await writeReport({ shared, harmed, burst, podsMax: PODS_MAX });
+  await writeReport({ shared, disturbed, burst, podsMax: PODS_MAX });
 });
 
 interface Billed {
@@ -165,19 +165,19 @@ async function bill(input: BillingRunInput = {}): Promise<Billed> {
   return { result, seconds: (Date.now() - startedAt) / 1000 };
 }
 
-/** Takes the newest run back, so that the next one bills the same calls. */
-async function takeBack(): Promise<void> {
+/** Reverts the latest run, so that the next one bills the same calls. */
+async function revertLatest(): Promise<void> {
   const { rows } = await stack.pool.query<{ runId: string }>(
     `select max(run_id) as "runId" from meterfold.runs where state = 'published'`,
   );
   await command('revert', rows[0]!.runId, '--yes', '--reason', 'to bill the same calls again');
 }
 
-/** Bills the same calls again, harms the run on its way, and checks all that came of it. */
-async function harm(what: string, inflict: (run: RunHandle) => Promise<string>): Promise<void> {
-  await takeBack();
+/** Bills the same calls again, disturbs the run, and checks its results. */
+async function disturb(what: string, inflict: (run: RunHandle) => Promise<string>): Promise<void> {
+  await revertLatest();
   const startedAt = Date.now();
-  const run = await startRun(stack, [HARMED_INPUT]);
+  const run = await startRun(stack, [DISTURBED_INPUT]);
   const hit = await inflict(run);
   const result = published(await eventually('the run ends', () => run.result().catch(() => undefined), RUN_MS));
   const seconds = (Date.now() - startedAt) / 1000;
@@ -186,21 +186,21 @@ async function harm(what: string, inflict: (run: RunHandle) => Promise<string>):
   const events = (await run.fetchHistory()).events ?? [];
   const { scheduled, completed, tries } = tallyHistory(events);
   const lost = lossesIn(events);
-  // Those that only found their segments lost have done nothing.
+  // Reduces that only found that their segments were lost do not count.
   expect((completed - lost) / (scheduled - lost)).toBeGreaterThanOrEqual(0.95);
-  harmed.push({ what, hit, seconds, scheduled, completed, lost, tries });
+  disturbed.push({ what, hit, seconds, scheduled, completed, lost, tries });
   say(
-    `${what} (${hit}): ${seconds.toFixed(1)} s, ${completed} of ${scheduled} tasks completed in ${tries} tries, ${lost} of them without segments`,
+    `${what} (${hit}): ${seconds.toFixed(1)} s, ${completed} of ${scheduled} tasks completed in ${tries} attempts, ${lost} of them without segments`,
   );
 }
 
-/** Waits until something is done, and makes sure that not everything is. */
+/** Waits until a partition is done, and checks that not all shards are. */
 async function stillBilling(run: RunHandle): Promise<void> {
   const { shards } = await eventually('the run maps', async () => {
     const progress = await progressOf(run).catch(() => undefined);
     return progress !== undefined && progress.partitions.done > 0 && progress;
   });
-  expect(shards.done).toBeLessThan(HARMED_INPUT.shards);
+  expect(shards.done).toBeLessThan(DISTURBED_INPUT.shards);
 }
 
 async function podsOn(node: string): Promise<Pod[]> {
@@ -209,7 +209,7 @@ async function podsOn(node: string): Promise<Pod[]> {
   return pods;
 }
 
-/** Puts pods on both nodes again, after one of them was gone. */
+/** Distributes the pods over both nodes again, after one of the nodes was unavailable. */
 async function spreadOut(): Promise<void> {
   await podsReady(ACTIVITY_PODS, PODS);
   if ((await podsOf(ACTIVITY_PODS)).some(({ node }) => node === 'node2')) return;

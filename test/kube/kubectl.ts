@@ -1,4 +1,4 @@
-/** What the tests ask of the cluster and do to it. They run inside its network; KUBECONFIG is set by whoever started them. */
+/** Operations on the cluster. The tests run inside its network, and CLUSTER's program sets KUBECONFIG. */
 import { execFile } from 'node:child_process';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,7 +9,7 @@ const OUTPUT_MAX = 64 * 2 ** 20;
 const POD_READY_MS = 120_000;
 
 const execute = promisify(execFile);
-/** Helm may come along with the cluster: then it lies beside the folder of its kubeconfig. */
+/** The cluster may include Helm, in the directory bin next to that of its kubeconfig. */
 const PATH = [process.env.PATH, join(dirname(process.env.KUBECONFIG ?? ''), '..', 'bin')].join(delimiter);
 
 async function output(command: string, args: readonly string[]): Promise<string> {
@@ -19,10 +19,10 @@ async function output(command: string, args: readonly string[]): Promise<string>
 
 export const kubectl = (...args: string[]): Promise<string> => output('kubectl', ['--namespace', NAMESPACE, ...args]);
 export const helm = (...args: string[]): Promise<string> => output('helm', ['--namespace', NAMESPACE, ...args]);
-/** The cluster's own program: prepare.js says what it can do. */
+/** Runs the cluster's own program, which prepare.js describes. */
 export const cluster = (...args: string[]): Promise<string> => output(process.env.CLUSTER!, args);
 
-/** The address of a Service. */
+/** Returns the address of a Service. */
 export async function addressOf(service: string): Promise<string> {
   return kubectl('get', 'service', service, '--output', 'jsonpath={.spec.clusterIP}');
 }
@@ -32,7 +32,7 @@ export interface Pod {
   node: string;
   image: string;
   ready: boolean;
-  /** Being deleted. */
+  /** True while the pod is being deleted. */
   ending: boolean;
 }
 
@@ -42,7 +42,7 @@ interface PodResource {
   status: { phase: string; conditions?: { type: string; status: string }[] };
 }
 
-/** Pods that a selector of labels picks, but for those that have ended. */
+/** Returns the pods that match a label selector and have not ended. */
 export async function podsOf(selector: string): Promise<Pod[]> {
   const { items } = JSON.parse(await kubectl('get', 'pods', '--selector', selector, '--output', 'json')) as {
     items: PodResource[];
@@ -58,7 +58,7 @@ export async function podsOf(selector: string): Promise<Pod[]> {
     }));
 }
 
-/** Waits until just so many pods are there, all ready. */
+/** Waits until exactly `count` pods exist and all are ready. */
 export function podsReady(selector: string, count: number): Promise<Pod[]> {
   return eventually(
     `${count} pods of ${selector} are ready`,
@@ -70,7 +70,7 @@ export function podsReady(selector: string, count: number): Promise<Pod[]> {
   );
 }
 
-/** Without grace a pod's processes are killed at once. */
+/** Deletes pods. Without grace, their processes are killed immediately. */
 export async function deletePods(pods: readonly Pod[], { grace }: { grace: boolean }): Promise<void> {
   if (pods.length === 0) return;
   const how = grace ? [] : ['--grace-period', '0', '--force'];

@@ -1,4 +1,4 @@
-/** Draws a burst: pods, backlog and calls a second over time, below each other. */
+/** Plots a burst: pods, backlog and calls per second over time, in separate panels. */
 import * as echarts from 'echarts';
 import type { Sample } from './samples.js';
 
@@ -13,13 +13,13 @@ interface Panel {
   step?: 'end';
 }
 
-/** An SVG; the time axis is in seconds since `startedAt`. */
+/** Returns an SVG. The time axis is in seconds since `startedAt`. */
 export function plotBurst(samples: readonly Sample[], startedAt: number): string {
   const seconds = samples.map(({ at }) => (at - startedAt) / 1000);
   const panels: Panel[] = [
-    { name: 'pods that are ready', values: samples.map(({ ready }) => ready), step: 'end' },
-    { name: 'tasks that wait for a worker', values: samples.map(({ backlog }) => backlog) },
-    { name: 'calls mapped a second', values: callsPerSecond(samples) },
+    { name: 'ready pods', values: samples.map(({ ready }) => ready), step: 'end' },
+    { name: 'waiting tasks', values: samples.map(({ backlog }) => backlog) },
+    { name: 'calls mapped per second', values: callsPerSecond(samples) },
   ];
   const height = panels.length * (PANEL + GAP);
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });

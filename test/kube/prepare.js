@@ -1,9 +1,11 @@
 /**
- * `npm run test:kube`: bills on a real Kubernetes of two nodes, and writes what was seen to docs/evaluation/kubernetes.md.
+ * `npm run test:kube`: bills on a real Kubernetes cluster with two nodes, and writes the results to
+ * docs/evaluation/kubernetes.md.
  *
- * The cluster is a program, CLUSTER (default: ../shared/kube/cluster), that does what cannot be asked of a Kubernetes: start it (`up`,
- * `base`, `keda`, `node2 up`), build and load images (`image TAG CONTEXT DOCKERFILE`), cut a node off or take its power (`node2 cut`,
- * `heal`, `kill`), and run a command inside its network (`run COMMAND…`). Where there is none, this says so and tests nothing.
+ * CLUSTER (default: ../shared/kube/cluster) is a program for the operations that the Kubernetes API does not provide:
+ * start the cluster (`up`, `base`, `keda`, `node2 up`), build and load images (`image TAG CONTEXT DOCKERFILE`), cut a
+ * node off or power it off (`node2 cut`, `heal`, `kill`), and run a command inside its network (`run COMMAND…`). If it
+ * does not exist, the tests are skipped.
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, copyFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
@@ -17,7 +19,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const repository = join(here, '..', '..');
 const program = resolve(repository, process.env.CLUSTER ?? '../shared/kube/cluster');
 
-/** Tags of the images; the second of ours is what a roll-out brings. */
+/** The tags of meterfold's images; a roll-out changes from the first to the second. */
 const OURS = ['meterfold.test/meterfold:test', 'meterfold.test/meterfold:test-next'];
 
 const missing = whyMissing();
@@ -66,7 +68,7 @@ function asks(...args) {
   }
 }
 
-/** Starts what is not up, and brings the images there. */
+/** Starts the parts of the cluster that are not running, and loads the images. */
 async function prepare() {
   if (asks('get', 'nodes') === '') cluster(['up']);
   if (!/^node2\s+Ready/m.test(asks('get', 'nodes'))) cluster(['node2', 'up']);

@@ -1,4 +1,4 @@
-/** What is seen of a burst, second by second: pods, backlog, calls. */
+/** Samples a burst once a second: pods, backlog, calls. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { TASK_QUEUE } from '../../src/config.js';
 import { progressOf, type RunHandle } from '../support/runs.js';
@@ -8,19 +8,19 @@ import { podsOf } from './kubectl.js';
 
 export interface Sample {
   at: number;
-  /** Pods of activity workers that exist, and of these the ready ones. */
+  /** The number of activity pods, and of those that are ready. */
   pods: number;
   ready: number;
-  /** Activities that wait for a worker. */
+  /** The number of activities that wait for a worker. */
   backlog: number;
-  /** Mapped so far. */
+  /** The calls mapped so far. */
   calls: number;
 }
 
 const EVERY_MS = 1000;
 const SAMPLES_MAX = 900;
 
-/** A sample a second until `enough` says so. */
+/** Takes a sample every second until `enough` returns true. */
 export async function sampleUntil(
   stack: Stack,
   run: RunHandle,
@@ -33,7 +33,7 @@ export async function sampleUntil(
     if (await enough(sample)) return samples;
     await delay(EVERY_MS);
   }
-  throw new Error(`still not over after ${SAMPLES_MAX} samples: ${JSON.stringify(samples.at(-1))}`);
+  throw new Error(`not finished after ${SAMPLES_MAX} samples: ${JSON.stringify(samples.at(-1))}`);
 }
 
 async function take(stack: Stack, run: RunHandle): Promise<Sample> {

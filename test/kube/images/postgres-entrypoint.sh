@@ -1,5 +1,6 @@
 #!/bin/sh
-# As much of the official image's entrypoint as the chart needs: POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB and PGDATA.
+# The part of the official image's entrypoint that the chart needs: POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB and
+# PGDATA.
 set -eu
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   printf %s "$POSTGRES_PASSWORD" > /tmp/password

@@ -1,4 +1,4 @@
-# PostgreSQL as the official image is used by the chart, made of the binaries that come along with the packages.
+# Replaces the official PostgreSQL image of the chart. Contains the binaries of the npm package.
 FROM debian:bookworm-slim
 COPY --chmod=755 postgres-entrypoint.sh /usr/local/bin/entrypoint.sh
 COPY native /opt/postgres

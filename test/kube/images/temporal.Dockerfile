@@ -1,4 +1,4 @@
-# Temporal's CLI, whose dev server the chart uses for trying out.
+# Temporal's CLI, whose dev server the chart uses for evaluation.
 FROM debian:bookworm-slim
 COPY --chmod=755 temporal /usr/local/bin/temporal
 RUN useradd --uid 1000 --no-create-home temporal

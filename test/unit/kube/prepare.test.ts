@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { repositoryDir } from '../../support/repository.js';
 
-test('where there is no cluster, the tests of Kubernetes say so in one line, and are skipped', async () => {
+test('without a cluster, the Kubernetes tests are skipped with one line of explanation', async () => {
   const prepare = join(repositoryDir, 'test', 'kube', 'prepare.js');
   const env = { ...process.env, CLUSTER: '/nowhere/cluster' };
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [prepare], { env });
