@@ -1,4 +1,4 @@
-/** What a campaign has shown: its figures, and the page that tells them. */
+/** The results of a campaign: its figures, and the page that presents them. */
 import { execFile } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import { promisify } from 'node:util';
@@ -24,27 +24,27 @@ export interface ChaosReport {
   episodes: number;
   /** Faults that had an effect. */
   faults: number;
-  /** Harm done that nobody noticed; it counts for nothing, and was done again. */
+  /** Injected faults without an effect. They do not count, and were repeated. */
   withoutEffect: number;
   /** Faults with an effect: fault → phase → count. */
   matrix: Record<string, Record<Phase, number>>;
-  /** How many faults had it. */
+  /** The number of faults with each effect. */
   effects: Record<EffectKind, number>;
   runs: { published: number; discarded: number };
-  /** Of the runs that were hit. */
+  /** The endings of the affected runs. */
   endings: { published: number; discarded: number };
-  /** How many of them were small, and past their plan: one activity did all of it. */
+  /** The number of affected runs that were small and past their plan, so that one activity did all phases. */
   small: number;
   calls: number;
   lost: number;
   doubled: number;
   recovery: Recovery;
   recoveries: Record<string, Recovery>;
-  /** By Temporal's own histories. Of the shares, those that only found their segments lost are no part: they have done nothing. */
+  /** From Temporal's histories. The shares exclude reduces that only found that their segments were lost. */
   tasks: Tally & {
     completionByTask: number;
     completionByTry: number;
-    /** By task, but for those whose workflow was terminated, cancelled or lost. */
+    /** By task, without tasks whose workflow was terminated, cancelled or lost. */
     completionUnlessEnded: number;
   };
 }
@@ -108,7 +108,7 @@ function recoveryOf(observed: readonly Observed[]): Recovery {
   return { medianMs: sorted[Math.floor(sorted.length / 2)] ?? 0, longestMs: sorted.at(-1) ?? 0 };
 }
 
-/** The cells of the matrix that were hit by no fault that had an effect. */
+/** Returns the cells of the matrix without a fault that had an effect. */
 export function emptyCells({ matrix }: ChaosReport): string[] {
   return Object.entries(matrix).flatMap(([fault, phases]) =>
     PHASES.filter((phase) => phases[phase] === 0).map((phase) => `${fault} × ${phase}`),
@@ -124,32 +124,32 @@ export function markdownOf(report: ChaosReport, command: string): string {
 ${grouped(report.faults)} faults were injected into workers, connections, PostgreSQL and Temporal in the middle of runs: ${grouped(report.lost)} calls were lost, and ${grouped(report.doubled)} were billed twice.
 
 Measured on ${report.date} by \`${command}\` in ${report.minutes} minutes (${report.machine}; ${report.versions}).
-That command also writes this page. \`test/chaos\` defines the faults and what counts as their effect.
+The command writes this page. \`test/chaos\` defines the faults and their effects.
 
 | figure | |
 | --- | --- |
-| observed faults | ${grouped(report.faults)}, in ${report.episodes} episodes, each with a PostgreSQL, a Temporal, three workers, a schedule every 2 s and writers of its own |
+| observed faults | ${grouped(report.faults)}, in ${report.episodes} episodes, each with its own PostgreSQL, Temporal, three workers, schedule (every 2 s) and writers |
 | tasks scheduled per fault | ${Math.round(tasks.scheduled / report.faults)} |
 | calls billed | ${grouped(report.calls)} |
 | **calls lost** | **${grouped(report.lost)}** |
 | **calls billed twice** | **${grouped(report.doubled)}** |
 | runs | ${grouped(runs.published)} published, ${grouped(runs.discarded)} discarded without a trace |
-| runs that were hit | ${grouped(endings.published)} published, ${grouped(endings.discarded)} discarded; the next run billed their calls |
-| runs that were hit while one activity did all of them | ${grouped(report.small)} |
+| affected runs | ${grouped(endings.published)} published, ${grouped(endings.discarded)} discarded; the next run billed their calls |
+| affected runs in which one activity did all phases | ${grouped(report.small)} |
 | recovery | median ${seconds(recovery.medianMs)}, longest ${seconds(recovery.longestMs)} |
-| reduces that only found their segments lost in a crash of PostgreSQL, and were done again after map; Temporal counts them as completed, the rows below omit them | ${grouped(tasks.lost)} |
+| reduces that only found that a crash of PostgreSQL had emptied their segments, and were repeated after map (completed for Temporal, but not counted below) | ${grouped(tasks.lost)} |
 | **tasks completed / scheduled** | **${grouped(done)} / ${grouped(asked)} = ${percent(tasks.completionByTask)}** |
-| the same, for workflows that were not themselves terminated, cancelled or lost | ${grouped(done)} / ${grouped(asked - tasks.notCompleted.abandoned)} = ${percent(tasks.completionUnlessEnded)} |
+| the same, without workflows that were terminated, cancelled or lost | ${grouped(done)} / ${grouped(asked - tasks.notCompleted.abandoned)} = ${percent(tasks.completionUnlessEnded)} |
 | tasks completed / attempts | ${grouped(done)} / ${grouped(tasks.tries)} = ${percent(tasks.completionByTry)} |
 
-A fault counts only if an effect of it was observed: ${EFFECTS.map((kind) => `${kind} (${report.effects[kind]})`).join(', ')}. Faults without an
-observed effect: ${report.withoutEffect}; each was injected again. Between two faults, two runs bill undisturbed, in addition to those of the schedule. After each fault, all bills so
-far were compared with plain SQL over the log, user by user, and by \`meterfold verify\`. At the end of each episode, the log itself was compared with the answers that its writers had received.
+A fault counts only if an effect was observed: ${EFFECTS.map((kind) => `${kind} (${report.effects[kind]})`).join(', ')}. Faults without an effect: ${report.withoutEffect}; they were repeated.
+Between two faults, two runs bill undisturbed, in addition to those of the schedule. After each fault, all bills were compared with plain SQL over the log, user by user, and checked
+by \`meterfold verify\`. At the end of each episode, the log was compared with the commits that its writers had received.
 
 ## Faults by phase
 
-How often each fault hit a run in each phase, and how long it took from the repair (from the fault, if nothing is repaired) until bills were published
-again. 10 s of it are the timeout after which Temporal gives a silent activity to another worker.
+The number of faults in each phase, and the recovery time: from the repair (from the fault, if nothing is repaired) until bills were
+published again. It includes the 10 s after which Temporal gives a silent activity to another worker.
 
 | fault | ${PHASES.join(' | ')} | recovery, median | longest |
 | --- | ${PHASES.map(() => '---:').join(' | ')} | ---: | ---: |
@@ -160,13 +160,13 @@ ${Object.entries(report.matrix)
   })
   .join('\n')}
 
-## Tasks, by Temporal's own histories
+## Tasks, from Temporal's histories
 
-${grouped(tasks.workflows.started)} workflows: ${grouped(tasks.workflows.published)} published, ${grouped(tasks.workflows.skipped)} ended as skipped because another run was in progress, ${tasks.workflows.failed} failed,
-${tasks.workflows.cancelled} were cancelled and ${tasks.workflows.ended} terminated by the test, and ${tasks.workflows.open} were still open when their Temporal was lost.
+${grouped(tasks.workflows.started)} workflows: ${grouped(tasks.workflows.published)} published, ${grouped(tasks.workflows.skipped)} were skipped because another run was active, ${tasks.workflows.failed} failed,
+${tasks.workflows.cancelled} were cancelled and ${tasks.workflows.ended} terminated by faults, and ${tasks.workflows.open} were still open when their Temporal was lost.
 
-Of the tasks that did not complete, ${tasks.notCompleted.failed} failed for good, ${tasks.notCompleted.cancelled} were cancelled, and ${tasks.notCompleted.abandoned} belonged to workflows that were terminated, cancelled or lost. None of their calls was lost.
-${failures.length === 0 ? '' : `\nMessages of failed tasks and workflows:\n\n${failures.join('\n')}\n`}`;
+Of the tasks that did not complete, ${tasks.notCompleted.failed} failed permanently, ${tasks.notCompleted.cancelled} were cancelled, and ${tasks.notCompleted.abandoned} belonged to workflows that were terminated, cancelled or lost; none of their calls was lost.
+${failures.length === 0 ? '' : `\nErrors of failed tasks and workflows:\n\n${failures.join('\n')}\n`}`;
 }
 
 const grouped = (count: number) => count.toLocaleString('en-US');
