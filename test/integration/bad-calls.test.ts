@@ -46,6 +46,6 @@ test('`meterfold run` names the call and exits with 1', async () => {
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr.trimEnd().split('\n').at(-1)).toBe(
     'meterfold: The run failed: call 9 in public.api_logs: usage must be a number from 0 to 10^15. ' +
-      'Nothing of it was published. (workflow bad)',
+      'Nothing of it was published. (workflow bad).',
   );
 });
