@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => stack.close());
 beforeEach(() => reset(stack));
 
-test.each(logs.badCalls)('a call with %s fails the run, is named, and leaves no row', async (change, reason) => {
+test.each(logs.badCalls)('a call with %s fails the run, which names it and stores no row', async (change, reason) => {
   await logs.uniform(stack.pool, { calls: 12 });
   await stack.pool.query(`update public.api_logs set ${change} where id = 9`);
   const message = `call 9 in public.api_logs: ${reason}`;
@@ -25,7 +25,7 @@ test.each(logs.badCalls)('a call with %s fails the run, is named, and leaves no 
   expect(await rowsOfRun(stack, run!.runId)).toEqual({});
 });
 
-test('a bad call fails the run while other partitions are under way; mended, everything is billed', async () => {
+test('a bad call fails the run while other partitions are in progress; after a fix, everything is billed', async () => {
   await logs.uniform(stack.pool, { calls: 1003 });
   await stack.pool.query('update public.api_logs set usage = -1 where id = 700');
   const hold = await holdMap(stack);
@@ -39,13 +39,13 @@ test('a bad call fails the run while other partitions are under way; mended, eve
   await expectExact(stack, await bill(stack));
 });
 
-test('`meterfold run` says which call it was, and exits with 1', async () => {
+test('`meterfold run` names the call and exits with 1', async () => {
   await logs.uniform(stack.pool, { calls: 12 });
   await stack.pool.query('update public.api_logs set usage = -1 where id = 9');
   const { code, stdout, stderr } = await meterfold(stack, ['run', '--workflow-id', 'bad']);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr.trimEnd().split('\n').at(-1)).toBe(
     'meterfold: The run failed: call 9 in public.api_logs: usage must be a number from 0 to 10^15. ' +
-      'Nothing of it was published. (workflow bad)',
+      'Nothing of it was published. (workflow bad).',
   );
 });

@@ -1,6 +1,6 @@
 /**
- * COPY in both directions, as it must be on every way to every server: PostgreSQL 18 and 15; TCP, a Unix socket, and TLS, which reads and
- * writes by other code, and reads by yet another where Node does not let it use a buffer of ours.
+ * Conformance of COPY in both directions, on PostgreSQL 18 and 15, over TCP, a Unix socket and TLS. TLS uses other code to read and write,
+ * and another code path again if Node does not support our read buffer.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
@@ -42,15 +42,15 @@ const servers: Record<string, (settings: Record<string, string>) => Promise<Runn
 };
 
 const fault15 = await debianPostgresFault();
-test('PostgreSQL 15 can be tested here; where it can not, it is said why, and CI fails', () => {
+test('PostgreSQL 15 is available; otherwise the reason is printed, and CI fails', () => {
   if (fault15 !== undefined) say(fault15);
   expect(process.env.CI === 'true' ? fault15 : undefined).toBeUndefined();
 });
 if (fault15 !== undefined) delete servers['PostgreSQL 15'];
 
-const WITHOUT_BUFFER = 'TLS without a buffer of ours';
-type Way = (url: URL, socketDir: string) => void;
-const ways: Record<string, Way> = {
+const WITHOUT_BUFFER = 'TLS without our read buffer';
+type Transport = (url: URL, socketDir: string) => void;
+const transports: Record<string, Transport> = {
   TCP: () => {},
   'a Unix socket': (url, socketDir) => {
     url.searchParams.set('host', socketDir);
@@ -65,10 +65,10 @@ function overTls(url: URL): void {
   url.searchParams.set('sslrootcert', AUTHORITY);
 }
 
-/** As pg has it, and its types don't say. */
+/** A field of pg's client that its types lack. */
 const streamOf = (client: object) => (client as { connection: { stream: Socket } }).connection.stream;
 
-/** As on a Node that has no such method. */
+/** Simulates a version of Node without this method. */
 function takeBufferAway(client: object): void {
   const { _handle } = streamOf(client) as unknown as { _handle: { useUserBuffer: unknown } };
   _handle.useUserBuffer = undefined;
@@ -90,13 +90,13 @@ describe.each(Object.keys(servers))('%s', (name) => {
     await rm(socketDir, { recursive: true, force: true });
   });
 
-  describe.each(Object.keys(ways))('over %s', (way) => {
+  describe.each(Object.keys(transports))('over %s', (transport) => {
     let pool: Pool;
     beforeAll(async () => {
       const url = new URL(server.url);
-      ways[way]!(url, socketDir);
+      transports[transport]!(url, socketDir);
       pool = await openPool(url.toString(), { applicationName: 'copy', connectionsMax: 3 });
-      if (way === WITHOUT_BUFFER) pool.on('connect', takeBufferAway);
+      if (transport === WITHOUT_BUFFER) pool.on('connect', takeBufferAway);
     });
     afterAll(() => pool.end());
 
@@ -105,16 +105,16 @@ describe.each(Object.keys(servers))('%s', (name) => {
       onTestFinished(() => client.release());
       return client;
     };
-    /** Whether what comes after a COPY on its connection is answered. */
+    /** Expects that the connection answers further statements. */
     const expectUsable = async (client: Client) =>
       expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
 
-    test('it is that way', async () => {
-      const { rows } = await pool.query<{ way: string }>(
-        `select case when ssl.ssl then 'TLS' when session.client_addr is null then 'a Unix socket' else 'TCP' end as way
+    test('the connection uses this transport', async () => {
+      const { rows } = await pool.query<{ transport: string }>(
+        `select case when ssl.ssl then 'TLS' when session.client_addr is null then 'a Unix socket' else 'TCP' end as transport
            from pg_stat_ssl ssl join pg_stat_activity session using (pid) where pid = pg_backend_pid()`,
       );
-      expect(rows).toEqual([{ way: way === WITHOUT_BUFFER ? 'TLS' : way }]);
+      expect(rows).toEqual([{ transport: transport === WITHOUT_BUFFER ? 'TLS' : transport }]);
     });
 
     describe('COPY out', () => {
@@ -122,7 +122,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
         let [rows, bytes] = [0, 0];
         const reader: RowsReader = {
           done: false,
-          // Takes as many rows as there are, as the reader of the log does.
+          // Reads all complete rows, as the reader of the log does.
           read(buffer, view, at, end) {
             while (end - at >= 7 && buffer[at] === 0x64 && view.getInt16(at + 5) === 1) {
               const next = at + 1 + view.getInt32(at + 1);
@@ -141,7 +141,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
         }));
       };
 
-      test('of many tiny rows brings each once', async () => {
+      test('of many tiny rows reads each once', async () => {
         const client = await connect();
         let sum = 0n;
         const count = await copyOut(
@@ -161,7 +161,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
         ['one row', `select 'one'`, 1, 3],
         ['large rows', `select repeat('x', 3000000) from generate_series(1, 8)`, 8, 24_000_000],
         ['rows of any size', `select repeat('x', n % 100000) from generate_series(1, 1500, 7) n`, 215, 0],
-      ])('of %s brings each whole', async (_, select, rows, bytes) => {
+      ])('of %s reads each complete', async (_, select, rows, bytes) => {
         const client = await connect();
         const { rows: expected } = await pool.query<{ bytes: string }>(
           `select coalesce(sum(octet_length(c::text)), 0) as bytes from (${select}) as t (c)`,
@@ -171,14 +171,14 @@ describe.each(Object.keys(servers))('%s', (name) => {
         await expectUsable(client);
       });
 
-      test('ends with the error that the server meets in the middle, and the connection goes on', async () => {
+      test('fails with an error that the server reports in the middle, and the connection remains usable', async () => {
         const client = await connect();
         const work = read(client, `select (100000 / (50000 - n))::text from generate_series(1, 100000) n`);
         await expect(work).rejects.toMatchObject({ code: '22012' });
         await expectUsable(client);
       });
 
-      test('hands notices on in the middle of rows', async () => {
+      test('passes on notices in the middle of rows', async () => {
         const client = await connect();
         const notices: (string | undefined)[] = [];
         client.on('notice', ({ message }) => notices.push(message));
@@ -189,17 +189,17 @@ describe.each(Object.keys(servers))('%s', (name) => {
         await expectUsable(client);
       });
 
-      test(way === WITHOUT_BUFFER ? 'reads as Node does' : 'reads into one buffer', async () => {
+      test(transport === WITHOUT_BUFFER ? 'reads into buffers of Node' : 'reads into one buffer', async () => {
         const client = await connect();
         const landing = () => readBufferOf(streamOf(client))?.room().buffer;
         await read(client, `select 'row'`);
         const before = landing();
         await read(client, `select repeat('x', 100) from generate_series(1, 20000)`);
         expect(landing()).toBe(before);
-        expect(before === undefined).toBe(way === WITHOUT_BUFFER);
+        expect(before === undefined).toBe(transport === WITHOUT_BUFFER);
       });
 
-      test('ends with what the server says before it hangs up', async () => {
+      test('fails with the error that the server sends before it closes the connection', async () => {
         const client = await pool.connect();
         const select = `select case when n = 30000 then pg_terminate_backend(pg_backend_pid())::text else n::text end`;
         await expect(read(client, `${select} from generate_series(1, 40000) n`)).rejects.toMatchObject({
@@ -208,7 +208,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
         client.release(true);
       });
 
-      test('one after the other on one connection', async () => {
+      test('works repeatedly on one connection', async () => {
         const client = await connect();
         for (const rows of [3, 0, 40_000, 1]) {
           const select = `select 'row' from generate_series(1, ${rows})`;
@@ -220,7 +220,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
       test.each([
         ['a reader that refuses a row', 1, 'the third row', 'no more'],
         ['other columns than asked for', 2, 'none', 'PostgreSQL sent 1 columns, which are not those asked for'],
-      ])('of %s fails with its error, and the connection is closed', async (_, columns, refused, message) => {
+      ])('with %s fails with its error and closes the connection', async (_, columns, refused, message) => {
         let rows = 0;
         const work = withClient(pool, { signal: new AbortController().signal }, async (client) => {
           const sql = 'copy (select n from generate_series(1, 5000000) n) to stdout (format binary)';
@@ -232,7 +232,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
         await expectGone(pool, 'generate_series(1, 5000000)');
       });
 
-      test('is over when its connection is taken away', async () => {
+      test('fails when its connection is aborted', async () => {
         const controller = new AbortController();
         const work = withClient(pool, { signal: controller.signal }, (client) =>
           copyOut(client, 'copy (select n from generate_series(1, 6000000) n) to stdout (format binary)', 1, () => {
@@ -267,14 +267,14 @@ describe.each(Object.keys(servers))('%s', (name) => {
           )
         ).rows[0];
 
-      test('of no row stores none', async () => {
+      test('of no rows stores none', async () => {
         const { client, copy } = await begin();
         await copy.write(BINARY_TRAILER);
         expect(await copy.finish()).toBe(0);
         expect(await stored(client)).toEqual({ rows: 0, numbers: 0, bytes: 0 });
       });
 
-      test('of rows that each come alone stores all', async () => {
+      test('of one row a chunk stores all', async () => {
         const { client, copy } = await begin();
         for (let n = 0; n < 3000; n++) await copy.write(row(n, Buffer.alloc(5, n)));
         await copy.write(BINARY_TRAILER);
@@ -282,7 +282,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
         expect(await stored(client)).toEqual({ rows: 3000, numbers: 3000, bytes: 15_000 });
       });
 
-      test('of rows larger than any buffer on the way stores them', async () => {
+      test('of rows larger than all buffers on the way stores them', async () => {
         const { client, copy } = await begin();
         for (let n = 0; n < 4; n++) await copy.write(row(n, Buffer.alloc(12 * MIB, n)));
         await copy.write(BINARY_TRAILER);
@@ -290,7 +290,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
         expect(await stored(client)).toEqual({ rows: 4, numbers: 4, bytes: 48 * MIB });
       });
 
-      test('sends a chunk as it was: its memory may be used again once it is taken', async () => {
+      test('sends a chunk before write() resolves, so that its memory can be reused', async () => {
         const { client, copy } = await begin();
         const chunk = row(0, Buffer.alloc(MIB));
         for (let n = 1; n <= 30; n++) {
@@ -305,7 +305,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
         expect(rows).toEqual([{ whole: 30 }]);
       });
 
-      test('makes its writer wait while the server takes nothing', async () => {
+      test('makes the writer wait while the server does not read', async () => {
         const { client, copy } = await begin();
         await copy.fail('another table is meant');
         await client.query(`
@@ -330,7 +330,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
         await expectUsable(client);
       });
 
-      test('fails with what the server says of a wrong row, and the connection goes on', async () => {
+      test("fails with the server's error for a wrong row, and the connection remains usable", async () => {
         const { client, copy } = await begin();
         const work = (async () => {
           await copy.write(Buffer.from([0, 7, 1, 2, 3]));
@@ -341,20 +341,20 @@ describe.each(Object.keys(servers))('%s', (name) => {
         await expectUsable(client);
       });
 
-      test('that is refused tells why, and the connection goes on', async () => {
+      test('that is refused reports the reason, and the connection remains usable', async () => {
         const client = await connect();
         await expect(copyIn(client, 'copy nowhere from stdin')).rejects.toMatchObject({ code: '42P01' });
         await expectUsable(client);
       });
 
-      test('that is given up stores nothing, and the connection goes on', async () => {
+      test('that is aborted stores nothing, and the connection remains usable', async () => {
         const { client, copy } = await begin();
         await copy.write(row(1, Buffer.alloc(100_000)));
         await copy.fail('no more');
         expect(await stored(client)).toEqual({ rows: 0, numbers: 0, bytes: 0 });
       });
 
-      test('is over when its connection is taken away', async () => {
+      test('fails when its connection is aborted', async () => {
         await pool.query('create table if not exists public.taken_away (n bigint, data bytea)');
         const controller = new AbortController();
         const work = withClient(pool, { signal: controller.signal }, async (client) => {
@@ -373,7 +373,7 @@ describe.each(Object.keys(servers))('%s', (name) => {
   });
 });
 
-/** Waits until no session works on such a statement. */
+/** Waits until no session executes a statement with this text. */
 function expectGone(pool: Pool, query: string): Promise<unknown> {
   return eventually(`the session is gone: ${query}`, async () => {
     const { rowCount } = await pool.query(

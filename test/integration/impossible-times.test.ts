@@ -1,4 +1,4 @@
-/** Times in the log that can't be right: what is measured by them leaves them out, and says so. */
+/** Impossible times in the log: measurements exclude them, and report how many. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { readLag } from '../../src/log/lag.js';
 import { type DebianPostgres, debianPostgresFault, startMigratedPostgres } from '../support/debian-postgres.js';
@@ -39,7 +39,7 @@ describe.each(versions)('on PostgreSQL %s', (version) => {
       [user, calledAt, receivedAt],
     );
 
-  test.each(IMPOSSIBLE)('a call received at %s waits since it was made', async (time) => {
+  test.each(IMPOSSIBLE)('a call received at %s is measured from called_at', async (time) => {
     await insert(time);
     await insert('2026-01-01Z', '1 hour');
     const { calls, seconds } = await readLag(stack.pool);
@@ -48,7 +48,7 @@ describe.each(versions)('on PostgreSQL %s', (version) => {
     expect(seconds).toBeLessThan(3 * DAY);
   });
 
-  test('calls without any usable time wait since the next one that has one, or else since the last run', async () => {
+  test('calls without a usable time are measured from the next call that has one, or from the last run', async () => {
     await startWorker(stack);
     await bill(stack);
     await stack.pool.query(`update meterfold.runs set published_at = now() - interval '5 hours'`);
@@ -63,7 +63,7 @@ describe.each(versions)('on PostgreSQL %s', (version) => {
     expect(sinceCall).toBeLessThan(2 * 3600);
   });
 
-  test('calls without any usable time before the first run wait since the tables were made', async () => {
+  test('calls without a usable time before the first run are measured from the first migration', async () => {
     await stack.pool.query(`update meterfold.migrations set applied_at = now() - interval '3 hours'`);
     await insert('infinity', '-7 days');
     const { seconds } = await readLag(stack.pool);
@@ -71,11 +71,11 @@ describe.each(versions)('on PostgreSQL %s', (version) => {
     expect(seconds).toBeLessThan(4 * 3600);
   });
 
-  test('no call waits: the lag is 0', async () => {
+  test('the lag is 0 if no call is waiting', async () => {
     expect(await readLag(stack.pool)).toMatchObject({ calls: 0, seconds: 0 });
   });
 
-  test('status measures the other cycles, and says how many it leaves out', async () => {
+  test('status measures the other cycles, and reports how many it excludes', async () => {
     await startWorker(stack);
     for (const [number, time] of [...IMPOSSIBLE, '2026-01-01Z'].entries()) {
       for (let call = 0; call < 5; call++) await insert(time, '2 days', `user ${number}`);
@@ -93,7 +93,7 @@ describe.each(versions)('on PostgreSQL %s', (version) => {
     );
   });
 
-  test('status says that nothing was measured where no time is usable', async () => {
+  test('status reports that nothing was measured if no time is usable', async () => {
     await startWorker(stack);
     for (let call = 0; call < 5; call++) await insert('-infinity');
     await bill(stack);

@@ -1,4 +1,4 @@
-/** The lookup of open cycles binds the users that it asks for. */
+/** The lookup of open cycles binds the names of users, so that no statement's text contains them. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openCycleAt, readOpenCycles } from '../../src/ledger/open-cycles.js';
 import { TextArray } from '../../src/postgres/copy/text-array.js';
@@ -19,7 +19,7 @@ beforeAll(async () => {
   return () => server.stop();
 });
 
-/** Names as people choose them, the longest among them. */
+/** Names with characters that need quoting somewhere, and the longest name. */
 const names = [
   'user-1',
   `o'brien`,
@@ -51,7 +51,7 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
     return () => pool.end();
   });
 
-  test('each user gets its own newest open cycle up to a run, whatever its name', async () => {
+  test('each user gets its newest open cycle up to a run, whatever the name', async () => {
     await pool.query('truncate meterfold.open_cycles');
     for (const [index, name] of names.entries()) {
       await pool.query(
@@ -76,7 +76,7 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
     expect(await lookUp([], 2n)).toHaveLength(0);
   });
 
-  test('sixty lookups are one statement to PostgreSQL, in which no user is named', async () => {
+  test('sixty lookups are one statement in pg_stat_statements, which names no user', async () => {
     await pool.query('select public.pg_stat_statements_reset()');
     const groups = Array.from({ length: 60 }, (_, group) =>
       Array.from({ length: 50 + group }, (_, index) => `customer-${group}-${index}`),
@@ -90,7 +90,7 @@ describe.each(['disable', 'require'])('with sslmode=%s', (sslmode) => {
     expect(named.rows).toEqual([]);
   });
 
-  test('a lookup that fails says why, and the next one works on another connection', async () => {
+  test('a failed lookup reports its error, and the next one uses another connection', async () => {
     await pool.query('alter table meterfold.open_cycles rename to away');
     await expect(lookUp(['user-1'], 2n)).rejects.toThrow('relation "meterfold.open_cycles" does not exist');
     await pool.query('alter table meterfold.away rename to open_cycles');

@@ -1,4 +1,4 @@
-/** Where map reads pages as they are: not beyond what its own calls take, whatever lies between them. */
+/** When map reads heap pages as they are: only if the range is not much larger than its own calls need. */
 import { expect, test } from 'vitest';
 import { findPageRange } from '../../src/log/page-range.js';
 import { freshStack } from '../support/stack.js';
@@ -7,8 +7,8 @@ const HISTORY = 40_000;
 const NEW = 1000;
 
 test.each([
-  { name: 'that lie one behind the other are a stretch', early: 0 },
-  { name: 'of which the first lies before the history, where there was room, are none', early: 1 },
+  { name: 'in consecutive pages are a page range', early: 0 },
+  { name: 'of which the first was stored in a page before the history are not', early: 1 },
 ])('new calls $name', async ({ early }) => {
   const stack = await freshStack();
   try {
@@ -22,10 +22,10 @@ test.each([
     await append(1, HISTORY);
     await append(HISTORY + 1 + early, NEW - early);
     const client = await stack.pool.connect();
-    const stretch = await findPageRange(client, { first: BigInt(HISTORY + 1), last: BigInt(HISTORY + NEW) });
+    const pages = await findPageRange(client, { first: BigInt(HISTORY + 1), last: BigInt(HISTORY + NEW) });
     client.release();
-    if (early > 0) expect(stretch).toBeUndefined();
-    else expect(stretch!.lastPage - stretch!.firstPage).toBeGreaterThan(0);
+    if (early > 0) expect(pages).toBeUndefined();
+    else expect(pages!.lastPage - pages!.firstPage).toBeGreaterThan(0);
   } finally {
     await stack.close();
   }

@@ -60,7 +60,9 @@ const BODY_LENGTH = 5;
 const CALL_HEAD_BYTES: u32 = 6;
 /** Three varints of at most eight bytes. */
 const CALL_BODY_BYTES_MAX: u32 = 3 * 8;
-/** Bytes of a call without its name. */
+/** The fewest bytes of a call: a name of one byte, and three varints of one byte. */
+export const CALL_BYTES_MIN: u32 = CALL_HEAD_BYTES + 1 + 3;
+/** The most bytes of a call without its name. */
 const LIMIT_BYTES: u32 = CALL_HEAD_BYTES + CALL_BODY_BYTES_MAX;
 
 export let arena: usize = 0;

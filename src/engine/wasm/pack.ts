@@ -25,6 +25,7 @@ import {
   blockAfter,
   bodyLengthOf,
   bodyOf,
+  CALL_BYTES_MIN,
   callsOf,
   endOf,
   firstBlock,
@@ -48,10 +49,8 @@ let users: u32 = 0;
 
 /** Bytes of the number of users. */
 const COUNT_BYTES = 4;
-/** The fewest bytes of an unpacked call. */
-const CALL_BYTES_MIN = 10;
 
-/** Bytes of the table for one user per call, twice: growTable() fills the second copy from the first. */
+/** Bytes for a table of as many users as an arena has calls. The factor is 3 because growTable() builds the doubled table behind the old one. */
 export function tableBytes(arenaBytes: u32): u32 {
   const entries = 4 * (arenaBytes / CALL_BYTES_MIN) + 2 * ENTRIES_MIN;
   return 3 * (entries << ENTRY_SHIFT);

@@ -1,10 +1,10 @@
-/** Random calls for property tests: any users, usages, times and ids that the log may hold. */
+/** Random calls for property tests: all users, usages, times and ids that the log may contain. */
 import fc from 'fast-check';
 import type { Call } from './oracle.js';
 
 /**
- * For properties that bill whole logs: a failing one stops shrinking in time to print its seed, before the test itself is
- * stopped without a word of it.
+ * Limits for properties that bill whole logs. A failing property stops shrinking early enough to print its seed; otherwise the test's
+ * timeout would end it silently.
  */
 export const HEAVY_MS = 60_000;
 export const heavy = { interruptAfterTimeLimit: HEAVY_MS / 3 };
@@ -14,7 +14,7 @@ export const USAGE_MAX = 10n ** 15n;
 export const CALLED_AT_MIN = BigInt(Date.UTC(1970) - Date.UTC(2000)) * 1000n;
 export const CALLED_AT_MAX = BigInt(Date.UTC(2100) - Date.UTC(2000)) * 1000n - 1n;
 
-/** A text as the log's user: the bytes of its UTF-8, one character each. */
+/** Converts a text to a user of a test call: its bytes in UTF-8, one character each. */
 export function userOf(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
@@ -54,7 +54,7 @@ const anyCalledAt = fc.oneof(
   fc.bigInt({ min: CALLED_AT_MIN, max: CALLED_AT_MAX }),
 );
 
-/** How far an id lies behind the one before. */
+/** The difference of an id from the previous one. */
 function gapUpTo(max: bigint): fc.Arbitrary<bigint> {
   return fc.oneof(
     { weight: 6, arbitrary: fc.constant(1n) },
@@ -72,7 +72,7 @@ export interface LogLimits {
   gapMax?: bigint;
 }
 
-/** A log in the order of its ids; half of its calls are one user's. */
+/** A log in the order of its ids. One user makes half of the calls. */
 export function anyLog({ callsMax, usersMax = 12, gapMax = 2n ** 44n }: LogLimits): fc.Arbitrary<Call[]> {
   const users = fc.uniqueArray(anyUser, { minLength: 1, maxLength: usersMax, size: 'max' });
   const draw = fc.record({
@@ -91,7 +91,7 @@ export function anyLog({ callsMax, usersMax = 12, gapMax = 2n ** 44n }: LogLimit
   });
 }
 
-/** A call whose time and usage are of no interest. */
+/** A call with an arbitrary time. */
 export function call(id: bigint | number, user: string, usage: bigint | number = 1n): Call {
   return { id: BigInt(id), user: userOf(user), usage: BigInt(usage), calledAt: BigInt(id) % 1000n };
 }

@@ -1,6 +1,6 @@
 /**
- * Users whose hashes collide stay apart. Found by trying 16 million ids (and 5 billion pairs for the prefix); the hashes are
- * those of PostgreSQL, as digest.test.ts and the first test here say.
+ * Users whose hashes collide are billed separately. The users below were found by trying 16 million ids, and 5 billion pairs for the
+ * prefix. digest.test.ts and the first test here prove that the hashes are PostgreSQL's.
  */
 import { describe, expect, test } from 'vitest';
 import { PartitionMap } from '../../../src/engine/map.js';
@@ -8,15 +8,15 @@ import { call } from './calls.js';
 import { billNaively, type Call, hashBytes } from './oracle.js';
 import { billsOf, mapPartition, reduceShard } from './pipeline.js';
 
-/** The same high half: in one bucket. */
+/** Users with the same high half of the hash, and so in the same bucket. */
 const triples = [
   ['user-05177003', 'user-08535982', 'user-09057084'],
   ['user-01763680', 'user-06753960', 'user-12988890'],
   ['user-02711694', 'user-10847436', 'user-15896308'],
 ];
-/** The same high half, and one begins with the other. */
+/** Users with the same high half, of which one is a prefix of the other. */
 const prefix = ['user-264265', 'user-264265lyf'];
-/** The same low half and length, in different buckets. */
+/** Users with the same low half and the same length, in different buckets. */
 const pairs = [
   ['user-06803683', 'user-14677462'],
   ['user-09883858', 'user-11203684'],
@@ -26,7 +26,7 @@ const pairs = [
 const hi = (user: string) => BigInt.asUintN(64, hashBytes(Buffer.from(user))) >> 32n;
 const lo = (user: string) => BigInt.asUintN(32, hashBytes(Buffer.from(user)));
 
-test('the hashes collide as is said', () => {
+test('the hashes of the users above collide', () => {
   for (const users of [...triples, prefix]) expect(new Set(users.map(hi)).size).toBe(1);
   for (const users of pairs) {
     expect(new Set(users.map(lo)).size).toBe(1);
@@ -34,7 +34,7 @@ test('the hashes collide as is said', () => {
   }
 });
 
-/** Each user has one call more than the one before. */
+/** A log in which each user has one call more than the previous one. */
 function logOf(users: readonly string[]): Call[] {
   const calls = users.flatMap((user, i) => new Array<string>(i + 1).fill(user));
   return calls.map((user, i) => call(i + 1, user, 10 ** (i % 9)));
@@ -50,7 +50,7 @@ function permutations<T>(items: readonly T[]): T[][] {
 }
 
 describe.each([...triples, prefix, ...pairs])('%s and %s', (...users) => {
-  test.each(permutations(users))('are billed apart when they come as %s, %s', (...order) => {
+  test.each(permutations(users))('are billed separately in the order %s, %s', (...order) => {
     const log = logOf(order);
     for (const callsMax of [1, 2, 100]) {
       for (const bytesMax of [1, 2 ** 30]) {
@@ -62,7 +62,7 @@ describe.each([...triples, prefix, ...pairs])('%s and %s', (...users) => {
   });
 });
 
-test('all of them together, among many others, are billed apart', () => {
+test('all of them together, among many other users, are billed separately', () => {
   const others = Array.from({ length: 500 }, (_, i) => `other-${i}`);
   const users = [...prefix.toReversed(), ...others, ...triples.flat().toReversed(), ...pairs.flat()];
   const log = [...users, ...users, ...users.toReversed()].map((user, i) => call(i + 1, user, i));

@@ -1,6 +1,6 @@
 /**
- * Any cut gives the same bills: whatever the partitions, spills, shards, passes and runs, the cycles are those of the oracle on
- * the whole log, and each run proves itself.
+ * The bills do not depend on how the work is divided. For all partitions, spills, shards, passes and runs, the cycles equal those of the
+ * oracle over the whole log, and the proof of each run holds.
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -13,7 +13,7 @@ import { anyLog, call, HEAVY_MS, heavy } from './calls.js';
 import { billNaively, type Call, type Cycle, digestNaively, sumOfUsage } from './oracle.js';
 import { billsOf, mapPartition, type Reduced, reduceShard } from './pipeline.js';
 
-/** How the work is cut. Runs and occupied end behind the calls with those numbers; an empty run is one, too. */
+/** How the work is divided. Runs and occupied ranges end after the calls with the given numbers; a run may be empty. */
 interface Cuts {
   callsPerCycle: number;
   runEnds: number[];
@@ -35,12 +35,12 @@ const oneOfEach: Cuts = {
 };
 
 const CALLS_MAX = 120;
-const placesInLog = fc.array(fc.nat(CALLS_MAX), { maxLength: 4 });
+const endsInLog = fc.array(fc.nat(CALLS_MAX), { maxLength: 4 });
 
 const anyCuts: fc.Arbitrary<Cuts> = fc.record({
   callsPerCycle: fc.constantFrom(1, 2, 5, 1000),
-  runEnds: placesInLog,
-  rangeEnds: placesInLog,
+  runEnds: endsInLog,
+  rangeEnds: endsInLog,
   partitions: fc.integer({ min: 1, max: 6 }),
   callsMax: fc.constantFrom(1, 4, 15, 1000),
   shards: fc.constantFrom(1, 2, 3, 7, 64),
@@ -55,7 +55,7 @@ function mapOf(callsMax: number): PartitionMap {
   return map;
 }
 
-/** The log in consecutive pieces that end behind the calls with those numbers. */
+/** Divides the log into consecutive pieces that end after the calls with the given numbers. */
 function cutLog(log: readonly Call[], ends: readonly number[]): Call[][] {
   const sorted = [0, ...[...ends].sort((one, other) => one - other), log.length];
   return sorted.slice(1).map((end, i) => log.slice(sorted[i], end));
@@ -64,11 +64,11 @@ function cutLog(log: readonly Call[], ends: readonly number[]): Call[][] {
 interface Billed {
   cycles: Cycle[];
   open: Map<string, OpenCycle>;
-  /** Of every shard of every run. */
+  /** The result of each shard of each run. */
   reduced: Reduced[];
 }
 
-/** Bills a log run by run, each carrying in what the one before has carried out. */
+/** Bills a log run by run. Each run carries in what the previous one carried out. */
 function bill(log: readonly Call[], cuts: Cuts): Billed {
   const billed: Billed = { cycles: [], open: new Map(), reduced: [] };
   let carriedIn: CallSum = { calls: 0n, usage: 0n };
@@ -121,13 +121,13 @@ function expectBills(log: readonly Call[], cuts: Cuts): Billed {
   return billed;
 }
 
-/** Calls of users in turn. */
+/** Calls of several users in turn. */
 function inTurn(calls: number, users: readonly string[]): Call[] {
   return Array.from({ length: calls }, (_, i) => call(i + 1, users[i % users.length]!, i));
 }
 
-describe('the cycles are those of the oracle', () => {
-  test('for any log and any cuts', { timeout: HEAVY_MS }, () => {
+describe('the cycles equal those of the oracle', () => {
+  test('for any log, however the work is divided', { timeout: HEAVY_MS }, () => {
     fc.assert(
       fc.property(anyLog({ callsMax: CALLS_MAX, gapMax: 2n ** 53n }), anyCuts, (log, cuts) => {
         expectBills(log, cuts);
@@ -136,7 +136,7 @@ describe('the cycles are those of the oracle', () => {
     );
   });
 
-  test('for users that come again in every one of many runs', { timeout: HEAVY_MS }, () => {
+  test('for users with calls in each of many runs', { timeout: HEAVY_MS }, () => {
     const everyFewCalls = Array.from({ length: 30 }, (_, i) => 3 * i);
     for (const callsPerCycle of [1, 2, 5, 1000]) {
       expectBills(inTurn(90, ['alice', 'bob', 'carol', 'dave']), {
@@ -147,15 +147,15 @@ describe('the cycles are those of the oracle', () => {
     }
   });
 
-  test('for a user of more calls than a pass may hold, whose open cycle goes from pass to pass', () => {
+  test('for a user with more calls than a pass holds, whose open cycle continues from pass to pass', () => {
     const log = inTurn(200, ['alice']);
     const { reduced } = expectBills(log, { ...oneOfEach, callsMax: 3, bytesMax: 20, runEnds: [77] });
     const passes = reduced.flatMap((shard) => shard.passes);
     expect(passes.filter((pass) => !pass.lastOfBuckets).length).toBeGreaterThan(20);
   });
 
-  test('for a user that only the first of several passes of its bucket has', () => {
-    // Both are in bucket 2, and alice comes first.
+  test('for a user with calls only in the first of several passes of its bucket', () => {
+    // Both users are in bucket 2.
     const [alice, bob] = ['user-05177003', 'user-08535982'];
     const log = [call(1, alice!, 7), ...Array.from({ length: 40 }, (_, i) => call(i + 2, bob!))];
     const { reduced } = expectBills(log, { ...oneOfEach, callsMax: 4, bytesMax: 1 });
@@ -164,7 +164,7 @@ describe('the cycles are those of the oracle', () => {
     expect(outcome.users).toBe('2');
   });
 
-  test('for passes of one bucket in between passes of many', () => {
+  test('for passes of one bucket between passes of many', () => {
     const users = Array.from({ length: 60 }, (_, i) => `user-${i}`);
     const log = [...inTurn(60, users), ...inTurn(100, ['alice']).map((own) => ({ ...own, id: own.id + 60n }))];
     const { reduced } = expectBills(log, { ...oneOfEach, callsMax: 10, bytesMax: 150, shards: 2 });
@@ -173,7 +173,7 @@ describe('the cycles are those of the oracle', () => {
     expect(passes.some((pass) => !pass.lastOfBuckets)).toBe(true);
   });
 
-  test('for a user of more cycles than a billing record packs', () => {
+  test('for a user with more cycles than a row of records holds', () => {
     const log = inTurn(RECORD_CYCLES_MAX * 2 + 1, ['alice']);
     const { cycles } = expectBills(log, { ...oneOfEach, callsPerCycle: 1 });
     expect(cycles.at(-1)!.number).toBe(RECORD_CYCLES_MAX * 2 + 1);

@@ -13,7 +13,7 @@ import {
 } from '../../../src/engine/cuts.js';
 import { BUCKETS, SPAN_MAX } from '../../../src/engine/layout.js';
 
-describe('the number of maps and of reduces', () => {
+describe('the number of map and reduce tasks', () => {
   test.each([
     [0, 2, 1, 1],
     [1, 2, 1, 1],
@@ -27,7 +27,7 @@ describe('the number of maps and of reduces', () => {
     [1_000_000, 8, 8, 7],
     [2_500_000, 2, 2, 1],
     [5_000_000, 2, 2, 3],
-    // Not three: one of the two would idle while the other does the last.
+    // Not three: one of the two slots would be idle during the last task.
     [5_000_001, 2, 4, 4],
     [10_000_000, 1, 4, 6],
     [10_000_000, 2, 4, 6],
@@ -42,7 +42,7 @@ describe('the number of maps and of reduces', () => {
     expect(reducesFor(calls, slots)).toBe(reduces);
   });
 
-  test('never falls as calls grow; that of maps is the same for each slot once there are more than slots', () => {
+  test('never falls as calls grow, and gives each slot the same number of maps once there are more maps than slots', () => {
     fc.assert(
       fc.property(fc.nat(2 ** 31 - 1), fc.nat(10_000_000), fc.integer({ min: 1, max: 100 }), (calls, more, slots) => {
         const maps = mapsFor(calls, slots);
@@ -78,7 +78,7 @@ function rangesOf(widths: fc.Arbitrary<bigint>, gaps: fc.Arbitrary<bigint>): fc.
 const anyOccupied = rangesOf(anyWidth, anyGap);
 const anyCount = fc.integer({ min: 1, max: 40 });
 
-/** How many positions of the occupied lie in the partition. */
+/** The number of occupied positions in a partition. */
 function filled(partition: PositionRange, occupied: readonly PositionRange[]): bigint {
   return occupied.reduce((sum, range) => {
     const first = range.first > partition.first ? range.first : partition.first;
@@ -88,7 +88,7 @@ function filled(partition: PositionRange, occupied: readonly PositionRange[]): b
 }
 
 describe('partitions', () => {
-  test('ascend, do not overlap, and hold every position of the occupied', () => {
+  test('ascend, do not overlap, and contain every occupied position', () => {
     fc.assert(
       fc.property(anyOccupied, anyCount, (occupied, count) => {
         const partitions = cutPartitions(occupied, count);
@@ -102,7 +102,7 @@ describe('partitions', () => {
     );
   });
 
-  test('begin and end within an range, so that none reads a gap at its edge', () => {
+  test('begin and end at an occupied position, so that none reads a gap at its edge', () => {
     fc.assert(
       fc.property(anyOccupied, anyCount, (occupied, count) => {
         const inside = (position: bigint) => occupied.some(({ first, last }) => first <= position && position <= last);
@@ -120,7 +120,7 @@ describe('partitions', () => {
     );
   });
 
-  test('are as many as asked for, and of equal size but for the last, whatever the gaps', () => {
+  test('are as many as requested, and of equal size except for the last, whatever the gaps', () => {
     fc.assert(
       fc.property(rangesOf(narrow, narrow), anyCount, (occupied, count) => {
         const sizes = cutPartitions(occupied, count).map((partition) => filled(partition, occupied));
@@ -169,20 +169,20 @@ describe('partitions', () => {
         [1001, 1004],
       ],
     },
-    { name: 'no occupied', occupied: [], count: 3, cut: [] },
+    { name: 'no occupied range', occupied: [], count: 3, cut: [] },
   ])('of $name are $cut', ({ occupied, count, cut }) => {
     const positions = (pairs: number[][]) =>
       pairs.map(([first, last]) => ({ first: BigInt(first!), last: BigInt(last!) }));
     expect(cutPartitions(positions(occupied), count)).toEqual(positions(cut));
   });
 
-  test('of none are refused', () => {
+  test('cannot be zero', () => {
     expect(() => cutPartitions([], 0)).toThrow('at least one partition');
   });
 });
 
 describe('shards', () => {
-  test('are as many as asked for, cover all buckets, and differ by one bucket at most', () => {
+  test('are as many as requested, cover all buckets, and differ by at most one bucket', () => {
     for (const count of [1, 2, 3, 7, 8, 20, 499, SHARDS_MAX, 4095, BUCKETS]) {
       const shards = cutShards(count);
       expect(shards).toHaveLength(count);
@@ -195,12 +195,12 @@ describe('shards', () => {
     }
   });
 
-  test.each([0, BUCKETS + 1])('are not %d', (count) => {
+  test.each([0, BUCKETS + 1])('cannot be %d', (count) => {
     expect(() => cutShards(count)).toThrow('1 to 4096 shards');
   });
 });
 
-describe('parts of a partition', () => {
+describe('subranges of a partition', () => {
   test.each([
     [1, 100n, [[1n, 100n]]],
     [
@@ -220,12 +220,14 @@ describe('parts of a partition', () => {
         [701n, 800n],
       ],
     ],
-    [1, 6400n, Array.from({ length: 64 }, (_, part) => [BigInt(100 * part + 1), BigInt(100 * part + 100)])],
-  ])('from %i to %i, of 100 positions at most', (first, last, parts) => {
-    expect(cutSubranges({ first: BigInt(first), last }, 100)).toEqual(parts.map(([first, last]) => ({ first, last })));
+    [1, 6400n, Array.from({ length: 64 }, (_, i) => [BigInt(100 * i + 1), BigInt(100 * i + 100)])],
+  ])('from %i to %i have at most 100 positions', (first, last, subranges) => {
+    expect(cutSubranges({ first: BigInt(first), last }, 100)).toEqual(
+      subranges.map(([first, last]) => ({ first, last })),
+    );
   });
 
-  test('are one where there would be more than 64', () => {
+  test('are one if there would be more than 64', () => {
     const partition = { first: 1n, last: 6401n };
     expect(cutSubranges(partition, 100)).toEqual([partition]);
     expect(cutSubranges({ first: -(2n ** 51n), last: 2n ** 51n }, 1)).toHaveLength(1);

@@ -1,4 +1,4 @@
-/** Segments taken apart by the description of their format in src/engine/segment.ts, by the plainest means and none of its code. */
+/** Decodes segments by the description of their format in src/engine/segment.ts, as simply as possible and without the engine's code. */
 import type { Call } from './oracle.js';
 import type { StoredSpill } from './pipeline.js';
 
@@ -7,12 +7,12 @@ const ENTRY_BYTES = 8;
 
 export interface DecodedBucket {
   bucket: number;
-  /** In the order in which they are numbered. */
+  /** In the order of their numbers. */
   users: string[];
   calls: Call[];
 }
 
-/** The buckets of a spill that have calls. */
+/** Returns the buckets of a spill that have calls. */
 export function decode({ basePosition, data, bucketIndex }: Omit<StoredSpill, 'partition' | 'spill'>): DecodedBucket[] {
   const start = (bucket: number) => bucketIndex.readUInt32BE(bucket * ENTRY_BYTES);
   return Array.from({ length: BUCKETS }, (_, bucket) => bucket)

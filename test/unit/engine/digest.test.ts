@@ -1,7 +1,4 @@
-/**
- * Digests pinned from PostgreSQL 18.4 by the SQL in the header of src/billing/digest.ts, taken to [0, 2^64) and written in
- * hexadecimal.
- */
+/** Digests computed by PostgreSQL 18.4 with the SQL in the header of src/billing/digest.ts, mod 2^64 and in hexadecimal. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addDigests } from '../../../src/billing/digest.js';
@@ -13,7 +10,7 @@ import { feed } from './pipeline.js';
 const EMPTY_DIGEST = '0000000000000000';
 const map = new PartitionMap(1000);
 
-/** By map, a call at a time, so that they may come in any order, and again. */
+/** Maps one call at a time, so that calls may be in any order and repeated. */
 function digestOf(calls: readonly Call[]): string {
   return addDigests(
     calls.map((call) => {
@@ -52,7 +49,7 @@ const pinned: { name: string; digest: string; calls: Call[] }[] = [
     calls: [call(10, 'user-05177003', 7), call(11, 'user-08535982', 7), call(12, 'user-09057084', 7)],
   },
   {
-    name: 'a thousand calls, whose sum goes round 2^64 many times',
+    name: 'a thousand calls, whose sum exceeds 2^64 many times',
     digest: 'a5da1819efc7c483',
     calls: Array.from({ length: 1000 }, (_, i) => {
       const n = BigInt(i + 1);
@@ -62,7 +59,7 @@ const pinned: { name: string; digest: string; calls: Call[] }[] = [
 ];
 
 describe('the digest', () => {
-  test.each(pinned)('of $name is the one that PostgreSQL computes', ({ calls, digest }) => {
+  test.each(pinned)('of $name equals the one that PostgreSQL computes', ({ calls, digest }) => {
     expect(digestOf(calls)).toBe(digest);
   });
 
@@ -70,7 +67,7 @@ describe('the digest', () => {
     expect(digestOf(calls.toReversed())).toBe(digest);
   });
 
-  test('of any calls is what the oracle says', () => {
+  test('of any calls equals the oracle', () => {
     fc.assert(
       fc.property(anyLog({ callsMax: 40 }), (log) => {
         expect(digestOf(log)).toBe(digestNaively(log));
@@ -78,7 +75,7 @@ describe('the digest', () => {
     );
   });
 
-  test('of no calls is all zeros, also after a reset', () => {
+  test('of no calls is zero, also after a reset', () => {
     map.reset(1n);
     expect(map.digest).toBe(EMPTY_DIGEST);
     feed(map, call(3, 'alice', 4));
@@ -88,36 +85,36 @@ describe('the digest', () => {
   });
 });
 
-describe('the digest shows', () => {
+describe('the digest changes with', () => {
   const someLog = anyLog({ callsMax: 30 }).filter((log) => log.length > 0);
-  const somePlace = fc.nat(1000);
+  const someIndex = fc.nat(1000);
 
-  test('a call that is there twice', () => {
+  test('a duplicate call', () => {
     fc.assert(
-      fc.property(someLog, somePlace, (log, place) => {
-        expect(digestOf([...log, log[place % log.length]!])).not.toBe(digestOf(log));
+      fc.property(someLog, someIndex, (log, index) => {
+        expect(digestOf([...log, log[index % log.length]!])).not.toBe(digestOf(log));
       }),
     );
   });
 
-  test('a call that is there three times, which under XOR would look like once', () => {
+  test('a call that occurs three times, which XOR would not detect', () => {
     fc.assert(
-      fc.property(someLog, somePlace, (log, place) => {
-        const again = log[place % log.length]!;
+      fc.property(someLog, someIndex, (log, index) => {
+        const again = log[index % log.length]!;
         expect(digestOf([...log, again, again])).not.toBe(digestOf(log));
       }),
     );
   });
 
-  test('a call that is lost', () => {
+  test('a missing call', () => {
     fc.assert(
-      fc.property(someLog, somePlace, (log, place) => {
-        expect(digestOf(log.toSpliced(place % log.length, 1))).not.toBe(digestOf(log));
+      fc.property(someLog, someIndex, (log, index) => {
+        expect(digestOf(log.toSpliced(index % log.length, 1))).not.toBe(digestOf(log));
       }),
     );
   });
 
-  test('usages that two users have swapped', () => {
+  test('usages swapped between two users', () => {
     const [mine, yours] = [call(7, 'alice', 10), call(8, 'bob', 20)];
     expect(
       digestOf([
@@ -127,7 +124,7 @@ describe('the digest shows', () => {
     ).not.toBe(digestOf([mine, yours]));
   });
 
-  test('calls of equal usage that two users have swapped', () => {
+  test('calls of equal usage swapped between two users', () => {
     const [mine, yours] = [call(7, 'alice', 10), call(8, 'bob', 10)];
     expect(
       digestOf([
@@ -137,7 +134,7 @@ describe('the digest shows', () => {
     ).not.toBe(digestOf([mine, yours]));
   });
 
-  test('a change in any one bit of id or usage', () => {
+  test('any single bit of an id or a usage', () => {
     const before = call(2n ** 62n + 2n ** 40n + 12_345n, 'alice', 2n ** 45n + 54_321n);
     const digest = digestOf([before]);
     for (let bit = 0n; bit < 63n; bit++)
@@ -148,26 +145,26 @@ describe('the digest shows', () => {
   });
 });
 
-describe('digests added', () => {
-  test('are the digest of the union, however it is parted', () => {
+describe('the sum of digests', () => {
+  test('is the digest of the union, however the calls are divided', () => {
     fc.assert(
-      fc.property(anyLog({ callsMax: 40 }), fc.array(fc.nat(4), { minLength: 40, maxLength: 40 }), (log, partOf) => {
-        const parts = [0, 1, 2, 3, 4].map((part) => log.filter((_, i) => partOf[i] === part));
-        expect(addDigests(parts.map(digestOf))).toBe(digestOf(log));
+      fc.property(anyLog({ callsMax: 40 }), fc.array(fc.nat(4), { minLength: 40, maxLength: 40 }), (log, subsetOf) => {
+        const subsets = [0, 1, 2, 3, 4].map((subset) => log.filter((_, i) => subsetOf[i] === subset));
+        expect(addDigests(subsets.map(digestOf))).toBe(digestOf(log));
       }),
     );
   });
 
-  test('go round at 2^64', () => {
+  test('is taken mod 2^64', () => {
     expect(addDigests(['ffffffffffffffff', '0000000000000002'])).toBe('0000000000000001');
     expect(addDigests(['8000000000000000', '8000000000000000'])).toBe(EMPTY_DIGEST);
   });
 
-  test('keep their leading zeros', () => {
+  test('keeps leading zeros', () => {
     expect(addDigests(['00000000000000ff', '0000000000000001'])).toBe('0000000000000100');
   });
 
-  test('of nothing are the digest of nothing', () => {
+  test('of no digests is the digest of no calls', () => {
     expect(addDigests([])).toBe(EMPTY_DIGEST);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Hashes pinned from a real server: PostgreSQL 18.4, little-endian, UTF-8.
+ * Hashes computed by PostgreSQL 18.4 on a little-endian machine, in UTF-8:
  *
  *   select hashtextextended(text, 0);
  *   select hashint8extended(value, seed);
@@ -11,7 +11,7 @@ import { hashBytes, hashInt8 } from './oracle.js';
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789ABCD';
 
-/** Of the first 0, 1, 2 … 40 characters of ALPHABET. */
+/** The hashes of the first 0, 1, 2 … 40 characters of ALPHABET. */
 const hashesByLength = [
   -6939563903564495251n,
   3591986179850072241n,
@@ -106,7 +106,7 @@ const kernel = newKernel();
 kernel.open(0, 0);
 const memory = Buffer.from(kernel.memory.buffer);
 
-/** Of bytes somewhere in memory, with others around them. */
+/** Hashes bytes in the middle of other bytes, `before` bytes from their start. */
 function hashOf(bytes: Uint8Array, before = 0): bigint {
   const at = kernel.input.value + before;
   memory.fill(0xaa, kernel.input.value, at);
@@ -132,13 +132,13 @@ test.each(hashesOfIntegers)('the integer %s with seed %s hashes as in PostgreSQL
   expect(hashOfInteger(value, seed)).toBe(hash);
 });
 
-test('the hash of the oracle is the one of PostgreSQL, too', () => {
+test('the oracle hashes as PostgreSQL does', () => {
   expect(hashesByLength.map((_, length) => hashBytes(Buffer.from(ALPHABET.slice(0, length))))).toEqual(hashesByLength);
   for (const [text, hash] of hashesOfTexts) expect(hashBytes(Buffer.from(text))).toBe(hash);
   for (const [value, seed, hash] of hashesOfIntegers) expect(hashInt8(value, seed)).toBe(hash);
 });
 
-test('any bytes, anywhere in a buffer, hash as the oracle says', () => {
+test('any bytes, anywhere in a buffer, hash as by the oracle', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 256, size: 'max' }), fc.nat(20), (bytes, before) => {
       expect(hashOf(bytes, before)).toBe(hashBytes(bytes));
@@ -146,7 +146,7 @@ test('any bytes, anywhere in a buffer, hash as the oracle says', () => {
   );
 });
 
-test('any integer that is not negative, with any seed, hashes as the oracle says', () => {
+test('any non-negative integer, with any seed, hashes as by the oracle', () => {
   const seeds = fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.bigInt({ min: -9n, max: 9n }));
   fc.assert(
     fc.property(fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }), seeds, (value, seed) => {

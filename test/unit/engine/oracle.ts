@@ -1,6 +1,6 @@
 /**
- * What bills must be, by the plainest means: all calls in memory, bigints throughout, and no code of src/. The hash is
- * PostgreSQL's src/common/hashfn.c again, written from its text; hash.test.ts holds both against a real server.
+ * The expected bills, computed as simply as possible: all calls in memory, bigints throughout, and no code of src/. The hash functions
+ * follow PostgreSQL's src/common/hashfn.c; hash.test.ts compares them and the kernel's with a real server's results.
  */
 
 /** A call of the log. A user is its bytes, one character each; times are microseconds since 2000. */
@@ -21,7 +21,7 @@ export interface Cycle {
   lastCalledAt: bigint;
 }
 
-/** What a user has left open; the first call is left out where there is none. */
+/** A user's open cycle. The first-call fields are absent if it has no calls. */
 export interface Open {
   user: string;
   nextCycle: number;
@@ -36,7 +36,7 @@ export interface Bills {
   open: Open[];
 }
 
-/** The bills of a whole log: each user's calls in the order of their ids, cut into cycles. Sorted by user and number. */
+/** Bills a whole log: divides each user's calls, in the order of their ids, into cycles. The result is sorted by user and number. */
 export function billNaively(log: readonly Call[], callsPerCycle: number): Bills {
   const cycles: Cycle[] = [];
   const open: Open[] = [];
@@ -101,7 +101,7 @@ export function hashBytes(bytes: Uint8Array): bigint {
   for (; bytes.length - at >= 12; at += 12) {
     words = mix([u32(words[0] + word(at)), u32(words[1] + word(at + 4)), u32(words[2] + word(at + 8))]);
   }
-  // The length takes the lowest byte of the last word.
+  // The lowest byte of the last word is reserved for the length.
   return finish([u32(words[0] + word(at)), u32(words[1] + word(at + 4)), u32(words[2] + (word(at + 8) << 8n))]);
 }
 

@@ -1,4 +1,4 @@
-/** The passes in which a reduce activity goes through its shard, over made-up sizes of buckets. */
+/** The passes in which a reduce task folds its shard, for generated sizes of buckets. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { cutPasses, type Pass } from '../../../src/engine/cuts.js';
@@ -7,7 +7,7 @@ import { SpillIndex } from '../../../src/engine/segment.js';
 
 const FIRST = 100;
 
-/** Slices of the buckets from 100 on; sizes are bytes a bucket, a list a spill. */
+/** Indexes of spills for the buckets from 100 on. `sizes` has the bytes of each bucket of each spill. */
 function spillsOf(sizes: readonly (readonly number[])[]): SpillIndex[] {
   return sizes.map((own, number) => {
     const entries = Buffer.alloc((own.length + 1) * INDEX_ENTRY_BYTES);
@@ -38,7 +38,7 @@ const anySizes = fc
     return fc.array(spill, { minLength: spills, maxLength: spills });
   });
 
-test('every bucket of every spill that has bytes is in exactly one pass', () => {
+test('every bucket of every spill with bytes is in exactly one pass', () => {
   fc.assert(
     fc.property(anySizes, (sizes) => {
       const times = sizes.map((own) => own.map(() => 0));
@@ -55,7 +55,7 @@ test('every bucket of every spill that has bytes is in exactly one pass', () => 
   );
 });
 
-test('passes follow the order of buckets, and within one the order of the log', () => {
+test('passes are in the order of the buckets, and spills of a pass in the order of the log', () => {
   fc.assert(
     fc.property(anySizes, (sizes) => {
       const passes = cut(sizes, BYTES_MAX);
@@ -75,7 +75,7 @@ test('passes follow the order of buckets, and within one the order of the log', 
   );
 });
 
-test('a pass has at most the bytes allowed, or is one spill of one bucket', () => {
+test('a pass has at most the allowed bytes, or is one bucket of one spill', () => {
   fc.assert(
     fc.property(anySizes, (sizes) => {
       for (const pass of cut(sizes, BYTES_MAX)) {
@@ -86,7 +86,7 @@ test('a pass has at most the bytes allowed, or is one spill of one bucket', () =
   );
 });
 
-test('no pass is without bytes, and none has a spill without any', () => {
+test('every pass, and every spill of a pass, has bytes', () => {
   fc.assert(
     fc.property(anySizes, (sizes) => {
       for (const { spills, buckets } of cut(sizes, BYTES_MAX)) {
@@ -97,7 +97,7 @@ test('no pass is without bytes, and none has a spill without any', () => {
   );
 });
 
-test('only a bucket that is too large for one pass is cut along its spills', () => {
+test('only a bucket that is too large for one pass is divided by spill', () => {
   fc.assert(
     fc.property(anySizes, (sizes) => {
       for (const pass of cut(sizes, BYTES_MAX)) {
@@ -117,7 +117,7 @@ const examples: {
 }[] = [
   { name: 'all buckets fit', sizes: [[10, 10, 10]], passes: [[[100, 103], [0], true]] },
   {
-    name: 'they just fit',
+    name: 'all buckets just fit',
     sizes: [
       [50, 25],
       [15, 10],
@@ -125,7 +125,7 @@ const examples: {
     passes: [[[100, 102], [0, 1], true]],
   },
   {
-    name: 'they are one byte too many',
+    name: 'all buckets exceed a pass by one byte',
     sizes: [
       [50, 25],
       [15, 11],
@@ -150,7 +150,7 @@ const examples: {
     ],
   },
   {
-    name: 'one spill of one bucket is too large',
+    name: 'one bucket of one spill is too large',
     sizes: [[500], [500]],
     passes: [
       [[100, 101], [0], false],
@@ -158,7 +158,7 @@ const examples: {
     ],
   },
   {
-    name: 'nothing has any bytes',
+    name: 'no bucket has bytes',
     sizes: [
       [0, 0],
       [0, 0],
@@ -168,7 +168,7 @@ const examples: {
   { name: 'there are no spills', sizes: [], passes: [] },
 ];
 
-test.each(examples)('where $name, the passes are as listed', ({ sizes, passes }) => {
+test.each(examples)('if $name, the passes are as listed', ({ sizes, passes }) => {
   const seen = cut(sizes, BYTES_MAX).map(({ buckets, spills, lastOfBuckets }) => {
     return [[buckets.first, buckets.end], spills.map(({ partition }) => partition), lastOfBuckets];
   });

@@ -32,7 +32,7 @@ function segment(calls: readonly Call[], first = calls[0]!.id): Segment {
 
 const bucketOf = (user: string) => Number(BigInt.asUintN(64, hashBytes(Buffer.from(user, 'latin1'))) >> 52n);
 
-/** Folds what the segments have of a user's bucket. */
+/** Folds the segments of a user's bucket. */
 function foldBucket(segments: readonly Segment[], user: string, callsPerCycle: number, carriedIn: OpenCycle[] = []) {
   const cycles: Cycle[] = [];
   const packed: number[] = [];
@@ -59,8 +59,8 @@ function foldUser(calls: readonly Call[], callsPerCycle: number, carriedIn?: Ope
 
 const carriedIn = { cycle: 7n, calls: 3, usage: 100n, firstCallId: 2n ** 61n + 9n, firstCalledAt: -5n };
 
-describe('what a user carries in', () => {
-  test('is the beginning of its next cycle', () => {
+describe('the open cycle that a user carries in', () => {
+  test('is the beginning of the next cycle', () => {
     const { cycles } = foldUser([call(2n ** 62n, 'alice', 11), call(2n ** 62n + 1n, 'alice', 22)], 5, carriedIn);
     expect(cycles).toEqual([
       {
@@ -75,19 +75,19 @@ describe('what a user carries in', () => {
     ]);
   });
 
-  test('stays open, with its first call, while it is not enough for a cycle', () => {
+  test('stays open and keeps its first call while the cycle is incomplete', () => {
     const { cycles, open } = foldUser([call(2n ** 62n, 'alice', 11)], 5, carriedIn);
     expect(cycles).toEqual([]);
     expect(open).toEqual({ cycle: 7n, calls: 4, usage: 111n, firstCallId: 2n ** 61n + 9n, firstCalledAt: -5n });
   });
 
-  test('counts in the usage billed, and not in the usage read', () => {
+  test('counts in the billed usage, and not in the usage read', () => {
     const { sums } = foldUser([call(1, 'alice', 11), call(2, 'alice', 22), call(3, 'alice', 44)], 5, carriedIn);
     expect(sums).toMatchObject({ calls: 3, usage: 77n, cyclesClosed: 1n, billedUsage: 133n });
     expect(sums).toMatchObject({ openCalls: 1n, openUsage: 44n });
   });
 
-  test('is exact at 999 calls of 10^15 each, in and out', () => {
+  test('is exact with 999 calls of 10^15 each', () => {
     const usage = 998n * USAGE_MAX;
     const almost = { cycle: 2n ** 40n, calls: 998, usage, firstCallId: 1n, firstCalledAt: 0n };
     const once = foldUser([call(5000, 'alice', USAGE_MAX)], 1000, almost);
@@ -100,13 +100,13 @@ describe('what a user carries in', () => {
     expect([open.cycle, open.calls, open.usage]).toEqual([2n ** 40n + 1n, 1, 1n]);
   });
 
-  test.each([5, 6])('of %d calls, where five close a cycle, is refused', (calls) => {
+  test.each([5, 6])('is refused with %d calls if five close a cycle', (calls) => {
     expect(() => foldUser([call(1, 'alice')], 5, { ...carriedIn, calls })).toThrow(
       'an open cycle has fewer calls than a closed one',
     );
   });
 
-  test('of no calls leaves only the number of the next cycle', () => {
+  test('without calls only sets the number of the next cycle', () => {
     const nothing = { cycle: 4n, calls: 0, usage: 0n, firstCallId: 0n, firstCalledAt: 0n };
     const { cycles } = foldUser([call(9, 'alice', 1)], 1, nothing);
     expect(cycles.map(({ number, firstId }) => [number, firstId])).toEqual([[4, 9n]]);
@@ -114,7 +114,7 @@ describe('what a user carries in', () => {
 });
 
 describe('cycles of one user', () => {
-  test('come in packed of what one billing record packs, and the rest', () => {
+  test('come in groups of as many as a row of records holds', () => {
     const calls = Array.from({ length: 2 * RECORD_CYCLES_MAX + 3 }, (_, i) => call(i + 1, 'alice', i));
     const { packed, cycles, open } = foldUser(calls, 1);
     expect(packed).toEqual([RECORD_CYCLES_MAX, RECORD_CYCLES_MAX, 3]);
@@ -122,7 +122,7 @@ describe('cycles of one user', () => {
     expect(open.cycle).toBe(BigInt(calls.length + 1));
   });
 
-  test('are numbered on from portion to portion', () => {
+  test('continue their numbers from batch to batch', () => {
     const calls = Array.from({ length: BATCH_CALLS_MAX + 7 }, (_, i) => call(i + 1, 'alice', i % 10));
     const { cycles, packed, open } = foldUser(calls, 5);
     const fives = calls.flatMap((_, i) => (i % 5 === 4 ? [calls.slice(i - 4, i + 1)] : []));
@@ -142,7 +142,7 @@ describe('cycles of one user', () => {
   });
 });
 
-test('a fold knows nothing of one before that failed in the middle', () => {
+test('a fold drops the state of an earlier fold that failed', () => {
   const left = Array.from({ length: 10 }, (_, i) => call(i + 1, 'alice', 1));
   const invalid = { ...carriedIn, calls: 5 };
   expect(() => foldUser(left, 5, invalid)).toThrow('an open cycle has fewer calls than a closed one');
@@ -155,16 +155,16 @@ test('a fold knows nothing of one before that failed in the middle', () => {
 });
 
 describe('users of one bucket', () => {
-  // All in bucket 2.
+  // All are in bucket 2.
   const [anna, bert, carl] = ['user-05177003', 'user-08535982', 'user-09057084'] as const;
 
-  test('are told apart, each beginning with cycle 1', () => {
+  test('are distinguished, and each starts with cycle 1', () => {
     const log = [1, 2, 3, 4, 5, 6, 7].map((id) => call(id, [anna, bert, carl][id % 3]!, 10 ** id));
     const { cycles, open } = foldBucket([segment(log)], anna, 2);
     expect(billsOf(cycles, open)).toEqual(billNaively(log, 2));
   });
 
-  test('are known again in each segment, whatever their numbers there', () => {
+  test('are recognised in each segment, whatever their numbers there', () => {
     const log = [bert, anna, anna, bert, carl, bert, anna, carl, bert].map((user, i) => call(i + 1, user, 10 ** i));
     const segments = [0, 2, 4, 6, 8].map((from) => segment(log.slice(from, from + 2)));
     const { cycles, open, names, sums } = foldBucket(segments, anna, 2);
@@ -173,7 +173,7 @@ describe('users of one bucket', () => {
     expect(sums.digest).toBe(digestNaively(log));
   });
 
-  test('carry in what is theirs, asked for in the order in which they come', () => {
+  test('carry in their own open cycles, requested in the order of their first calls', () => {
     const log = [bert, anna, bert].map((user, i) => call(i + 1, user, 1));
     const from = (cycle: bigint) => ({ cycle, calls: 1, usage: 0n, firstCallId: 0n, firstCalledAt: 0n });
     const { cycles } = foldBucket([segment(log.slice(0, 1)), segment(log.slice(1))], anna, 2, [from(10n), from(20n)]);
@@ -183,7 +183,7 @@ describe('users of one bucket', () => {
     ]);
   });
 
-  test('of hundreds of segments get every call of theirs', () => {
+  test('in hundreds of segments get all their calls', () => {
     const log = Array.from({ length: 900 }, (_, i) => call(i + 1, [anna, bert, carl, 'dora'][(i * i) % 4]!, i));
     const segments = Array.from({ length: 300 }, (_, i) => segment(log.slice(3 * i, 3 * i + 3)));
     const { cycles, open } = foldBucket(segments, anna, 5);
@@ -191,12 +191,12 @@ describe('users of one bucket', () => {
     expect(billsOf(cycles, open)).toEqual(billNaively(own, 5));
   });
 
-  test('are none where there are no segments, or none has the bucket', () => {
+  test('are none without segments, or if no segment has the bucket', () => {
     expect(foldBucket([], anna, 5).names).toEqual([]);
     expect(foldBucket([segment([call(1, 'dora')])], anna, 5).names).toEqual([]);
   });
 
-  test('may be thousands', () => {
+  test('can be thousands', () => {
     const log = Array.from({ length: 9000 }, (_, i) => call(i + 1, `${(i * 7919) % 3000}`, i));
     const kernel = newKernel();
     kernel.open(2 ** 22, 2 ** 22);

@@ -1,4 +1,4 @@
-/** What map packs, reduce unpacks: through one partition, against the oracle. */
+/** Calls of one partition through map, segments and reduce, compared with the oracle. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BUCKETS } from '../../../src/engine/layout.js';
@@ -11,12 +11,12 @@ import { billsOf, feed, mapPartition, reduceShard, type StoredSpill, takeSpill, 
 const ALL = { first: 0, end: BUCKETS };
 const NOTHING = new Map();
 
-/** Has room for calls of few buckets at a time. */
+/** An arena for calls of few buckets at a time. */
 const ARENA_BYTES = 4096;
 
 const maps = new Map<number, PartitionMap>();
 
-/** Maps are used again and again, as a worker does. */
+/** Maps are reused, as in a worker. */
 function mapOf(callsMax: number): PartitionMap {
   const map = maps.get(callsMax) ?? new PartitionMap(callsMax, callsMax === 1000 ? ARENA_BYTES : undefined);
   maps.set(callsMax, map);
@@ -71,7 +71,7 @@ describe('through map, segments and reduce', () => {
     }
   });
 
-  test('calls of the most bytes, one or many a user, fit into the spill', () => {
+  test('calls with the most bytes, one or many a user, fit into a spill', () => {
     const swing = (i: number) => (i % 2 === 0 ? CALLED_AT_MAX : CALLED_AT_MIN);
     const extreme = (i: number, user: string): Call => {
       return { id: 2n ** 52n + BigInt(i), user, usage: USAGE_MAX, calledAt: swing(i) };
@@ -79,12 +79,12 @@ describe('through map, segments and reduce', () => {
     const oneUser = Array.from({ length: 1000 }, (_, i) => extreme(i, 'a'));
     const everyoneOnce = Array.from({ length: 1000 }, (_, i) => extreme(2 * i, `${i}`.padStart(256, 'x')));
     expectRoundTrip(oneUser, 1000, 5, 1n);
-    // More than fits into a chunk, several times.
+    // Several times what fits into a block.
     const hotUser = Array.from({ length: 30_000 }, (_, i) => extreme(i, i % 10 === 0 ? `${i % 7}` : 'hot'));
     expectRoundTrip(hotUser, 30_000, 1000, 1n);
     expectRoundTrip(everyoneOnce, 1000, 1, 1n);
     const widest = mapLog([extreme(0, 'a')], 1, 1n).outcome.segmentBytes;
-    // The number of users takes four, each of three numbers of a call eight.
+    // The number of users takes four bytes, each of the three numbers of a call eight.
     expect(widest).toBe(4 + 1 + 1 + 1 + 1 + 3 * 8);
   });
 
@@ -94,7 +94,7 @@ describe('through map, segments and reduce', () => {
     expectRoundTrip(log, 300, 1000);
   });
 
-  test('sums past 2^63, of what is read, billed and left open, are exact', () => {
+  test('sums above 2^63 of read, billed and open usage are exact', () => {
     const log = Array.from({ length: 30 * 1500 }, (_, i) => call(i + 1, `user-${i % 30}`, USAGE_MAX));
     const { spills, outcome } = mapLog(log, 50_000);
     expect(outcome.usage).toBe(String(45_000n * USAGE_MAX));
@@ -106,7 +106,7 @@ describe('through map, segments and reduce', () => {
     });
   });
 
-  test('more users than the tables begin with are all found again', () => {
+  test('the tables of users grow, and every user is found', () => {
     const USERS = 20_000;
     const map = new PartitionMap(2 * USERS);
     map.reset(1n);
@@ -117,7 +117,7 @@ describe('through map, segments and reduce', () => {
     expect(buckets.flatMap(({ calls }) => calls)).toHaveLength(2 * USERS);
   });
 
-  test('calls that fill the memory before they are spilled are packed in between, and none is lost', () => {
+  test('calls that fill the arena are packed into several spills, and none is lost', () => {
     const log = Array.from({ length: 900 }, (_, i) => call(i + 1, `${i % 300}`.padStart(i % 257 || 1, 'x'), i));
     const { spills } = mapLog(log, 1000);
     expect(spills.length).toBeGreaterThan(20);
@@ -156,7 +156,7 @@ describe('a segment', () => {
     expect(buckets.reduce((sum, { calls }) => sum + calls.length, 0)).toBe(log.length);
   });
 
-  test('has each user of a bucket once, in the order in which they come', () => {
+  test('has each user of a bucket once, in the order of their first calls', () => {
     for (const { users, calls } of buckets) expect(users).toEqual([...new Set(calls.map(({ user }) => user))]);
   });
 });

@@ -1,4 +1,4 @@
-/** Calls taken in by bucket, and packed: whatever buckets they are in, as many users as they have. */
+/** Calls are appended to buckets and packed, whatever the buckets, the hashes and the number of users. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { newKernel } from '../../../src/engine/kernel.js';
@@ -14,7 +14,7 @@ const ARENA_BYTES = 2 ** 22;
 const kernel = newKernel();
 kernel.open(ARENA_BYTES, 2 * ARENA_BYTES);
 
-/** Puts calls into the buckets given for their users, with the hashes given. */
+/** Appends calls to the given buckets with the given hashes, and packs them. */
 function pack(log: readonly Call[], bucketOf: (user: string) => number, hashOf: (user: string) => number) {
   kernel.clear();
   for (const own of log) {
@@ -25,7 +25,7 @@ function pack(log: readonly Call[], bucketOf: (user: string) => number, hashOf: 
   return decode(packSpill(kernel, BASE, kernel.packed.value));
 }
 
-test('any calls come out as they went in, bucket by bucket', () => {
+test('any calls are unpacked as they were packed, bucket by bucket', () => {
   const aBucket = fc.func(fc.constantFrom(0, 1, 4095));
   const aHash = fc.func(fc.constantFrom(0, -1, 77));
   const nearBase = anyLog({ callsMax: 300, gapMax: 2n ** 44n }).map((log) =>
@@ -45,7 +45,7 @@ test('any calls come out as they went in, bucket by bucket', () => {
   );
 });
 
-test('a bucket may have thousands of users, and fill several chunks', () => {
+test('a bucket can have thousands of users and many blocks', () => {
   const log = Array.from({ length: 20_000 }, (_, i) => ({
     id: BASE + BigInt(i),
     user: `${(i * 7919) % 5000}`.padStart(60, 'x'),

@@ -1,4 +1,4 @@
-/** Billing records and open cycles as they go to PostgreSQL: the columns of their COPY, in its order, and within the bytes reserved. */
+/** Rows of records and open cycles: they match the columns of their COPY, and fit into the bytes reserved for them. */
 import { describe, expect, test } from 'vitest';
 import { BUCKETS, RECORD_CYCLES_MAX } from '../../../src/engine/layout.js';
 import { PartitionMap } from '../../../src/engine/map.js';
@@ -15,7 +15,7 @@ import { type Field, int2, int8, int8s, rowsOf, text } from '../postgres/copy-de
 
 const CHUNK_BYTES = 256 * 1024;
 const CALLS_PER_CYCLE = 2;
-/** Microseconds from 1970, where the times of records begin, to 2000, where those of calls do. */
+/** Microseconds from 1970, the epoch of records, to 2000, the epoch of calls. */
 const SINCE_1970 = 946_684_800_000_000n;
 const ALL = { first: 0, end: BUCKETS };
 
@@ -26,7 +26,7 @@ function columnsOf(sql: string): string[] {
     .map((column) => column.trim());
 }
 
-/** Rows as objects, by the columns that the COPY names. */
+/** Returns rows as objects by the columns of the COPY. */
 function named(sql: string, rows: Field[][]): Record<string, Field>[] {
   const columns = columnsOf(sql);
   return rows.map((fields) => {
@@ -35,7 +35,7 @@ function named(sql: string, rows: Field[][]): Record<string, Field>[] {
   });
 }
 
-/** Folds a log of which each user carries the same in. */
+/** Folds a log in which each user carries in the same open cycle. */
 function foldAll(
   calls: readonly Call[],
   callsPerCycle: number,
@@ -63,12 +63,12 @@ async function recordsOf(calls: readonly Call[], runId: number, rows = new RowBu
   return named(RECORDS_COPY, await rowsOf(rows));
 }
 
-/** Bytes of a row as sent. */
+/** The encoded size of a row. */
 function bytesOf(row: Record<string, Field>): number {
   return 2 + Object.values(row).reduce((sum, field) => sum + 4 + (field?.length ?? 0), 0);
 }
 
-/** Rows of which the first leaves that many bytes of its chunk. */
+/** A buffer whose first row leaves `bytes` bytes of its chunk. */
 function leaving(bytes: number, columns: number): RowBuffer {
   const head = 2 + 4 * columns;
   const filler = new Uint8Array(CHUNK_BYTES - BINARY_HEADER.length - head - bytes);
@@ -79,7 +79,7 @@ function leaving(bytes: number, columns: number): RowBuffer {
   return rows;
 }
 
-describe('a billing record', () => {
+describe('a row of records', () => {
   test('packs the cycles of a user', async () => {
     const calls = Array.from({ length: CALLS_PER_CYCLE * (RECORD_CYCLES_MAX + 2) }, (_, i) =>
       call(i + 1, 'Zoë', 10n ** 15n - BigInt(i)),
@@ -101,7 +101,7 @@ describe('a billing record', () => {
     }
   });
 
-  test('of the longest user and the most cycles is not cut, however little room is left in the chunk', async () => {
+  test('with the longest user and the most cycles is never divided, however little room the chunk has', async () => {
     const calls = Array.from({ length: CALLS_PER_CYCLE * RECORD_CYCLES_MAX }, (_, i) => call(i + 1, 'x'.repeat(256)));
     const [alone] = await recordsOf(calls, 1);
     for (const missing of [1, 2, 3, 4, 5, 8, 12, 16, 24, 64]) {
@@ -112,8 +112,8 @@ describe('a billing record', () => {
   });
 });
 
-describe('a open cycle', () => {
-  /** Of one that carries this in, and then makes a call of usage 1 with the largest id, where 1,000 calls close a cycle. */
+describe('a row of open cycles', () => {
+  /** The rows of a user that carries in an open cycle and makes a call of usage 1 with the largest id; 1,000 calls close a cycle. */
   async function openCyclesOf(name: string, carriedIn: OpenCycle, rows = new RowBuffer()) {
     const see = (user: FoldedUser) => appendOpenCycle(rows, 7, user);
     foldAll([call(2n ** 63n - 1n, name, 1)], 1000, () => {}, { see, carriedIn });
@@ -128,7 +128,7 @@ describe('a open cycle', () => {
     firstCalledAt: -5n,
   };
 
-  test('has what the user has left open', async () => {
+  test('has the open cycle of the user', async () => {
     const [openCycle] = (await openCyclesOf('alice', carriedIn)) as [Record<string, Field>];
     expect(int8(openCycle.run_id!)).toBe(7n);
     expect(int8(openCycle.next_cycle!)).toBe(2n ** 40n + 1n);
@@ -139,8 +139,8 @@ describe('a open cycle', () => {
     expect(text(openCycle.user_id!)).toBe('alice');
   });
 
-  test('of a user with no open call has no first one', async () => {
-    // What a fold leaves behind of the last cycle's first call does not count.
+  test('without calls has no first call', async () => {
+    // The kernel still has the first call of the last cycle.
     const [openCycle] = (await openCyclesOf('alice', { ...carriedIn, calls: 999 })) as [Record<string, Field>];
     expect([openCycle.first_call_id, openCycle.first_called_at]).toEqual([null, null]);
     expect([int8(openCycle.next_cycle!), int8(openCycle.usage!), int2(openCycle.calls!)]).toEqual([
@@ -150,7 +150,7 @@ describe('a open cycle', () => {
     ]);
   });
 
-  test('of the longest user is not cut, however little room is left in the chunk', async () => {
+  test('with the longest user is never divided, however little room the chunk has', async () => {
     const append = (rows: RowBuffer) => openCyclesOf('x'.repeat(256), carriedIn, rows);
     const [alone] = await append(new RowBuffer());
     for (const missing of [1, 2, 3, 4, 5, 8, 12, 16, 24, 64]) {

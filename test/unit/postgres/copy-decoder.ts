@@ -1,11 +1,11 @@
 /**
- * Reads what a binary COPY sends, by the file format of PostgreSQL's manual (sql-copy, "Binary Format") and the binary forms
- * of bigint, smallint, text and bit strings.
+ * Decodes a binary COPY by the file format in PostgreSQL's manual (sql-copy, "Binary Format") and the binary forms of bigint, smallint,
+ * text and bit strings.
  */
 import type { CopyIn } from '../../../src/postgres/copy/copy-in.js';
 import type { RowBuffer } from '../../../src/postgres/copy/row-buffer.js';
 
-/** Takes chunks as a socket does: late, and from memory that is used anew as soon as it says that it has them. */
+/** Takes chunks as a socket does: with a delay, and from memory that is overwritten as soon as write() resolves. */
 export class Sink {
   readonly chunks: Buffer[] = [];
   finished = 0;
@@ -28,7 +28,7 @@ export class Sink {
 
 export type Field = Buffer | null;
 
-/** All that the buffer sends, as rows of fields; throws where it is not one whole COPY. */
+/** Returns all rows that the buffer sends. Throws if they are not one complete COPY. */
 export async function rowsOf(rows: RowBuffer, sink = new Sink()): Promise<Field[][]> {
   await rows.finish(sink.copy);
   return decodeCopy(Buffer.concat(sink.chunks));
@@ -63,12 +63,12 @@ export function int8(field: Field): bigint {
   return exactly(field, 8).readBigInt64BE();
 }
 
-/** The bytes of a text, one character each. */
+/** Returns the bytes of a text, one character each. */
 export function text(field: Field): string {
   return field!.toString('latin1');
 }
 
-/** A bit string of 64 bits a number. */
+/** Decodes a bit string of 64-bit numbers. */
 export function int8s(field: Field): bigint[] {
   const bits = field!.readInt32BE();
   if (bits % 64 !== 0) throw new Error(`${bits} bits are no whole numbers`);

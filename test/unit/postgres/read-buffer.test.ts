@@ -1,4 +1,4 @@
-/** The buffer into which a socket reads while a COPY is under way, with messages of one length byte and as many bytes. */
+/** The buffer into which a socket reads during a COPY. Messages here have a length of four bytes, then as many bytes. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ReadBuffer } from '../../../src/postgres/copy/read-socket.js';
@@ -6,7 +6,7 @@ import { ReadBuffer } from '../../../src/postgres/copy/read-socket.js';
 const KIB = 1024;
 const BUFFER_BYTES = 256 * KIB;
 
-/** Takes whole messages: a length of 4 bytes, then as many bytes. */
+/** Collects the complete messages that the buffer's reader receives. */
 function messagesOf(buffer: ReadBuffer): Buffer[] {
   const messages: Buffer[] = [];
   buffer.reader = (bytes, view, start, end) => {
@@ -26,7 +26,7 @@ function framed(messages: readonly Buffer[]): Buffer {
   return Buffer.concat(messages.flatMap((message) => [length(message.length), message]));
 }
 
-/** Hands the bytes over as reads of those sizes, each into the room that the buffer gives. */
+/** Lets reads of these sizes arrive, each in the memory from room(). */
 function land(buffer: ReadBuffer, bytes: Buffer, sizes: readonly number[]): void {
   for (let at = 0, read = 0; at < bytes.length; read++) {
     const room = buffer.room();
@@ -53,7 +53,7 @@ const anySizes = fc.array(
 );
 
 describe('messages', () => {
-  test('come whole and once, however their bytes were read', () => {
+  test('arrive complete and once, whatever the sizes of reads', () => {
     fc.assert(
       fc.property(anyMessages, anySizes, (messages, sizes) => {
         const buffer = new ReadBuffer();
@@ -70,7 +70,7 @@ describe('messages', () => {
     );
   });
 
-  test('come whole and once, in whatever chunks they are handed over', () => {
+  test('arrive complete and once, whatever the sizes of appended chunks', () => {
     fc.assert(
       fc.property(anyMessages, fc.array(fc.nat(9000), { minLength: 1 }), (messages, sizes) => {
         const buffer = new ReadBuffer();
@@ -87,7 +87,7 @@ describe('messages', () => {
     );
   });
 
-  test('of one byte a read come, too', () => {
+  test('arrive from reads of one byte each', () => {
     const buffer = new ReadBuffer();
     const seen = messagesOf(buffer);
     land(buffer, framed([message(0, 3), message(1, 0), message(2, 5)]), [1]);
@@ -96,7 +96,7 @@ describe('messages', () => {
 });
 
 describe('memory', () => {
-  test('grows for a message that is larger, and is given back at the end of the COPY', () => {
+  test('grows for a larger message, and shrinks after the COPY', () => {
     const buffer = new ReadBuffer();
     const seen = messagesOf(buffer);
     land(buffer, framed([message(0, 3 * BUFFER_BYTES)]), [8 * KIB]);
@@ -110,7 +110,7 @@ describe('memory', () => {
     expect(buffer.room()).toHaveLength(BUFFER_BYTES);
   });
 
-  test('always has room for a read', () => {
+  test('always has room for the next read', () => {
     const buffer = new ReadBuffer();
     messagesOf(buffer);
     const bytes = framed([message(0, 600 * KIB)]);

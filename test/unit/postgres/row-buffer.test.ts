@@ -11,7 +11,7 @@ const int8Values = fc.oneof(
   fc.constantFrom(0n, -1n, 1n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 32n, -(2n ** 32n), 2n ** 53n + 1n, INT8_MIN, INT8_MAX),
 );
 
-/** Sends rows of one text of that many bytes. */
+/** Appends rows with one text of `bytes` bytes. */
 function fill(rows: RowBuffer, count: number, bytes: number, from = 0): void {
   const own = Buffer.alloc(bytes);
   for (let i = from; i < from + count; i++) {
@@ -21,8 +21,8 @@ function fill(rows: RowBuffer, count: number, bytes: number, from = 0): void {
   }
 }
 
-describe('a field is read back from the binary COPY', () => {
-  test('as any bigint, from its halves', async () => {
+describe('a field is decoded from the binary COPY', () => {
+  test('as any bigint, written from its halves', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(int8Values), async (values) => {
         const rows = new RowBuffer();
@@ -35,7 +35,7 @@ describe('a field is read back from the binary COPY', () => {
     );
   });
 
-  test('as any bigint that a double holds, of either sign', async () => {
+  test('as any integer that a double holds, of either sign', async () => {
     const edges = fc.constantFrom(0, -1, 2 ** 32, -(2 ** 32), 2 ** 32 - 1, -(2 ** 32) - 1, 2 ** 53 - 1, -(2 ** 53) + 1);
     await fc.assert(
       fc.asyncProperty(fc.array(fc.oneof(fc.maxSafeInteger(), edges)), async (values) => {
@@ -49,7 +49,7 @@ describe('a field is read back from the binary COPY', () => {
     );
   });
 
-  test('as smallint, text out of the middle of a buffer, and null', async () => {
+  test('as smallint, as text from the middle of a buffer, and as null', async () => {
     const rows = new RowBuffer();
     rows.beginRow(4, 100);
     rows.int2(1000);
@@ -60,7 +60,7 @@ describe('a field is read back from the binary COPY', () => {
     expect([int2(number), nothing, name.toString(), text(empty)]).toEqual([1000, null, 'Zoë', '']);
   });
 
-  test('as any bigint that lies somewhere as little-endian', async () => {
+  test('as any bigint, copied from little-endian memory', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(int8Values), fc.nat(9), async (values, before) => {
         const rows = new RowBuffer();
@@ -75,7 +75,7 @@ describe('a field is read back from the binary COPY', () => {
     );
   });
 
-  test('as fields that are made elsewhere', async () => {
+  test('as fields that are already encoded', async () => {
     const rows = new RowBuffer();
     rows.beginRow(3, 40);
     rows.int2(7);
@@ -85,7 +85,7 @@ describe('a field is read back from the binary COPY', () => {
 });
 
 describe('rows', () => {
-  test('of several chunks arrive whole and in order, while chunks are used again', async () => {
+  test('of several chunks arrive complete and in order, while chunks are reused', async () => {
     const rows = new RowBuffer();
     const sink = new Sink();
     for (let i = 0; i < 10_000; i += 100) {
@@ -98,7 +98,7 @@ describe('rows', () => {
     expect(sink.chunks.length).toBeGreaterThan(10);
   });
 
-  test('are never cut: every chunk ends with a whole row', async () => {
+  test('are never divided: every chunk ends with a complete row', async () => {
     const rows = new RowBuffer();
     const sink = new Sink();
     fill(rows, 300, 3000);
@@ -111,7 +111,7 @@ describe('rows', () => {
     }
   });
 
-  test('that fill a chunk to its last byte are sent, and so is the end', async () => {
+  test('that fill a chunk to its last byte are sent with the trailer', async () => {
     const CHUNK = 256 * 1024;
     for (const spare of [0, 1, 2, 3]) {
       const rows = new RowBuffer();
@@ -121,7 +121,7 @@ describe('rows', () => {
     }
   });
 
-  test('say when it is time to send them', async () => {
+  test('report when they should be drained', async () => {
     const rows = new RowBuffer();
     let calls = 0;
     for (; !rows.ready; calls++) fill(rows, 1, 1000);
@@ -133,13 +133,13 @@ describe('rows', () => {
     expect([sink.chunks.length, sink.finished]).toEqual([4, 0]);
   });
 
-  test('of none are a COPY of no rows', async () => {
+  test('can be none', async () => {
     const sink = new Sink();
     expect(await rowsOf(new RowBuffer(), sink)).toEqual([]);
     expect(sink.finished).toBe(1);
   });
 
-  test('go into a new COPY after the end of one', async () => {
+  test('start a new COPY after finish()', async () => {
     const rows = new RowBuffer();
     for (const count of [3, 0, 2000, 1]) {
       fill(rows, count, 200);
