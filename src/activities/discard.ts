@@ -4,7 +4,7 @@
  */
 import { Context } from '@temporalio/activity';
 import type { DiscardAnswer, DiscardInput } from '../contract/activities.js';
-import { AlreadyPublishedError, discardRun as discard } from '../runs/endings.js';
+import { AlreadyPublishedError, discardRun as discard } from '../runs/discard.js';
 import { readPublished } from '../runs/published.js';
 import { readRunOf } from '../runs/run.js';
 import { withHeartbeat } from './heartbeat.js';

@@ -9,7 +9,7 @@ import type { PublishedRun, PublishInput } from '../contract/activities.js';
 import { readQuarantined } from '../ledger/quarantine.js';
 import { recountWithDigest } from '../log/recount.js';
 import type { Client } from '../postgres/pool.js';
-import { publishRun as publish } from '../runs/endings.js';
+import { publishRun as publish } from '../runs/publish.js';
 import { readPublished } from '../runs/published.js';
 import { readProofTerms, readRun } from '../runs/run.js';
 import { readOutcomes, type TaskKind } from '../runs/tasks.js';

@@ -79,7 +79,7 @@ export async function runTask<Outcome>(
   ownLog.debug('started');
   const settings = { search_path: searchPathOf({ backup }), ...(small ? { synchronous_commit: 'off' } : {}) };
   return withHeartbeat({ log: ownLog, lease: leaseOf(dependencies, runId) }, (progress) =>
-    attempt(pool, { runId, activityId: info.activityId, task: key }, settings, signal, async (client, own) => {
+    attempt(pool, { runId, activityId: info.activityId, target: key }, settings, signal, async (client, own) => {
       const workOnTask = backup ? workAsBackup : workAsFirst;
       const result = await workOnTask<Outcome>({ pool, client, runId, key, pid: own.pid }, (locked) =>
         work({ ...locked, client, progress, signal }),

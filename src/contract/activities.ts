@@ -1,13 +1,13 @@
 /**
- * The activities of a billing run: their inputs and results, as they travel through Temporal. Everything is plain JSON, and nothing
- * grows with the number of calls: bigints are decimal strings, and calls stay in PostgreSQL.
+ * The activities of a billing run: their inputs and results, as Temporal stores them. All values are plain JSON; bigints are strings. Their
+ * size does not grow with the number of calls, which stay in PostgreSQL.
  */
 import type { MapOutcome, PublishedFigures, RecountOutcome, ReduceOutcome } from '../billing/proof.js';
 import type { BillingTerms } from '../billing/terms.js';
 import type { BillingRunInput } from './billing-run.js';
 import type { Writer } from './writer.js';
 
-/** The activities by their types in Temporal. Workers implement them, the workflow calls them. */
+/** The activities by their types in Temporal. */
 export interface BillingActivities {
   /** Opens the run, seals its end and cuts the work. Bills a small run completely. */
   planRun(input: PlanInput): Promise<PlannedRun | SkippedRun>;
@@ -69,7 +69,7 @@ export interface SkippedRun extends DoneBy {
 
 export interface TaskInput extends ForInstallation {
   runId: string;
-  /** Of the task among those of its kind, counted from 0. */
+  /** The number of the task among those of its kind, counted from 0. */
   number: number;
   /** True for a second attempt that runs beside a slow first one. */
   backup?: boolean;
@@ -95,7 +95,7 @@ export interface Overtaken {
   ms: number;
 }
 
-/** A reduce found that a crash of PostgreSQL has emptied the unlogged segments: map must store them again. */
+/** The result of a reduce that found no segments, because a crash of PostgreSQL has emptied the unlogged tables. Map must store them again. */
 export interface SegmentsLost extends DoneBy {
   /** One sentence: which segments, and why. */
   segmentsLost: string;

@@ -1,6 +1,6 @@
 /**
- * What goes into a billing run, what it answers while it runs, and what comes out. Everything is plain JSON:
- * bigints and decimals travel as strings.
+ * The interface of workflow type `billingRun`: its input, its Query and Updates, and its result. All values are plain JSON; bigints and
+ * decimals are strings.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { PublishedFigures } from '../billing/proof.js';
@@ -8,17 +8,17 @@ import type { BadCalls, BillingTerms } from '../billing/terms.js';
 import { RETRY_SIGNAL, type Retry } from './retries.js';
 import type { Writer } from './writer.js';
 
-/** Input of workflow type `billingRun`; `{}` bills by the workers' settings. */
+/** The input. Settings of the workers complete it, so that `{}` is enough. */
 export interface BillingRunInput extends Partial<BillingTerms> {
-  /** Map activities to cut the log into, instead of a number chosen from the calls. */
+  /** How many map tasks the range is cut into. By default the plan chooses by the number of calls. */
   partitions?: number;
-  /** Reduce activities, likewise. */
+  /** How many reduce tasks there are. By default the plan chooses by the number of calls. */
   shards?: number;
-  /** Instead of the workers' BAD_CALLS. */
+  /** Overrides the workers' BAD_CALLS. */
   badCalls?: BadCalls;
-  /** Instead of the workers' BACKUP_ATTEMPTS. */
+  /** Overrides the workers' BACKUP_ATTEMPTS. */
   backups?: boolean;
-  /** How long a run that has failed is held for `retry` or `cancel`, before it is discarded. Absent: not at all. */
+  /** How long a failed run is held for `retry` or `cancel` before it is discarded. By default it is discarded at once. */
   holdFailedSeconds?: number;
 }
 
@@ -33,38 +33,38 @@ export type Phase =
   | 'discarding'
   | 'cancelled';
 
-/** Answer of query `progress`. */
+/** The answer to Query `progress`. */
 export interface BillingRunProgress {
   phase: Phase;
-  /** No new activity is begun; those under way end. */
+  /** While true, no new activity is begun; those in flight continue. */
   paused: boolean;
-  /** Why the run has failed, while it is held for `retry`. */
+  /** Why the run failed, while it is held for `retry`. */
   failure?: string;
   runId?: string;
   partitions: { done: number; total: number };
   shards: { done: number; total: number };
-  /** Upper bound of the calls in the sealed range, before map has counted them. */
+  /** Upper bound of the calls in the sealed range; map counts them. */
   callsExpected: number;
   callsMapped: string;
-  /** How often map has begun anew, if it has: PostgreSQL had lost what was mapped, in a crash. */
+  /** How often map has restarted because a crash of PostgreSQL had lost segments. Absent if never. */
   mapRestarts?: number;
   callsReduced: string;
   cyclesClosed: string;
-  /** Activities that are being retried, each as of the last attempt that was reported: later ones may have failed since. Absent if there are none. */
+  /** Activities that are being retried, each with the last failed attempt that was reported. Not every attempt is reported. Absent if none. */
   retrying?: Retry[];
 }
 
 export const progressQuery = defineQuery<BillingRunProgress>('progress');
 
-/** Sent by workers: an attempt has failed, and is tried again. */
+/** Sent by a worker when an attempt has failed and will be retried. */
 export const retrySignal = defineSignal<[Retry]>(RETRY_SIGNAL);
 
-/** Begins no new activity until resumed. */
+/** Lets the run begin no new activity until it is resumed. */
 export const pauseUpdate = defineUpdate<BillingRunProgress>('pause');
 export const resumeUpdate = defineUpdate<BillingRunProgress>('resume');
-/** Gives the run up: nothing of it remains. Answers when that is done. */
+/** Discards the run. Returns when that is done. */
 export const cancelUpdate = defineUpdate<BillingRunProgress>('cancel');
-/** Goes on with a run that has failed and is held; what was done before is not done again. */
+/** Continues a failed run that is held. What was completed before the failure is not done again. */
 export const retryUpdate = defineUpdate<BillingRunProgress>('retry');
 
 /** Activities and calls of one worker process in one run. */
@@ -74,7 +74,7 @@ export interface WorkerShare {
   calls: string;
 }
 
-/** Activities of a run up to its publication, as Temporal counts them; backups are among them. */
+/** The activities of a run up to its publication, as Temporal counts them, including backups. */
 export interface Activities {
   scheduled: number;
   completed: number;
@@ -85,13 +85,13 @@ export interface Activities {
 export interface PublishedResult extends PublishedFigures {
   status: 'published';
   runId: string;
-  /** Log positions: calls after `after` up to and including `to`. */
+  /** The run billed calls at log positions after `after`, up to and including `to`. */
   range: { after: string; to: string };
   currency: string;
   pricePerUnit: string;
   activities: Activities;
   workers: WorkerShare[];
-  /** Writers that kept the run from billing further, if any. */
+  /** Transactions that kept the run from sealing a later end. */
   blockedBy: Writer[];
 }
 
@@ -102,16 +102,16 @@ export interface SkippedResult {
   activeRunId: string;
 }
 
-/** A run that was given up by the Update `cancel`. */
+/** A run that Update `cancel` has discarded. */
 export interface CancelledResult {
   status: 'cancelled';
   /** "run 7 was cancelled by an operator: nothing of it remains" */
   message: string;
 }
 
-/** Result of workflow type `billingRun`. */
 export type BillingRunResult = PublishedResult | SkippedResult | CancelledResult;
 
-/** The type of the workflow, as Temporal calls it and as clients call it. */
+/** The workflow's type in Temporal. */
 export const WORKFLOW_TYPE = 'billingRun';
+/** The workflow's signature, for clients. */
 export type BillingRunWorkflow = (input?: BillingRunInput) => Promise<BillingRunResult>;

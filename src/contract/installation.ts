@@ -1,5 +1,5 @@
 /**
- * The field of a workflow's memo that names the installation which it was started for (its id is in meterfold.installation). Not of its
- * input: workers of an earlier version refuse inputs that they do not know, and ignore memos.
+ * The field of a workflow's memo with the id of the installation that the workflow was started for (meterfold.installation). It is not in the
+ * workflow's input, which people write by hand.
  */
 export const INSTALLATION_MEMO = 'installation';

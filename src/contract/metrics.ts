@@ -1,12 +1,14 @@
 /**
- * What meterfold counts of its own work, for Prometheus; docs/metrics.md says how to read it. The exporter adds `_total` to the
- * name of a counter. A metric is a double, and an event that is seen by nobody is lost with its worker: bills are read from
- * PostgreSQL, never from here.
+ * The Prometheus metrics of meterfold's own work; docs/metrics.md explains how to read them. The exporter appends `_total` to the name of a
+ * counter. Metrics are floating-point numbers and may lose events when a worker dies: for bills, read PostgreSQL.
  */
 export const METRICS = {
   runs: { name: 'meterfold_runs', help: 'Workflows that have ended, by outcome' },
-  proofFailures: { name: 'meterfold_proof_failures', help: 'Runs that did not add up; none of them was published' },
-  retries: { name: 'meterfold_activity_retries', help: 'Activities that were begun again' },
+  proofFailures: {
+    name: 'meterfold_proof_failures',
+    help: 'Runs whose figures did not agree; none of them was published',
+  },
+  retries: { name: 'meterfold_activity_retries', help: 'Attempts at activities after the first' },
   callsBilled: { name: 'meterfold_calls_billed', help: 'Calls that published runs have billed, open cycles included' },
   cyclesClosed: { name: 'meterfold_cycles_closed', help: 'Billing cycles that published runs have closed' },
   runAmount: { name: 'meterfold_run_amount', help: 'Amount of each published run, by currency' },
@@ -19,11 +21,11 @@ export const METRICS = {
   },
 } as const;
 
-/** How a run's workflow ends. */
+/** The outcomes of a run's workflow. */
 export const OUTCOMES = ['published', 'skipped', 'cancelled', 'failed'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
-/** Upper bounds of the histograms' buckets. */
+/** Upper bounds of the buckets of each histogram. */
 export const BUCKETS_OF = {
   [METRICS.phaseSeconds.name]: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600],
   [METRICS.runAmount.name]: [0, 1, 10, 100, 1000, 10_000, 100_000, 1_000_000],

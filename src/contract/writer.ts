@@ -1,17 +1,15 @@
-/** Writers of the log, as sealing sees them. */
-
-/** A transaction that was writing to the log when a run sealed its end; null is what one may not see, or what it does not have. */
+/** A transaction that was writing to the log when a run sealed its end. A field is null if the role may not see it or there is no value. */
 export interface Writer {
-  /** Its virtual transaction: backend and number, like 3/15; -1 and its transaction id if it was prepared before a restart. */
+  /** The virtual transaction id, such as 3/15; -1 and the transaction id if it was prepared before a restart of the server. */
   transaction: string;
   /** Null for a prepared transaction. */
   pid: number | null;
   application: string | null;
   user: string | null;
-  /** ISO 8601, UTC. A prepared transaction: when it was prepared. */
+  /** ISO 8601 in UTC. For a prepared transaction, the time when it was prepared. */
   startedAt: string | null;
-  /** The name of a prepared transaction, by which it is ended. */
+  /** The name of a prepared transaction, as COMMIT PREPARED and ROLLBACK PREPARED take it. */
   gid: string | null;
-  /** What the role that looked may not see, in words, with the fix; null if it sees everything. */
+  /** One sentence that says what the role may not see, and the fix; null if it sees everything. */
   hidden: string | null;
 }

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AlreadyPublishedError, discardRun } from '../runs/endings.js';
+import { AlreadyPublishedError, discardRun } from '../runs/discard.js';
 import { readRunState } from '../runs/list.js';
 import { type Owner, readActiveRun } from '../runs/run.js';
 import { askTemporal, requestCancel } from '../temporal/owner.js';

@@ -5,7 +5,7 @@
  * All of it is one transaction, under a lock that keeps runs from being opened or published meanwhile.
  */
 import { type Client, one, type Pool, type Queryable, transaction } from '../postgres/pool.js';
-import { deleteRowsOf, sealRow } from './endings.js';
+import { deleteRowsOf, storeRowDigest } from './ending.js';
 import { iso } from './list.js';
 
 /** The run can't be taken back; the message says why. */
@@ -76,7 +76,7 @@ export function revertRun(pool: Pool, runId: string, reason: string): Promise<Re
       `update meterfold.runs set state = 'reverted', reverted_at = clock_timestamp(), revert_reason = $2 where run_id = $1`,
       [runId, reason],
     );
-    await sealRow(client, BigInt(runId));
+    await storeRowDigest(client, BigInt(runId));
     await keepSeal(client, reversal.range.to);
     return reversal;
   });

@@ -1,9 +1,8 @@
 /**
- * The billing run: plan → map → reduce beside recount → publish; a small run is all done by the activity that plans it.
+ * The billing run: plan → map → reduce beside recount → publish. A small run is done entirely by the activity that plans it.
  *
- * Nothing of size travels here: positions, counts and digests. Whatever goes wrong, or is cancelled, before the run is published
- * ends in discard, at once or after it was held for an operator; a workflow that is terminated or lost cleans nothing up, and the
- * next run's plan does it.
+ * Only positions, counts and digests pass through Temporal. If anything fails or is cancelled before the run is published, the run is
+ * discarded, at once or after it was held for an operator. A workflow that is terminated or lost discards nothing; the next run's plan does.
  */
 import {
   allHandlersFinished,
@@ -14,7 +13,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { type Race, twin, withBackups } from '../backups/stragglers.js';
+import { withBackups } from '../backups/stragglers.js';
 import {
   askedDigest,
   type MapOutcome,
@@ -22,7 +21,7 @@ import {
   type RecountOutcome,
   type ReduceOutcome,
 } from '../billing/proof.js';
-import type { PlannedRun, SkippedRun } from '../contract/activities.js';
+import type { DoneBy, Overtaken, PlannedRun, SkippedRun, TaskInput } from '../contract/activities.js';
 import {
   type BillingRunInput,
   type BillingRunResult,
@@ -31,7 +30,6 @@ import {
   retrySignal,
 } from '../contract/billing-run.js';
 import { INSTALLATION_MEMO } from '../contract/installation.js';
-import type { BucketRange } from '../engine/cuts.js';
 import { planRun, publishRun, recount, tasks } from './activities.js';
 import { Control } from './control.js';
 import { mayBeHeld, reasonOf, typeOf } from './failures.js';
@@ -44,7 +42,7 @@ import { Progress } from './progress.js';
 import { publishedResult } from './result.js';
 import { RunStatistics } from './statistics.js';
 
-/** Activities in flight at a time; far below Temporal's limit of 2,000 pending ones. */
+/** Activities in flight at a time. Temporal allows 2,000 pending activities per workflow. */
 const IN_FLIGHT_MAX = 100;
 
 export async function billingRun(input: BillingRunInput = {}): Promise<BillingRunResult> {
@@ -66,17 +64,30 @@ export async function billingRun(input: BillingRunInput = {}): Promise<BillingRu
   }
 }
 
+/** The tasks of one phase. */
+interface Tasks<Item, Result, Outcome> {
+  kind: 'map' | 'reduce';
+  items: readonly Item[];
+  /** Outcomes by the item's number. An item that has one is not run again. */
+  outcomes: Outcome[];
+  activity: (item: Item, input: TaskInput) => Promise<Result>;
+  /** Stores progress and returns the outcome; undefined if the task must be run again. */
+  take: (result: Result) => Outcome | undefined;
+  callsIn?: (result: Result) => string;
+  stopped?: () => boolean;
+}
+
 class BillingRun {
   readonly #input: BillingRunInput;
   readonly #progress: Progress;
   readonly #control: Control;
   readonly #statistics: RunStatistics;
   readonly #restarts = new MapRestarts();
-  // How far it has come; what is there is not done again after a failure.
+  // What is completed so far. It is not done again after a retry by an operator.
   #plan: PlannedRun | SkippedRun | undefined;
   readonly #maps: MapOutcome[] = [];
   readonly #reduces: ReduceOutcome[] = [];
-  readonly #recounts: RecountOutcome[] = [];
+  #recounted: RecountOutcome | undefined;
 
   constructor(input: BillingRunInput, progress: Progress, control: Control) {
     this.#input = input;
@@ -85,19 +96,13 @@ class BillingRun {
     this.#control = control;
   }
 
-  /** Whose database it bills, for the activities to check: by its plan, before that by its memo. Absent where neither says. */
-  get #installation(): { installation?: string } {
-    const planned = this.#plan?.status === 'planned' ? this.#plan.installation : undefined;
-    const installation = planned ?? workflowInfo().memo?.[INSTALLATION_MEMO];
-    return typeof installation === 'string' ? { installation } : {};
-  }
-
+  /** Bills, until the run is published, skipped or given up. After a failure an operator may have it continue. */
   async run(): Promise<BillingRunResult> {
     for (;;) {
       try {
         return await this.#control.work(() => this.#bill());
       } catch (error) {
-        // Neither another try nor the discard must queue behind the siblings of an activity that has failed.
+        // Cancels the other activities of the phase: a retry and the discard must not queue behind them.
         this.#control.stop();
         if (typeOf(error) === 'ProofError') countProofFailure();
         if (!(await this.#isToBeRetried(error))) return this.#giveUp(error);
@@ -113,8 +118,8 @@ class BillingRun {
       this.#progress.planned(plan);
       return this.#result(plan, plan.published);
     }
-    // A plan that ended in spite of a cancellation; without work to do nothing else would notice it before publishing.
-    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
+    // The plan may have completed although the workflow was cancelled. A run without tasks would notice that only here.
+    this.#throwIfCancelled();
     if (plan.status === 'skipped') {
       const { status, activeRunId, message } = plan;
       this.#progress.skipped(message);
@@ -133,35 +138,30 @@ class BillingRun {
     const input = { billing: this.#input, firstExecutionRunId, ...this.#installation };
     const summary = 'open the run, seal its end, cut the work; all of a small run';
     const plan = await this.#statistics.count(
-      'plan',
+      { name: 'plan', callsIn: (plan) => (isSmall(plan) ? plan.published.calls : '0') },
       () => planRun.executeWithOptions({ summary }, [input]),
-      (planned) => ({ ...planned, ...(isSmall(planned) ? { calls: planned.published.calls } : {}) }),
     );
     if (isSmall(plan)) countPublished(plan.published, plan.terms.currency);
     return plan;
   }
 
-  async #map({ runId, partitions, backups }: PlannedRun): Promise<void> {
+  async #map(plan: PlannedRun): Promise<void> {
     this.#progress.phase('mapping');
-    await this.#fanOut(partitions, this.#maps, backups, async ({ first, last }, number, race) => {
-      const summary = `calls ${first} to ${last}`;
-      const { outcome } = await race(number, (backup) =>
-        this.#statistics.count(
-          `map ${number}`,
-          () =>
-            tasks.mapPartition.executeWithOptions({ summary }, [
-              { runId, number, ...this.#installation, ...twin(backup) },
-            ]),
-          (mapped) => ({ ...mapped, calls: mapped.outcome.calls }),
-          backup,
-        ),
-      );
-      this.#progress.mapped(outcome.calls);
-      return outcome;
+    await this.#runTasks(plan, {
+      kind: 'map',
+      items: plan.partitions,
+      outcomes: this.#maps,
+      activity: ({ first, last }, input) =>
+        tasks.mapPartition.executeWithOptions({ summary: `calls ${first} to ${last}` }, [input]),
+      callsIn: ({ outcome }) => outcome.calls,
+      take: ({ outcome }) => {
+        this.#progress.mapped(outcome.calls);
+        return outcome;
+      },
     });
   }
 
-  /** Reduces all shards. If segments were lost, map restarts first; shards that are done stay done. */
+  /** Reduces all shards. If segments were lost, map restarts first; shards that are reduced stay so. */
   async #reduceAll(plan: PlannedRun): Promise<void> {
     for (;;) {
       const loss = await this.#reduce(plan);
@@ -175,87 +175,98 @@ class BillingRun {
     }
   }
 
-  /** Reduces the shards that are left; returns what was lost if a reduce found that segments are, after those under way have ended. */
-  async #reduce({ runId, shards, backups }: PlannedRun): Promise<string | undefined> {
+  /**
+   * Reduces the shards that have no outcome yet. If a reduce finds that segments were lost, no further one is begun, and the loss is returned
+   * when those in flight have ended.
+   */
+  async #reduce(plan: PlannedRun): Promise<string | undefined> {
     let loss: string | undefined;
     this.#progress.phase('reducing');
-    const reduce = async ({ first, end }: BucketRange, number: number, race: Race) => {
-      const summary = `buckets ${first} to ${end - 1}`;
-      const input = { runId, number, ...this.#installation };
-      const reduced = await race(number, (backup) =>
-        this.#statistics.count(
-          `reduce ${number}`,
-          () => tasks.reduceShard.executeWithOptions({ summary }, [{ ...input, ...twin(backup) }]),
-          (done) => done,
-          backup,
-        ),
-      );
-      if ('segmentsLost' in reduced) {
-        loss = reduced.segmentsLost;
-        return undefined;
-      }
-      this.#progress.reduced(reduced.outcome);
-      return reduced.outcome;
-    };
-    await this.#fanOut(shards, this.#reduces, backups, reduce, () => loss !== undefined);
+    await this.#runTasks(plan, {
+      kind: 'reduce',
+      items: plan.shards,
+      outcomes: this.#reduces,
+      activity: ({ first, end }, input) =>
+        tasks.reduceShard.executeWithOptions({ summary: `buckets ${first} to ${end - 1}` }, [input]),
+      take: (reduced) => {
+        if ('segmentsLost' in reduced) {
+          loss = reduced.segmentsLost;
+          return undefined;
+        }
+        this.#progress.reduced(reduced.outcome);
+        return reduced.outcome;
+      },
+      stopped: () => loss !== undefined,
+    });
     return loss;
   }
 
   async #recount({ runId, after, to }: PlannedRun): Promise<void> {
-    if (to === after) return;
-    await this.#fanOut([runId], this.#recounts, false, async () => {
-      const { outcome } = await this.#statistics.count(
-        'recount',
-        () =>
-          recount.executeWithOptions({ summary: `calls after ${after} to ${to}` }, [
-            { runId, number: 0, ...this.#installation, ...askedDigest(this.#maps) },
-          ]),
-        (recounted) => recounted,
-      );
-      return outcome;
-    });
+    if (to === after || this.#recounted !== undefined) return;
+    const gate = this.#control.gate();
+    // Without a pause it is begun before reduce, with no turn of the event loop in between.
+    if (gate !== undefined) await gate;
+    const input = { runId, number: 0, ...this.#installation, ...askedDigest(this.#maps) };
+    const { outcome } = await this.#statistics.count({ name: 'recount' }, () =>
+      recount.executeWithOptions({ summary: `calls after ${after} to ${to}` }, [input]),
+    );
+    this.#recounted = outcome;
   }
 
-  /** From here on the run is published or fails; a cancellation that comes now is too late. */
+  /** Publishes the run. Once the activity is scheduled, a cancellation is too late: the run is published or fails. */
   async #publish({ runId, terms }: PlannedRun): Promise<PublishedFigures> {
     await this.#control.gate();
-    // Nothing was under way that would have noticed.
-    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
+    // During a pause no activity is in flight that would notice a cancellation.
+    this.#throwIfCancelled();
     this.#progress.phase('publishing');
-    const proof = { maps: this.#maps, reduces: this.#reduces, recount: this.#recounts[0] };
-    const published = await CancellationScope.nonCancellable(() =>
-      this.#statistics.count(
-        'publish',
-        () =>
-          publishRun.executeWithOptions({ summary: `prove run ${runId} and make it visible` }, [
-            { runId, ...this.#installation, ...proof },
-          ]),
-        (done) => done,
+    const proof = { maps: this.#maps, reduces: this.#reduces, recount: this.#recounted };
+    const { figures } = await CancellationScope.nonCancellable(() =>
+      this.#statistics.count({ name: 'publish' }, () =>
+        publishRun.executeWithOptions({ summary: `prove run ${runId} and make it visible` }, [
+          { runId, ...this.#installation, ...proof },
+        ]),
       ),
     );
-    countPublished(published.figures, terms.currency);
-    return published.figures;
+    countPublished(figures, terms.currency);
+    return figures;
   }
 
-  #fanOut<Item, Result>(
-    items: readonly Item[],
-    results: Result[],
-    backups: boolean,
-    run: (item: Item, number: number, race: Race) => Promise<Result | undefined>,
-    stopped?: () => boolean,
-  ): Promise<Result[]> {
+  /** Runs the tasks of a phase that have no outcome yet, and stores their outcomes. */
+  async #runTasks<Item, Result extends DoneBy & { ms?: number; overtaken?: Overtaken[] }, Outcome>(
+    { runId, backups }: PlannedRun,
+    { kind, items, outcomes, activity, take, callsIn, stopped }: Tasks<Item, Result, Outcome>,
+  ): Promise<void> {
     const { gate } = this.#control;
-    const left = items.filter((_, number) => results[number] === undefined).length;
-    return withBackups({ tasks: left, backups, gate }, (race) =>
-      fanOut(items, { results, inFlightMax: IN_FLIGHT_MAX, gate, ...(stopped && { stopped }) }, (item, number) =>
-        run(item, number, race),
-      ),
+    const left = items.filter((_, number) => outcomes[number] === undefined).length;
+    await withBackups({ tasks: left, backups, gate }, (runTask) =>
+      fanOut(items, { results: outcomes, inFlightMax: IN_FLIGHT_MAX, gate, stopped }, async (item, number) => {
+        const result = await runTask(number, (backup) =>
+          this.#statistics.count({ name: `${kind} ${number}`, backup, callsIn }, () =>
+            activity(item, { runId, number, ...this.#installation, ...(backup ? { backup } : {}) }),
+          ),
+        );
+        return take(result);
+      }),
     );
+  }
+
+  /**
+   * The installation whose database the run bills, for activities to check: from the plan, before that from the memo. Empty if neither has
+   * it, because a person started the run by hand.
+   */
+  get #installation(): { installation?: string } {
+    const planned = this.#plan?.status === 'planned' ? this.#plan.installation : undefined;
+    const installation = planned ?? workflowInfo().memo?.[INSTALLATION_MEMO];
+    return typeof installation === 'string' ? { installation } : {};
   }
 
   #result(plan: PlannedRun, published: PublishedFigures): PublishedResult {
     this.#progress.published(published, plan.terms.currency);
     return publishedResult(plan, published, this.#statistics);
+  }
+
+  #throwIfCancelled(): void {
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled');
   }
 
   async #isToBeRetried(error: unknown): Promise<boolean> {
@@ -272,7 +283,7 @@ class BillingRun {
   }
 }
 
-/** Whether it is published by now, by the activity that has planned it. */
+/** True if plan has already published the run, because it was small. */
 function isSmall(plan: PlannedRun | SkippedRun): plan is PlannedRun & { published: PublishedFigures } {
   return plan.status === 'planned' && plan.small === true;
 }

@@ -1,12 +1,12 @@
 /**
- * What an operator may do to a run: pause, resume, cancel, retry. Each is an Update: its validator refuses what makes no sense
- * now, and says why; it answers with the progress once it has taken effect.
+ * What an operator may do to a run: pause, resume, cancel, retry. Each is an Update. Its validator refuses what the run's phase does not
+ * allow, and says why. It returns the progress once it has taken effect.
  *
- *   working ⇄ paused          publishing, and what comes after, can't be stopped any more
- *      │ failed, if it is to be held
+ *   working ⇄ paused          from publishing on, a run can no longer be stopped
+ *      │ failed, if the run is to be held
  *      ▼
  *   failed ──retry──► working
- *      │ cancel, or nobody came
+ *      │ cancel, or the time to hold it is over
  *      ▼
  *   discarded
  */
@@ -46,27 +46,27 @@ export class Control {
     );
   }
 
-  /** True once the run is to be given up because an operator said so. */
+  /** True once an operator has cancelled the run. */
   get cancelled(): boolean {
     return this.#cancelled;
   }
 
-  /** Runs what `cancel` stops; it may have come before anything was begun. */
+  /** Runs the work that `cancel` stops. If the Update came earlier, the work is cancelled from the start. */
   work<T>(work: () => Promise<T>): Promise<T> {
     this.#work = new CancellationScope();
     if (this.#cancelled) this.#work.cancel();
     return this.#work.run(work);
   }
 
-  /** Stops what is left of the work. */
+  /** Cancels the work's activities that are still in flight. */
   stop(): void {
     this.#work.cancel();
   }
 
-  /** What to wait for before anything new is begun: nothing, but while the run is paused. */
+  /** While the run is paused, returns what to wait for before a new activity is begun. */
   readonly gate = (): Promise<void> | undefined => (this.#progress.now.paused ? this.#resumed() : undefined);
 
-  /** Holds a failed run; true if it is to be tried again. */
+  /** Holds a failed run for at most `seconds`; returns true if an operator retries it. */
   async hold(reason: string, seconds: number): Promise<boolean> {
     this.#retried = false;
     this.#progress.failed(reason);
@@ -74,13 +74,13 @@ export class Control {
     return this.#retried && !this.#cancelled;
   }
 
-  /** The run has ended, whichever way: who has asked for it is answered. */
+  /** Called when the run has ended: pending Updates are answered. */
   ended(): void {
     this.#over = true;
     this.#progress.now.paused = false;
   }
 
-  /** Looks again when it is awake: a pause that came together with the resume still holds. */
+  /** Checks again after each resume, because another pause may have come with it. */
   async #resumed(): Promise<void> {
     const { now } = this.#progress;
     while (now.paused) await condition(() => !now.paused);
@@ -93,8 +93,8 @@ export class Control {
 
   #mayPause(): void {
     const { paused } = this.#progress.now;
-    if (paused) throw new Error(`${this.#name} is paused already`);
-    this.#expectPhase(['planning', 'mapping', 'reducing'], 'it can be paused while it plans, maps or reduces');
+    if (paused) throw new Error(`${this.#name} is already paused`);
+    this.#expectPhase(['planning', 'mapping', 'reducing'], 'a run can be paused while it plans, maps or reduces');
   }
 
   #mayResume(): void {
@@ -106,11 +106,11 @@ export class Control {
     if (phase === 'published') throw new Error(`${this.#name} is already published: its bills stand`);
     if (phase === 'publishing') throw new Error(`${this.#name} is being published: it is too late to cancel it`);
     this.#expectPhase(['planning', 'mapping', 'reducing', 'failed'], 'there is nothing to cancel');
-    if (this.#cancelled) throw new Error(`${this.#name} is being cancelled already`);
+    if (this.#cancelled) throw new Error(`${this.#name} is already being cancelled`);
   }
 
   #mayRetry(): void {
-    this.#expectPhase(['failed'], 'only a failed run is tried again');
+    this.#expectPhase(['failed'], 'only a failed run can be retried');
   }
 
   #expectPhase(phases: string[], otherwise: string): void {
@@ -124,7 +124,7 @@ export class Control {
   }
 }
 
-/** Waits also in a workflow that is cancelled: an Update that was taken is answered by what became of the run. */
+/** Waits also if the workflow is cancelled: an Update that was accepted must be answered. */
 function until(met: () => boolean): Promise<void> {
   return CancellationScope.nonCancellable(() => condition(met));
 }

@@ -1,14 +1,17 @@
 export interface FanOut<Result> {
-  /** Results so far, by the item's number; filled in, and what is there is not run again. */
+  /** The results so far, by the item's number. Items that have one are not run; the others' results are stored here. */
   results?: (Result | undefined)[];
   inFlightMax: number;
-  /** Asked before each item: what to wait for, if anything. */
+  /** Called before each item; returns what to wait for, if anything. */
   gate?: () => Promise<void> | undefined;
-  /** Asked before each item: true if no further one is to be run; those under way end. */
-  stopped?: () => boolean;
+  /** Called before each item. If true, no further item is begun; those in flight continue. */
+  stopped?: (() => boolean) | undefined;
 }
 
-/** Runs one activity per item, at most `inFlightMax` at a time; results in the order of the items, undefined where none was returned. */
+/**
+ * Runs one activity per item, at most `inFlightMax` at a time. Returns the results in the order of the items, undefined where `run` returned
+ * none. After a failure no further item is begun, and the first error is thrown.
+ */
 export async function fanOut<Item, Result>(
   items: readonly Item[],
   { results = [], inFlightMax, gate, stopped = () => false }: FanOut<Result>,

@@ -1,4 +1,4 @@
-/** How a run ends that is not published: its workflow discards it, and then fails or says that it was cancelled. */
+/** The end of a run that is not published: the workflow discards it, and then fails or returns that it was cancelled. */
 import { ApplicationFailure, CancellationScope, CancelledFailure, workflowInfo } from '@temporalio/workflow';
 import type { PublishedFigures } from '../billing/proof.js';
 import type { PlannedRun } from '../contract/activities.js';
@@ -8,7 +8,7 @@ import type { Control } from './control.js';
 import { reasonOf } from './failures.js';
 import type { Progress } from './progress.js';
 
-/** Temporal takes summaries of up to 400 bytes. */
+/** In characters. Temporal accepts summaries of up to 400 bytes. */
 const SUMMARY_MAX = 100;
 
 export interface GivenUp {
@@ -16,13 +16,16 @@ export interface GivenUp {
   plan: PlannedRun | undefined;
   control: Control;
   progress: Progress;
-  /** What each activity's input says of the installation. */
+  /** The part of each activity's input that names the installation. */
   installation: { installation?: string };
-  /** The workflow's result if the run turns out to be published. */
+  /** Builds the workflow's result if the run turns out to be published. */
   result(plan: PlannedRun, figures: PublishedFigures): PublishedResult;
 }
 
-/** Discards the run, and ends as it was ended: cancelled by an operator or by Temporal, or failed with `error`. */
+/**
+ * Discards the run. Returns that it was cancelled if an operator cancelled it; throws a CancelledFailure if Temporal cancelled the workflow, and
+ * `error` otherwise. If the run is published already, returns its result.
+ */
 export async function giveUp(
   error: unknown,
   { plan, control, progress, installation, result }: GivenUp,

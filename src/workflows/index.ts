@@ -1,2 +1,2 @@
-/** What the workflow bundle holds: each export is a workflow type. */
+/** The entry of the workflow bundle. Each export is a workflow type. */
 export { billingRun } from './billing-run.js';

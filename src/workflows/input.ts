@@ -1,10 +1,11 @@
 /**
- * Checks a run's input. A wrong one fails the workflow at once: a plain error would only be tried again, for ever. What a price or
- * a currency looks like is checked by the plan, which knows the settings that fill in what the input leaves out.
+ * Checks the input of a run. Wrong input fails the workflow at once; Temporal would retry a plain error forever. The plan checks the format of
+ * prices and currencies, because it knows the settings that complete the input.
  */
 import { ApplicationFailure } from '@temporalio/common';
 import type { BillingRunInput } from '../contract/billing-run.js';
 
+/** The largest value of each field that is a number; the smallest is 1. */
 const NUMBERS = { callsPerCycle: 1000, partitions: 500, shards: 500, holdFailedSeconds: 86_400 } as const;
 const TEXTS = ['pricePerUnit', 'currency'];
 const KNOWN = [...Object.keys(NUMBERS), ...TEXTS, 'badCalls', 'backups'];

@@ -1,4 +1,4 @@
-/** What a run's workflow counts. The SDK's meter is silent while a workflow is replayed, so that each event counts once. */
+/** Metrics of a run's workflow. The SDK's meter records nothing during a replay, so each event counts once. */
 import { metricMeter } from '@temporalio/workflow';
 import type { PublishedFigures } from '../billing/proof.js';
 import type { Phase } from '../contract/billing-run.js';
@@ -15,7 +15,7 @@ export function countProofFailure(): void {
 export function countPublished({ calls, cycles, amount }: PublishedFigures, currency: string): void {
   count(METRICS.callsBilled, Number(calls));
   count(METRICS.cyclesClosed, Number(cycles));
-  // Core's counters hold whole numbers only; the sum of a histogram holds any.
+  // A histogram, because counters of the SDK hold whole numbers only. Its sum is the total amount.
   record(METRICS.runAmount, Number(amount), { currency });
 }
 

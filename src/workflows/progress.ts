@@ -6,7 +6,7 @@ import type { Retry } from '../contract/retries.js';
 import { recordPhase } from './metrics.js';
 import { Retries } from './retries.js';
 
-/** Where a run is: what the query answers, and what Temporal's UI shows. Nothing here needs registering with the server. */
+/** The progress of a run: the answer to the Query, and what Temporal's UI shows as current details and memo. */
 export class Progress {
   readonly now: BillingRunProgress = {
     phase: 'planning',
@@ -55,7 +55,7 @@ export class Progress {
   failed(reason: string): void {
     this.#enter('failed');
     this.now.failure = reason;
-    this.#show(`- ${reason}\n- Update \`retry\` goes on where it stopped, \`cancel\` gives it up\n`);
+    this.#show(`- ${reason}\n- Update \`retry\` continues the run where it stopped, \`cancel\` discards it\n`);
   }
 
   begun(activity: string): void {
@@ -98,7 +98,7 @@ export class Progress {
     this.#show();
   }
 
-  /** All of it, and not by activities that would have told. */
+  /** Sets the progress of a run that plan has published: no map or reduce reports it. */
   #done({ calls, cycles }: PublishedFigures): void {
     const { partitions, shards } = this.now;
     partitions.done = partitions.total;
@@ -117,7 +117,7 @@ export class Progress {
 
   #show(outcome = ''): void {
     const { runId, phase, paused, partitions, shards, callsMapped, mapRestarts, callsReduced, cyclesClosed } = this.now;
-    const anew = mapRestarts === undefined ? '' : `; anew ${mapRestarts} ×, as PostgreSQL had lost them in a crash`;
+    const restarts = mapRestarts === undefined ? '' : `; map restarted ${mapRestarts} × after a crash of PostgreSQL`;
     const retries = this.#retries.list
       .map(
         ({ activity, attempt, message }) => `- ${activity} is being retried, attempt ${attempt} failed: ${message}\n`,
@@ -125,7 +125,7 @@ export class Progress {
       .join('');
     setCurrentDetails(
       `**Run ${runId ?? '(not opened yet)'}: ${phase}${paused ? ', paused' : ''}**\n\n` +
-        `- partitions mapped: ${partitions.done} of ${partitions.total} (${callsMapped} calls${anew})\n` +
+        `- partitions mapped: ${partitions.done} of ${partitions.total} (${callsMapped} calls${restarts})\n` +
         `- shards reduced: ${shards.done} of ${shards.total} (${callsReduced} calls, ${cyclesClosed} cycles closed)\n${retries}${outcome}`,
     );
   }

@@ -1,10 +1,9 @@
-/** The result of a run that is published. */
-
 import type { PublishedFigures } from '../billing/proof.js';
 import type { PlannedRun } from '../contract/activities.js';
 import type { PublishedResult } from '../contract/billing-run.js';
 import type { RunStatistics } from './statistics.js';
 
+/** The workflow's result for a published run. */
 export function publishedResult(
   plan: PlannedRun,
   published: PublishedFigures,

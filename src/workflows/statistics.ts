@@ -1,50 +1,53 @@
-/** Who did what in a run. Tries are told by the outcomes: each says at which attempt, and on which worker, it came about. */
+/** Which worker did what in a run, counted from the results of activities: each says on which worker and at which attempt it was completed. */
+import type { DoneBy } from '../contract/activities.js';
 import type { Activities, WorkerShare } from '../contract/billing-run.js';
 
-interface Done {
-  worker: string;
-  attempt: number;
-}
-
-/** Learns which activities are under way, by name. */
-interface Watch {
+/** Is notified of the activities that are in flight, by name. */
+interface Observer {
   begun(activity: string): void;
   ended(activity: string): void;
 }
 
+/** An activity as it is counted. */
+export interface Counted<Result> {
+  /** "map 3". A backup has the name of the task. */
+  name: string;
+  backup?: boolean;
+  /** How many calls the worker read from the log for it; none if absent. */
+  callsIn?: ((result: Result) => string) | undefined;
+}
+
 export class RunStatistics {
-  readonly #watch: Watch;
+  readonly #observer: Observer;
   #scheduled = 0;
   #completed = 0;
   #backups = 0;
-  /** By what was done: a task that was tried twice is one worker's. */
-  readonly #done = new Map<string, Done & { calls: bigint }>();
+  /** The last result of each activity by name: a task that was done twice counts for one worker. */
+  readonly #done = new Map<string, DoneBy & { calls: bigint }>();
 
-  constructor(watch: Watch) {
-    this.#watch = watch;
+  constructor(observer: Observer) {
+    this.#observer = observer;
   }
 
-  /** Counts an activity, before and after; `calls` are those that its worker has read from the log for it. */
-  async count<Result>(
-    what: string,
+  /** Runs an activity and counts it. */
+  async count<Result extends DoneBy & { segmentsLost?: string }>(
+    { name, backup = false, callsIn = () => '0' }: Counted<Result>,
     activity: () => Promise<Result>,
-    outcome: (result: Result) => Done & { calls?: string; segmentsLost?: string },
-    backup = false,
   ): Promise<Result> {
     this.#scheduled++;
     if (backup) this.#backups++;
-    this.#watch.begun(what);
+    this.#observer.begun(name);
     let result: Result;
     try {
       result = await activity();
     } finally {
-      this.#watch.ended(what);
+      this.#observer.ended(name);
     }
     this.#completed++;
-    const { worker, attempt, calls = '0', segmentsLost } = outcome(result);
-    // It will be done again, which must not hide the tries of this time.
-    const done = segmentsLost === undefined ? what : `${what}, lost when ${this.#completed} were completed`;
-    this.#done.set(done, { worker, attempt, calls: BigInt(calls) });
+    const { worker, attempt, segmentsLost } = result;
+    // A reduce that found no segments is done again under the same name. Its attempts must still be counted.
+    const key = segmentsLost === undefined ? name : `${name}, lost when ${this.#completed} were completed`;
+    this.#done.set(key, { worker, attempt, calls: BigInt(callsIn(result)) });
     return result;
   }
 

@@ -84,11 +84,11 @@ async function oneWaits(
   const seen = new Set<string>();
   const detail = await eventually(`a process that ends run ${held.run.runId} waits for another`, async () => {
     const rows = await stack.ask<{ id: string; endable: boolean; name: string; waits: boolean }>(
-      `select attempt.attempt_id as id, attempt.activity_id as name,
-              attempt.task_kind is not null or attempt.activity_id like '% publish' as endable,
-              attempt.task_kind is null and exists (
+      `select attempt.attempt_id as id, attempt.activity_id || ' ' || attempt.task_kind as name,
+              attempt.task_number is not null or attempt.task_kind = 'publish' as endable,
+              attempt.task_number is null and exists (
                 select from meterfold.attempts other
-                 where other.run_id = attempt.run_id and other.task_kind is null
+                 where other.run_id = attempt.run_id and other.task_number is null
                    and other.backend_pid = any (pg_blocking_pids(attempt.backend_pid))) as waits
          from meterfold.attempts attempt where attempt.run_id = $1`,
       [held.run.runId],

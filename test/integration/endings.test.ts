@@ -108,8 +108,8 @@ describe('a run whose discard is slow', () => {
     const ended = new Promise<Error>((resolve) => frozen.on('error', resolve));
     await frozen.connect();
     await frozen.query(
-      `insert into meterfold.attempts (run_id, activity_id, backend_pid, backend_start)
-       select 1, 'frozen discard', pid, backend_start from pg_stat_activity where pid = pg_backend_pid()`,
+      `insert into meterfold.attempts (run_id, activity_id, task_kind, backend_pid, backend_start)
+       select 1, 'frozen', 'discard', pid, backend_start from pg_stat_activity where pid = pg_backend_pid()`,
     );
     await frozen.query('begin');
     await frozen.query('select from meterfold.runs where run_id = 1 for update');

@@ -90,7 +90,7 @@ test('an attempt that begins while its run is being given up leaves no row', asy
   const [discarder] = await discarding.waiting();
   const late = attempt(
     stack.pool,
-    { runId: 1n, activityId: '9', task: { kind: 'reduce', number: 0 } },
+    { runId: 1n, activityId: '9', target: { kind: 'reduce', number: 0 } },
     {},
     new AbortController().signal,
     (client) => fence(client, 1n),

@@ -109,7 +109,7 @@ describe('the commands', () => {
     expect(await command(['pause', '1'])).toEqual({ code: 0, stdout: `Run 1 is paused. ${done}`, stderr: '' });
     expect(await command(['resume', '1'])).toEqual({ code: 0, stdout: `Run 1 continues. ${done}`, stderr: '' });
     expect(await command(['resume', '1'])).toEqual(refused('Run 1 is not paused.'));
-    expect(await command(['retry', '1'])).toEqual(refused('Run 1 is mapping: only a failed run is tried again.'));
+    expect(await command(['retry', '1'])).toEqual(refused('Run 1 is mapping: only a failed run can be retried.'));
     await held.release();
     await expectExact(stack, published(await run.result()));
   });

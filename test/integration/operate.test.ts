@@ -182,9 +182,9 @@ describe('an Update that makes no sense now is refused, with the reason:', () =>
   test('while mapping', async () => {
     const { run, held } = await startHeld(stack, 'mapping');
     await expectRefusal(run, 'resume', 'run 1 is not paused');
-    await expectRefusal(run, 'retry', 'run 1 is mapping: only a failed run is tried again');
+    await expectRefusal(run, 'retry', 'run 1 is mapping: only a failed run can be retried');
     await byClient(run, 'pause');
-    await expectRefusal(run, 'pause', 'run 1 is paused already');
+    await expectRefusal(run, 'pause', 'run 1 is already paused');
     await byClient(run, 'resume');
     await held.release();
     await expectExact(stack, published(await run.result()));
@@ -192,7 +192,7 @@ describe('an Update that makes no sense now is refused, with the reason:', () =>
 
   test('while publishing', async () => {
     const { run, held } = await startHeld(stack, 'publishing');
-    await expectRefusal(run, 'pause', 'run 1 is publishing: it can be paused while it plans, maps or reduces');
+    await expectRefusal(run, 'pause', 'run 1 is publishing: a run can be paused while it plans, maps or reduces');
     await expectRefusal(run, 'cancel', 'run 1 is being published: it is too late to cancel it');
     await run.cancel();
     await held.release();
@@ -207,14 +207,14 @@ describe('an Update that makes no sense now is refused, with the reason:', () =>
   test('while it is given up, and before', async () => {
     const { run, held } = await startHeld(stack, 'sealing');
     const cancelling = await run.startUpdate('cancel', { waitForStage: 'ACCEPTED' });
-    await expectRefusal(run, 'cancel', 'the run is being cancelled already');
+    await expectRefusal(run, 'cancel', 'the run is already being cancelled');
     await held.release();
     await cancelling.result();
     const second = await startHeld(stack, 'mapping');
     const cancellingToo = byClient(second.run, 'cancel');
     await second.held.waiting({ query: 'delete from' });
     await expectRefusal(second.run, 'cancel', 'run 2 is discarding: there is nothing to cancel');
-    await expectRefusal(second.run, 'pause', 'run 2 is discarding: it can be paused while it plans, maps or reduces');
+    await expectRefusal(second.run, 'pause', 'run 2 is discarding: a run can be paused while it plans, maps or reduces');
     await second.held.release();
     await cancellingToo;
   });

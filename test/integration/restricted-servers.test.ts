@@ -102,10 +102,10 @@ test('an attempt leaves alone a server process that its role may not end', async
   const other = await stack.pool.connect();
   await other.query(`
     insert into meterfold.attempts (run_id, activity_id, task_kind, task_number, backend_pid, backend_start)
-    select 1, '7 map', 'map', 0, pid, backend_start from pg_stat_activity where pid = pg_backend_pid()`);
+    select 1, '7', 'map', 0, pid, backend_start from pg_stat_activity where pid = pg_backend_pid()`);
   const pool = await openPool(role.url, { applicationName: 'test', connectionsMax: 1 });
   onTestFinished(() => pool.end());
-  const of = { runId: 1n, activityId: '7', task: { kind: 'map', number: 0 } } as const;
+  const of = { runId: 1n, activityId: '7', target: { kind: 'map', number: 0 } } as const;
   const done = await attempt(pool, of, {}, new AbortController().signal, async () => 'done');
   expect(done).toBe('done');
   expect((await other.query('select 1 as one')).rows).toEqual([{ one: 1 }]);

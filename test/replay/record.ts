@@ -216,7 +216,7 @@ test('a run that is paused in map and in reduce, and resumed', async () => {
   const run = await start('paused');
   await heldInMap.waitFor('copy', 4);
   expect(await ask(run, 'pause')).toMatchObject({ phase: 'mapping', paused: true });
-  await refused(run, 'pause', 'is paused already');
+  await refused(run, 'pause', 'is already paused');
   await heldInMap.release();
   await mapped(run, 4);
 
@@ -228,7 +228,7 @@ test('a run that is paused in map and in reduce, and resumed', async () => {
   await ask(run, 'pause');
   await heldInReduce.release();
   await progressed(run, 'reduced', (now) => now.shards.done === 4);
-  await refused(run, 'retry', 'is reducing: only a failed run is tried again');
+  await refused(run, 'retry', 'is reducing: only a failed run can be retried');
   await ask(run, 'resume');
   await finish(run);
 });
@@ -321,7 +321,7 @@ test('a run that has failed and is held, and nobody comes', async () => {
 test('a run that has failed and is held, and is given up by an Update', async () => {
   const { run, mend } = await failInLastMap('held-and-given-up', { holdFailedSeconds: 600 });
   await isHeld(run);
-  await refused(run, 'pause', 'is failed: it can be paused while it plans, maps or reduces');
+  await refused(run, 'pause', 'is failed: a run can be paused while it plans, maps or reduces');
   expect((await ask(run, 'cancel')).phase).toBe('cancelled');
   await finish(run, { status: 'cancelled' });
   await mend();

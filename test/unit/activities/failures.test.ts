@@ -5,7 +5,7 @@ import { SegmentError } from '../../../src/engine/segment.js';
 import { InvariantError } from '../../../src/invariant.js';
 import { BadCallError, CallOrderError } from '../../../src/log/reader.js';
 import { CopyFormatError } from '../../../src/postgres/copy/copy-out.js';
-import { AlreadyPublishedError } from '../../../src/runs/endings.js';
+import { AlreadyPublishedError } from '../../../src/runs/discard.js';
 import { FrozenTermError } from '../../../src/runs/open.js';
 import { RunGoneError } from '../../../src/runs/run.js';
 import { LogSequenceError } from '../../../src/runs/seal.js';

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
-import { lastMax, patienceMs } from '../../../src/backups/stragglers.js';
+import { lastMax, slowMs } from '../../../src/backups/stragglers.js';
 
 test.each([
-  ['nobody has told how long it worked', [], 1000],
+  ['no task has reported how long it worked', [], 1000],
   ['tasks are short', [3, 400, 20], 1000],
   ['tasks are long', [4000, 3000, 5000], 8000],
-  ['one of them straggled itself', [4000, 90_000, 3000], 8000],
+  ['one of them was slow itself', [4000, 90_000, 3000], 8000],
   ['there is an even number of them', [3000, 5000], 10_000],
-])('the patience when %s', (_case, workedMs, expected) => {
-  expect(patienceMs(workedMs)).toBe(expected);
+])('the time after which a task counts as slow, if %s', (_case, workedMs, expected) => {
+  expect(slowMs(workedMs)).toBe(expected);
 });
 
 test('a quarter of the tasks may be begun twice, and always one', () => {

@@ -7,16 +7,11 @@ interface Done {
   calls?: string;
 }
 
-function count(statistics: RunStatistics, what: string, done: Done, backup = false): Promise<Done> {
-  return statistics.count(
-    what,
-    () => Promise.resolve(done),
-    (result) => result,
-    backup,
-  );
+function count(statistics: RunStatistics, name: string, done: Done, backup = false): Promise<Done> {
+  return statistics.count({ name, backup, callsIn: ({ calls = '0' }) => calls }, () => Promise.resolve(done));
 }
 
-test('activities are counted with all their tries', async () => {
+test('activities are counted with all their attempts', async () => {
   const statistics = new RunStatistics({ begun() {}, ended() {} });
   await count(statistics, 'map 0', { worker: 'host:1', attempt: 1, calls: '10' });
   await count(statistics, 'reduce 0', { worker: 'host:1', attempt: 3 });
@@ -24,13 +19,9 @@ test('activities are counted with all their tries', async () => {
   expect(statistics.activities()).toEqual({ scheduled: 3, completed: 3, retried: 3, backups: 0 });
 });
 
-test('an activity that fails is scheduled, and not completed; one that is done again counts for who did it', async () => {
+test('a failed activity is scheduled, not completed; one that is done again counts for the worker that completed it', async () => {
   const statistics = new RunStatistics({ begun() {}, ended() {} });
-  const failing = statistics.count(
-    'map 0',
-    () => Promise.reject(new Error('no')),
-    () => ({ worker: '', attempt: 1 }),
-  );
+  const failing = statistics.count({ name: 'map 0' }, () => Promise.reject<Done>(new Error('no')));
   await expect(failing).rejects.toThrow('no');
   await count(statistics, 'map 0', { worker: 'host:2', attempt: 1, calls: '10' }, true);
   await count(statistics, 'map 0', { worker: 'host:2', attempt: 1, calls: '10' });
