@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { camelCased } from '../support/documents.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
 import {
@@ -62,7 +63,7 @@ test('an empty database is migrated, by several at once and again; then a worker
     await startWorker(bare);
     const { code, stdout } = await waiting.result;
     expect(code).toBe(0);
-    expect(published(JSON.parse(stdout))).toMatchObject({ calls: '0' });
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'published', calls: '0' });
     expect(await meterfold(bare, ['doctor'])).toMatchObject({ code: 0, stderr: '' });
   } finally {
     await bare.close();
@@ -105,19 +106,21 @@ describe('run', () => {
     await bill(stack);
     await logs.skewed(stack.pool, { calls: 808, seed: 2 });
     const before = await written();
-    const { status, activeRunId, ...dry } = await json(['run', '--dry-run']);
-    expect({ status, activeRunId }).toEqual({ status: 'dry run', activeRunId: null });
+    const { status, active_run_id, ...dry } = await json(['run', '--dry-run']);
+    expect({ status, active_run_id }).toEqual({ status: 'dry run', active_run_id: null });
     const text = await run(['run', '--dry-run']);
     expect(text).toMatchObject({ code: 0, stderr: '' });
     expect(text.stdout).toMatch(/808 calls of .*\nNothing was written\. Bill them with `meterfold run`\.\n$/s);
     expect(await written()).toEqual(before);
 
-    const { frozenCallsPerCycle: _, stopsAt: __, badCalls: ___, ...figures } = dry;
+    const { frozen_calls_per_cycle: _, stops_at: __, bad_calls: ___, ...figures } = dry;
     expect(await json(['run'])).toMatchObject({ ...figures, calls: '808' });
   });
 
   test('--json prints the result with the seconds it took, as one document', async () => {
-    const { workflowId, seconds, ...result } = await json(['run', '--workflow-id', 'mine', '--partitions', '3']);
+    const document = await json(['run', '--workflow-id', 'mine', '--partitions', '3']);
+    const { workflowId, seconds, ...result } = camelCased(document);
+    expect(document.workflow_id).toBe('mine');
     expect(workflowId).toBe('mine');
     expect(seconds).toBeGreaterThan(0);
     expect(result.activities).toMatchObject({ retried: 0 });
@@ -135,11 +138,11 @@ describe('run', () => {
 
   test('--detach returns at once; the run goes on', async () => {
     const map = await holdMap(stack);
-    const { workflowId, firstExecutionRunId } = await json(['run', '--detach']);
+    const { workflow_id: workflowId, first_execution_run_id: firstExecutionRunId } = await json(['run', '--detach']);
     await map.waiting();
     const [active] = await json(['runs']);
-    expect(active).toMatchObject({ state: 'active', workflowId });
-    expect((await run(['status', active.runId])).stdout).toMatch(/^Run 1: active\n/);
+    expect(active).toMatchObject({ state: 'active', workflow_id: workflowId });
+    expect((await run(['status', active.run_id])).stdout).toMatch(/^Run 1: active\n/);
 
     // Beside it, another one ends well.
     const beside = await run(['run']);
@@ -155,8 +158,8 @@ describe('run', () => {
   test('takes price and currency from its own environment', async () => {
     const env = { PRICE_PER_UNIT: '0.25', CURRENCY: 'CHF' };
     const result = await json(['run'], { env });
-    expect(result).toMatchObject({ pricePerUnit: '0.25', currency: 'CHF' });
-    await expectExact(stack, published(result), { pricePerUnit: '0.25', currency: 'CHF' });
+    expect(result).toMatchObject({ price_per_unit: '0.25', currency: 'CHF' });
+    await expectExact(stack, published(camelCased(result)), { pricePerUnit: '0.25', currency: 'CHF' });
   });
 
   test('refuses another number of calls per cycle than the first run had, and starts nothing', async () => {
@@ -203,13 +206,13 @@ describe('what was billed', () => {
     const statement = await json(['statement', 'Zoë']);
     expect(
       statement.cycles.map((cycle: Record<string, string>) => ({
-        cycle_number: cycle.cycleNumber,
+        cycle_number: cycle.cycle_number,
         usage: cycle.usage,
         amount: cycle.amount,
         currency: cycle.currency,
-        first_call_id: cycle.firstCallId,
-        last_call_id: cycle.lastCallId,
-        run_id: cycle.runId,
+        first_call_id: cycle.first_call_id,
+        last_call_id: cycle.last_call_id,
+        run_id: cycle.run_id,
       })),
     ).toEqual(rows);
     expect(statement.totals.map((total: { currency: string }) => total.currency).sort()).toEqual(['EUR', 'USD']);

@@ -165,9 +165,29 @@ describe('doctor', () => {
 describe('standard output is the result and nothing else:', () => {
   test('runs and status as JSON', async () => {
     const runs = JSON.parse((await run(['runs', '--json'])).stdout);
-    expect(runs).toMatchObject([{ runId: '1', state: 'published', calls: '1500', pricePerUnit: '0.015' }]);
+    expect(runs).toMatchObject([{ run_id: '1', state: 'published', calls: '1500', price_per_unit: '0.015' }]);
     const status = JSON.parse((await run(['status', '1', '--json'])).stdout);
     expect(status).toMatchObject({ ...runs[0], workers: [{ worker: worker.name }] });
+  });
+
+  test.each([
+    ['runs'],
+    ['status'],
+    ['statement', 'Zoë'],
+    ['export', '--run', '1'],
+    ['verify'],
+    ['retain', '--until', '1500', '--dry-run'],
+    ['repack', '--dry-run'],
+    ['run', '--dry-run'],
+    ['revert', '1'],
+    ['migrate'],
+    ['doctor'],
+  ])('%s %s prints one JSON document, whose fields are in snake_case', async (...args) => {
+    const { code, stdout } = await run([...args.filter((arg) => arg !== undefined), '--json']);
+    expect(code).toBe(0);
+    const fields = [...JSON.stringify(JSON.parse(stdout)).matchAll(/"(\w+)":/g)].map(([, field]) => field!);
+    expect(fields.length).toBeGreaterThan(2);
+    expect(fields.filter((field) => field !== field.toLowerCase())).toEqual([]);
   });
 
   test('runs, status and a statement for people', async () => {
@@ -183,22 +203,22 @@ describe('standard output is the result and nothing else:', () => {
     'the statement of user %j as JSON and CSV agree',
     async (user) => {
       const json = JSON.parse((await run(['statement', user, '--json'])).stdout);
-      expect(json.userId).toBe(user);
+      expect(json.user_id).toBe(user);
       const csv = (await run(['statement', user, '--csv'])).stdout;
       const { rows } = await stack.pool.query(
         'select cycle_number, usage, trim_scale(amount) as amount from billing_records where user_id = $1 order by 1',
         [user],
       );
       expect(
-        json.cycles.map((cycle: Record<string, string>) => [cycle.cycleNumber, cycle.usage, cycle.amount]),
+        json.cycles.map((cycle: Record<string, string>) => [cycle.cycle_number, cycle.usage, cycle.amount]),
       ).toEqual(rows.map((row) => [row.cycle_number, row.usage, row.amount]));
       const quoted = /[",\r\n]/.test(user) ? `"${user.replaceAll('"', '""')}"` : user;
-      for (const { cycleNumber, usage, amount } of json.cycles)
-        expect(csv).toContain(`cycle,${quoted},${cycleNumber},5,${usage},${amount},USD,`);
-      for (const { usage, amount, amountDue } of json.totals)
-        expect(csv).toMatch(new RegExp(`,${usage},${amount},USD,.*,${amountDue}\\n`));
+      for (const { cycle_number, usage, amount } of json.cycles)
+        expect(csv).toContain(`cycle,${quoted},${cycle_number},5,${usage},${amount},USD,`);
+      for (const { usage, amount, amount_due } of json.totals)
+        expect(csv).toMatch(new RegExp(`,${usage},${amount},USD,.*,${amount_due}\\n`));
       expect(csv).toContain(
-        `open,${quoted},${json.openCycle.nextCycleNumber},${json.openCycle.calls},${json.openCycle.usage},`,
+        `open,${quoted},${json.open_cycle.next_cycle_number},${json.open_cycle.calls},${json.open_cycle.usage},`,
       );
     },
   );
@@ -206,13 +226,13 @@ describe('standard output is the result and nothing else:', () => {
   test('a statement of a user whom no run has seen is empty, with a remark on standard error', async () => {
     const { code, stdout, stderr } = await run(['statement', 'nobody', '--json']);
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ userId: 'nobody', cycles: [], totals: [], openCycle: null });
+    expect(JSON.parse(stdout)).toEqual({ user_id: 'nobody', cycles: [], totals: [], open_cycle: null });
     expect(stderr).toMatch(/^No published run has seen user nobody/);
   });
 
   test('an export as JSON and as CSV has every record of the run', async () => {
     const { rows } = await stack.pool.query<{ count: string }>('select count(*) from billing_records where run_id = 1');
-    const { runId, records } = JSON.parse((await run(['export', '--run', '1', '--json'])).stdout);
+    const { run_id: runId, records } = JSON.parse((await run(['export', '--run', '1', '--json'])).stdout);
     expect([runId, String(records.length)]).toEqual(['1', rows[0]!.count]);
     const csv = (await run(['export', '--run', '1', '--csv'])).stdout;
     const [header] = csv.split('\n');

@@ -93,6 +93,6 @@ test.each(USERS)('the statement of %j has no cell that a spreadsheet executes, i
 
 test('JSON has the user ids as they are', async () => {
   const { stdout } = await meterfold(stack, ['export', '--run', '1', '--json']);
-  const users = JSON.parse(stdout).records.map(({ userId }: { userId: string }) => userId);
+  const users = JSON.parse(stdout).records.map((record: { user_id: string }) => record.user_id);
   expect(users.sort()).toEqual([...USERS].sort());
 });

@@ -1,6 +1,7 @@
 /** A dry run beside calls that can't be billed; what it says of a sound log stands in reads.test.ts. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { contents } from '../support/contents.js';
+import { camelCased } from '../support/documents.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill, expectExact, failureOf, reset, startRun } from '../support/runs.js';
@@ -38,8 +39,8 @@ describe('with BAD_CALLS=quarantine', () => {
     for (const seed of [1, 2]) {
       await logs.skewed(stack.pool, { calls: 503, seed });
       await spoil(503 * (seed - 1) + 20);
-      const { status, activeRunId, frozenCallsPerCycle, stopsAt, badCalls, ...figures } = JSON.parse(
-        await dryRun('quarantine', '--json'),
+      const { status, activeRunId, frozenCallsPerCycle, stopsAt, badCalls, ...figures } = camelCased(
+        JSON.parse(await dryRun('quarantine', '--json')),
       );
       expect({ status, activeRunId, stopsAt, badCalls }).toEqual({
         status: 'dry run',
@@ -82,8 +83,8 @@ describe('with BAD_CALLS=stop', () => {
     expect(JSON.parse(await dryRun('stop', '--json'))).toMatchObject({
       calls: '10',
       quarantined: { calls: '0', usage: '0' },
-      stopsAt: { id: '9', reason },
-      badCalls: 'stop',
+      stops_at: { id: '9', reason },
+      bad_calls: 'stop',
     });
     const { message } = await failureOf(await startRun(stack, [{ badCalls: 'stop' }]));
     expect(message).toBe(`call 9 in public.api_logs: ${reason}`);
@@ -96,6 +97,6 @@ describe('with BAD_CALLS=stop', () => {
     await logs.uniform(stack.pool, { calls: 12 });
     await stack.pool.query('update public.api_logs set usage = -1 where id = 9');
     await bill(stack, { badCalls: 'quarantine' });
-    expect(JSON.parse(await dryRun('stop', '--json'))).toMatchObject({ calls: '0', stopsAt: null });
+    expect(JSON.parse(await dryRun('stop', '--json'))).toMatchObject({ calls: '0', stops_at: null });
   });
 });

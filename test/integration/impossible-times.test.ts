@@ -83,10 +83,10 @@ describe.each(versions)('on PostgreSQL %s', (version) => {
     await bill(stack);
     const json = await meterfold(stack, ['status', '1', '--json']);
     expect(json).toMatchObject({ code: 0, stderr: '' });
-    const { cycleLatency } = JSON.parse(json.stdout);
-    expect(cycleLatency).toMatchObject({ cycles: 1, cyclesIgnored: IMPOSSIBLE.length });
-    expect(cycleLatency.maxSeconds).toBeGreaterThan(300 * DAY);
-    expect(cycleLatency.meanSeconds).toBe(cycleLatency.maxSeconds);
+    const { cycle_latency: latency } = JSON.parse(json.stdout);
+    expect(latency).toMatchObject({ cycles: 1, cycles_ignored: IMPOSSIBLE.length });
+    expect(latency.max_seconds).toBeGreaterThan(300 * DAY);
+    expect(latency.mean_seconds).toBe(latency.max_seconds);
     const { stdout } = await meterfold(stack, ['status', '1']);
     expect(stdout).toMatch(
       /cycle latency +\d+ d \d+ h from a cycle's .*, longest \d+ d \d+ h; without 5 cycles whose last call has a received_at that can't be right\n/,
@@ -100,13 +100,13 @@ describe.each(versions)('on PostgreSQL %s', (version) => {
     expect((await meterfold(stack, ['status', '1'])).stdout).toMatch(
       /cycle latency +not measured; without 1 cycle whose last call has a received_at that can't be right\n/,
     );
-    const { cycleLatency } = JSON.parse((await meterfold(stack, ['status', '1', '--json'])).stdout);
-    expect(cycleLatency).toEqual({
-      meanSeconds: null,
-      p99Seconds: null,
-      maxSeconds: null,
+    const { cycle_latency: latency } = JSON.parse((await meterfold(stack, ['status', '1', '--json'])).stdout);
+    expect(latency).toEqual({
+      mean_seconds: null,
+      p99_seconds: null,
+      max_seconds: null,
       cycles: 0,
-      cyclesIgnored: 1,
+      cycles_ignored: 1,
     });
   });
 });

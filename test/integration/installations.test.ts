@@ -1,6 +1,7 @@
 /** Two installations, each with a database of its own, in one Temporal namespace. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readInstallation } from '../../src/schema/installation.js';
+import { camelCased } from '../support/documents.js';
 import { eventually } from '../support/eventually.js';
 import { holdMap } from '../support/holds.js';
 import * as logs from '../support/logs.js';
@@ -47,8 +48,8 @@ test('with task queues of their own are billed beside each other', async () => {
   const results = await Promise.all([own(first), meterfold(second, ['run', '--json'], { env: other })]);
   for (const result of results)
     expect(result).toMatchObject({ code: 0, stderr: expect.not.stringContaining('No worker') });
-  await expectExact(first, published(JSON.parse(results[0]!.stdout)));
-  await expectExact(second, published(JSON.parse(results[1]!.stdout)));
+  await expectExact(first, published(camelCased(JSON.parse(results[0]!.stdout))));
+  await expectExact(second, published(camelCased(JSON.parse(results[1]!.stdout))));
   const doctor = await meterfold(second, ['doctor'], { env: other });
   expect(doctor.stdout).toContain('polling task queue "billing-second"');
 });

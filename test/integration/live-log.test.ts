@@ -1,6 +1,7 @@
 import { describe, expect, type TestContext, test } from 'vitest';
 import type { PublishedResult } from '../../src/contract/billing-run.js';
 import type { CycleLatency } from '../../src/runs/latency.js';
+import { camelCased } from '../support/documents.js';
 import { eventually } from '../support/eventually.js';
 import { Inflow } from '../support/inflow.js';
 import { billable } from '../support/oracle.js';
@@ -52,7 +53,7 @@ describe.concurrent('a log that is written while it is billed', () => {
     await inflow.stop();
 
     for (const run of ['2', '3']) {
-      const { cycleLatency } = JSON.parse(await command(stack, ['status', run, '--json']));
+      const { cycleLatency } = camelCased(JSON.parse(await command(stack, ['status', run, '--json'])));
       const measured = await measureLatency(stack, run);
       process.stdout.write(`run ${run}, cycle latency: ${JSON.stringify(cycleLatency)}\n`);
       expect(cycleLatency.cycles).toBe(measured.cycles);

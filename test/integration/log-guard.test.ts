@@ -215,13 +215,13 @@ describe('it is lifted', () => {
       'The log is not guarded: calls can be changed and deleted. Guard it by `meterfold migrate --log-guard on`.';
     for (const _ of [1, 2]) {
       expect((await migrate('--log-guard', 'off')).split('\n')).toContain(lifted);
-      expect(JSON.parse(await migrate('--json'))).toMatchObject({ applied: [], logGuard: 'off' });
+      expect(JSON.parse(await migrate('--json'))).toMatchObject({ applied: [], log_guard: 'off' });
       expect(await changed(owner)).toBe(1);
       await owner.query('begin; truncate public.api_logs; rollback');
     }
     for (const _ of [1, 2]) {
       expect(await migrate('--log-guard', 'on')).toContain('The log is guarded: public.api_logs takes inserts only.\n');
-      expect(JSON.parse(await migrate('--json'))).toMatchObject({ applied: [], logGuard: 'on' });
+      expect(JSON.parse(await migrate('--json'))).toMatchObject({ applied: [], log_guard: 'on' });
       for (const { operation, sql } of changesOf('public.api_logs')) {
         await expectRefused(owner, sql, messageFor(operation));
       }

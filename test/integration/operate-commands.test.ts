@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
+import { camelCased } from '../support/documents.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { startHeld, startPaused } from '../support/phases.js';
@@ -176,7 +177,7 @@ describe('the commands', () => {
     await stack.pool.query('update public.api_logs set usage = 1 where id = 700');
     const { code, stdout } = await command(['retry', '1', '--json']);
     expect(code).toBe(0);
-    const result = published(JSON.parse(stdout));
+    const result = published(camelCased(JSON.parse(stdout)));
     expect(result).toMatchObject({ runId: '2', calls: '1003', pricePerUnit: '0.07', currency: 'EUR' });
     await expectExact(stack, result, { pricePerUnit: '0.07', currency: 'EUR', callsPerCycle: 7 });
   });
@@ -187,7 +188,7 @@ describe('the commands', () => {
     const env = { PRICE_PER_UNIT: '0.08', BAD_CALLS: 'quarantine' };
     const { code, stdout } = await command(['retry', '1', '--json'], { env });
     expect(code).toBe(0);
-    const result = published(JSON.parse(stdout));
+    const result = published(camelCased(JSON.parse(stdout)));
     expect(result).toMatchObject({ calls: '1002', quarantined: { calls: '1', usage: '-1' } });
     await expectExact(stack, result, { pricePerUnit: '0.08', currency: 'EUR' });
   });

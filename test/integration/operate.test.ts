@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { BillingRunProgress } from '../../src/contract/billing-run.js';
+import { camelCased } from '../support/documents.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { holdTask, startHeld } from '../support/phases.js';
@@ -43,7 +44,7 @@ async function byTemporalCli(run: RunHandle, update: Update): Promise<BillingRun
   return JSON.parse(succeeded(await runProgram(stack, stack.temporalCli, [...what, ...target]))).result;
 }
 const byMeterfold = async (_run: RunHandle, update: Update): Promise<BillingRunProgress> =>
-  JSON.parse(succeeded(await meterfold(stack, [update, '1', '--json'])));
+  camelCased(JSON.parse(succeeded(await meterfold(stack, [update, '1', '--json']))));
 
 function succeeded({ code, stdout, stderr }: CommandResult): string {
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -112,7 +113,7 @@ describe('cancelled,', () => {
     await held.release();
     await inPhase(run, 'reducing');
     expect(JSON.parse(succeeded(await meterfold(stack, ['cancel', '1', '--json'])))).toEqual({
-      runId: '1',
+      run_id: '1',
       state: 'discarded',
     });
     expect(await runRows(stack)).toMatchObject([{ state: 'discarded', reason: 'cancelled' }]);

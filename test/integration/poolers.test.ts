@@ -1,6 +1,7 @@
 /** Real PgBouncers: session mode works as it is installed; the other modes are refused by one sentence. */
 import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { begin, openPool, READ_COMMITTED } from '../../src/postgres/pool.js';
+import { camelCased } from '../support/documents.js';
 import * as logs from '../support/logs.js';
 import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.js';
 import { meterfold, startWorker } from '../support/processes.js';
@@ -37,7 +38,7 @@ describe('behind PgBouncer in session mode', () => {
     await logs.uniform(stack.pool, { calls: CALLS, seed: 2 });
     const run = await meterfold(stack, ['run', '--json'], { env });
     expect(run).toMatchObject({ code: 0 });
-    await expectExact(stack, JSON.parse(run.stdout));
+    await expectExact(stack, camelCased(JSON.parse(run.stdout)));
     for (const args of [
       ['verify'],
       ['runs'],

@@ -108,9 +108,9 @@ test('`run`, `runs` and `status` show how many, and which', async () => {
   expect(status).toMatch(/\n {2}call 800: .*\n {2}and 5 more: see the view public\.quarantined_calls\n/);
 
   const [run] = JSON.parse((await meterfold(stack, ['runs', '--json'])).stdout);
-  expect(run).toMatchObject({ calls: '1005', quarantinedCalls: '25' });
+  expect(run).toMatchObject({ calls: '1005', quarantined_calls: '25' });
   const detail = JSON.parse((await meterfold(stack, ['status', '1', '--json'])).stdout);
-  expect(detail).toMatchObject({ badCalls: 'quarantine', quarantinedCalls: '25' });
+  expect(detail).toMatchObject({ bad_calls: 'quarantine', quarantined_calls: '25' });
   expect(detail.quarantine).toHaveLength(20);
   const reason = 'usage must be a number from 0 to 10^15';
   expect(detail.quarantine[0]).toEqual({ id: '40', usage: '-40', reason });

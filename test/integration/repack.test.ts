@@ -338,23 +338,23 @@ describe('`meterfold repack`', () => {
     const before = await contents(stack);
     const dry = await json('--dry-run');
     expect(await contents(stack)).toEqual(before);
-    expect(dry).toMatchObject({ status: 'dry run', untilRunId: '11', users: USERS });
-    expect(dry.rowsAfter).toBe(USERS);
+    expect(dry).toMatchObject({ status: 'dry run', until_run_id: '11', users: USERS });
+    expect(dry.rows_after).toBe(USERS);
     expect(await json()).toEqual({ ...dry, status: 'repacked' });
   });
 
   test('--until takes a run or a time, and leaves later runs as they are', async () => {
     await billOften(12);
-    expect(await json('--until', '6', '--dry-run')).toMatchObject({ untilRunId: '6' });
-    expect(await json('--until', '2020-01-01')).toMatchObject({ untilRunId: null, cycles: 0 });
+    expect(await json('--until', '6', '--dry-run')).toMatchObject({ until_run_id: '6' });
+    expect(await json('--until', '2020-01-01')).toMatchObject({ until_run_id: null, cycles: 0 });
     const { rows } = await stack.pool.query<{ time: Date }>(
       'select published_at as time from meterfold.runs where run_id = 8',
     );
-    expect(await json('--until', rows[0]!.time.toISOString())).toMatchObject({ untilRunId: '7' });
+    expect(await json('--until', rows[0]!.time.toISOString())).toMatchObject({ until_run_id: '7' });
     const { rows: later } = await stack.pool.query('select from only meterfold.records where run_id > 7');
     expect(later.length).toBeGreaterThan(4 * USERS);
     expect((await meterfold(stack, ['repack', '--until', 'yesterday'])).code).toBe(2);
-    expect(await json()).toMatchObject({ untilRunId: '11' });
+    expect(await json()).toMatchObject({ until_run_id: '11' });
     await noDifference();
   });
 });

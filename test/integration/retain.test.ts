@@ -136,7 +136,7 @@ describe('after a release', () => {
     await expectNoDifference();
     const { runId, range } = await bill(stack);
     await expectNoDifference();
-    expect(await released(range.to)).toMatchObject({ runId, range: { after: ends[3]!.end, to: range.to } });
+    expect(await released(range.to)).toMatchObject({ run_id: runId, range: { after: ends[3]!.end, to: range.to } });
     await drop(range.to);
     await expectNoDifference();
     await expectExactBills(range.to);
@@ -180,12 +180,12 @@ describe('the point is the end of a published run:', () => {
   test('the newest that ended at or before the position, or that was published by the time', async () => {
     const ends = await billHistory();
     const middle = BigInt(ends[0]!.end) + 1n;
-    expect(await released(String(middle))).toMatchObject({ runId: '1', range: { after: '0', to: ends[0]!.end } });
+    expect(await released(String(middle))).toMatchObject({ run_id: '1', range: { after: '0', to: ends[0]!.end } });
     const { rows } = await stack.pool.query<{ time: string }>(
       `select to_char(published_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as time from meterfold.runs where run_id = 5`,
     );
     const { time } = rows[0]!;
-    expect(await released(time)).toMatchObject({ runId: '5', range: { after: ends[0]!.end, to: ends[3]!.end } });
+    expect(await released(time)).toMatchObject({ run_id: '5', range: { after: ends[0]!.end, to: ends[3]!.end } });
     const stored = await stack.pool.query(
       `select run_id, until_time = $1 as asked, newest_called_at = (select max(called_at) from public.api_logs
                 where id > after_position and id <= position and usage >= 0) as newest
@@ -233,7 +233,7 @@ describe('nothing is changed', () => {
     );
     expect(shown.stdout).toMatch(/\nNothing was changed\. /);
     const { stdout } = await retain(ends[1]!.end, '--dry-run', '--json');
-    expect(JSON.parse(stdout)).toMatchObject({ status: 'dry run', runId: '3', runs: '3', quarantinedCalls: '9' });
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'dry run', run_id: '3', runs: '3', quarantined_calls: '9' });
     expect(await contents(stack)).toEqual(before);
   });
 
@@ -328,7 +328,7 @@ test('the partitions of the log that end at or before the point may be dropped, 
     const { code, stdout } = await meterfold(own, ['retain', '--until', '700', '--json']);
     expect(code).toBe(0);
     const { partitions } = JSON.parse(stdout);
-    expect(partitions).toMatchObject({ isPartitioned: true, droppable: ['public."first 300"', 'public.low'] });
+    expect(partitions).toMatchObject({ is_partitioned: true, droppable: ['public."first 300"', 'public.low'] });
     for (const statement of partitions.statements) await own.pool.query(statement);
     await logs.skewed(own.pool, { calls: 100, seed: 3 });
     expect(await bill(own)).toMatchObject({ calls: '100' });

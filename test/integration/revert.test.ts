@@ -63,13 +63,13 @@ test('without --yes it shows what would be taken back, and changes nothing', asy
   expect(shown.stdout).toMatch(/\nNothing was changed\. Do it by `meterfold revert 2 --yes --reason '…'`\.\n$/);
   expect(JSON.parse((await revert('2', '--json')).stdout)).toMatchObject({
     status: 'dry run',
-    runId: '2',
+    run_id: '2',
     range: second.range,
     calls: '500',
-    quarantinedCalls: '2',
+    quarantined_calls: '2',
     cycles: second.cycles,
     amount: second.amount,
-    pricePerUnit: WRONG,
+    price_per_unit: WRONG,
   });
   expect(await contents(stack)).toEqual(before);
 });
@@ -89,15 +89,15 @@ test('a reverted run is gone from all bills, stays in the list with the reason, 
   const { first, second } = await billTwice();
   const done = await revert('2', '--json', ...yes);
   expect(done).toMatchObject({ code: 0, stderr: '' });
-  expect(JSON.parse(done.stdout)).toMatchObject({ status: 'reverted', runId: '2', amount: second.amount });
+  expect(JSON.parse(done.stdout)).toMatchObject({ status: 'reverted', run_id: '2', amount: second.amount });
 
   // Records, open cycles and quarantine are those of the first run.
   expect(await billingDifferences(stack.pool, { upTo: first.range.to })).toEqual(noDifferences);
   const { cycles } = JSON.parse((await meterfold(stack, ['statement', 'user-0', '--json'])).stdout);
-  expect(new Set(cycles.map((cycle: { runId: string }) => cycle.runId))).toEqual(new Set(['1']));
+  expect(new Set(cycles.map((cycle: { run_id: string }) => cycle.run_id))).toEqual(new Set(['1']));
   expect(await rowsOfRun(stack, '2')).toEqual({});
   const [newest] = JSON.parse((await meterfold(stack, ['runs', '--json'])).stdout);
-  expect(newest).toMatchObject({ runId: '2', state: 'reverted', reason: 'the price was 0.5', calls: '500' });
+  expect(newest).toMatchObject({ run_id: '2', state: 'reverted', reason: 'the price was 0.5', calls: '500' });
   expect((await meterfold(stack, ['status', '2'])).stdout).toMatch(/^Run 2: reverted \(the price was 0\.5\)\n/);
   expect(await meterfold(stack, ['export', '--run', '2', '--csv'])).toMatchObject({ code: 1, stdout: '' });
 

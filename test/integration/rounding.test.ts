@@ -41,7 +41,7 @@ test('what a user owes is rounded half away from zero, to the digits that ISO 42
   );
   await bill(stack, { pricePerUnit: '0.301', currency: 'HUF' });
   const { stdout } = await meterfold(stack, ['statement', 'one', '--json']);
-  expect(JSON.parse(stdout)).toMatchObject({ totals: [{ currency: 'HUF', amount: '1.505', amountDue: '1.51' }] });
+  expect(JSON.parse(stdout)).toMatchObject({ totals: [{ currency: 'HUF', amount: '1.505', amount_due: '1.51' }] });
 });
 
 test('a currency that ISO 4217 does not have is refused, in the settings and in the input of a run', async () => {
@@ -61,5 +61,5 @@ test('a run that an earlier version has billed in a currency that is refused now
   await stack.pool.query(`update meterfold.runs set currency = 'ZZZ'`);
   const { code, stdout } = await meterfold(stack, ['statement', 'one', '--json']);
   expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toMatchObject({ totals: [{ currency: 'ZZZ', amount: '1.505', amountDue: '1.51' }] });
+  expect(JSON.parse(stdout)).toMatchObject({ totals: [{ currency: 'ZZZ', amount: '1.505', amount_due: '1.51' }] });
 });

@@ -135,7 +135,7 @@ test('six fields are refused, and seven explained', async () => {
 
 test('the next times shown are those at which Temporal starts runs', async () => {
   await set('*/20 2-4 * * *', '--timezone', 'Europe/Berlin');
-  const { nextTimes } = JSON.parse((await meterfold(stack, ['schedule', 'show', '--json'])).stdout);
+  const { next_times: nextTimes } = JSON.parse((await meterfold(stack, ['schedule', 'show', '--json'])).stdout);
   const expected = (await starts(Math.floor(Date.now() / 1000) * 1000, nowMs + 3 * DAY_MS)).slice(0, 3);
   expect(nextTimes).toEqual(expected.map((ms) => new Date(ms).toISOString()));
 });

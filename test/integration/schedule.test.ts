@@ -29,9 +29,9 @@ interface Shown {
   starts: string;
   paused: boolean;
   note: string | null;
-  nextTimes: string[];
+  next_times: string[];
   started: number;
-  runs: { workflowId: string; outcome: string }[];
+  runs: { workflow_id: string; outcome: string }[];
 }
 
 const show = async (): Promise<Shown> => JSON.parse(await schedule('show', '--json'));
@@ -46,7 +46,7 @@ describe('a schedule', () => {
       return shown.runs.filter(({ outcome }) => outcome.includes('published')).length >= 2 && shown;
     });
     expect(runs.at(-1)!.outcome).toMatch(/^run 1 published: 100 calls, [\d.]+ USD$/);
-    for (const { workflowId } of runs) expect(workflowId).toMatch(/^meterfold-billing-scheduled-\d{4}-\d\d-\d\dT/);
+    for (const run of runs) expect(run.workflow_id).toMatch(/^meterfold-billing-scheduled-\d{4}-\d\d-\d\dT/);
   });
 
   test('has the policies of docs/decisions/0002-schedule.md at the server', async () => {
@@ -69,12 +69,12 @@ describe('a schedule', () => {
       starts: 'by cron 0 3 * * 1-5 (Europe/Berlin)',
       paused: true,
       note: 'database upgrade',
-      nextTimes: [],
+      next_times: [],
     });
     await schedule('resume');
-    const { paused, nextTimes } = await show();
+    const { paused, next_times } = await show();
     expect(paused).toBe(false);
-    expect(nextTimes).toHaveLength(3);
+    expect(next_times).toHaveLength(3);
   });
 
   test('triggered starts a run at once, though paused; beside one under way it starts none and says so', async () => {

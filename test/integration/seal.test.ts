@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { camelCased } from '../support/documents.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill, expectExact, reset } from '../support/runs.js';
@@ -215,7 +216,7 @@ describe('a role that may not see what others do', () => {
     ]);
     const shown = await meterfold(ordinary, ['status', held.runId]);
     expect(shown.stdout).toContain(`  application secretive, pid ${pid}, role meterfold, ${fix}\n`);
-    const { blockedBy } = JSON.parse((await meterfold(ordinary, ['status', held.runId, '--json'])).stdout);
+    const { blockedBy } = camelCased(JSON.parse((await meterfold(ordinary, ['status', held.runId, '--json'])).stdout));
     expect(blockedBy).toEqual(held.blockedBy);
 
     await ordinary.pool.query(`grant pg_read_all_stats to ${role.name}`);

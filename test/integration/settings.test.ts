@@ -4,6 +4,7 @@ import { openPool } from '../../src/postgres/pool.js';
 import { migrate } from '../../src/schema/migrate.js';
 import { type BillingRole, makeBillingRole } from '../support/billing-role.js';
 import { startCrashingPostgres } from '../support/crashing-postgres.js';
+import { camelCased } from '../support/documents.js';
 import { eventually } from '../support/eventually.js';
 import * as logs from '../support/logs.js';
 import { type CommandResult, meterfold, startWorker } from '../support/processes.js';
@@ -82,7 +83,7 @@ describe.each([
       const run = await asRole(['run', '--json']);
       expect(run).toMatchObject({ code: 0 });
       await stack.pool.query(`alter ${who()} reset all`);
-      await expectExact(stack, JSON.parse(run.stdout));
+      await expectExact(stack, camelCased(JSON.parse(run.stdout)));
       expect(await asRole(['verify'])).toMatchObject({ code: 0 });
     });
   },

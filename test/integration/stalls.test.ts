@@ -91,7 +91,7 @@ describe('a run that fails again and again', { timeout: 120_000 }, () => {
       return runs[0].stalls[0]?.activities === 2 && runs;
     });
     expect(active).toMatchObject({
-      runId: '2',
+      run_id: '2',
       state: 'active',
       stalls: [{ activity: 'map', activities: 2, message: MESSAGE, attempt: expect.any(Number) }],
     });

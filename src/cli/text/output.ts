@@ -4,6 +4,7 @@
  * Every write waits until the reader has room, so that an export of millions of rows takes no more memory than a
  * small one. A reader that has seen enough (`| head`) closes the pipe: that ends the command quietly, and well.
  */
+import { toDocument } from '../../contract/documents.js';
 import { printable } from '../../text.js';
 import { CommandError } from './command-error.js';
 
@@ -36,41 +37,44 @@ export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** A value as one JSON document. bigints become strings, as they do everywhere in meterfold's JSON. */
+/** Writes a value as one JSON document: its fields are in snake_case, and bigints are strings. */
 export function writeJson(value: unknown): Promise<void> {
-  return writeLine(jsonText(value, 2));
+  return writeLine(JSON.stringify(toDocument(value), undefined, 2));
 }
 
 /**
- * One JSON document with an array that is too long for memory:
- * `head`'s members, then `name` with the items as they come, then the members of what `tail` returns after the last.
+ * Writes one JSON document that holds an array too long for memory: the members of `head`, then `name` with the items as they come, then
+ * the members that `end` returns after the last item.
  */
 export async function writeJsonStream(
   head: Record<string, unknown>,
   name: string,
   items: AsyncIterable<unknown[]>,
-  tail: () => Record<string, unknown> = () => ({}),
+  end: () => Record<string, unknown> = () => ({}),
 ): Promise<void> {
   await write('{\n');
-  for (const [key, value] of Object.entries(head)) await write(`  ${member(key, value)},\n`);
+  for (const member of members(head)) await write(`  ${member},\n`);
   await write(`  ${JSON.stringify(name)}: [`);
   let separator = '\n    ';
   for await (const batch of items) {
     if (batch.length === 0) continue;
-    await write(separator + batch.map((item) => JSON.stringify(item)).join(',\n    '));
+    await write(
+      separator +
+        toDocument(batch)
+          .map((item) => JSON.stringify(item))
+          .join(',\n    '),
+    );
     separator = ',\n    ';
   }
   await write(separator === '\n    ' ? ']' : '\n  ]');
-  for (const [key, value] of Object.entries(tail())) await write(`,\n  ${member(key, value)}`);
+  for (const member of members(end())) await write(`,\n  ${member}`);
   await write('\n}\n');
 }
 
-function member(key: string, value: unknown): string {
-  return `${JSON.stringify(key)}: ${jsonText(value, 2).replaceAll('\n', '\n  ')}`;
-}
-
-function jsonText(value: unknown, indent?: number): string {
-  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? String(item) : item), indent);
+function members(values: Record<string, unknown>): string[] {
+  return Object.entries(toDocument(values)).map(
+    ([field, value]) => `${JSON.stringify(field)}: ${JSON.stringify(value, undefined, 2).replaceAll('\n', '\n  ')}`,
+  );
 }
 
 /**

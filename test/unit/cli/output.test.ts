@@ -110,7 +110,7 @@ describe('standard output', () => {
       open: null,
     }));
     expect(JSON.parse(written())).toEqual({
-      userId: 'a\n"b"',
+      user_id: 'a\n"b"',
       extra: { x: 1 },
       cycles: batches.flat(),
       totals: [{ seen: batches.flat().length }],
