@@ -26,7 +26,7 @@ interface Worker {
   title: string;
   env: Record<string, string>;
   input: BillingRunInput;
-  /** At least: a small run is one. */
+  /** The minimum number of activities; a small run has one. */
   activities: number;
 }
 
@@ -58,7 +58,7 @@ describe.each(workers)('$title', ({ env, input, activities }) => {
   });
 
   test.each(generated)(
-    'bills exactly, in several runs with calls in between, an empty log first: %s',
+    'bills exactly in several runs, starting with an empty log, with new calls before each: %s',
     async (_title, generate) => {
       const nothing = await bill(stack, input);
       expect(nothing).toMatchObject({ calls: '0', cycles: '0', amount: '0', range: { after: '0', to: '0' } });
@@ -126,7 +126,7 @@ describe('an unpublished run', () => {
   });
   afterAll(() => stack.close());
 
-  test('is seen by no view and no command, although its records are stored', async () => {
+  test('is not visible in any view or command, although its records are stored', async () => {
     await logs.uniform(stack.pool, { calls: 1003, users: 10 });
     const first = await bill(stack);
     const shown = async () =>
@@ -143,7 +143,7 @@ describe('an unpublished run', () => {
     const map = await holdMap(stack);
     const run = await startRun(stack);
     await map.waiting();
-    // Publish needs the row for itself; map and reduce only share it.
+    // Publish locks the row exclusively; map and reduce only share it.
     const row = await hold(stack, `select from meterfold.runs where state = 'active' for share`);
     await map.release();
     const active = (await runRows(stack)).at(-1)!;

@@ -1,4 +1,4 @@
-/** What the URL of a database says, on servers that show it: TLS, several hosts, and what kind of server is wanted. */
+/** Parameters of database URLs on real servers: TLS, several hosts, and target_session_attrs. */
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import { startTlsPostgres, type TlsPostgres } from '../support/tls-postgres.js';
 
 const options = { applicationName: 'test', connectionsMax: 1 };
 
-/** Connects once; says whether by TLS, and to which port. */
+/** Connects once, and returns whether it used TLS, and the port. */
 async function connect(url: string): Promise<{ tls: boolean; port: number }> {
   const pool = await openPool(url, options);
   try {
@@ -26,7 +26,7 @@ async function connect(url: string): Promise<{ tls: boolean; port: number }> {
   }
 }
 
-/** A port at which nothing listens. */
+/** Returns a port on which nothing listens. */
 async function deadPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
@@ -40,7 +40,7 @@ describe('TLS', () => {
   const port = () => Number(new URL(server.url).port);
   const at = (query: string) => `${server.url}?${query}`;
   beforeAll(async () => {
-    // The certificate is for the first one.
+    // The certificate covers only the first address.
     server = await startTlsPostgres({ listen_addresses: '127.0.0.1,127.0.0.2' });
     return () => server.stop();
   });
@@ -56,14 +56,14 @@ describe('TLS', () => {
     [`sslmode=verify-full&sslrootcert=${AUTHORITY}&sslnegotiation=direct`, true],
     ['sslmode=require&ssl_min_protocol_version=TLSv1.3', true],
     ['sslmode=require&channel_binding=prefer', true],
-  ])('with %s, that it is used is %s', async (query, tls) => {
+  ])('with %s, its use is %s', async (query, tls) => {
     expect(await connect(at(query))).toEqual({ tls, port: port() });
   });
 
   test.each([
     ['prefer', 'hostnossl all all all scram-sha-256', false],
     ['allow', 'hostssl all all all scram-sha-256', true],
-  ])('sslmode=%s takes the other way where the server has "%s"', async (mode, line, tls) => {
+  ])('sslmode=%s uses its second choice if the server has "%s"', async (mode, line, tls) => {
     await server.admit(line);
     try {
       expect(await connect(at(`sslmode=${mode}`))).toEqual({ tls, port: port() });
@@ -72,7 +72,7 @@ describe('TLS', () => {
     }
   });
 
-  test('sslrootcert=system trusts what the system trusts, and nothing else', async () => {
+  test('sslrootcert=system trusts only the authorities of the system', async () => {
     const config = (SSL_CERT_FILE?: string) =>
       clientConfig(at('sslrootcert=system'), {
         HOME: '/nowhere',
@@ -86,7 +86,7 @@ describe('TLS', () => {
     await expect(doubting.connect()).rejects.toThrow(/certificate/);
   });
 
-  test('an authority that is known checks the chain whatever sslmode says, and its default place is ~/.postgresql', async () => {
+  test('a known authority verifies the chain with every sslmode, and its default location is ~/.postgresql', async () => {
     const home = await mkdtemp(join(tmpdir(), 'meterfold-tls-'));
     try {
       await expect(clientConfig(at('sslmode=verify-full'), { HOME: home })).rejects.toThrow(
@@ -104,7 +104,7 @@ describe('TLS', () => {
     }
   });
 
-  test('verify-full checks the name of the host, and verify-ca does not', async () => {
+  test('verify-full verifies the host name, and verify-ca does not', async () => {
     const elsewhere = server.url.replace('127.0.0.1', '127.0.0.2');
     expect(await connect(`${elsewhere}?sslmode=verify-ca&sslrootcert=${AUTHORITY}`)).toMatchObject({ tls: true });
     await expect(connect(`${elsewhere}?sslmode=verify-full&sslrootcert=${AUTHORITY}`)).rejects.toThrow(
@@ -112,13 +112,13 @@ describe('TLS', () => {
     );
   });
 
-  test('is asked for again by each pool whose server could not be reached when it was opened', async () => {
+  test('is probed again by each pool whose server was unreachable when the pool was opened', async () => {
     const own = await deadPort();
     const url = server.url.replace(`:${port()}/`, `:${own}/`);
     const pool = await openPool(url, options);
     await expect(pool.query('select 1')).rejects.toThrow('ECONNREFUSED');
     const { connect: dial } = await import('node:net');
-    // What listens there now leads to the server.
+    // The proxy, which now listens there, leads to the server.
     const proxy = createServer((socket) => {
       const to = dial(port(), '127.0.0.1');
       socket.pipe(to).pipe(socket);
@@ -138,7 +138,7 @@ describe('TLS', () => {
 });
 
 describe('a password', () => {
-  test('comes from the password file where the URL has none', async () => {
+  test('comes from the password file if the URL has none', async () => {
     const { postgresUrl } = inject('servers');
     const url = new URL(postgresUrl);
     const dir = await mkdtemp(join(tmpdir(), 'meterfold-pgpass-'));
@@ -178,7 +178,7 @@ describe('several hosts', () => {
     await stack.close();
   });
 
-  test('are tried in their order', async () => {
+  test('are tried in the given order', async () => {
     expect(await connect(list([dead, primary, standby]))).toMatchObject({ port: portOf(primary) });
     expect(await connect(list([standby, primary]))).toMatchObject({ port: portOf(standby) });
   });
@@ -189,7 +189,7 @@ describe('several hosts', () => {
     ['read-only', () => standby],
     ['standby', () => standby],
     ['prefer-standby', () => standby],
-  ])('with target_session_attrs=%s lead to that kind of server', async (attributes, expected) => {
+  ])('with target_session_attrs=%s, a server of that kind is used', async (attributes, expected) => {
     for (const hosts of [
       [dead, standby, primary],
       [primary, standby, dead],
@@ -199,13 +199,13 @@ describe('several hosts', () => {
     }
   });
 
-  test('with prefer-standby lead to a primary where there is no standby', async () => {
+  test('with prefer-standby, a primary is used if there is no standby', async () => {
     expect(await connect(list([dead, primary], '&target_session_attrs=prefer-standby'))).toMatchObject({
       port: portOf(primary),
     });
   });
 
-  test('of which none is as wanted are each named with the reason', async () => {
+  test('are each named with the reason if none is suitable', async () => {
     await expect(connect(list([dead, standby], '&target_session_attrs=read-write'))).rejects.toThrow(
       `PostgreSQL is reachable at none of its hosts. ${dead}: connect ECONNREFUSED ${dead}. ` +
         `${standby}: it is a standby, and target_session_attrs is read-write.`,
@@ -215,7 +215,7 @@ describe('several hosts', () => {
     );
   });
 
-  test('are what a command connects to, and a misspelt parameter stops it before it connects', async () => {
+  test('are used by a command, and a misspelt parameter stops it before it connects', async () => {
     const url = stack.databaseUrl.replace(primary, [dead, standby, primary].join(','));
     const env = { DATABASE_URL: `${url}&target_session_attrs=read-write` };
     expect(await meterfold(stack, ['runs'], { env })).toMatchObject({ code: 0, stderr: '' });
@@ -227,7 +227,7 @@ describe('several hosts', () => {
     });
   });
 
-  test('and all else stay as they are with a newline at the end of each variable', async () => {
+  test('and other parameters are not affected by a newline at the end of each variable', async () => {
     const env = Object.fromEntries(Object.entries(stack.env).map(([name, value]) => [name, `${value}\n`]));
     const { PATH = '', HOME = '' } = stack.env;
     expect(await meterfold(stack, ['doctor', '--json'], { env: { ...env, PATH, HOME } })).toMatchObject({ stderr: '' });

@@ -1,6 +1,6 @@
 /**
- * A database that vanishes: its packets are dropped in the worker's network namespace, without FIN, RST or ICMP. The worker notices by
- * itself, and says so to Temporal, which has another worker go on.
+ * A database that vanishes: its packets are dropped in the worker's network namespace, without FIN, RST or ICMP. The
+ * worker notices on its own and reports the failure to Temporal, and another worker continues.
  */
 import { expect, type TestContext, test } from 'vitest';
 import { eventually } from '../support/eventually.js';
@@ -15,7 +15,7 @@ import { say } from '../support/say.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 const TIMEOUT_MS = 180_000;
-/** One COPY of many times the bytes after which it is hit. */
+/** A COPY of these calls has many times the bytes after which its packets are dropped. */
 const MANY_CALLS = 400_000;
 const COPIED_BYTES = 500_000;
 const env = { SPILL_CALLS: String(MANY_CALLS) };
@@ -24,14 +24,14 @@ const fault = await namespaceFault();
 
 const servers = ownServers();
 
-test('packets can be dropped here; where they can not, it is said why, and CI fails', () => {
+test('packets can be dropped here; otherwise the reason is printed, and CI fails', () => {
   if (fault !== undefined) say(fault);
   expect(process.env.CI === 'true' ? fault : undefined).toBeUndefined();
 });
 
 interface Struck {
   run: RunHandle;
-  /** Called once the failure was noticed. */
+  /** Called when the failure was noticed. */
   release?: () => Promise<void>;
 }
 
@@ -43,7 +43,7 @@ interface Case {
 }
 
 const NOT_ANSWERED = /DeadConnectionError|ETIMEDOUT|connection timeout/;
-/** TCP's keepalive may be the first to say so. */
+/** TCP keepalive may notice first. */
 const DEAD = /DeadConnectionError: the connection to PostgreSQL is dead|ETIMEDOUT/;
 
 const inPhase =
@@ -73,10 +73,10 @@ const cases: Case[] = [
       return { run: await startRun(stack, [fannedOut]) };
     },
   },
-  { where: 'in the wait of the seal', calls: 2003, failure: NOT_ANSWERED, strike: inPhase('sealing') },
+  { where: 'while it waits to seal', calls: 2003, failure: NOT_ANSWERED, strike: inPhase('sealing') },
   { where: 'in a COPY out', calls: MANY_CALLS, failure: DEAD, strike: inCopy('down') },
   { where: 'in a COPY in', calls: MANY_CALLS, failure: DEAD, strike: inCopy('up') },
-  { where: 'in a lock', calls: 2003, failure: DEAD, strike: inPhase('reducing') },
+  { where: 'while it waits for a lock', calls: 2003, failure: DEAD, strike: inPhase('reducing') },
   {
     where: 'in the recount',
     calls: 2003,
@@ -99,8 +99,8 @@ async function stackWith(calls: number, { onTestFinished }: TestContext): Promis
   return stack;
 }
 
-/** Waits for what Temporal was told of a try that failed. */
-function failedTry(run: RunHandle): Promise<string> {
+/** Waits until an attempt has failed, and returns the failure that Temporal received. */
+function failedAttempt(run: RunHandle): Promise<string> {
   return eventually('an activity has failed', async () => {
     const { raw } = await run.describe();
     const failures = (raw.pendingActivities ?? []).map(({ lastFailure }) => lastFailure);
@@ -110,7 +110,7 @@ function failedTry(run: RunHandle): Promise<string> {
 }
 
 test.concurrent.for(fault === undefined ? cases : [])(
-  'a database that vanishes $where is noticed, and another worker goes on',
+  'a database that vanishes $where is noticed, and another worker continues',
   {
     timeout: TIMEOUT_MS,
   },
@@ -119,7 +119,7 @@ test.concurrent.for(fault === undefined ? cases : [])(
     const namespace = await NetworkNamespace.open(stack);
     await startWorker(stack, { env: { ...env, ...namespace.env }, by: namespace.enter });
     const { run, release } = await strike(stack, namespace);
-    expect(await failedTry(run)).toMatch(failure);
+    expect(await failedAttempt(run)).toMatch(failure);
     const other = await startWorker(stack, { env });
     await release?.();
     const result = published(await run.result());
@@ -130,7 +130,7 @@ test.concurrent.for(fault === undefined ? cases : [])(
 );
 
 test.concurrent.for(fault === undefined ? ['verify', 'status'] : [])(
-  'meterfold %s ends when its database vanishes, and says so',
+  'meterfold %s ends with an error when its database vanishes',
   { timeout: TIMEOUT_MS },
   async (command, context) => {
     const stack = await stackWith(10, context);

@@ -1,4 +1,6 @@
-/** Whatever becomes of a run's workflow, and in whichever phase: every call is billed once, and the next run goes on without help. */
+/**
+ * However a run's workflow ends, and in any phase: every call is billed once, and the next run continues without help.
+ */
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
 import { TASK_QUEUE } from '../../src/config.js';
@@ -25,11 +27,11 @@ import {
 } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
-/** For longer than any test holds a writer. */
+/** Longer than any test holds a writer. */
 const SEAL_WAIT_SECONDS = '600';
-/** As Temporal's API numbers the kinds of task queues. */
+/** TASK_QUEUE_TYPE_ACTIVITY in Temporal's API. */
 const ACTIVITY_QUEUE = 2;
-/** As src/runs/run.ts has it. */
+/** The key of the advisory lock in src/runs/run.ts. */
 const OPENING_LOCK = '31367303361885550';
 
 let stack: Stack;
@@ -48,7 +50,7 @@ beforeEach(async () => {
 const statusOf = async (run: RunHandle) => (await statusesOf([run]))[0];
 const handleOf = (workflowId: string) => stack.temporal.workflow.getHandle(workflowId) as unknown as RunHandle;
 
-/** Run 1 is given up and leaves nothing; `next`, run 2, has billed all of it. */
+/** Expects that run 1 is discarded without rows, and that `next`, run 2, has billed all of its calls. */
 async function expectTakenOver(of: Stack, first: RunHandle, next: RunHandle): Promise<void> {
   const result = published(await next.result());
   await expectExact(of, result);
@@ -58,7 +60,7 @@ async function expectTakenOver(of: Stack, first: RunHandle, next: RunHandle): Pr
   expect(await rowsOfRun(of, '1')).toEqual({});
 }
 
-/** The next run bills without help. What the held activity was about to do may be done first: a publication then stands. */
+/** Expects that the next run bills without help. The held activity may finish first: then its publication is valid. */
 async function expectNextBills(of: Stack, phase: HeldPhase, first: RunHandle, next: RunHandle): Promise<void> {
   const result = published(await next.result());
   const [before] = await runRows(of);
@@ -71,16 +73,16 @@ async function expectNextBills(of: Stack, phase: HeldPhase, first: RunHandle, ne
   await expectExact(of, result);
 }
 
-/** What comes later is billed as well, from where the last one ended. */
-async function expectGoesOn(of: Stack): Promise<void> {
+/** Expects that later calls are billed too, after the end of the last run. */
+async function expectLaterCallsBilled(of: Stack): Promise<void> {
   await logs.skewed(of.pool, { calls: 502, seed: 2 });
   const result = await bill(of);
   await expectExact(of, result);
   expect(result.calls).toBe('502');
 }
 
-/** For tests that mostly wait. */
-async function stackOfItsOwn({ onTestFinished }: TestContext): Promise<Stack> {
+/** A separate stack, for tests that mostly wait and run concurrently. */
+async function separateStack({ onTestFinished }: TestContext): Promise<Stack> {
   const own = await freshStack();
   onTestFinished(() => own.close());
   await logs.skewed(own.pool, { calls: 1003 });
@@ -88,54 +90,54 @@ async function stackOfItsOwn({ onTestFinished }: TestContext): Promise<Stack> {
 }
 
 async function stackWithCalls(context: TestContext): Promise<{ own: Stack; ownWorker: WorkerProcess }> {
-  const own = await stackOfItsOwn(context);
+  const own = await separateStack(context);
   return { own, ownWorker: await startWorker(own, { env: { SEAL_WAIT_SECONDS } }) };
 }
 
 describe.each(phases)('while it is %s, the workflow of a run is', (phase) => {
-  test('terminated: the next one, begun while its activity still waits, takes over and bills everything', async () => {
+  test('terminated: the next run, started while its activity still waits, takes over and bills everything', async () => {
     const { run, held } = await startHeld(stack, phase);
     await run.terminate('as an operator does');
     const next = await startRun(stack);
     await worker.logged(`its workflow ${run.workflowId} has ended without publishing it`);
     await held.release();
     await expectNextBills(stack, phase, run, next);
-    await expectGoesOn(stack);
+    await expectLaterCallsBilled(stack);
   });
 
-  test('terminated, and its activity goes on before the next one begins: that bills what is not billed', async () => {
+  test('terminated, and its activity continues before the next run starts, which bills the remaining calls', async () => {
     const { run, held } = await startHeld(stack, phase);
     await run.terminate('as an operator does');
     await held.release();
     await expectNextBills(stack, phase, run, await startRun(stack));
-    await expectGoesOn(stack);
+    await expectLaterCallsBilled(stack);
   });
 
-  test('cancelled: nothing of it remains, unless it is published already', async () => {
+  test('cancelled: nothing of it remains, unless it is already published', async () => {
     const { run, held } = await startHeld(stack, phase);
     await run.cancel();
     await held.release();
     if (phase === 'publishing') {
       await expectExact(stack, published(await run.result()));
       expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
-      return expectGoesOn(stack);
+      return expectLaterCallsBilled(stack);
     }
     await expect(run.result()).rejects.toThrow('Workflow execution cancelled');
     expect(await statusOf(run)).toBe('CANCELLED');
     expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'discarded', reason: 'cancelled' }]);
     expect(await rowsOfRun(stack, '1')).toEqual({});
     await expectExact(stack, await bill(stack));
-    await expectGoesOn(stack);
+    await expectLaterCallsBilled(stack);
   });
 
-  test('reset to its start: it goes on as the same run, and bills everything', async () => {
+  test('reset to its start: it continues as the same run, and bills everything', async () => {
     const { run, held } = await startHeld(stack, phase);
     const again = await resetWorkflow(stack, run);
-    await eventually('the new execution has asked for its plan', async () => (await activitiesOf(again)).planRun === 1);
+    await eventually('the new execution has scheduled its plan', async () => (await activitiesOf(again)).planRun === 1);
     await held.release();
     await expectExact(stack, published(await again.result()));
     expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
-    await expectGoesOn(stack);
+    await expectLaterCallsBilled(stack);
   });
 });
 
@@ -151,29 +153,29 @@ test('ten starts at once after a terminated run: one takes over, and every call 
   const states = (await runRows(stack)).map(({ state }) => state);
   expect(states).toEqual(['discarded', ...Array(states.length - 1).fill('published')]);
   expect(await rowsOfRun(stack, '1')).toEqual({});
-  await expectGoesOn(stack);
+  await expectLaterCallsBilled(stack);
 });
 
 describe.concurrent.each(phases)('while it is %s, the workflow of a run is', (phase) => {
   const TIMEOUT_MS = 120_000;
 
-  test('timed out: the next one takes over and bills everything', { timeout: TIMEOUT_MS }, async (context) => {
+  test('timed out: the next run takes over and bills everything', { timeout: TIMEOUT_MS }, async (context) => {
     const { own } = await stackWithCalls(context);
     const start = () => startRun(own, [{}], 'runs for too long', { workflowExecutionTimeout: '15s' });
     const { run, held } = await startHeld(own, phase, start);
     await eventually('it is timed out', async () => (await statusOf(run)) === 'TIMED_OUT');
     await held.release();
     await expectNextBills(own, phase, run, await startRun(own));
-    await expectGoesOn(own);
+    await expectLaterCallsBilled(own);
   });
 });
 
-describe.concurrent('a plan that has not opened its run when its workflow ends', () => {
+describe.concurrent('a plan activity that has not opened its run when its workflow ends', () => {
   const TIMEOUT_MS = 60_000;
-  /** For longer than a plan may be at work without asking Temporal. */
+  /** Longer than a plan activity may work without asking Temporal. */
   const AWAY_MS = 6000;
 
-  test.for(['frozen', 'slow'])('was %s: it opens none', { timeout: TIMEOUT_MS }, async (what, context) => {
+  test.for(['frozen', 'slow'])('was %s: it opens no run', { timeout: TIMEOUT_MS }, async (what, context) => {
     const { own, ownWorker } = await stackWithCalls(context);
     const held = await hold(own, `select pg_advisory_xact_lock(${OPENING_LOCK})`);
     const run = await startRun(own);
@@ -185,11 +187,11 @@ describe.concurrent('a plan that has not opened its run when its workflow ends',
     await expectOpensNone(own, ownWorker);
   });
 
-  test('was not begun by a frozen worker: it opens none', { timeout: TIMEOUT_MS }, async (context) => {
-    const own = await stackOfItsOwn(context);
+  test('was received by a frozen worker: it opens no run', { timeout: TIMEOUT_MS }, async (context) => {
+    const own = await separateStack(context);
     await startWorker(own, { role: 'workflow' });
     const frozen = await startWorker(own, { role: 'activity' });
-    await eventually('the worker is seen polling', async () => {
+    await eventually('the worker polls', async () => {
       const { namespace } = own.temporal.options;
       const { pollers } = await own.temporal.workflowService.describeTaskQueue({
         namespace,
@@ -200,7 +202,7 @@ describe.concurrent('a plan that has not opened its run when its workflow ends',
     });
     frozen.kill('SIGSTOP');
     const run = await startRun(own);
-    await eventually('the plan lies in a poll of the frozen worker', async () => {
+    await eventually('a poll of the frozen worker has received the plan activity', async () => {
       const [plan] = (await run.describe()).raw.pendingActivities ?? [];
       return plan?.lastStartedTime != null;
     });
@@ -209,7 +211,10 @@ describe.concurrent('a plan that has not opened its run when its workflow ends',
     await expectOpensNone(own, frozen);
   });
 
-  /** Neither when it goes on, nor while its worker drains; and the next run bills everything. */
+  /**
+   * Expects that it opens no run, neither when it continues nor while its worker drains, and that the next run bills
+   * everything.
+   */
   async function expectOpensNone(own: Stack, worker: WorkerProcess): Promise<void> {
     worker.kill('SIGCONT');
     expect(await worker.stop()).toEqual({ code: 0, signal: null });
@@ -225,7 +230,7 @@ describe('a published run whose workflow is reset', () => {
     ['to after its plan', fannedOut, 1, { planRun: 1, mapPartition: 1, discardRun: 1 }],
     ['to before it publishes', fannedOut, -1, {}],
     ['a small one, to its start', {}, 0, { planRun: 1 }],
-  ])('%s: it bills nothing twice, and ends with the same figures', async (_title, input, task, activities) => {
+  ])('%s: it bills nothing twice, and returns the same figures', async (_title, input, task, activities) => {
     const run = await startRun(stack, [input]);
     const result = published(await run.result());
     const again = await resetWorkflow(stack, run, task);
@@ -235,12 +240,12 @@ describe('a published run whose workflow is reset', () => {
     if (task >= 0) expect(await activitiesOf(again)).toEqual(activities);
     expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
     await expectExact(stack, result);
-    await expectGoesOn(stack);
+    await expectLaterCallsBilled(stack);
   });
 });
 
 describe('a discarded run whose workflow is reset', () => {
-  /** Cancelled while it maps. */
+  /** Starts a run that is cancelled while it maps. */
   async function startCancelled(): Promise<RunHandle> {
     const { run, held } = await startHeld(stack, 'mapping');
     await run.cancel();
@@ -249,25 +254,25 @@ describe('a discarded run whose workflow is reset', () => {
     return run;
   }
 
-  test('to its start bills anew, as another run', async () => {
+  test('to its start bills again, as another run', async () => {
     const again = await resetWorkflow(stack, await startCancelled());
     const result = published(await again.result());
     expect(result.runId).toBe('2');
     await expectExact(stack, result);
-    await expectGoesOn(stack);
+    await expectLaterCallsBilled(stack);
   });
 
-  test('to after its plan finds its run gone, and the next one bills', async () => {
+  test('to after its plan fails because its run is gone, and the next run bills', async () => {
     const again = await resetWorkflow(stack, await startCancelled(), 1);
     expect(await failureOf(again)).toMatchObject({ type: 'RunGoneError', message: 'run 1 is discarded' });
     expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'discarded', reason: 'cancelled' }]);
-    // Not even a sign of the attempt that came too late.
+    // Not even the registration of the late attempt remains.
     expect(await rowsOfRun(stack, '1')).toEqual({});
     await expectExact(stack, await bill(stack));
     expect(await rowsOfRun(stack, '1')).toEqual({});
   });
 
-  test('to after its plan, when another reset has billed anew, finds its run gone, and says nothing of the other', async () => {
+  test('to after its plan, when another reset has billed the calls, fails because its run is gone, and does not report the other', async () => {
     const run = await startCancelled();
     const result = published(await (await resetWorkflow(stack, run)).result());
     const again = await resetWorkflow(stack, run, 1);
@@ -276,7 +281,7 @@ describe('a discarded run whose workflow is reset', () => {
     await expectExact(stack, result);
   });
 
-  test('to its start beside another run in progress is skipped, and that one bills', async () => {
+  test('to its start while another run is in progress is skipped, and the other run bills', async () => {
     const first = await startCancelled();
     const { run, held } = await startHeld(stack, 'mapping');
     expect(await (await resetWorkflow(stack, first)).result()).toMatchObject({ message: 'skipped: run 2 in progress' });
@@ -287,14 +292,14 @@ describe('a discarded run whose workflow is reset', () => {
 
 describe('a schedule, and ten starts at once,', () => {
   const SCHEDULE = 'meterfold-billing';
-  /** Of Temporal's enumeration of workflow states; in the history of a schedule. */
+  /** WORKFLOW_EXECUTION_STATUS_COMPLETED in the history of a schedule. */
   const COMPLETED = 2;
 
   async function schedule(...args: string[]): Promise<void> {
     expect(await meterfold(stack, ['schedule', ...args])).toMatchObject({ code: 0, stderr: '' });
   }
 
-  /** Sets a schedule that starts a run every second, until the test is over. */
+  /** Sets a schedule that starts a run every second until the test ends. */
   async function scheduleEverySecond({ onTestFinished }: TestContext): Promise<void> {
     await schedule('set', '--every', '1s');
     onTestFinished(() => schedule('remove'));
@@ -302,7 +307,7 @@ describe('a schedule, and ten starts at once,', () => {
 
   const startTen = () => Promise.all(Array.from({ length: 10 }, () => startRun(stack)));
 
-  /** The runs that the schedule's own history names, and how it says that each has ended. */
+  /** Returns the runs in the schedule's own history, with their recorded status. */
   async function history(): Promise<{ run: RunHandle; status: unknown }[]> {
     const { info, raw } = await stack.temporal.schedule.getHandle(SCHEDULE).describe();
     const statuses = raw.info!.recentActions!.map((action) => action.startWorkflowStatus);
@@ -312,10 +317,10 @@ describe('a schedule, and ten starts at once,', () => {
     }));
   }
 
-  /** Those in the schedule's history that have ended. */
+  /** Returns the runs in the schedule's history that have ended. */
   const endedInHistory = async () => (await history()).filter(({ status }) => status !== 1);
 
-  test('beside a run by hand: all end well as skipped, green in the UI and in the history; afterwards it bills', async (context) => {
+  test('while a manually started run is in progress: all end as skipped, with status completed in the UI and in the history; afterwards it bills', async (context) => {
     const { run, held } = await startHeld(stack, 'mapping');
     await scheduleEverySecond(context);
     const ten = await startTen();
@@ -336,7 +341,7 @@ describe('a schedule, and ten starts at once,', () => {
     await expectExact(stack, published(await run.result()));
 
     await logs.skewed(stack.pool, { calls: 502, seed: 2 });
-    const result = await eventually('the schedule bills what came since', async () => {
+    const result = await eventually('the schedule bills the new calls', async () => {
       for (const { run: one } of await endedInHistory()) {
         const ended = await one.result();
         if (ended.status === 'published' && ended.calls === '502') return ended;
@@ -346,7 +351,7 @@ describe('a schedule, and ten starts at once,', () => {
     await expectExact(stack, result);
   });
 
-  test('beside a run of the schedule: it bills, and all ten end well as skipped', async (context) => {
+  test('while a run of the schedule is in progress: it bills, and all ten end as skipped', async (context) => {
     const map = await holdMap(stack);
     await scheduleEverySecond(context);
     await map.waiting();
@@ -362,7 +367,7 @@ describe('a schedule, and ten starts at once,', () => {
     await expectExact(stack, published(await handleOf(first!.workflowId).result()));
   });
 
-  test('in a free race, while calls keep coming: at most one bills at a time, and every call is billed once', async (context) => {
+  test('without coordination, while calls arrive: at most one bills at a time, and every call is billed once', async (context) => {
     await scheduleEverySecond(context);
     const results: BillingRunResult[] = [];
     const runs: RunHandle[] = [];
@@ -378,7 +383,7 @@ describe('a schedule, and ten starts at once,', () => {
          join meterfold.runs later on later.run_id > run.run_id and later.opened_at < run.published_at`,
     );
     expect(overlapping).toEqual([]);
-    const last = await eventually('nothing is under way', async () => {
+    const last = await eventually('no run is in progress', async () => {
       const scheduled = await history();
       return scheduled.every(({ status }) => status !== 1) && bill(stack);
     });
@@ -406,7 +411,7 @@ test('a reverted run whose workflow is reset to after its plan does not call it 
   expect((await runRows(stack)).map(({ state }) => state)).toEqual(['reverted', 'published']);
 });
 
-test('a run whose workflow is terminated while a reverted one is billed anew is taken over as well', async () => {
+test('a run whose workflow is terminated while it bills reverted calls again is taken over too', async () => {
   await bill(stack, { pricePerUnit: '0.5' });
   expect(await meterfold(stack, ['revert', '1', '--yes', '--reason', 'wrong price'])).toMatchObject({ code: 0 });
   const { run, held } = await startHeld(stack, 'reducing');

@@ -1,4 +1,4 @@
-/** Real PgBouncers: session mode works as it is installed; the other modes are refused by one sentence. */
+/** A real PgBouncer: session mode works with default settings; the other modes are refused in one sentence. */
 import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { begin, openPool, READ_COMMITTED } from '../../src/postgres/pool.js';
 import { camelCased } from '../support/documents.js';
@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => stack.close());
 
-/** The stack's environment, through a pooler; it stops with the stack. */
+/** Starts a pooler, and returns the stack's environment with connections through it. The pooler stops with the test. */
 async function through(settings: Record<string, string>): Promise<{ pooler: PgBouncer; env: Record<string, string> }> {
   const pooler = await startPgBouncer(inject('servers'), settings);
   stack.onClose(() => pooler.stop());
@@ -28,7 +28,7 @@ async function through(settings: Record<string, string>): Promise<{ pooler: PgBo
 }
 
 describe('behind PgBouncer in session mode', () => {
-  test('every command works, and runs bill exactly, with nothing tried twice', async () => {
+  test('every command works, and runs bill exactly without retries', async () => {
     const { env } = await through({ pool_mode: 'session' });
     expect(await meterfold(stack, ['migrate'], { env })).toMatchObject({ code: 0 });
     await startWorker(stack, { env });
@@ -51,14 +51,14 @@ describe('behind PgBouncer in session mode', () => {
     }
   });
 
-  test('with fewer server connections than needed, a command says so instead of waiting for ever', async () => {
+  test('with too few server connections, a command fails with an explanation instead of waiting forever', async () => {
     const { env } = await through({ pool_mode: 'session', default_pool_size: '1' });
     const { code, stderr } = await meterfold(stack, ['verify'], { env });
     expect(code).toBe(1);
     expect(stderr).toContain('default_pool_size');
   });
 
-  test('a start-up parameter of the URL that it refuses is named', async () => {
+  test('the error names a start-up parameter of the URL that it refuses', async () => {
     const { env } = await through({ pool_mode: 'session' });
     const url = new URL(env.DATABASE_URL!);
     url.searchParams.set('options', '-c geqo=off');
@@ -69,7 +69,7 @@ describe('behind PgBouncer in session mode', () => {
 });
 
 describe.each(['transaction', 'statement'])('behind PgBouncer in %s mode', (poolMode) => {
-  test('every command and a worker refuse, with one sentence that says what to set', async () => {
+  test('every command and a worker refuse, with one sentence that names the fix', async () => {
     const { env } = await through({ pool_mode: poolMode });
     for (const args of [
       ['migrate'],
@@ -92,7 +92,7 @@ describe.each(['transaction', 'statement'])('behind PgBouncer in %s mode', (pool
   });
 });
 
-test('a session that gets another server process in the middle, as a busy pooler in transaction mode gives it, begins no transaction', async () => {
+test('a session that gets another server process, as from a busy pooler in transaction mode, begins no transaction', async () => {
   const { pooler, env } = await through({ pool_mode: 'session' });
   const pool = await openPool(env.DATABASE_URL!, { applicationName: 'test', connectionsMax: 2 });
   onTestFinished(() => pool.end());
@@ -100,7 +100,7 @@ test('a session that gets another server process in the middle, as a busy pooler
   await begin(first, READ_COMMITTED);
   await first.query('rollback');
   await pooler.admin(`set pool_mode = 'transaction'`);
-  // Each gives its server process back; the next to ask gets the last one.
+  // Each returns its server process to the pooler; the next statement gets the last one returned.
   await first.query('select');
   await second.query('select');
   await expect(begin(first, READ_COMMITTED)).rejects.toThrow(REFUSAL);

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => stack.close());
 beforeEach(() => reset(stack));
 
-/** Makes calls bad, each in another way than the one before. */
+/** Makes calls unbillable, in alternating ways. */
 async function spoil(where: string): Promise<void> {
   for (const [number, [change]] of logs.badCalls.entries()) {
     await stack.pool.query(
@@ -28,7 +28,7 @@ async function spoil(where: string): Promise<void> {
 
 const quarantined = async () => (await stack.pool.query('select * from public.quarantined_calls order by id')).rows;
 
-describe('put into quarantine, and billed by nobody, is', () => {
+describe('quarantined, and not billed, is', () => {
   test.each(logs.badCalls)('a call with %s', async (change, reason) => {
     await logs.oneUser(stack.pool, { calls: 12 });
     await stack.pool.query(`update public.api_logs set ${change} where id = 9`);
@@ -41,19 +41,19 @@ describe('put into quarantine, and billed by nobody, is', () => {
   test.each([
     ['here and there, in several partitions', 'id % 7 = 3'],
     ['the last of a spill, and the first of the next', 'id % 50 in (0, 1)'],
-    ['a spill of nothing else', 'id between 51 and 100'],
-    ['several spills of nothing else, up to the end of a partition', 'id between 130 and 501'],
+    ['a spill that contains only unbillable calls', 'id between 51 and 100'],
+    ['several spills that contain only unbillable calls, up to the end of a partition', 'id between 130 and 501'],
     ['the first and the last of the log', 'id in (1, 2003)'],
     ['everything but one call', 'id <> 1001'],
     ['everything', 'true'],
-  ])('what cannot be billed: %s', async (_title, where) => {
+  ])('a pattern of unbillable calls: %s', async (_title, where) => {
     await logs.skewed(stack.pool, { calls: 2003 });
     await spoil(where);
     await expectExact(stack, await bill(stack, { partitions: 4, shards: 3 }));
   });
 });
 
-test('open cycles go on beside quarantined calls, from run to run', async () => {
+test('open cycles continue from run to run despite quarantined calls', async () => {
   for (const seed of [1, 2, 3]) {
     await logs.uniform(stack.pool, { calls: 333, seed });
     await spoil(`id > ${333 * (seed - 1)} and id % 5 = 2`);
@@ -63,7 +63,7 @@ test('open cycles go on beside quarantined calls, from run to run', async () => 
 });
 
 describe('of one partition', () => {
-  test('10,000 calls go into quarantine', async () => {
+  test('10,000 calls are quarantined', async () => {
     await logs.uniform(stack.pool, { calls: 10_003 });
     await stack.pool.query('update public.api_logs set usage = -1 where id > 3');
     const result = await bill(stack, { partitions: 1 });
@@ -71,7 +71,7 @@ describe('of one partition', () => {
     expect(result.quarantined).toEqual({ calls: '10000', usage: '-10000' });
   });
 
-  test('one more stops the run, which leaves no row; two partitions take them', async () => {
+  test('one more call stops the run, which leaves no row; two partitions can quarantine them', async () => {
     await logs.uniform(stack.pool, { calls: 10_004 });
     await stack.pool.query('update public.api_logs set usage = -1 where id > 3');
     const message =
@@ -86,7 +86,7 @@ describe('of one partition', () => {
   });
 });
 
-test("a run's own input counts before the setting", async () => {
+test("a run's input takes precedence over the setting", async () => {
   await logs.uniform(stack.pool, { calls: 12 });
   await stack.pool.query('update public.api_logs set usage = -1 where id = 9');
   expect(await failureOf(await startRun(stack, [{ badCalls: 'stop' }]))).toMatchObject({ type: 'BadCallError' });
@@ -94,7 +94,7 @@ test("a run's own input counts before the setting", async () => {
   await expectExact(stack, await bill(stack, { badCalls: 'quarantine' }));
 });
 
-test('`run`, `runs` and `status` show how many, and which', async () => {
+test('`run`, `runs` and `status` show the number of quarantined calls, and the calls', async () => {
   await logs.uniform(stack.pool, { calls: 1030 });
   await stack.pool.query('update public.api_logs set usage = -id where id % 40 = 0');
   const { code, stdout } = await meterfold(stack, ['run']);
@@ -117,10 +117,10 @@ test('`run`, `runs` and `status` show how many, and which', async () => {
   expect((await quarantined())[24]).toEqual({ id: '1000', usage: '-1000', reason, run_id: '1' });
 });
 
-describe('publish refuses a run whose quarantine was tampered with:', () => {
+describe('publish refuses a run whose quarantine was changed:', () => {
   test.each([
     [
-      'a call of it is gone',
+      'a call was removed',
       'delete from meterfold.quarantine where log_position = 9',
       'run 1 does not add up: map has put 2 calls of usage -3 into quarantine, there are 1 of usage -1',
     ],
@@ -130,7 +130,7 @@ describe('publish refuses a run whose quarantine was tampered with:', () => {
       'run 1 does not add up: map has put 2 calls of usage -3 into quarantine, there are 3 of usage 1',
     ],
     [
-      'the stored number is another',
+      'the stored number was changed',
       `update meterfold.tasks set outcome = jsonb_set(outcome, '{quarantinedCalls}', '"1"') where kind = 'map'`,
       /^run 1, map task 0: stored is .*"quarantinedCalls":"1".*, the workflow carries .*"quarantinedCalls":"2"/,
     ],

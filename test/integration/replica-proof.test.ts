@@ -1,4 +1,4 @@
-/** What a run must prove that map has read from a replica: the recount on the primary compares the digest of the calls. */
+/** The proof of a run that has read a replica: the recount on the primary compares the digest of the calls. */
 import { afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { openPool } from '../../src/postgres/pool.js';
 import { eventually } from '../support/eventually.js';
@@ -41,7 +41,7 @@ const startReader = (env: Record<string, string> = {}) =>
   startWorker(stack, { env: { LOG_REPLICA_URL: replica.urlOf(stack.databaseName), ...env } });
 const startMapped = () => startPaused(stack, 'mapping', 'reducing', () => startRun(stack, [fannedOut]));
 
-/** Waits until a statement on the replica has a row. */
+/** Waits until a statement returns a row on the replica. */
 async function replicaShows(sql: string): Promise<void> {
   const pool = await openPool(replica.urlOf(stack.databaseName), { applicationName: 'test', connectionsMax: 1 });
   await eventually(`the replica shows: ${sql}`, async () =>
@@ -52,7 +52,9 @@ async function replicaShows(sql: string): Promise<void> {
   ).finally(() => pool.end());
 }
 
-/** As a replica would show other calls, of the same number and usage: two calls of different users change places on the primary. */
+/**
+ * Swaps the users of two calls on the primary, so that the replica shows other calls with the same number and usage.
+ */
 async function swapUsers(): Promise<void> {
   const { rowCount } = await stack.pool.query(
     `with pair as (
@@ -70,8 +72,8 @@ const outcomesOf = async (run: RunHandle, type: string) =>
 const DIGESTS_DIFFER =
   /^run 1 does not add up: digest of the calls counted by SQL is [0-9a-f]{16}, of those read by map [0-9a-f]{16}/;
 
-describe('where map has read a replica', () => {
-  test('as many calls of the same usage, but of other users, are not billed: the digests differ', async () => {
+describe('if map has read a replica', () => {
+  test('the same number of calls with the same usage, but of other users, is not billed: the digests differ', async () => {
     await startReader();
     const run = await startMapped();
     await swapUsers();
@@ -81,7 +83,7 @@ describe('where map has read a replica', () => {
     await expectExact(stack, await bill(stack));
   });
 
-  test('the digest leaves out the calls in quarantine, whatever is wrong with them', async () => {
+  test('the digest excludes all quarantined calls', async () => {
     await logs.dropChecks(stack.pool);
     for (const [number, [change]] of logs.badCalls.entries()) {
       await stack.pool.query(`update public.api_logs set ${change} where id = $1`, [number * 37 + 5]);
@@ -94,7 +96,7 @@ describe('where map has read a replica', () => {
     await expectExact(stack, result);
   });
 
-  test('after the recount had ended, publish counts the digest itself', async () => {
+  test('and the calls change after the recount, publish computes the digest itself', async () => {
     const first = await startWorker(stack);
     const run = await startMapped();
     first.kill('SIGKILL');
@@ -105,7 +107,7 @@ describe('where map has read a replica', () => {
     const reduce = await holdTask(stack, 'reduce');
     await run.executeUpdate('resume');
     await eventually('the recount has ended', async () => (await outcomesOf(run, 'recount')).length === 1);
-    // Map will read the replica as it is at this moment.
+    // Map will read the replica in its current state.
     await replicaShows(`select from meterfold.runs where seal_id is not null`);
     await replica.pause();
     await swapUsers();
@@ -117,7 +119,7 @@ describe('where map has read a replica', () => {
 });
 
 describe('the primary is read', () => {
-  test('and no digest is counted where no replica is set', async () => {
+  test('and no digest is computed if no replica is configured', async () => {
     await startWorker(stack);
     const run = await startRun(stack, [fannedOut]);
     await expectExact(stack, published(await run.result()));
@@ -125,7 +127,7 @@ describe('the primary is read', () => {
     expect((await outcomesOf(run, 'recount'))[0]).not.toHaveProperty('digest');
   });
 
-  test('where an earlier version has planned the run, whose seal has no number', async () => {
+  test('if an earlier version has planned the run, whose seal has no number', async () => {
     await startReader();
     const run = await startPaused(stack, 'planning', 'mapping', () => startRun(stack, [fannedOut]));
     await stack.pool.query('update meterfold.runs set seal_id = null');
@@ -135,7 +137,7 @@ describe('the primary is read', () => {
   });
 });
 
-test('a replica that has not received the newest migration is waited for', async () => {
+test('map waits for a replica that has not received the latest migration', async () => {
   await stack.pool.query('alter table meterfold.runs drop column seal_id');
   await replicaShows(
     `select where not exists (select from pg_attribute where attrelid = 'meterfold.runs'::regclass and attname = 'seal_id')`,
@@ -145,7 +147,7 @@ test('a replica that has not received the newest migration is waited for', async
   await stack.pool.query('alter table meterfold.runs add column seal_id uuid');
   const run = await startRun(stack, [fannedOut]);
   await inPhase(run, 'mapping');
-  await eventually('map asks the replica for the run', async () => {
+  await eventually('map queries the replica for the run', async () => {
     const pool = await openPool(replica.urlOf(stack.databaseName), { applicationName: 'test', connectionsMax: 1 });
     const { rows } = await pool
       .query(
@@ -159,7 +161,7 @@ test('a replica that has not received the newest migration is waited for', async
   await expectExact(stack, published(await run.result()));
 });
 
-test('a replica that refuses to say how far it is stops the run in one sentence, which doctor says too', async () => {
+test('a replica that refuses to report its position stops the run with one sentence, which doctor prints too', async () => {
   const role = { name: `reader_${stack.databaseName}`, password: 'secret' };
   const admin = adminOf(inject('servers'));
   await admin.connect();

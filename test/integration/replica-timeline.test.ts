@@ -1,6 +1,7 @@
 /**
- * A replica that followed another timeline. The primary fails over to a standby that had received less than the replica: the replica
- * can't follow, and continues to serve the calls that were lost. As many others got positions in the same range meanwhile.
+ * A replica on another timeline. The primary fails over to a standby that had received less WAL than the replica. The
+ * replica cannot follow it, and continues to serve the lost calls. Meanwhile the same number of other calls get
+ * positions in the same range.
  */
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +16,7 @@ import { type Replica, startReplica } from '../support/replica.js';
 import { bill, expectExact, failureOf, published, type RunHandle, runRows, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
-// A try waits 15 s for the replica.
+// An attempt waits 15 s for the replica.
 vi.setConfig({ testTimeout: 180_000 });
 
 const DATABASE = 'meterfold';
@@ -29,7 +30,7 @@ let primary: PostgresServer;
 let standby: Replica;
 let replica: Replica;
 let closers: (() => Promise<void>)[];
-/** On the promoted standby. */
+/** The stack on the promoted standby. */
 let stack: Stack;
 
 beforeEach(async () => {
@@ -64,7 +65,10 @@ async function caughtUp(of: Replica, calls: number): Promise<void> {
   }).finally(() => pool.end());
 }
 
-/** Crashes the primary once the replica has its calls; the standby, which has not, takes its place and gets as many others. */
+/**
+ * Crashes the primary when the replica has its calls. The standby, which does not have them, is promoted and gets the
+ * same number of other calls.
+ */
 async function failOver(): Promise<void> {
   await caughtUp(replica, 2 * CALLS);
   await primary.stop('immediate');
@@ -77,17 +81,17 @@ async function failOver(): Promise<void> {
   await stack.pool.query(insertCalls('kept'));
 }
 
-describe('calls that a failover has lost, which a replica still shows, are not billed', () => {
-  test('where the replica stands before the new primary', async () => {
+describe('calls that a failover has lost, but a replica still shows, are not billed', () => {
+  test("if the replica's WAL position is before the new primary's", async () => {
     await failOver();
     const worker = await startWorker(stack, { env: { LOG_REPLICA_URL: replica.urlOf(DATABASE) } });
     const run = await startRun(stack);
-    const message = await failedTry(run);
+    const message = await failedAttempt(run);
     expect(message).toMatch(
       /^the replica of LOG_REPLICA_URL did not show run 1 as sealed on the primary within 15 s: it is \d+ bytes of WAL behind/,
     );
     expect(await runRows(stack)).toMatchObject([{ state: 'active' }]);
-    // The setting is removed, as the message advises: the same run continues.
+    // The setting is removed, as the message advises, and the same run continues.
     await worker.stop();
     await startWorker(stack);
     const result = published(await run.result());
@@ -95,7 +99,7 @@ describe('calls that a failover has lost, which a replica still shows, are not b
     await expectExact(stack, result);
   });
 
-  test('where the replica stands behind a position that the new primary has not reached', async () => {
+  test("if the replica's WAL position is after one that the new primary has not reached", async () => {
     const old = await openPool(primary.url, { applicationName: 'test', connectionsMax: 1 });
     await old.query('select pg_switch_wal()');
     await old.query('create table public.later ()');
@@ -120,9 +124,9 @@ describe('calls that a failover has lost, which a replica still shows, are not b
   });
 });
 
-/** The message of the first failed try of an activity under way. */
-function failedTry(run: RunHandle): Promise<string> {
-  return eventually('a try of an activity has failed', async () => {
+/** Waits until an attempt of a running activity has failed, and returns its message. */
+function failedAttempt(run: RunHandle): Promise<string> {
+  return eventually('an attempt of an activity has failed', async () => {
     const { raw } = await run.describe();
     return raw.pendingActivities?.[0]?.lastFailure?.message ?? undefined;
   });

@@ -1,4 +1,4 @@
-/** Map reads the log from a streaming replica: it waits until that has come as far as the run, and bills the same. */
+/** Map reads the log from a streaming replica: it waits until the replica shows the run, and the bills are the same. */
 import { afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { openPool } from '../../src/postgres/pool.js';
 import { eventually } from '../support/eventually.js';
@@ -16,7 +16,7 @@ afterEach(() => stack.close());
 
 const startReader = (url: string) => startWorker(stack, { env: { LOG_REPLICA_URL: url } });
 
-describe('beside a streaming replica', () => {
+describe('with a streaming replica', () => {
   let replica: Replica;
   let worker: WorkerProcess;
 
@@ -26,11 +26,11 @@ describe('beside a streaming replica', () => {
   });
   beforeEach(async () => {
     await logs.skewed(stack.pool, { calls: 5000 });
-    // The worker connects to the database on the replica, which must have heard of it.
+    // The worker connects to the database on the replica, which must have received it.
     worker = await startReader(replica.urlOf(stack.databaseName));
   });
 
-  test('runs are billed, one after the other, as ever', async () => {
+  test('one run after the other is billed exactly', async () => {
     await expectExact(stack, await bill(stack, { partitions: 3, shards: 2 }));
     await logs.skewed(stack.pool, { calls: 777, seed: 2 });
     await expectExact(stack, await bill(stack, { partitions: 3, shards: 2 }));
@@ -42,7 +42,7 @@ describe('beside a streaming replica', () => {
     await logs.skewed(stack.pool, { calls: 1234, seed: 3 });
     const run = await startRun(stack, [{ partitions: 2, shards: 2 }]);
     await inPhase(run, 'mapping');
-    await eventually('map asks the replica how far it is', async () => {
+    await eventually('map queries the position of the replica', async () => {
       const { rows } = await stack.pool.query(
         `select from pg_stat_activity where datname = current_database() and application_name = $1 and query like '%pg_control_system%'`,
         [`meterfold worker ${worker.name}`],
@@ -56,7 +56,7 @@ describe('beside a streaming replica', () => {
     await expectExact(stack, result);
   });
 
-  test('a run that is cancelled while map waits is given up', async () => {
+  test('a run that is cancelled while map waits is discarded', async () => {
     await bill(stack);
     await replica.pause();
     await logs.skewed(stack.pool, { calls: 10, seed: 4 });
@@ -68,10 +68,10 @@ describe('beside a streaming replica', () => {
     await expectExact(stack, await bill(stack));
   });
 
-  test('verify reads it as well', async () => {
+  test('verify reads it too', async () => {
     await bill(stack);
     const standby = await openPool(replica.urlOf(stack.databaseName), { applicationName: 'test', connectionsMax: 1 });
-    await eventually('it has the run', async () => {
+    await eventually('it shows the run', async () => {
       return (await standby.query(`select from meterfold.runs where state = 'published'`)).rowCount === 1;
     });
     await standby.end();
@@ -82,7 +82,7 @@ describe('beside a streaming replica', () => {
     expect(code).toBe(0);
   });
 
-  test('doctor says that it is fit, and how far it is behind', async () => {
+  test('doctor reports that it is usable, and its lag', async () => {
     const { code, stdout } = await meterfold(stack, ['doctor'], {
       env: { LOG_REPLICA_URL: replica.urlOf(stack.databaseName) },
     });
@@ -91,10 +91,10 @@ describe('beside a streaming replica', () => {
   });
 });
 
-describe('refused, with what is wrong and how to mend it, and nothing is billed:', () => {
+describe('refused with the reason and the fix, and nothing is billed:', () => {
   beforeEach(() => logs.skewed(stack.pool, { calls: 100 }));
 
-  test('a server that is no replica', async () => {
+  test('a server that is not a replica', async () => {
     await startReader(stack.databaseUrl);
     expect(await failureOf(await startRun(stack))).toMatchObject({
       type: 'ReplicaUnfitError',
@@ -104,7 +104,7 @@ describe('refused, with what is wrong and how to mend it, and nothing is billed:
     expect(await runRows(stack)).toMatchObject([{ state: 'discarded' }]);
   });
 
-  test('a replica of another server, which doctor also says', async () => {
+  test('a replica of another server, which doctor reports too', async () => {
     const other = await startReplica(inject('servers'), { streaming: false });
     try {
       const LOG_REPLICA_URL = other.urlOf('postgres');

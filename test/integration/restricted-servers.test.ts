@@ -1,4 +1,4 @@
-/** What a managed server refuses or takes away does not stop a run that needs none of it, and is named where it does. */
+/** Restrictions of managed servers do not stop a run that is not affected by them, and are named if they do. */
 import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
 import { openPool } from '../../src/postgres/pool.js';
 import { attempt } from '../../src/runs/attempts.js';
@@ -26,7 +26,7 @@ const startRoleWorker = (env: Record<string, string> = {}) =>
   startWorker(stack, { env: { DATABASE_URL: role.url, ...env } });
 const doctor = (): Promise<CommandResult> => meterfold(stack, ['doctor'], { env: { DATABASE_URL: role.url } });
 
-/** As some managed servers do: whoever asks for a position in the WAL, or for the control file, is refused. */
+/** Refuses functions that return a WAL position or read the control file, as some managed servers do. */
 async function refuseWalFunctions(): Promise<void> {
   const functions: [name: string, columns: string][] = [
     ['pg_current_wal_insert_lsn', 'returns pg_lsn'],
@@ -44,7 +44,7 @@ async function refuseWalFunctions(): Promise<void> {
   }
 }
 
-test('a server that refuses the functions of the WAL bills as ever where no replica is set', async () => {
+test('on a server that refuses the WAL functions, billing works if no replica is configured', async () => {
   await refuseWalFunctions();
   await startRoleWorker();
   const result = await bill(stack, { partitions: 2, shards: 2 });
@@ -53,7 +53,7 @@ test('a server that refuses the functions of the WAL bills as ever where no repl
   expect(await doctor()).toMatchObject({ code: 0 });
 });
 
-test('a role that may not call the functions of the WAL bills as ever where no replica is set', async () => {
+test('with a role that may not call the WAL functions, billing works if no replica is configured', async () => {
   await stack.pool.query(`
     revoke execute on function pg_catalog.pg_current_wal_insert_lsn() from public;
     revoke execute on function pg_catalog.pg_current_wal_lsn() from public;
@@ -62,7 +62,7 @@ test('a role that may not call the functions of the WAL bills as ever where no r
   await expectExact(stack, await bill(stack));
 });
 
-test('a server that refuses the functions of the WAL fails a run for which a replica is set, named and not tried again', async () => {
+test('a server that refuses the WAL functions fails a run with a configured replica, with a clear error and without retries', async () => {
   const replica = await startReplica(inject('servers'));
   onTestFinished(() => replica.stop());
   await refuseWalFunctions();
@@ -73,13 +73,13 @@ test('a server that refuses the functions of the WAL fails a run for which a rep
   expect(await runRows(stack)).toMatchObject([{ state: 'discarded' }]);
 });
 
-test('without TEMPORARY on the database a straggler gets no backup, the run ends exact, and doctor names the grant', async () => {
+test('without TEMPORARY on the database a straggler gets no backup attempt, the bills are exact, and doctor names the grant', async () => {
   await stack.pool.query(`revoke temporary on database ${stack.databaseName} from public`);
   await Promise.all([startRoleWorker({ WORKER_SLOTS: '1' }), startRoleWorker({ WORKER_SLOTS: '1' })]);
   const run = await startPaused(stack, 'planning', 'mapping', () => startRun(stack, [{ partitions: 2, shards: 1 }]));
   const first = await holdTask(stack, 'map', 1);
   await run.executeUpdate('resume');
-  await eventually('the backup is refused', async () => {
+  await eventually('the backup attempt is refused', async () => {
     const { events } = await run.fetchHistory();
     return events?.some(
       ({ activityTaskFailedEventAttributes: failed }) =>
@@ -93,7 +93,7 @@ test('without TEMPORARY on the database a straggler gets no backup, the run ends
   expect(stdout).toContain(`Fix: grant temporary on database ${stack.databaseName} to ${role.name};`);
 });
 
-test('an attempt leaves alone a server process that its role may not end', async () => {
+test('an attempt does not end a server process if its role may not', async () => {
   await stack.pool.query(`grant pg_read_all_stats to ${role.name}`);
   await stack.pool.query(`
     insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id, execution_run_id,
@@ -112,7 +112,7 @@ test('an attempt leaves alone a server process that its role may not end', async
   other.release();
 });
 
-test('doctor names the settings of the role that are overridden, and no wrong fix for default_transaction_read_only', async () => {
+test('doctor names the overridden settings of the role, and suggests no wrong fix for default_transaction_read_only', async () => {
   await stack.pool.query(`
     alter role ${role.name} set statement_timeout = '100ms';
     alter role ${role.name} set default_transaction_read_only = on`);

@@ -1,6 +1,6 @@
 /**
- * A connection on which everything is lost, and no FIN or RST tells: a proxy in between acknowledges what it swallows, so that TCP sees
- * nothing, keepalive or not.
+ * Connections on which all data is lost without FIN or RST: a proxy acknowledges the data and drops it, so TCP does not
+ * notice, with or without keepalive.
  */
 import { expect, type TestContext, test } from 'vitest';
 import { copyIn } from '../../src/postgres/copy/copy-in.js';
@@ -15,24 +15,24 @@ import { startCommand } from '../support/processes.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 const TIMEOUT_MS = 120_000;
-/** More bytes than the kernel and the proxy keep. */
+/** More bytes than the buffers of the kernel and the proxy. */
 const MANY_ROWS = `copy (select repeat('x', 1000) from generate_series(1, 100000)) to stdout (format binary)`;
-/** Each a fresh connection: of what was silent for 10 s the server is asked again and again. */
-const LOOKS = 2;
-/** A Sync, and ReadyForQuery. */
+/** Observations of a silent connection, each on a new connection to the server. They are repeated every 10 s. */
+const OBSERVATIONS = 2;
+/** The bytes of Sync and ReadyForQuery. */
 const PING_BYTES = 5 + 6;
 
 const servers = ownServers();
 
-interface Way {
+interface ProxiedPool {
   stack: Stack;
   proxy: TcpProxy;
   url: string;
   pool: Pool;
 }
 
-/** A pool that reaches its database through a proxy. */
-async function openWay({ onTestFinished }: TestContext): Promise<Way> {
+/** Opens a pool that connects to its database through a proxy. */
+async function openProxied({ onTestFinished }: TestContext): Promise<ProxiedPool> {
   const stack = await freshStack({ servers: servers() });
   onTestFinished(() => stack.close());
   const url = new URL(stack.databaseUrl);
@@ -43,7 +43,7 @@ async function openWay({ onTestFinished }: TestContext): Promise<Way> {
   return { stack, proxy, url: url.toString(), pool };
 }
 
-/** How a promise ended, as text. */
+/** Describes how a promise ended. */
 const ending = (work: Promise<unknown>): Promise<string> =>
   work.then(
     () => 'succeeded',
@@ -55,8 +55,8 @@ const dead = (sign: string) =>
 
 interface InFlight {
   what: string;
-  /** Begins it; the function returned goes on with it. */
-  begin(client: Client, way: Way): Promise<() => Promise<unknown>>;
+  /** Begins the work; the returned function continues it. */
+  begin(client: Client, proxied: ProxiedPool): Promise<() => Promise<unknown>>;
   strike(proxy: TcpProxy): void;
   sign: string;
 }
@@ -85,26 +85,26 @@ const inFlight: InFlight[] = [
     sign: 'its session waits for a statement',
   },
   {
-    what: 'a COPY out whose rows are swallowed',
+    what: 'a COPY out whose rows are dropped',
     begin: beginCopyOut,
     strike: swallow,
     sign: 'its session waits for a statement',
   },
   {
-    what: 'a COPY out whose rows are held up for ever',
+    what: 'a COPY out whose rows are delayed forever',
     begin: beginCopyOut,
     strike: (proxy) => {
       for (const link of proxy.links) link.hold();
     },
-    // The server may be the first to notice.
+    // The server may notice first.
     sign: 'its session (waits for the client to read its rows|has ended)',
   },
   {
-    what: 'a COPY in that goes on sending',
+    what: 'a COPY in that continues to send',
     async begin(client, { stack }) {
       const { send } = await beginCopyIn(client);
       return async () => {
-        // It sends little: nothing that could fill a buffer and be noticed there.
+        // It sends only a little, so that no buffer fills up.
         for (;;) {
           await send();
           await stack.pool.query('select pg_sleep(0.2)');
@@ -124,7 +124,7 @@ const inFlight: InFlight[] = [
     sign: 'its session waits for more of the statement',
   },
   {
-    what: 'a statement, with no way to the server left',
+    what: 'a statement, while the server is unreachable',
     begin: async (client) => () => client.query('select 1'),
     strike: (proxy) => proxy.swallowAll(),
     sign: 'no other connection can be opened either',
@@ -132,25 +132,25 @@ const inFlight: InFlight[] = [
 ];
 
 test.concurrent.for(inFlight)(
-  '$what fails by itself, and says why',
+  '$what fails on its own, and the error gives the reason',
   { timeout: TIMEOUT_MS },
   async (flight, context) => {
-    const way = await openWay(context);
-    const client = await way.pool.connect();
-    const goOn = await flight.begin(client, way);
-    flight.strike(way.proxy);
-    expect(await ending(goOn())).toEqual(dead(flight.sign));
+    const proxied = await openProxied(context);
+    const client = await proxied.pool.connect();
+    const resume = await flight.begin(client, proxied);
+    flight.strike(proxied.proxy);
+    expect(await ending(resume())).toEqual(dead(flight.sign));
     client.release(true);
-    way.proxy.heal();
-    expect((await way.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
-    await way.pool.end();
+    proxied.proxy.heal();
+    expect((await proxied.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+    await proxied.pool.end();
   },
 );
 
-test.concurrent('a session that the server has ended is noticed, though word of it is lost', {
+test.concurrent('the end of a session on the server is noticed although its message is lost', {
   timeout: TIMEOUT_MS,
 }, async (context) => {
-  const { pool, proxy, stack } = await openWay(context);
+  const { pool, proxy, stack } = await openProxied(context);
   const held = await hold(stack, 'lock table meterfold.runs in access exclusive mode');
   const waiting = ending(pool.query('select from meterfold.runs'));
   const [session] = await held.waiting({ application: 'silent' });
@@ -160,8 +160,8 @@ test.concurrent('a session that the server has ended is noticed, though word of 
   await pool.end();
 });
 
-test.concurrent('the server watches over its clients, too, by settings of each session', async (context) => {
-  const { pool } = await openWay(context);
+test.concurrent('the server detects dead clients by settings of each session', async (context) => {
+  const { pool } = await openProxied(context);
   const { rows } = await pool.query<{ name: string; setting: string }>(
     'select name, setting from pg_settings where name = any ($1)',
     [Object.keys(LIVENESS_SETTINGS)],
@@ -170,60 +170,62 @@ test.concurrent('the server watches over its clients, too, by settings of each s
   await pool.end();
 });
 
-test.concurrent('idle connections of a pool are closed when they are dead, all of them, and it goes on with others', {
+test.concurrent('all dead idle connections of a pool are closed, and the pool continues with new ones', {
   timeout: TIMEOUT_MS,
 }, async (context) => {
-  const { pool, proxy } = await openWay(context);
+  const { pool, proxy } = await openProxied(context);
   const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
   for (const client of clients) client.release();
   expect(proxy.swallowOpen()).toBe(4);
-  await eventually('none of them is left', () => pool.totalCount === 0);
+  await eventually('none of them remains', () => pool.totalCount === 0);
   expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   await pool.end();
 });
 
-test.concurrent('idle connections that live are kept', { timeout: TIMEOUT_MS }, async (context) => {
-  const { pool, proxy, stack } = await openWay(context);
+test.concurrent('live idle connections are kept', { timeout: TIMEOUT_MS }, async (context) => {
+  const { pool, proxy, stack } = await openProxied(context);
   const pidOf = async () => (await pool.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid;
   const pid = await pidOf();
   const bytes = () => [...proxy.links][0]!.bytesPassed;
   const before = bytes();
-  await eventually('it is asked for a sign of life, and gives one', () => bytes() > before);
-  await eventually('it is asked again', () => bytes() >= before + 2 * PING_BYTES);
+  await eventually('the connection is pinged, and answers', () => bytes() > before);
+  await eventually('it is pinged again', () => bytes() >= before + 2 * PING_BYTES);
   expect(await pidOf()).toBe(pid);
   expect((await stack.pool.query('select from pg_stat_activity where pid = $1', [pid])).rowCount).toBe(1);
   await pool.end();
 });
 
-test.concurrent('who waits for a lock is left alone, however long', { timeout: TIMEOUT_MS }, async (context) => {
-  const { pool, proxy, stack } = await openWay(context);
+test.concurrent('a session that waits for a lock is never closed', { timeout: TIMEOUT_MS }, async (context) => {
+  const { pool, proxy, stack } = await openProxied(context);
   const held = await hold(stack, 'lock table meterfold.runs in access exclusive mode');
   const waiting = ending(pool.query('select from meterfold.runs'));
   await held.waiting({ application: 'silent' });
   const before = proxy.accepted;
-  await eventually('the server was asked of it', () => proxy.accepted >= before + LOOKS);
+  await eventually('the connection was observed', () => proxy.accepted >= before + OBSERVATIONS);
   await held.waiting({ application: 'silent' });
   await held.release();
   expect(await waiting).toBe('succeeded');
   await pool.end();
 });
 
-test.concurrent('a COPY in whose sender computes for long is left alone', { timeout: TIMEOUT_MS }, async (context) => {
-  const { pool, proxy } = await openWay(context);
+test.concurrent('a COPY in whose sender computes for long is never closed', {
+  timeout: TIMEOUT_MS,
+}, async (context) => {
+  const { pool, proxy } = await openProxied(context);
   const client = await pool.connect();
   const { copy, send } = await beginCopyIn(client);
   const before = proxy.accepted;
-  await eventually('the server was asked of it', () => proxy.accepted >= before + LOOKS);
+  await eventually('the connection was observed', () => proxy.accepted >= before + OBSERVATIONS);
   await send();
   expect(await copy.finish()).toBe(2);
   client.release();
   await pool.end();
 });
 
-test.concurrent('a command that waits for a database that has vanished ends, and says so in one sentence', {
+test.concurrent('a command that waits for a vanished database ends with one sentence', {
   timeout: TIMEOUT_MS,
 }, async (context) => {
-  const { stack, proxy, url, pool } = await openWay(context);
+  const { stack, proxy, url, pool } = await openProxied(context);
   await pool.end();
   const held = await hold(stack, 'lock table meterfold.runs in access exclusive mode');
   const command = startCommand(stack, ['verify'], { env: { DATABASE_URL: url } });
@@ -233,7 +235,7 @@ test.concurrent('a command that waits for a database that has vanished ends, and
   expect({ code, stderr }).toEqual({
     code: 1,
     stderr: expect.stringMatching(
-      /^meterfold: the connection to PostgreSQL is dead: .* no other connection can be made/,
+      /^meterfold: The connection to PostgreSQL is dead: .* no other connection can be opened/,
     ),
   });
 });

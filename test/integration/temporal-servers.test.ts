@@ -1,4 +1,6 @@
-/** More than one Temporal, or one that has lost its memory: PostgreSQL is the lock, and every call is billed once. */
+/**
+ * Several Temporal servers, or one that has lost its data: PostgreSQL holds the lock, and every call is billed once.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { BillingRunResult, PublishedResult } from '../../src/contract/billing-run.js';
 import { eventually } from '../support/eventually.js';
@@ -23,8 +25,8 @@ import { type OwnTemporal, startOwnTemporal } from '../support/temporals.js';
 const TIMEOUT_MS = 120_000;
 const skipped = { status: 'skipped', activeRunId: '1', message: 'skipped: run 1 in progress' };
 
-/** Starts runs, one after the other, until one is published; until then each must be skipped. */
-function billOnceLeaseIsOld(stack: Stack, runs: RunHandle[] = []): Promise<PublishedResult> {
+/** Starts runs, one after the other, until one is published. All runs before it must be skipped. */
+function billAfterLease(stack: Stack, runs: RunHandle[] = []): Promise<PublishedResult> {
   return eventually('a run takes over', async () => {
     const run = await startRun(stack);
     runs.push(run);
@@ -54,14 +56,14 @@ describe("a run's Temporal is killed and replaced by an empty one at the same ad
   });
 
   test.each(phases.filter((phase) => phase !== 'publishing'))(
-    'while it is %s: once nobody has worked on it for the lease, the next one discards it and bills everything',
+    'while it is %s: when nobody has worked on it for the length of the lease, the next run discards it and bills everything',
     { timeout: TIMEOUT_MS },
     async (phase) => {
       const { held } = await startHeld(stack, phase);
       await temporal.replace();
       await held.release();
       const runs: RunHandle[] = [];
-      const result = await billOnceLeaseIsOld(stack, runs);
+      const result = await billAfterLease(stack, runs);
       await expectExact(stack, result);
       expect(result).toMatchObject({ runId: '2', calls: '1003' });
       const [first, second] = await runRows(stack);
@@ -74,13 +76,13 @@ describe("a run's Temporal is killed and replaced by an empty one at the same ad
     },
   );
 
-  test('while it is publishing: it is published, or the next one discards it; either way there is one bill', {
+  test('while it is publishing: it is published, or the next run discards it, and every call is billed once', {
     timeout: TIMEOUT_MS,
   }, async () => {
     const { held } = await startHeld(stack, 'publishing');
     await temporal.replace();
     await held.release();
-    const result = await billOnceLeaseIsOld(stack);
+    const result = await billAfterLease(stack);
     await expectExact(stack, result);
     expect(result.range.to).toBe('1003');
     expect((await runRows(stack)).map(({ state }) => state)).toEqual([
@@ -89,7 +91,7 @@ describe("a run's Temporal is killed and replaced by an empty one at the same ad
     ]);
   });
 
-  test('and a run begins there under the same workflow id: the old one can only have ended, and is taken over at once', {
+  test('and a run starts there under the same workflow id: the old run must have ended, and is taken over immediately', {
     timeout: TIMEOUT_MS,
   }, async () => {
     const { held } = await startHeld(stack, 'mapping', () => startRun(stack, [fannedOut], 'nightly'));
@@ -124,12 +126,12 @@ describe('two Temporal servers on one database', () => {
   });
 
   const directions = [
-    { title: 'of its own', stacks: () => [other, one] as const },
-    { title: 'that tests share', stacks: () => [one, other] as const },
+    { title: 'its own server', stacks: () => [other, one] as const },
+    { title: 'the shared server', stacks: () => [one, other] as const },
   ];
 
-  describe.each(directions)('a run at the one $title', ({ stacks }) => {
-    test('is in progress: that of the other is skipped', async () => {
+  describe.each(directions)('a run on $title', ({ stacks }) => {
+    test('is in progress: a run on the other server is skipped', async () => {
       const [owner, newcomer] = stacks();
       const { run, held } = await startHeld(owner, 'mapping');
       expect(await (await startRun(newcomer)).result()).toEqual(skipped);
@@ -137,7 +139,7 @@ describe('two Temporal servers on one database', () => {
       await expectExact(owner, published(await run.result()));
     });
 
-    test('is paused for longer than its lease: the other asks its Temporal, which knows it, and is skipped', async () => {
+    test('is paused for longer than its lease: a run on the other server asks its Temporal, which knows it, and is skipped', async () => {
       const [owner, newcomer] = stacks();
       const run = await startPaused(owner, 'mapping', 'reducing');
       await one.pool.query(`update meterfold.leases set renewed_at = now() - interval '1 hour'`);
@@ -146,7 +148,7 @@ describe('two Temporal servers on one database', () => {
       await expectExact(owner, published(await run.result()));
     });
 
-    test('is terminated: that of the other asks its Temporal, takes over at once, and bills everything', async () => {
+    test('is terminated: a run on the other server asks its Temporal, takes over immediately, and bills everything', async () => {
       const [owner, newcomer] = stacks();
       const { run, held } = await startHeld(owner, 'reducing');
       await run.terminate();
@@ -157,7 +159,7 @@ describe('two Temporal servers on one database', () => {
     });
   });
 
-  test('start runs by turns: each bills what came since, whoever billed before', async () => {
+  test('start runs alternately: each run bills the new calls, regardless of which server billed before', async () => {
     for (const [number, stack] of [one, other, one, other].entries()) {
       if (number > 0) await logs.skewed(one.pool, { calls: 101, seed: number + 1 });
       const result = await bill(stack);
@@ -166,7 +168,7 @@ describe('two Temporal servers on one database', () => {
     }
   });
 
-  test('start ten runs at once, again and again: whoever bills, every call is billed once', async () => {
+  test('start ten runs at once, repeatedly: every call is billed once', async () => {
     const results: BillingRunResult[] = [];
     for (const seed of [2, 3, 4]) {
       const runs = await Promise.all(
@@ -185,7 +187,7 @@ describe('two Temporal servers on one database', () => {
   });
 });
 
-test("the owner's Temporal is out of reach: the lease decides", { timeout: TIMEOUT_MS }, async ({ onTestFinished }) => {
+test("the owner's Temporal is unreachable: the lease decides", { timeout: TIMEOUT_MS }, async ({ onTestFinished }) => {
   const temporal = await startOwnTemporal();
   const one = await freshStack();
   const other = await freshStack({ temporalAddress: temporal.address, beside: one });
@@ -199,12 +201,12 @@ test("the owner's Temporal is out of reach: the lease decides", { timeout: TIMEO
 
   const { held } = await startHeld(other, 'mapping');
   await temporal.kill();
-  // Its worker is still at it, and renews the lease.
+  // Its worker still works on the run, and renews the lease.
   expect(await (await startRun(one)).result()).toEqual(skipped);
   itsWorker.kill('SIGKILL');
   await itsWorker.ended;
   await held.release();
-  const result = await billOnceLeaseIsOld(one);
+  const result = await billAfterLease(one);
   await expectExact(one, result);
   expect(result).toMatchObject({ runId: '2', calls: '1003' });
   const [first] = await runRows(one);
