@@ -59,7 +59,7 @@ const rules: Record<string, Rule> = {
   postgres: { imports: ['postgres'] },
   schema: { imports: ['postgres', 'log', 'schema'] },
   log: { imports: [...PURE, 'postgres', 'log'] },
-  ledger: { imports: [...PURE, 'postgres', 'log', 'ledger', 'audit'] },
+  ledger: { imports: [...PURE, 'postgres', 'log', 'ledger'] },
   runs: { imports: DATA },
   audit: { imports: [...DATA, 'audit'] },
   activities: {

@@ -1,7 +1,7 @@
 /** `meterfold runs` and `meterfold status RUN`: what PostgreSQL knows of billing runs, and why those in progress stall, which Temporal knows. */
 import type { Command } from 'commander';
 import type { Stall, StalledRun } from '../../operations/stalls.js';
-import type { Run, RunDetail } from '../../runs/list.js';
+import type { RunDetails, RunSummary } from '../../runs/list.js';
 import { runIdArgument, wholeNumber } from '../arguments.js';
 import { type Context, withContext } from '../context.js';
 import {
@@ -61,7 +61,7 @@ async function showRuns(flags: { limit: number; json?: boolean }) {
     const pool = await context.database();
     const { listRuns } = await import('../../runs/list.js');
     const [runs, { stalled }] = await Promise.all([listRuns(pool, flags.limit), askStalls(context)]);
-    const stallsOf = ({ workflowId }: Run) => stalled.find((run) => run.workflowId === workflowId)?.stalls ?? [];
+    const stallsOf = ({ workflowId }: RunSummary) => stalled.find((run) => run.workflowId === workflowId)?.stalls ?? [];
     if (flags.json)
       await writeJson(runs.map((run) => (run.state === 'active' ? { ...run, stalls: stallsOf(run) } : run)));
     else if (runs.length === 0) await writeLine('No run yet: `meterfold run` starts one.');
@@ -79,7 +79,7 @@ async function showRuns(flags: { limit: number; json?: boolean }) {
 }
 
 /** The same, for a run that may belong to another Temporal. */
-async function askOwnTemporal(context: Context, { temporal }: RunDetail): ReturnType<typeof askStalls> {
+async function askOwnTemporal(context: Context, { temporal }: RunDetails): ReturnType<typeof askStalls> {
   const { address, namespace } = context.config.temporal;
   if (temporal.address === address && temporal.namespace === namespace) return askStalls(context);
   const owner = `Temporal at ${temporal.address}, namespace ${temporal.namespace}`;
@@ -115,7 +115,7 @@ const runColumns: Column[] = [
   { title: 'reason' },
 ];
 
-function runCells(run: Run, stalls: readonly Stall[]): string[] {
+function runCells(run: RunSummary, stalls: readonly Stall[]): string[] {
   return [
     run.runId,
     run.state,
@@ -152,7 +152,7 @@ async function showStatus(asked: string | undefined, flags: { json?: boolean }) 
   });
 }
 
-function statusText(run: RunDetail, stalls: readonly string[]): string {
+function statusText(run: RunDetails, stalls: readonly string[]): string {
   const parts = [
     `Run ${run.runId}: ${run.state}${run.reason === null ? '' : ` (${run.reason})`}`,
     facts([...rangeFacts(run), ...timeFacts(run), ...billingFacts(run), ...ownerFacts(run)]),
@@ -207,14 +207,14 @@ const workerColumns: Column[] = [
   { title: 'calls reduced', align: 'right' },
 ];
 
-function rangeFacts(run: RunDetail): [string, string][] {
+function rangeFacts(run: RunDetails): [string, string][] {
   const { after, to } = run.range;
   if (to === null) return [['log', `calls after ${grouped(after)}; the end is not sealed yet`]];
   const aim = run.sealPosition !== null && run.sealPosition !== to ? `; aimed at ${grouped(run.sealPosition)}` : '';
   return [['log', `calls after ${grouped(after)} up to ${grouped(to)}${aim}`]];
 }
 
-function timeFacts(run: RunDetail): [string, string][] {
+function timeFacts(run: RunDetails): [string, string][] {
   const lines: [string, string][] = [['opened', moment(new Date(run.openedAt))]];
   const end = run.revertedAt ?? run.publishedAt ?? run.discardedAt;
   if (end !== null) lines.push([run.state, `${moment(new Date(end))}, after ${duration(run.tookMs)}`]);
@@ -225,7 +225,7 @@ function timeFacts(run: RunDetail): [string, string][] {
   return lines;
 }
 
-function billingFacts(run: RunDetail): [string, string][] {
+function billingFacts(run: RunDetails): [string, string][] {
   const price: [string, string] = [
     'price',
     `${run.pricePerUnit} ${run.currency} a unit, ${run.callsPerCycle} calls a cycle`,
@@ -242,7 +242,7 @@ function billingFacts(run: RunDetail): [string, string][] {
   ];
 }
 
-function latencyFacts({ cycleLatency }: RunDetail): [string, string][] {
+function latencyFacts({ cycleLatency }: RunDetails): [string, string][] {
   if (cycleLatency === null) return [];
   const { meanSeconds, p99Seconds, maxSeconds, cyclesIgnored } = cycleLatency;
   const shown = (seconds: number | null) => duration((seconds ?? 0) * 1000);
@@ -258,7 +258,7 @@ function latencyFacts({ cycleLatency }: RunDetail): [string, string][] {
 }
 
 /** What was proved before the run was published, as the sums themselves, and the rest of the figures as stored. */
-function proofFacts(run: RunDetail): [string, string][] {
+function proofFacts(run: RunDetails): [string, string][] {
   const sides = (inRange: string, carriedIn: string, carriedOut: string, closed: string) =>
     `${grouped(carriedIn)} carried in + ${grouped(inRange)} in the range = ${closed} + ${grouped(carriedOut)} carried out`;
   const closed = `${run.callsPerCycle} × ${counted(run.cycles!, 'cycle')} closed`;
@@ -270,7 +270,7 @@ function proofFacts(run: RunDetail): [string, string][] {
   ];
 }
 
-function ownerFacts(run: RunDetail): [string, string][] {
+function ownerFacts(run: RunDetails): [string, string][] {
   const { address, namespace, firstExecutionRunId } = run.temporal;
   return [
     ['workflow', `${run.workflowId} (run ${firstExecutionRunId})`],
