@@ -2,7 +2,7 @@
  * Builds dist/ in four steps:
  *
  *   src/**.ts                       → tsc     → dist/**.js
- *   src/schema/migrations           → copy    → dist/schema/migrations
+ *   schema/migrations, audit/sql    → copy    → dist/schema/migrations, dist/audit/sql
  *   billing/call.ts, engine/layout.ts         → dist/engine/constants.ts    the kernel's constants
  *   src/engine/wasm + constants.ts  → asc     → dist/engine/kernel.wasm
  *   dist/workflows                  → bundle  → dist/workflow-bundle.js
@@ -14,7 +14,9 @@ import { cpSync, existsSync, readdirSync, rmSync, statSync, symlinkSync, writeFi
 if (!isUpToDate()) {
   rmSync('dist', { recursive: true, force: true });
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { stdio: 'inherit' });
-  cpSync('src/schema/migrations', 'dist/schema/migrations', { recursive: true });
+  for (const folder of ['schema/migrations', 'audit/sql']) {
+    cpSync(`src/${folder}`, `dist/${folder}`, { recursive: true });
+  }
   await writeKernelConstants();
   compileKernel();
   const { buildBundles } = await import('../dist/workers/bundle.js');

@@ -1,8 +1,7 @@
 /**
- * Rows that must not be there: the same one twice, and any of a run that is neither published nor in progress.
+ * Rows that must not exist: duplicates, and rows of a run that is neither published nor in progress.
  *
- * Of `seals` and `attempts` nothing can be said for certain: both may rightly outlive their run, where an activity that was
- * given up woke up late.
+ * `seals` and `attempts` are not checked: both may outlive their run if an activity that was given up resumes late.
  */
 import { type Client, one } from '../postgres/pool.js';
 import { RUN_TABLES, type RunTable } from '../schema/tables.js';
@@ -18,7 +17,7 @@ const KEYS: readonly { table: string; columns: readonly string[] }[] = [
   { table: 'meterfold.quarantine', columns: ['log_position'] },
 ];
 
-/** A row that is there twice. Where a unique index says that there is none, nobody has to look. */
+/** Finds duplicate rows in tables without a unique index on their key. */
 export async function checkKeys(client: Client, { differencesMax }: Scope, notes: string[]): Promise<Difference[]> {
   const differences: Difference[] = [];
   for (const { table, columns } of KEYS) {
@@ -34,7 +33,7 @@ export async function checkKeys(client: Client, { differencesMax }: Scope, notes
     );
     if (indexes !== 0) continue;
     const key = columns.join(', ');
-    notes.push(`${table} has no unique index on (${key}): its rows were compared with each other instead.`);
+    notes.push(`${table} has no unique index on (${key}): its rows were searched for duplicates instead.`);
     const { rows } = await client.query<Record<string, string>>(
       `select ${key}, count(*) as rows from ${table} group by ${key} having count(*) > 1 order by ${key} limit $1`,
       [differencesMax],
@@ -57,11 +56,15 @@ export async function checkKeys(client: Client, { differencesMax }: Scope, notes
 
 const leftoversOf = ({ name, states }: RunTable) => `
        select '${name}' as table, own.run_id, own.rows, run.state
-         from (select run_id, count(*) as rows from meterfold.${name} where $1::bigint is null or run_id = $1 group by run_id) own
-         left join lateral (select state from meterfold.runs run where run.run_id = own.run_id order by state limit 1) run on true
+         from (select run_id, count(*) as rows
+                 from meterfold.${name}
+                where $1::bigint is null or run_id = $1
+                group by run_id) own
+         left join lateral (
+              select state from meterfold.runs run where run.run_id = own.run_id order by state limit 1) run on true
         where run.state is null or run.state not in (${states.map((state) => `'${state}'`).join(', ')})`;
 
-/** Rows of runs that were discarded, reverted, or never were; segments and leases end when a run does. */
+/** Finds rows of runs that are discarded, reverted or unknown, and of runs in progress that lack their lease. */
 export async function checkLeftovers(client: Client, { runId, differencesMax }: Scope): Promise<Difference[]> {
   const { inRecovery } = one(await client.query<{ inRecovery: boolean }>('select pg_is_in_recovery() as "inRecovery"'));
   const tables = RUN_TABLES.filter(({ isUnlogged, mayOutliveRun }) => !mayOutliveRun && !(isUnlogged && inRecovery));

@@ -1,93 +1,71 @@
 /**
- * The log against the runs: one pass counts, sums and digests the calls of each run's range, and finds calls that can't be billed
- * and those that were written again after they were billed.
+ * The log against the runs. One pass counts, sums and digests the calls in each run's range, and finds calls that
+ * cannot be billed and calls that were written again after they were billed.
  *
- * The latter by versions: PostgreSQL writes a new version of a row at each change, with the transaction as its xmin. All calls of a run
- * were committed before it was published by transaction `published_xid`, so a version that is not older than that was written
- * after the call had been billed, whatever column it changed. Transactions have 32 bits there: runs that were published
- * more than 2^31 transactions ago can't be judged so, nor those that came here by dump and restore, which gives all rows new versions.
+ * The latter are found by row versions: PostgreSQL writes a new version of a row at each change, with the changing
+ * transaction as xmin. All calls of a run were committed before transaction `published_xid` published the run, so a
+ * version that is not older was written after the call was billed, whichever column it changed.
+ *
+ * Limits: xmin has 32 bits, so runs that were published more than 2^31 transactions ago cannot be checked. Neither can
+ * runs that were restored from a dump, which gives all rows new versions.
  */
+import { digestText } from '../billing/digest.js';
 import type { Client } from '../postgres/pool.js';
-import { checkQuarantine, PROMISES } from './quarantine.js';
-import { digestText } from './retention-figures.js';
-import type { Difference, Scope } from './scope.js';
+import { checkQuarantine } from './quarantine.js';
+import type { Difference, PublishedRun, Scope } from './scope.js';
+import { sql } from './sql.js';
 
 export interface LogCheck {
-  /** Checked. */
+  /** The number of calls checked. */
   calls: string;
   differences: Difference[];
 }
 
 /** What the log has in the range of a run. */
 interface RangeFigures {
-  /** Its place among the runs by range, from 1; 0 is before the first. */
-  place: number;
+  /** Index of the run by range, from 1; 0 is before the first run. */
+  runIndex: number;
   calls: string;
   usage: string;
   digest: string;
   badCalls: string;
   badUsage: string;
-  /** Transactions ago: the newest and the oldest version of a call. */
+  /** Ages of the newest and of the oldest row version, in transactions. */
   newest: string;
   oldest: string;
 }
 
-/** `age` is signed, of 32 bits. */
-const TRANSACTIONS_AGO = '(age(xmin)::bigint & 4294967295)';
+/** A run and the figures of the log in its range; undefined if the range is empty. */
+interface RunRange {
+  run: PublishedRun;
+  figures: RangeFigures | undefined;
+}
 
-const rangesSql = `
-  with call as (
-    select width_bucket(id, $1::bigint[]) as place, id, user_id collate "C" as user_id, usage,
-           (${PROMISES}) is true as good,
-           ${TRANSACTIONS_AGO} as written
-      from public.api_logs
-     where id > $3 and id <= $2
-  )
-  select place,
-         count(*) filter (where good) as calls,
-         coalesce(sum(usage) filter (where good), 0) as usage,
-         -- A digest is the sum of hashes mod 2^64; the sum of bigint is exact.
-         coalesce(sum(hashint8extended(id, hashtextextended(user_id, 0) # usage)) filter (where good), 0) as digest,
-         count(*) filter (where not good) as "badCalls",
-         coalesce(sum(usage) filter (where not good), 0) as "badUsage",
-         min(written) as newest,
-         max(written) as oldest
-    from call
-   group by place
-   order by place`;
+const rangesSql = sql('log-ranges');
+const figuresSql = sql('log-figures');
 
 export async function checkLog(client: Client, scope: Scope, notes: string[]): Promise<LogCheck> {
   const { history, runId, differencesMax } = scope;
   const own = history.runs.find((run) => run.runId === runId);
   if (runId !== undefined && own === undefined) return { calls: '0', differences: [] };
   const to = own?.sealedEnd ?? history.watermark;
-  const ranges = new Map(
-    (await client.query<RangeFigures>(rangesSql, [history.starts, to, history.after])).rows.map((row) => [
-      row.place,
-      row,
-    ]),
-  );
-  const places = history.runs.map((run, index) => ({ run, figures: ranges.get(index + 1) }));
-  const judged = places.filter(({ run }) => runId === undefined || run.runId === runId);
+  const { rows } = await client.query<RangeFigures>(rangesSql, [history.starts, to, history.after]);
+  const figuresOf = new Map(rows.map((row) => [row.runIndex, row]));
+  const ranges = history.runs.map((run, index) => ({ run, figures: figuresOf.get(index + 1) }));
+  const checked = ranges.filter(({ run }) => runId === undefined || run.runId === runId);
   const differences = [
-    ...(runId === undefined ? await beforeTheFirst(client, scope, ranges.get(0)) : []),
-    ...(await compareFigures(client, judged, differencesMax)),
-    ...(await checkQuarantine(client, scope, (run) => {
-      const figures = places.find((place) => place.run.runId === run)?.figures;
-      return figures?.badCalls ?? '0';
+    ...(runId === undefined ? await beforeTheFirst(client, scope, figuresOf.get(0)) : []),
+    ...(await compareFigures(client, checked, differencesMax)),
+    ...(await checkQuarantine(client, scope, (id) => {
+      return ranges.find(({ run }) => run.runId === id)?.figures?.badCalls ?? '0';
     })),
-    ...(await checkVersions(client, places, scope, notes)),
+    ...(await checkVersions(client, ranges, scope, notes)),
   ];
-  const calls = judged.reduce(
+  const calls = checked.reduce(
     (sum, { figures }) => sum + BigInt(figures?.calls ?? 0) + BigInt(figures?.badCalls ?? 0),
     0n,
   );
   return { calls: String(calls), differences };
-}
-
-interface Place {
-  run: Scope['history']['runs'][number];
-  figures: RangeFigures | undefined;
 }
 
 /** Calls that no run can ever bill. */
@@ -112,74 +90,61 @@ async function beforeTheFirst(
   ];
 }
 
-/** The figures of the log against those of the runs. */
-async function compareFigures(client: Client, places: readonly Place[], differencesMax: number): Promise<Difference[]> {
+/** Compares the figures of the log with those of the runs. */
+async function compareFigures(
+  client: Client,
+  ranges: readonly RunRange[],
+  differencesMax: number,
+): Promise<Difference[]> {
   const of = (pick: (figures: RangeFigures) => string) =>
-    places.map(({ figures }) => (figures === undefined ? '0' : pick(figures)));
-  const { rows } = await client.query<Difference>(
-    `select 'runs' as "check", run.run_id as run, null as "user", null as cycle, null as call,
-            figure.column, figure.expected, figure.found
-       from unnest($1::bigint[], $2::bigint[], $3::numeric[], $4::text[], $5::bigint[], $6::numeric[])
-            as log (run_id, calls, usage, digest, bad_calls, bad_usage)
-       join meterfold.runs run on run.run_id = log.run_id and run.state = 'published'
-      cross join lateral (values
-            ('calls', log.calls::text, run.calls::text),
-            ('usage', log.usage::text, trim_scale(run.usage)::text),
-            ('proof: digest', log.digest, run.proof ->> 'digest'),
-            ('quarantined_calls', log.bad_calls::text, run.quarantined_calls::text),
-            ('quarantined_usage', log.bad_usage::text, trim_scale(run.quarantined_usage)::text)
-            ) as figure ("column", expected, found)
-      where figure.expected is distinct from figure.found
-      order by run.run_id
-      limit $7`,
-    [
-      places.map(({ run }) => run.runId),
-      of(({ calls }) => calls),
-      of(({ usage }) => usage),
-      places.map(({ figures }) => digestText(figures?.digest ?? '0')),
-      of(({ badCalls }) => badCalls),
-      of(({ badUsage }) => badUsage),
-      differencesMax,
-    ],
-  );
+    ranges.map(({ figures }) => (figures === undefined ? '0' : pick(figures)));
+  const { rows } = await client.query<Difference>(figuresSql, [
+    ranges.map(({ run }) => run.runId),
+    of(({ calls }) => calls),
+    of(({ usage }) => usage),
+    ranges.map(({ figures }) => digestText(BigInt(figures?.digest ?? '0'))),
+    of(({ badCalls }) => badCalls),
+    of(({ badUsage }) => badUsage),
+    differencesMax,
+  ]);
   return rows;
 }
 
-/** Calls whose version is not older than the publishing of their run. */
+/** Finds calls whose row version is not older than the transaction that published their run. */
 async function checkVersions(
   client: Client,
-  places: readonly Place[],
+  ranges: readonly RunRange[],
   { runId, differencesMax }: Scope,
   notes: string[],
 ): Promise<Difference[]> {
-  const published = await readPublishings(client);
+  const agesOfRuns = await readPublishAges(client);
   const differences: Difference[] = [];
-  const blind: string[] = [];
+  const unknown: string[] = [];
   const rewritten: string[] = [];
   let oldest = -1n;
-  for (const { run, figures } of places) {
+  for (const { run, figures } of ranges) {
     if (figures !== undefined && BigInt(figures.oldest) > oldest) oldest = BigInt(figures.oldest);
     if (runId !== undefined && run.runId !== runId) continue;
     if (figures === undefined) continue;
-    const ago = published.get(run.runId);
-    if (ago === undefined) blind.push(run.runId);
-    else if (BigInt(figures.newest) > ago) continue;
-    // Whatever writes the whole table anew does so with the calls of all earlier runs, too.
-    else if (oldest <= ago) rewritten.push(run.runId);
+    const age = agesOfRuns.get(run.runId);
+    if (age === undefined) unknown.push(run.runId);
+    else if (BigInt(figures.newest) > age) continue;
+    // A statement that rewrites the whole table also rewrites the calls of all earlier runs.
+    else if (oldest <= age) rewritten.push(run.runId);
     else if (differences.length < differencesMax) {
-      differences.push(...(await writtenAgain(client, run, ago, differencesMax - differences.length)));
+      differences.push(...(await rewrittenCalls(client, run, age, differencesMax - differences.length)));
     }
   }
-  if (blind.length > 0) {
+  if (unknown.length > 0) {
     notes.push(
-      `Whether calls of ${named(blind)} were written again after they were billed can't be told: published before ` +
-        'meterfold kept the transaction, restored from a dump, or more than 2^31 transactions ago.',
+      `Changes of calls of ${named(unknown)} after they were billed cannot be detected by row versions: published before ` +
+        'meterfold stored the transaction, restored from a dump, or more than 2^31 transactions ago.',
     );
   }
   if (rewritten.length > 0) {
     notes.push(
-      `All calls up to the end of ${named(rewritten)} were written again after they were billed, as a change of the table's ` +
-        "columns does it: whether something else changed one of them, in columns that are not billed, can't be told.",
+      `All calls up to the end of ${named(rewritten)} were rewritten after they were billed, as some ALTER TABLE statements do: ` +
+        'changes of columns that are not billed cannot be detected.',
     );
   }
   return differences;
@@ -191,12 +156,13 @@ function named(runs: readonly string[]): string {
 }
 
 /**
- * How many transactions ago each run was published, where that can be told. It can't for a run whose row came here by dump and
- * restore: its version is not of the transaction that published it, nor is that of any run before it.
+ * How many transactions ago each run was published; runs for which this is unknown are missing. It is unknown for a run
+ * whose row was restored from a dump, because the row version does not belong to the transaction that published it, and
+ * for all runs before such a run.
  */
-async function readPublishings(client: Client): Promise<Map<string, bigint>> {
-  const { rows } = await client.query<{ runId: string; ago: string; distance: string; own: boolean }>(
-    `select run_id as "runId", age(published_xid::xid)::bigint & 4294967295 as ago,
+async function readPublishAges(client: Client): Promise<Map<string, bigint>> {
+  const { rows } = await client.query<{ runId: string; age: string; distance: string; own: boolean }>(
+    `select run_id as "runId", age(published_xid::xid)::bigint & 4294967295 as age,
             pg_snapshot_xmax(pg_current_snapshot())::text::numeric - published_xid::text::numeric as distance,
             xmin = published_xid::xid as own
        from meterfold.runs
@@ -209,14 +175,14 @@ async function readPublishings(client: Client): Promise<Map<string, bigint>> {
     rows
       .slice(first)
       .filter(({ distance }) => BigInt(distance) > 0n && BigInt(distance) < 2n ** 31n)
-      .map(({ runId, ago }) => [runId, BigInt(ago)]),
+      .map(({ runId, age }) => [runId, BigInt(age)]),
   );
 }
 
-async function writtenAgain(
+async function rewrittenCalls(
   client: Client,
-  { runId, watermark, sealedEnd }: Place['run'],
-  ago: bigint,
+  { runId, watermark, sealedEnd }: PublishedRun,
+  age: bigint,
   limit: number,
 ): Promise<Difference[]> {
   const { rows } = await client.query<Difference>(
@@ -224,10 +190,10 @@ async function writtenAgain(
             'as it was when it was billed' as expected,
             format('written again by transaction %s', xmin) as found
        from public.api_logs
-      where id > $1 and id <= $2 and ${TRANSACTIONS_AGO} <= $3
+      where id > $1 and id <= $2 and (age(xmin)::bigint & 4294967295) <= $3
       order by id
       limit $5`,
-    [watermark, sealedEnd, String(ago), runId, limit],
+    [watermark, sealedEnd, String(age), runId, limit],
   );
   return rows;
 }

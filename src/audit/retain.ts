@@ -1,18 +1,21 @@
 /**
- * Retain: verifies the oldest part of the history, and stores what verify needs to go on without its calls: digests of what was
- * released, and each user's open cycle at its end. From then on old parts of the log may be dropped; meterfold drops nothing.
+ * Retain: verifies the oldest part of the history, and stores what verify needs to continue without its calls: digests
+ * of the released part, and each user's open cycle at its end. The released part of the log may then be dropped;
+ * meterfold itself drops nothing.
  *
- * The part ends where a published run does. It is verified on one snapshot, beside runs that go on. All is written by one transaction,
- * whose figures must be those of the snapshot. Its order of locks: the table of retentions, so that one retain works at a time; at the
- * end the row of the run, which a revert would change; last the head of the chain. Runs wait for none of it but the last.
+ * The part ends at the end of a published run. It is verified on one snapshot while runs continue, and stored by one
+ * transaction, whose figures must equal those of the snapshot.
+ *
+ * Order of locks: first the table of retentions, which permits one retain at a time; then the row of the run, which a
+ * revert would change; last the head of the chain, the only one for which runs wait.
  */
+import { digestText } from '../billing/digest.js';
 import { type Client, one, type Pool, type Queryable, transaction } from '../postgres/pool.js';
 import { readSnapshot } from '../postgres/snapshot.js';
 import {
   computeOpenCyclesFigures,
   digestQuarantine,
   digestRecords,
-  digestText,
   type OpenCyclesFigures,
   type RunRange,
   readOpenCyclesFigures,
@@ -21,34 +24,34 @@ import {
 import { type History, readHistory } from './scope.js';
 import { type Verification, type VerifyOptions, verifyHistory } from './verify.js';
 
-/** Nothing can be released, or no longer what was verified; the message says why. */
+/** Nothing was released: there is no such part, or it changed while it was verified. The message says which. */
 export class RetainRefusedError extends Error {
   override name = 'RetainRefusedError';
 }
 
-/** Up to where to release: a log position, or a time in ISO 8601 with its offset. */
+/** The latest end of the released part: a log position, or a time in ISO 8601 with its offset. */
 export type Until = { position: string } | { time: string };
 
-/** What is released: the calls of whole runs. bigints and decimals are strings, times ISO 8601. */
+/** A part that can be released: the calls of whole runs. bigints and decimals are strings, times are ISO 8601. */
 export interface Release {
-  /** The run at whose end it ends. */
+  /** The last run of the part. */
   runId: string;
   publishedAt: string;
   /** Log positions after `after` up to and including `to`. */
   range: { after: string; to: string };
-  /** Published ones. */
+  /** The number of published runs. */
   runs: string;
   calls: string;
   usage: string;
   quarantinedCalls: string;
   cycles: string;
-  /** Calls that are in no closed cycle at the end of the range. */
+  /** Calls in open cycles at the end of the range. */
   openCalls: string;
 }
 
-/** A release that is stored. */
+/** A stored release. */
 export interface Retention extends Release {
-  /** Whose open cycles were stored, over all releases. */
+  /** The number of users whose open cycles are stored, over all releases. */
   users: string;
   /** The latest called_at among the calls released. */
   newestCalledAt: string | null;
@@ -57,7 +60,7 @@ export interface Retention extends Release {
   quarantineDigest: string;
 }
 
-/** The part that would be released. Throws RetainRefusedError if there is none. */
+/** The part that a retain would release. Throws RetainRefusedError if there is none. */
 export async function readRelease(db: Queryable, until: Until): Promise<Release> {
   const { rows } = await db.query<Release>(
     `with retained as (
@@ -70,12 +73,15 @@ export async function readRelease(db: Queryable, until: Until): Promise<Release>
         order by run.run_id desc
         limit 1
      )
-     select last.run_id as "runId", to_char(last.published_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "publishedAt",
+     select last.run_id as "runId",
+            to_char(last.published_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "publishedAt",
             json_build_object('after', last.retained_position::text, 'to', last.sealed_end::text) as range,
             count(*) as runs, sum(own.calls) as calls, trim_scale(sum(own.usage)) as usage,
-            sum(own.quarantined_calls) as "quarantinedCalls", sum(own.cycles) as cycles, last.carried_out_calls as "openCalls"
+            sum(own.quarantined_calls) as "quarantinedCalls", sum(own.cycles) as cycles,
+            last.carried_out_calls as "openCalls"
        from last
-       join meterfold.runs own on own.state = 'published' and own.run_id > last.retained_run_id and own.run_id <= last.run_id
+       join meterfold.runs own
+         on own.state = 'published' and own.run_id > last.retained_run_id and own.run_id <= last.run_id
       group by last.run_id, last.published_at, last.retained_position, last.sealed_end, last.carried_out_calls`,
     ['position' in until ? until.position : null, 'time' in until ? until.time : null],
   );
@@ -84,13 +90,13 @@ export async function readRelease(db: Queryable, until: Until): Promise<Release>
   const { position } = one(
     await db.query<{ position: string }>(`select coalesce(max(position), 0) as position from meterfold.retentions`),
   );
-  const beyond = position === '0' ? '' : ` beyond log position ${position}, up to which the log is released already`;
+  const beyond = position === '0' ? '' : ` after log position ${position}, up to which the log is already released`;
   throw new RetainRefusedError(
-    `There is nothing to release: no published run ended ${asked}${beyond}; \`meterfold runs\` lists where each ends.`,
+    `There is nothing to release: no published run ended ${asked}${beyond}. \`meterfold runs\` lists the ends of runs.`,
   );
 }
 
-/** The plan that retention-figures.ts describes, however few rows PostgreSQL expects. */
+/** Makes PostgreSQL choose the plan that sql/retained-open-cycles.sql describes, however few rows it expects. */
 const HASHED = `
   set local work_mem = '128MB';
   set local hash_mem_multiplier = 2;
@@ -103,12 +109,12 @@ interface Verified {
   history: History;
   release: Release;
   range: RunRange;
-  /** Undefined where there are differences. */
+  /** Undefined if verify found differences. */
   retention: (Retention & OpenCyclesFigures) | undefined;
   rowDigest: string;
 }
 
-/** Verifies and releases. `retention` is undefined where verify has found differences: then nothing was changed. */
+/** Verifies a part and releases it. `retention` is undefined if verify found differences; nothing was changed then. */
 export async function retain(
   pool: Pool,
   until: Until,
@@ -153,13 +159,14 @@ async function verifyRelease(
   const openCycles = await computeOpenCyclesFigures(leader, range, history);
   if (openCycles.openCalls !== release.openCalls) {
     throw new RetainRefusedError(
-      `Nothing was released: users' open cycles have ${openCycles.openCalls} calls after run ${runId}, which carried out ${release.openCalls}.`,
+      `Nothing was released: users' open cycles have ${openCycles.openCalls} calls after run ${runId}, which carried out ` +
+        `${release.openCalls}. Run \`meterfold verify\`.`,
     );
   }
   const retention = {
     ...release,
     ...openCycles,
-    logDigest: digestText(logDigest),
+    logDigest: digestText(BigInt(logDigest)),
     recordsDigest: records.digest,
     quarantineDigest: quarantine.digest,
   };
@@ -177,7 +184,7 @@ async function store(
     'select max(run_id) as "runId" from meterfold.retentions',
   );
   if ((one(newest).runId ?? '0') !== range.afterRunId)
-    throw new RetainRefusedError(changed('another `retain` has released a part'));
+    throw new RetainRefusedError(changed('another `meterfold retain` has released a part'));
   await client.query(HASHED);
   await writeOpenCycles(client, range, history);
   await checkRun(client, range.runId, rowDigest);
@@ -186,7 +193,7 @@ async function store(
     if (stored[figure] !== retention[figure])
       throw new RetainRefusedError(changed(`the log, the records or the stored state (${figure}) changed`));
   }
-  // A revert that is first has changed the row; one that comes later finds the retention.
+  // An earlier revert has changed the row; a later one finds the retention.
   await checkRun(client, range.runId, rowDigest, 'for no key update');
   await client.query(
     `insert into meterfold.retentions (run_id, after_position, position, until_time, newest_called_at, runs, calls, usage,
@@ -203,7 +210,7 @@ async function store(
   );
 }
 
-/** The run is published as it was when it was verified. */
+/** Throws RetainRefusedError unless the run is published and its row is as it was when it was verified. */
 async function checkRun(client: Client, runId: string, rowDigest: string, lock = ''): Promise<void> {
   const { rows } = await client.query<{ state: string; rowDigest: string }>(
     `select state, row_digest as "rowDigest" from meterfold.runs where run_id = $1 ${lock}`,

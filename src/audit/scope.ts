@@ -1,23 +1,24 @@
 /**
- * What every check of verify is given: the published runs, by which it judges all else. Whether they are right is checked apart.
- * Calls are checked from the point up to which `meterfold retain` has released the log, if it has, and up to a run if one is named.
+ * The input of every check of verify: the published runs, against which all other data is checked. audit/runs.ts checks
+ * the runs themselves. Calls are checked after the position up to which `meterfold retain` has released the log, and up
+ * to a given run if there is one.
  */
 import { one, type Queryable } from '../postgres/pool.js';
 
-/** One place where what is stored is not what it should be. What does not apply is null. */
+/** A stored value that is not the expected one. Fields that do not apply are null. */
 export interface Difference {
-  /** The table it lies in, without its schema. */
+  /** The table, without its schema. */
   check: string;
   run: string | null;
   user: string | null;
   cycle: string | null;
-  /** Its log position. */
+  /** The log position of the call. */
   call: string | null;
-  /** Null where a whole row is missing, or one too many. */
+  /** Null if a whole row is missing or redundant. */
   column: string | null;
-  /** Null where there should be nothing. */
+  /** Null if nothing should exist. */
   expected: string | null;
-  /** Null where there is nothing. */
+  /** Null if nothing exists. */
   found: string | null;
 }
 
@@ -25,7 +26,7 @@ export interface Scope {
   history: History;
   /** The only run to check; undefined for all. */
   runId: string | undefined;
-  /** Each check tells up to this many differences. */
+  /** The most differences that each check returns. */
   differencesMax: number;
 }
 
@@ -35,42 +36,44 @@ export interface PublishedRun {
   sealedEnd: string;
 }
 
-/** The newest point up to which the log was released. */
+/** The newest released point of the log. */
 export interface Retained {
   runId: string;
-  /** The end of that run. */
+  /** The end of the run. */
   position: string;
-  /** When, in ISO 8601. */
+  /** Time of the release in ISO 8601. */
   at: string;
-  /** That have state there. */
+  /** The number of users with a stored open cycle. */
   users: number;
 }
 
 export interface History {
-  /** Undefined where nothing was released. */
+  /** Undefined if nothing was released. */
   retained: Retained | undefined;
-  /** Calls up to there are not checked: the retained position, or 0. */
+  /** Calls up to this position are not checked: the retained position, or 0. */
   after: string;
   /** Published runs up to the retained point. */
   released: PublishedRun[];
-  /** The last run to check; undefined for the newest. */
+  /** The last run to check; undefined for the newest run. */
   untilRunId: string | undefined;
-  /** Whose calls are checked, in the order of their ranges. */
+  /** Runs whose calls are checked, in the order of their ranges. */
   runs: PublishedRun[];
-  /** Up to there calls are billed. */
+  /** Calls up to this position are billed. */
   watermark: string;
-  /** Undefined until a run is published: the first one fixes it. */
+  /** Undefined before the first published run, which fixes it. */
   callsPerCycle: number | undefined;
-  /** First log position of each run: width_bucket(id, starts) is the place of the run that has billed call `id`. */
+  /**
+   * First log position of each run: width_bucket(id, starts) is the index, from 1, of the run that billed call `id`.
+   */
   starts: string[];
   runIds: string[];
-  /** Calls that the runs say they have billed. */
+  /** The number of calls billed, by the rows of the runs. */
   calls: number;
-  /** Where the newest of these runs begins. */
+  /** The position after which the newest of these runs begins. */
   newestAfter: string;
-  /** The open cycles that the newest run has left are all there; not where later runs have superseded them. */
+  /** True if all open cycles of the newest of these runs must exist: later runs have not superseded them. */
   keepsOpenCycles: boolean;
-  /** The open cycles that the newest run has superseded are all there still. */
+  /** True if all open cycles that the newest of these runs superseded must still exist. */
   keepsSuperseded: boolean;
 }
 
@@ -128,10 +131,11 @@ async function readTotals(
   return one(
     await db.query<Totals>(
       `select coalesce(sum(calls) filter (where run_id = any ($1)), 0)::float8 as calls,
-              -- The most common one, should somebody have changed that of a run.
+              -- The most common value, in case the value of one run was changed.
               case when count(*) > 0 then greatest(1, mode() within group (order by calls_per_cycle)) end as "callsPerCycle",
               $2::bigint is null or $2 >= max(run_id) as "keepsOpenCycles",
-              -- A run that was published on top of it, and reverted, has swept them; so did the runs of old.
+              -- A run that was published after it and then reverted has deleted them. Runs without published_xid did so
+              -- too.
               coalesce((select newest.published_xid is not null
                                and newest.run_id = ($1::bigint[])[cardinality($1::bigint[])]
                                and not exists (select from meterfold.runs other

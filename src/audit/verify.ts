@@ -1,22 +1,22 @@
 /**
- * Verify: an independent check of the whole history, or of one run, by SQL that shares nothing with the pipeline. It reads, and
- * writes nothing, not even a temporary table: a role that may only read will do, and so will a standby.
+ * Verify: an independent check of the whole history, or of one run, by SQL that shares no code with the pipeline. It
+ * writes nothing, not even a temporary table, so it works with a read-only role and on a standby.
  *
- * All of it sees one moment, so runs may be published meanwhile: the connections share a snapshot. What is checked, in the order in
- * which differences are told:
+ * All checks use one snapshot, which the connections share, so runs may be published meanwhile. The checks, in the
+ * order in which their differences are reported:
  *
- *   verify-keys.ts     no row is there twice, and none of a run that is not published       each table
- *   verify-log.ts      counts, sums and digests of each run; calls that can't be billed; calls written again after they were billed
- *   verify-runs.ts     each run follows from the one before it; figures, and the digest of all that is known of each
- *   verify-chain.ts    no ended run was deleted: the chain of endings, its head, the numbering of runs
- *   verify-repacked.ts all runs of a repacked row have the terms by which it is priced
- *   verify-retention.ts  what `meterfold retain` has released: its digests, and the state from which cycles are counted on
- *   verify-cycles.ts   every call up to the watermark in exactly one published record or one open cycle, users slice by slice
+ *   keys.ts       no row is duplicated, and none belongs to a run that is not published
+ *   log.ts        counts, sums and digests of each run; calls that cannot be billed; calls changed after they were billed
+ *   runs.ts       each run continues from the previous one; its figures; its digest
+ *   chain.ts      no ended run was deleted: the chain, its head, the numbering of runs
+ *   retention.ts  what `meterfold retain` has released: digests, and the state from which counting continues
+ *   repacked.ts   all runs of a repacked row have the same terms
+ *   cycles.ts     every call up to the watermark is in exactly one published record or open cycle
  */
 import { type Client, one, type Pool } from '../postgres/pool.js';
 import { readSnapshot } from '../postgres/snapshot.js';
 import { type ChainHead, checkChain, checkNotedHead, readHead } from './chain.js';
-import { SlicesCheck } from './cycles.js';
+import { CyclesCheck } from './cycles.js';
 import { checkKeys, checkLeftovers } from './keys.js';
 import { checkLog, type LogCheck } from './log.js';
 import { checkRepacked } from './repacked.js';
@@ -26,39 +26,39 @@ import { type Difference, type History, type Retained, readHistory, type Scope }
 
 /** bigints are strings. */
 export interface Verification {
-  /** Log positions that are checked: calls after `after` up to and including `to`. */
+  /** The log positions checked: calls after `after` up to and including `to`. */
   range: { after: string; to: string };
   checked: { calls: string; users: string; cycles: string; runs: string };
-  /** Where the log was released: calls up to there are not checked. */
+  /** The position up to which the log was released: calls up to it are not checked. */
   retained: Pick<Retained, 'runId' | 'position' | 'at'> | null;
-  /** The first ones, as many as were asked for. */
+  /** The first differences, up to the requested number. */
   differences: Difference[];
-  /** There are more differences than those. */
+  /** True if there are more differences. */
   more: boolean;
-  /** What could not be checked, and why. */
+  /** What was not checked, with the reason. */
   notes: string[];
-  /** Of the chain of endings, "number:hash"; null if it is missing. */
+  /** The head of the chain as "number:hash"; null if it is missing. */
   head: string | null;
 }
 
 export interface VerifyOptions {
-  /** Only this run; all of the history if absent. */
+  /** The only run to check; absent: the whole history. */
   runId?: string;
-  /** A head of the chain that was noted earlier, which the present chain must continue. */
+  /** A head that was noted earlier; the present chain must continue from it. */
   notedHead?: ChainHead;
-  /** How many differences are told. */
+  /** The most differences to return. */
   differencesMax: number;
   onProgress?: (progress: { done: number; total: number; doing: string }) => void;
 }
 
-/** There is nothing to verify; the message says why. */
+/** The run cannot be verified; the message says why. */
 export class VerifyRefusedError extends Error {
   override name = 'VerifyRefusedError';
 }
 
 const CONNECTIONS = 2;
 
-/** Sorting the calls of a slice of users, and joining its cycles with the records; on each connection. */
+/** Memory for sorting the calls of a group of users and for joining its cycles with the records, on each connection. */
 const SESSION = `
   set local work_mem = '128MB';
   set local hash_mem_multiplier = 2;
@@ -78,7 +78,7 @@ export function verify(pool: Pool, options: VerifyOptions): Promise<Verification
   });
 }
 
-/** The same of a history that is read already, on the snapshot of `leader`; other connections share it. */
+/** Verifies a history that was read on the snapshot of `leader`. Other connections share that snapshot. */
 export async function verifyHistory(
   pool: Pool,
   leader: Client,
@@ -87,9 +87,9 @@ export async function verifyHistory(
 ): Promise<Verification> {
   await leader.query(SESSION);
   const { runId, onProgress } = options;
-  // One more than is told, to know whether there are more.
+  // One more than is returned shows whether there are more.
   const scope: Scope = { history, runId, differencesMax: options.differencesMax + 1 };
-  const slices = new SlicesCheck(scope);
+  const cycles = new CyclesCheck(scope);
   const notes = notesOn(history, runId);
   let log: LogCheck | undefined;
   let runs: RunsCheck | undefined;
@@ -110,20 +110,20 @@ export async function verifyHistory(
         return runs.differences;
       },
     },
-    { doing: 'the chain of endings', work: (client) => checkEndings(client, scope, options.notedHead, notes) },
-    { doing: 'what was released', work: (client) => checkRetention(client, scope) },
+    { doing: 'the chain', work: (client) => checkEndings(client, scope, options.notedHead, notes) },
+    { doing: 'released parts', work: (client) => checkRetention(client, scope) },
     { doing: 'repacked records', work: (client) => checkRepacked(client, scope) },
-    ...slices.numbers().map((number) => ({
-      doing: `users, slice ${number + 1} of ${slices.count}`,
-      work: (client: Client) => slices.check(client, number),
+    ...cycles.groups().map((group) => ({
+      doing: `users, group ${group + 1} of ${cycles.count}`,
+      work: (client: Client) => cycles.check(client, group),
     })),
   ];
   const found = await inParallel(pool, leader, checks, onProgress);
-  const differences = [...found.flat(), ...(await slices.compareUsers(leader))];
+  const differences = [...found.flat(), ...(await cycles.compareUsers(leader))];
   const { retained } = history;
   return {
     range: rangeOf(history, runId),
-    checked: { calls: log!.calls, users: slices.users, cycles: slices.cycles, runs: runs!.runs },
+    checked: { calls: log!.calls, users: cycles.users, cycles: cycles.cycles, runs: runs!.runs },
     retained: retained === undefined ? null : { runId: retained.runId, position: retained.position, at: retained.at },
     differences: differences.slice(0, options.differencesMax),
     more: differences.length > options.differencesMax,
@@ -142,16 +142,18 @@ async function checkEndings(
   return notedHead === undefined ? differences : [...differences, ...(await checkNotedHead(client, notedHead))];
 }
 
-/** What the released part of the log keeps from being checked. */
+/** Notes on what cannot be checked because the log was released. */
 function notesOn({ retained, released: releasedRuns }: History, runId: string | undefined): string[] {
   if (retained === undefined) return [];
   const { position, at } = retained;
   const released = `Log positions up to ${position}, the end of run ${retained.runId}, were released by \`meterfold retain\` at ${at}`;
   if (runId === undefined) {
-    return [`${released}: calls are checked from there on, and what was billed before by the digests kept of it.`];
+    return [`${released}: calls after it are checked, and what was billed before it by its stored digests.`];
   }
   return releasedRuns.some((run) => run.runId === runId)
-    ? [`${released}: of run ${runId} its figures are checked, not its calls; \`meterfold verify\` checks its records.`]
+    ? [
+        `${released}: the figures of run ${runId} are checked, not its calls. \`meterfold verify\` without a run checks its records.`,
+      ]
     : [];
 }
 
@@ -159,7 +161,7 @@ async function refuseUnlessEnded(client: Client, runId: string): Promise<void> {
   const { rows } = await client.query<{ state: string }>('select state from meterfold.runs where run_id = $1', [runId]);
   if (rows[0] === undefined) throw new VerifyRefusedError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
   if (rows[0].state === 'active')
-    throw new VerifyRefusedError(`Run ${runId} is in progress: it can be verified once it has ended.`);
+    throw new VerifyRefusedError(`Run ${runId} is in progress: verify it once it has ended.`);
 }
 
 function rangeOf(history: History, runId: string | undefined): Verification['range'] {
@@ -168,7 +170,7 @@ function rangeOf(history: History, runId: string | undefined): Verification['ran
   return run === undefined ? { after: '0', to: '0' } : { after: run.watermark, to: run.sealedEnd };
 }
 
-/** Works on the checks, each connection on one at a time; the differences of each, in their order. */
+/** Runs the checks, one at a time on each connection. Returns their differences in the order of the checks. */
 async function inParallel(
   pool: Pool,
   leader: Client,
@@ -204,7 +206,7 @@ async function inParallel(
       snapshot,
     ),
   );
-  // Whichever fails, the others' transactions must have ended before this one does: they stand on its snapshot.
+  // The leader's transaction must end last, even if a check fails: the other transactions use its snapshot.
   const ends = await Promise.allSettled([takeChecks(leader), ...others]);
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   return found;

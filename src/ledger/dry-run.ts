@@ -1,13 +1,14 @@
 /**
- * What a billing run would bill now, by plain SQL that shares nothing with the pipeline; nothing is written.
+ * Dry run: what a billing run would bill now, computed by plain SQL that shares no code with the pipeline. It writes
+ * nothing.
  *
- * It looks up to the last id that the log's sequence has given. Calls that are still to commit below that are not
- * in it; a real run waits for them.
+ * It reads up to the last id that the log's sequence has assigned. Calls below that id whose transactions have not
+ * committed are missing; a real run waits for them.
  */
 
 import { amountOf, formatPicos, parsePrice } from '../billing/money.js';
 import type { BadCalls } from '../billing/terms.js';
-import { REASON } from '../log/refusal.js';
+import { REFUSAL_SQL } from '../log/refusal-sql.js';
 import { positionSql } from '../log/sequence.js';
 import { type Client, one, type Pool } from '../postgres/pool.js';
 import { readSnapshot } from '../postgres/snapshot.js';
@@ -26,18 +27,18 @@ export interface DryRun {
   users: string;
   cycles: string;
   usage: string;
-  /** Of the cycles that would close, calls carried in included. */
+  /** Usage of the cycles that would close, including calls carried in. */
   billedUsage: string;
   amount: string;
   carriedIn: { calls: string; usage: string };
   carriedOut: { calls: string; usage: string };
-  /** Calls that can't be billed, and would be put aside. */
+  /** Calls that cannot be billed and would be quarantined. */
   quarantined: { calls: string; usage: string };
-  /** The first call that can't be billed, at which the run would stop; the figures are those without such calls. */
+  /** The first call that cannot be billed, at which the run would stop. The figures omit such calls. */
   stopsAt: { id: string; reason: string } | null;
-  /** A run that is under way, and bills these calls or some of them. */
+  /** A run in progress that bills some or all of these calls. */
   activeRunId: string | null;
-  /** CALLS_PER_CYCLE as the first run has frozen it; null before. */
+  /** The value of CALLS_PER_CYCLE that the first run has frozen; null before the first run. */
   frozenCallsPerCycle: number | null;
 }
 
@@ -48,31 +49,10 @@ type Figures = Pick<DryRun, 'calls' | 'users' | 'cycles' | 'usage' | 'billedUsag
 
 export function dryRun(pool: Pool, terms: DryRunTerms): Promise<DryRun> {
   return readSnapshot(pool, async (client) => {
-    const { sequence } = one(
-      await client.query<{ sequence: string }>("select pg_get_serial_sequence('public.api_logs', 'id') as sequence"),
-    );
-    const start = one(
-      await client.query<{
-        last: string;
-        watermark: string;
-        carriedCalls: string;
-        carriedUsage: string;
-        activeRunId: string | null;
-        frozenCallsPerCycle: number | null;
-      }>(`
-        select (select ${positionSql(sequence)} from ${sequence} state) as last,
-               coalesce(last_run.sealed_end, 0) as watermark,
-               coalesce(last_run.carried_out_calls, 0) as "carriedCalls",
-               coalesce(last_run.carried_out_usage, 0) as "carriedUsage",
-               last_run.calls_per_cycle as "frozenCallsPerCycle",
-               (select run_id from meterfold.runs where state = 'active') as "activeRunId"
-          from (select) nothing
-          left join lateral (select * from meterfold.runs where state = 'published' order by run_id desc limit 1) last_run
-            on true`),
-    );
+    const start = await readStart(client);
     const after = BigInt(start.watermark);
     const to = BigInt(start.last) > after ? BigInt(start.last) : after;
-    // Sorting ten million calls in 4 MB of memory would go through the disk many times.
+    // With the default of 4 MB, a sort of ten million calls would pass over the disk many times.
     await client.query("set local work_mem = '128MB'");
     const { openCalls, openUsage, ...figures } = one(
       await client.query<Figures>(figuresSql, [after, to, terms.callsPerCycle]),
@@ -93,6 +73,34 @@ export function dryRun(pool: Pool, terms: DryRunTerms): Promise<DryRun> {
   });
 }
 
+interface Start {
+  /** The last id that the sequence has assigned. */
+  last: string;
+  watermark: string;
+  carriedCalls: string;
+  carriedUsage: string;
+  activeRunId: string | null;
+  frozenCallsPerCycle: number | null;
+}
+
+async function readStart(client: Client): Promise<Start> {
+  const { sequence } = one(
+    await client.query<{ sequence: string }>("select pg_get_serial_sequence('public.api_logs', 'id') as sequence"),
+  );
+  return one(
+    await client.query<Start>(`
+      select (select ${positionSql(sequence)} from ${sequence} state) as last,
+             coalesce(last_run.sealed_end, 0) as watermark,
+             coalesce(last_run.carried_out_calls, 0) as "carriedCalls",
+             coalesce(last_run.carried_out_usage, 0) as "carriedUsage",
+             last_run.calls_per_cycle as "frozenCallsPerCycle",
+             (select run_id from meterfold.runs where state = 'active') as "activeRunId"
+        from (select) nothing
+        left join lateral (select * from meterfold.runs where state = 'published' order by run_id desc limit 1) last_run
+          on true`),
+  );
+}
+
 async function readBadCalls(
   client: Client,
   after: bigint,
@@ -102,9 +110,9 @@ async function readBadCalls(
   const { calls, usage, stopsAt } = one(
     await client.query<{ calls: string; usage: string; stopsAt: DryRun['stopsAt'] }>(
       `select count(*) as calls, coalesce(sum(usage), 0) as usage,
-              (array_agg(json_build_object('id', id::text, 'reason', ${REASON}) order by id))[1] as "stopsAt"
+              (array_agg(json_build_object('id', id::text, 'reason', ${REFUSAL_SQL}) order by id))[1] as "stopsAt"
          from public.api_logs call
-        where id > $1 and id <= $2 and ${REASON} is not null`,
+        where id > $1 and id <= $2 and ${REFUSAL_SQL} is not null`,
       [after, to],
     ),
   );
@@ -114,15 +122,17 @@ async function readBadCalls(
 }
 
 /**
- * Per user: the new calls counted from the last, what is carried in, and how many calls stay open. The open ones are the
- * user's last `(carried in + new) mod callsPerCycle` calls; if that is more than the new ones, what was carried in stays open too.
+ * $1 and $2 the range of log positions, $3 calls per cycle.
+ *
+ * For each user, the new calls are numbered from the last one. Of the calls carried in plus the new calls, the last
+ * `(carried in + new) mod $3` stay open. If no cycle closes, the calls carried in stay open too.
  */
 const figuresSql = `
   with fresh as (
     select user_id, usage,
            row_number() over (partition by user_id order by id desc) as from_last
       from public.api_logs call
-     where id > $1 and id <= $2 and ${REASON} is null
+     where id > $1 and id <= $2 and ${REFUSAL_SQL} is null
   ), newest as (
     select user_id, count(*) as calls, sum(usage) as usage,
            array_agg(usage order by from_last) filter (where from_last < $3) as last_usages

@@ -1,8 +1,7 @@
 /**
- * Billing records: written packed, up to 96 cycles of a user a row. What people read is the view public.billing_records.
- *
- * A run writes rows to meterfold.records. Repacking (repack.ts) moves rows of old runs to meterfold.repacked_records, which inherits
- * from it; a row there holds cycles of several runs with the same terms.
+ * Billing records. A run writes them packed, up to RECORD_CYCLES_MAX cycles of a user per row, to meterfold.records.
+ * Repacking (repack.ts) moves rows of old runs to meterfold.repacked_records, which inherits from meterfold.records: a
+ * row there has cycles of several runs with the same terms. The view public.billing_records shows one row per cycle.
  */
 import { USER_BYTES_MAX } from '../billing/call.js';
 import { RECORD_CYCLES_MAX } from '../engine/layout.js';
@@ -14,29 +13,30 @@ export const RECORDS_COPY = `
   copy records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros, last_called_micros)
   from stdin (format binary)`;
 
-// For SQL that reads rows of records as `packed`.
-/** How many cycles a row has. */
+// SQL expressions for statements that read packed rows as `packed`.
+/** The number of cycles in a row. */
 export const CYCLES = 'length(packed.usages) / 64';
-/** Their places, of which the planner is told how many there can be. */
-export const PLACES = `(select generate_series(1, ${CYCLES}) as place limit ${RECORD_CYCLES_MAX})`;
-/** One of a row's numbers, at `cycle.place`. */
-export const numberAt = (column: string) => `meterfold.number_at(packed.${column}, cycle.place)`;
-/** The exact amount of the cycle at `cycle.place`, by the terms of `run`. */
+/** A subquery with the indexes of the row's cycles, from 1. The limit tells the planner how many there can be. */
+export const CYCLE_INDEXES = `(select generate_series(1, ${CYCLES}) as index limit ${RECORD_CYCLES_MAX})`;
+/** The number in a packed column at `cycle.index`. */
+export const numberAt = (column: string) => `meterfold.number_at(packed.${column}, cycle.index)`;
+/** The exact amount of the cycle at `cycle.index` at the price of `run`. */
 export const AMOUNT = `meterfold.amount_of(${numberAt('usages')}, run.price_per_unit)`;
-/** The run of the cycle at `cycle.place`, of a row of packedRows(). */
-export const RUN_AT = 'coalesce(meterfold.run_at(packed.run_ids, packed.run_starts, cycle.place), packed.run_id)';
-/** All runs of a repacked row lie in this range, which has an index. */
+/** The run of the cycle at `cycle.index` in a row of packedRows(). */
+export const RUN_AT = 'coalesce(meterfold.run_at(packed.run_ids, packed.run_starts, cycle.index), packed.run_id)';
+/** A range that contains all runs of a repacked row. It has an index. */
 export const RUN_RANGE = 'meterfold.run_range(packed.run_ids, packed.run_id)';
 
 const NUMBERS =
   'packed.usages, packed.first_call_ids, packed.last_call_ids, packed.first_called_micros, packed.last_called_micros';
 
 /**
- * Rows of both tables. Each has a condition of its own, in which its rows are `packed`, so that each is found by its index. In rows as
- * runs wrote them run_ids and run_starts are null.
+ * A subquery with the rows of both tables. Each table has its own condition on `packed`, so that an index of that table
+ * finds the rows. Rows of meterfold.records have null as run_ids and run_starts.
  */
 export const packedRows = (condition: { records: string; repacked: string }) => `(
-    select packed.user_id, packed.first_cycle, packed.run_id, ${NUMBERS}, null::bit varying as run_ids, null::bit varying as run_starts
+    select packed.user_id, packed.first_cycle, packed.run_id, ${NUMBERS},
+           null::bit varying as run_ids, null::bit varying as run_starts
       from only meterfold.records packed
      where ${condition.records}
     union all

@@ -1,48 +1,49 @@
-/**
- * Which rows of records a pass of repack.ts rewrites: stretches of small rows, of runs that are settled.
- */
+/** Finds the rows of records that a pass of repack.ts merges: ranges of small rows of settled runs. */
 import { RECORD_CYCLES_MAX } from '../engine/layout.js';
 import { one, type Queryable } from '../postgres/pool.js';
 
-/** Only runs up to this one, or published before this time (ISO 8601). */
+/** Limits a pass to runs up to this one, or to runs published before this time (ISO 8601). */
 export type Until = { run: string } | { time: string };
 
-/** Rows of one user that can be merged. */
-export interface Stretch {
+/** Consecutive rows of one user that can be merged. */
+export interface MergeRange {
   userId: string;
   firstCycle: string;
   endCycle: string;
   rows: number;
   cycles: number;
-  /** Changes of the run within it. */
+  /** How often the run changes within the range, plus one. */
   runs: number;
 }
 
 export const CYCLE_BYTES = 40;
 export const RUN_BYTES = 8;
-/** Numbers of a full row. A row may have one cycle more than fits: then too it has 96 at most, and two of them fill a page. */
+/**
+ * Bytes of numbers in a full row. A row may have one cycle more than fits: it then has at most RECORD_CYCLES_MAX, and
+ * two rows fill a page.
+ */
 export const ROW_BYTES = RECORD_CYCLES_MAX * CYCLE_BYTES;
-/** A tuple's header, its key, the lengths of its strings, and its entries in the indexes. */
+/** Bytes of a row besides its numbers: tuple header, key, lengths of the bit strings, and index entries. */
 const OVERHEAD_BYTES = 145;
 const SAVED_PART_MIN = 1 / 8;
-/** By the rule above, rows of one run with as many cycles are never worth merging. */
+/** By worthRepacking(), rows of one run with more cycles are never worth merging. */
 const SMALL_CYCLES_MAX = 23;
 
-const USERS_A_BATCH = 100;
+const USERS_PER_BATCH = 100;
 const ROWS_OF_USER_MAX = 500;
 
-const bytesOf = ({ cycles, runs }: Stretch) => CYCLE_BYTES * cycles + RUN_BYTES * runs;
-const rowsAfter = (stretch: Stretch) => Math.ceil(bytesOf(stretch) / ROW_BYTES);
+const bytesOf = ({ cycles, runs }: MergeRange) => CYCLE_BYTES * cycles + RUN_BYTES * runs;
+const rowsAfter = (range: MergeRange) => Math.ceil(bytesOf(range) / ROW_BYTES);
 
-/** Whether rewriting it saves at least an eighth of the bytes that it writes. */
-export function worthRepacking(stretch: Stretch): boolean {
-  const after = rowsAfter(stretch);
-  const saved = (stretch.rows - after) * OVERHEAD_BYTES;
-  return saved > 0 && saved >= SAVED_PART_MIN * (bytesOf(stretch) + after * OVERHEAD_BYTES);
+/** True if a rewrite of the range saves at least an eighth of the bytes that it writes. */
+export function worthRepacking(range: MergeRange): boolean {
+  const after = rowsAfter(range);
+  const saved = (range.rows - after) * OVERHEAD_BYTES;
+  return saved > 0 && saved >= SAVED_PART_MIN * (bytesOf(range) + after * OVERHEAD_BYTES);
 }
 
 export interface Bounds {
-  /** No later run's records are touched. */
+  /** The newest settled run. Records of later runs are not touched. */
   settled: string;
   /** Rows of runs up to this one were considered by an earlier pass. */
   considered: string;
@@ -50,28 +51,30 @@ export interface Bounds {
 
 export interface Batch {
   users: string[];
-  /** Only rows from a later cycle on. */
+  /** Only rows that begin after this cycle are read. */
   after: string;
 }
 
 export interface Considered {
-  stretches: Stretch[];
+  ranges: MergeRange[];
   rowsAfter: number;
   /** Users with more rows than a batch takes. */
   rest: Batch[];
 }
 
-/** What a pass may touch; null if no run is settled. */
+/** The bounds of a pass; `settled` is null if no run is settled. */
 export async function readBounds(
   db: Queryable,
   until: Until | undefined,
 ): Promise<{ settled: string | null; considered: string }> {
-  // A run can be reverted until another one was published on top of it, even if that one is itself reverted later.
+  // A run is settled once another run was published on top of it, even if that run was reverted later.
   return one(
     await db.query<{ settled: string | null; considered: string }>(
       `select (select max(run.run_id)
                  from meterfold.runs run
-                where run.run_id <= (select max(previous_run_id) from meterfold.runs where state in ('published', 'reverted'))
+                where run.run_id <= (select max(previous_run_id)
+                                       from meterfold.runs
+                                      where state in ('published', 'reverted'))
                   and run.state = 'published'
                   and ($1::bigint is null or run.run_id <= $1)
                   and ($2::timestamptz is null or run.published_at < $2)) as settled,
@@ -84,7 +87,7 @@ export async function readBounds(
   );
 }
 
-/** The users after that one who have rows that a run wrote: one index probe each. */
+/** The next users after `after` who have rows in meterfold.records: one index lookup each. */
 export async function nextUsers(db: Queryable, after: string): Promise<string[]> {
   const next = (than: string) =>
     `select user_id from only meterfold.records where user_id > ${than} order by user_id limit 1`;
@@ -94,46 +97,49 @@ export async function nextUsers(db: Queryable, after: string): Promise<string[]>
        union all
        select (${next('own.user_id')}) from own where own.user_id is not null
      )
-     select user_id from own where user_id is not null limit ${USERS_A_BATCH}`,
+     select user_id from own where user_id is not null limit ${USERS_PER_BATCH}`,
     [after],
   );
   return rows.map(({ user_id }) => user_id);
 }
 
-/** What of the batch is worth repacking. */
+/** The ranges of a batch that are worth repacking. */
 export async function consider(
   db: Queryable,
   { users, after }: Batch,
   { settled, considered }: Bounds,
 ): Promise<Considered> {
   const { rows } = await db.query<
-    Omit<Stretch, 'cycles' | 'runs'> & { cycles: string; runs: string; last: string | null }
-  >(stretchesSql, [users, after, settled, considered]);
-  const stretches = rows.map(({ last: _, ...row }) => ({ ...row, cycles: Number(row.cycles), runs: Number(row.runs) }));
-  const worth = stretches.filter(worthRepacking);
+    Omit<MergeRange, 'cycles' | 'runs'> & { cycles: string; runs: string; last: string | null }
+  >(rangesSql, [users, after, settled, considered]);
+  const all = rows.map(({ last: _, ...row }) => ({ ...row, cycles: Number(row.cycles), runs: Number(row.runs) }));
+  const ranges = all.filter(worthRepacking);
   const rest = new Map(rows.flatMap(({ userId, last }) => (last === null ? [] : [[userId, last]])));
   return {
-    stretches: worth,
-    rowsAfter: worth.reduce((sum, stretch) => sum + rowsAfter(stretch), 0),
+    ranges,
+    rowsAfter: ranges.reduce((sum, range) => sum + rowsAfter(range), 0),
     rest: [...rest].map(([userId, last]) => ({ users: [userId], after: last })),
   };
 }
 
 /**
- * $1 users, $2 the cycle after which their rows are read, $3 newest settled run, $4 newest run that was considered before. Of each user the rows
- * that runs have left since the last one that is too large to be merged, and the newest repacked row. A stretch ends where a cycle is
- * missing, the terms change, or a row is full. `last` is set where a user has more rows.
+ * $1 users, $2 cycle after which their rows are read, $3 newest settled run, $4 newest run that was considered before.
+ *
+ * `candidate` has, for each user, the rows of settled runs after the last row that is too large to be merged, and the
+ * newest repacked row. A range ends where a cycle is missing, where the terms change, or at a row without room. `last`
+ * is set where a user has more rows than one batch takes.
  */
-const stretchesSql = `
+const rangesSql = `
   with candidate as (
     select own.*,
-           -- Not a join: whatever is known of how many runs there are, each is looked up by its key.
+           -- A subquery instead of a join, so that each run is found by its key, whatever the statistics say.
            (select concat_ws(' ', run.price_per_unit, run.currency, run.calls_per_cycle)
               from meterfold.runs run
              where run.run_id = own.run_id and run.state = 'published') as terms
       from unnest($1::text[]) as asked (user_id)
      cross join lateral (
-           (select packed.user_id, packed.first_cycle, packed.run_id, length(packed.usages) / 64 as cycles, 1 as runs, true as is_new,
+           (select packed.user_id, packed.first_cycle, packed.run_id, length(packed.usages) / 64 as cycles,
+                   1 as runs, true as is_new,
                    length(packed.usages) / 64 <= ${SMALL_CYCLES_MAX} as has_room
               from only meterfold.records packed
              where packed.user_id = asked.user_id collate "C" and packed.run_id <= $3::bigint
@@ -147,7 +153,8 @@ const stretchesSql = `
              order by packed.first_cycle
              limit ${ROWS_OF_USER_MAX})
            union all
-           (select packed.user_id, packed.first_cycle, packed.run_id, length(packed.usages) / 64, length(packed.run_ids) / 64, false,
+           (select packed.user_id, packed.first_cycle, packed.run_id, length(packed.usages) / 64,
+                   length(packed.run_ids) / 64, false,
                    ${CYCLE_BYTES} * length(packed.usages) / 64 + ${RUN_BYTES} * length(packed.run_ids) / 64
                      <= ${ROW_BYTES - 2 * (CYCLE_BYTES + RUN_BYTES)}
               from meterfold.repacked_records packed
@@ -163,12 +170,13 @@ const stretchesSql = `
       from candidate
     window cycles_order as (partition by user_id order by first_cycle)
   ), numbered as (
-    select marked.*, count(*) filter (where not continues) over (partition by user_id order by first_cycle) as stretch
+    select marked.*,
+           count(*) filter (where not continues) over (partition by user_id order by first_cycle) as range_number
       from marked
   )
   select user_id as "userId", min(first_cycle) as "firstCycle", max(first_cycle + cycles) - 1 as "endCycle",
          count(*)::integer as rows, sum(cycles) as cycles, sum(runs) as runs,
          case when min(new_rows) = ${ROWS_OF_USER_MAX} then min(last) end as last
     from numbered
-   group by user_id, stretch
+   group by user_id, range_number
    order by user_id collate "C", min(first_cycle)`;

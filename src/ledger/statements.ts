@@ -1,14 +1,14 @@
 /**
- * Billing records as they are shown: a user's statement, a run's export, the largest bills. Only published runs exist here.
+ * Reads of billing records: a user's statement, a run's export, the largest bills. They show published runs only.
  *
- * These read the packed rows themselves, where the view `billing_records` would do the same: the order of cycles within a
- * row is known to the planner only if it sees the row, and saves it sorting millions of cycles.
+ * They read packed rows instead of the view public.billing_records. The planner then knows that the cycles of a row are
+ * in order, and need not sort millions of them.
  */
 import type { Client, Pool, Queryable } from '../postgres/pool.js';
 import { batches, readSnapshot } from '../postgres/snapshot.js';
-import { AMOUNT, CYCLES, numberAt, PLACES, packedRows, RUN_AT, RUN_RANGE } from './records.js';
+import { AMOUNT, CYCLE_INDEXES, CYCLES, numberAt, packedRows, RUN_AT, RUN_RANGE } from './records.js';
 
-/** One closed billing cycle. bigints and decimals are strings, times are ISO 8601 in UTC with microseconds. */
+/** One closed cycle. bigints and decimals are strings; times are ISO 8601 in UTC with microseconds. */
 export interface BillingRecord {
   userId: string;
   cycleNumber: string;
@@ -23,7 +23,7 @@ export interface BillingRecord {
   runId: string;
 }
 
-/** A user's last 0–4 calls, not billed yet. */
+/** A user's open cycle: the last calls, which are not billed yet. `usage` is a string. */
 export interface OpenCycle {
   nextCycleNumber: string;
   calls: number;
@@ -31,37 +31,37 @@ export interface OpenCycle {
 }
 
 export interface Statement {
-  /** Null for a user that no published run has seen. */
+  /** Null for a user without calls in published runs. */
   openCycle: OpenCycle | null;
-  /** By cycle number, in batches; to be read once. */
+  /** Batches in the order of cycle numbers. It can be iterated once. */
   cycles: AsyncIterable<BillingRecord[]>;
 }
 
-/** Columns of a billing record: `packed` from packedRows(), `run` is that of its run_id, `cycle` one of PLACES. */
+/** SELECT list of a BillingRecord, from recordTables(). Times are in PostgreSQL's format. */
 export const recordColumns = `
-  packed.user_id as "userId", packed.first_cycle + cycle.place - 1 as "cycleNumber",
+  packed.user_id as "userId", packed.first_cycle + cycle.index - 1 as "cycleNumber",
   run.calls_per_cycle as calls, ${numberAt('usages')} as usage,
   trim_scale(${AMOUNT}) as amount, run.currency,
   ${numberAt('first_call_ids')} as "firstCallId", ${numberAt('last_call_ids')} as "lastCallId",
   to_timestamp(${numberAt('first_called_micros')} / float8 '1e6')::text as "firstCalledAt",
   to_timestamp(${numberAt('last_called_micros')} / float8 '1e6')::text as "lastCalledAt", ${RUN_AT} as "runId"`;
 
-/** The cycles of `rows`, from packedRows(). All runs of a row have the same terms, those of `packed.run_id`. */
+/** FROM items for the cycles of `rows` (packedRows()). All runs of a row have the terms of `packed.run_id`. */
 const recordTables = (rows: string) => `
   ${rows} packed
   join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
- cross join lateral ${PLACES} cycle`;
+ cross join lateral ${CYCLE_INDEXES} cycle`;
 
 const ofUser = `
   ${recordTables(packedRows({ records: 'packed.user_id = $1', repacked: 'packed.user_id = $1' }))}
- order by packed.first_cycle, cycle.place`;
+ order by packed.first_cycle, cycle.index`;
 
 const ofRun = `
   ${recordTables(packedRows({ records: 'packed.run_id = $1', repacked: `${RUN_RANGE} @> $1::bigint` }))}
  where ${RUN_AT} = $1::bigint
- order by packed.user_id, packed.first_cycle, cycle.place`;
+ order by packed.user_id, packed.first_cycle, cycle.index`;
 
-/** Reads a user's statement, all at one moment; `use` takes it while it streams. */
+/** Reads a user's statement on one snapshot. `use` iterates the cycles while they stream. */
 export function readStatement<T>(pool: Pool, userId: string, use: (statement: Statement) => Promise<T>): Promise<T> {
   return readSnapshot(pool, async (client) => {
     const { rows } = await client.query<OpenCycle>(
@@ -73,7 +73,10 @@ export function readStatement<T>(pool: Pool, userId: string, use: (statement: St
   });
 }
 
-/** The records of a published run in batches, by user and cycle number; `use` takes them while they stream. */
+/**
+ * Reads the records of a published run on one snapshot, ordered by user and cycle. `use` iterates them while they
+ * stream.
+ */
 export function readRecordsOfRun<T>(
   pool: Pool,
   runId: string,
@@ -93,7 +96,7 @@ async function* records(client: Client, from: string, values: unknown[]): AsyncG
   }
 }
 
-/** A session in UTC writes "2026-10-01 00:00:00.025+00". */
+/** Converts "2026-10-01 00:00:00.025+00", as a session in UTC writes a time, to ISO 8601. */
 function isoTime(text: string): string {
   return `${text.slice(0, 10)}T${text.slice(11, -3)}Z`;
 }
@@ -106,22 +109,22 @@ export interface Bill {
   currency: string;
 }
 
-/** The users with the largest total amounts; apart for each currency, as amounts of two can't be compared. */
+/** The `limit` users with the largest total amounts in each currency: amounts of two currencies cannot be compared. */
 export async function topBills(queryable: Queryable, limit: number): Promise<Bill[]> {
   const { rows } = await queryable.query<Bill>(
-    // Repacked rows are read here too: of such a row, all runs have the terms of packed.run_id.
+    // This includes repacked_records, which inherits from records: all runs of a row have the terms of packed.run_id.
     `with bills as (
        select packed.user_id, run.currency, sum(${CYCLES}) as cycles, sum(row_usage.usage) as usage,
               sum(meterfold.amount_of(row_usage.usage, run.price_per_unit)) as amount
          from meterfold.records packed
          join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
-        cross join lateral (select sum(${numberAt('usages')}) as usage from ${PLACES} cycle) row_usage
+        cross join lateral (select sum(${numberAt('usages')}) as usage from ${CYCLE_INDEXES} cycle) row_usage
         group by packed.user_id, run.currency
      ), ranked as (
-       select bills.*, row_number() over (partition by currency order by amount desc, user_id) as place from bills
+       select bills.*, row_number() over (partition by currency order by amount desc, user_id) as rank from bills
      )
      select user_id as "userId", cycles, usage, trim_scale(amount) as amount, currency
-       from ranked where place <= $1 order by currency, place`,
+       from ranked where rank <= $1 order by currency, rank`,
     [limit],
   );
   return rows;

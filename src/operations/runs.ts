@@ -1,5 +1,5 @@
 /** Lists and shows runs: PostgreSQL has their figures, and Temporal says why those in progress stall. */
-import { newestRunId, type Run, type RunDetail, readRun, listRuns as readRuns } from '../runs/list.js';
+import { newestRunId, type RunDetails, type RunSummary, readRun, listRuns as readRuns } from '../runs/list.js';
 import { listStalledRuns, type Stall, type StalledRun } from '../temporal/stalls.js';
 import { RunNotFoundError, RunStateError } from './errors.js';
 import { addressesOf, explain } from './explain.js';
@@ -13,13 +13,13 @@ type WithStalls<T> = T & { stalls?: readonly Stall[] };
 
 export interface RunList {
   /** Newest first. */
-  runs: WithStalls<Run>[];
+  runs: WithStalls<RunSummary>[];
   /** Workflows that stall and have no run among `runs`, for example because they have not opened one. */
   others: StalledRun[];
 }
 
 export interface ShownRun {
-  run: WithStalls<RunDetail>;
+  run: WithStalls<RunDetails>;
   /** Why Temporal could not be asked about a run in progress. */
   stallsUnknown?: string;
 }
@@ -45,7 +45,7 @@ export async function showRun(servers: Servers, asked?: string): Promise<ShownRu
   return { run: withStalls(run, stalled), ...(unknown === undefined ? {} : { stallsUnknown: unknown }) };
 }
 
-function withStalls<T extends Run>(run: T, stalled: readonly StalledRun[]): WithStalls<T> {
+function withStalls<T extends RunSummary>(run: T, stalled: readonly StalledRun[]): WithStalls<T> {
   if (run.state !== 'active') return run;
   return { ...run, stalls: stalled.find(({ workflowId }) => workflowId === run.workflowId)?.stalls ?? [] };
 }
@@ -56,7 +56,7 @@ interface Answer {
   unknown?: string;
 }
 
-async function askOwner(servers: Servers, { temporal }: RunDetail): Promise<Answer> {
+async function askOwner(servers: Servers, { temporal }: RunDetails): Promise<Answer> {
   const { address, namespace } = servers.config.temporal;
   if (temporal.address === address && temporal.namespace === namespace) return askStalls(servers);
   const owner = `Temporal at ${temporal.address}, namespace ${temporal.namespace}`;

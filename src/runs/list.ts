@@ -1,13 +1,14 @@
-/** What an operator reads about runs: the list, and everything that is known on one. */
+/** Reads about runs for operators: the list of runs, and all details of one run. */
 import type { BadCalls } from '../billing/terms.js';
 import type { Writer } from '../contract/writer.js';
 import type { Pool, Queryable } from '../postgres/pool.js';
 import { readSnapshot } from '../postgres/snapshot.js';
+import { iso } from './iso-time.js';
 import { type CycleLatency, readCycleLatency } from './latency.js';
 import type { RunState } from './run.js';
 
-/** A run as it is shown. bigints and decimals are strings, times are ISO 8601 in UTC; what is not known yet is null. */
-export interface Run {
+/** A run as listed. bigints and decimals are strings, times are ISO 8601 in UTC; null means not known yet. */
+export interface RunSummary {
   runId: string;
   state: RunState;
   /** Log positions: calls after `after` up to and including `to`. */
@@ -25,11 +26,11 @@ export interface Run {
   publishedAt: string | null;
   discardedAt: string | null;
   revertedAt: string | null;
-  /** Why it was discarded or reverted. */
+  /** Why the run was discarded or reverted. */
   reason: string | null;
-  /** Calls that it has put aside. */
+  /** Number of calls that the run has quarantined. */
   quarantinedCalls: string;
-  /** From opening to the end, or until now. */
+  /** Milliseconds from opening to the end, or until now. */
   tookMs: number;
   workflowId: string;
 }
@@ -40,7 +41,7 @@ interface TaskProgress {
   total: number;
 }
 
-/** What one worker process has done in a run: activities, and the calls that those read or folded. */
+/** What one worker process has done in a run: its activities, and the calls that they read or folded. */
 interface WorkerProgress {
   worker: string;
   activities: number;
@@ -48,23 +49,23 @@ interface WorkerProgress {
   callsReduced: string;
 }
 
-export interface RunDetail extends Run {
+export interface RunDetails extends RunSummary {
   previousRunId: string | null;
   temporal: { address: string; namespace: string; firstExecutionRunId: string };
-  /** The end that the run aimed at; `range.to` is smaller if writers held it up. */
+  /** The position at which sealing began. `range.to` is smaller if writers blocked the run. */
   sealPosition: string | null;
   blockedBy: Writer[];
   badCalls: BadCalls;
-  /** The first of the calls that it has put aside. */
+  /** The first calls that the run has quarantined. */
   quarantine: QuarantinedCall[];
-  /** From a cycle's last call to its record. */
+  /** The time from a cycle's last call to its record. */
   cycleLatency: CycleLatency | null;
   carriedIn: { calls: string; usage: string } | null;
   carriedOut: { calls: string; usage: string } | null;
   proof: Record<string, unknown> | null;
   tasks: TaskProgress[];
   workers: WorkerProgress[];
-  /** When somebody last worked on it. */
+  /** When an activity last worked on the run. */
   leaseRenewedAt: string | null;
 }
 
@@ -75,9 +76,6 @@ interface QuarantinedCall {
 }
 
 const QUARANTINED_SHOWN = 20;
-
-/** A time as ISO 8601 in UTC, as SQL. */
-export const iso = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 const runColumns = `
   run.run_id as "runId", run.state, json_build_object('after', run.watermark::text, 'to', run.sealed_end::text) as range,
@@ -90,33 +88,33 @@ const runColumns = `
     as "tookMs",
   run.workflow_id as "workflowId"`;
 
-/** Runs, newest first. */
-export async function listRuns(queryable: Queryable, limit: number): Promise<Run[]> {
-  const { rows } = await queryable.query<Run>(
+/** The newest runs, newest first. */
+export async function listRuns(queryable: Queryable, limit: number): Promise<RunSummary[]> {
+  const { rows } = await queryable.query<RunSummary>(
     `select ${runColumns} from meterfold.runs run order by run.run_id desc limit $1`,
     [limit],
   );
   return rows;
 }
 
-/** The state of one run, or undefined if there is none of this id. */
-export async function readRunState(queryable: Queryable, runId: string): Promise<Run['state'] | undefined> {
-  const { rows } = await queryable.query<Pick<Run, 'state'>>('select state from meterfold.runs where run_id = $1', [
+/** The state of a run; undefined if it does not exist. */
+export async function readRunState(queryable: Queryable, runId: string): Promise<RunState | undefined> {
+  const { rows } = await queryable.query<{ state: RunState }>('select state from meterfold.runs where run_id = $1', [
     runId,
   ]);
   return rows[0]?.state;
 }
 
-/** The number of the newest run, or undefined before the first. */
+/** The id of the newest run; undefined before the first run. */
 export async function newestRunId(queryable: Queryable): Promise<string | undefined> {
   const { rows } = await queryable.query<{ id: string }>('select max(run_id) as id from meterfold.runs');
   return rows[0]?.id ?? undefined;
 }
 
-/** Everything on one run, or undefined if there is none of this id. */
-export function readRun(pool: Pool, runId: string): Promise<RunDetail | undefined> {
+/** All details of a run; undefined if it does not exist. */
+export function readRun(pool: Pool, runId: string): Promise<RunDetails | undefined> {
   return readSnapshot(pool, async (client) => {
-    const { rows } = await client.query<Omit<RunDetail, 'tasks' | 'workers' | 'quarantine' | 'cycleLatency'>>(
+    const { rows } = await client.query<Omit<RunDetails, 'tasks' | 'workers' | 'quarantine' | 'cycleLatency'>>(
       `select ${runColumns}, run.previous_run_id as "previousRunId", run.seal_position as "sealPosition",
               json_build_object('address', run.temporal_address, 'namespace', run.temporal_namespace,
                                  'firstExecutionRunId', run.first_execution_run_id) as temporal,

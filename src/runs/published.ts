@@ -1,4 +1,4 @@
-/** The figures of a published run, as its row has them. */
+/** Reads the figures of a published run from its row. */
 import type { PublishedFigures } from '../billing/proof.js';
 import { one, prepared, type Queryable } from '../postgres/pool.js';
 

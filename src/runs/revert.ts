@@ -1,22 +1,23 @@
 /**
- * Revert: takes the newest published run back, for the day somebody billed by a wrong price. Its records, open cycles and quarantine go, the
- * run before it is the last one again, and the next run bills the same calls anew; the row of the run stays, with the reason.
+ * Revert: undoes the newest published run, for example after billing at the wrong price. The records, open cycles and
+ * quarantined calls of the run are deleted, the previous run becomes the newest one, and the next run bills the same
+ * calls again. The row of the run remains, with the reason.
  *
- * All of it is one transaction, under a lock that keeps runs from being opened or published meanwhile.
+ * A revert is one transaction. Its table lock prevents runs from being opened or published at the same time.
  */
 import { type Client, one, type Pool, type Queryable, transaction } from '../postgres/pool.js';
 import { deleteRowsOf, storeRowDigest } from './ending.js';
-import { iso } from './list.js';
+import { iso } from './iso-time.js';
 
-/** The run can't be taken back; the message says why. */
+/** The run cannot be reverted; the message says why. */
 export class RevertRefusedError extends Error {
   override name = 'RevertRefusedError';
 }
 
-/** What a revert takes back. bigints and decimals are strings. */
+/** What a revert undoes. bigints and decimals are strings. */
 export interface Reversal {
   runId: string;
-  /** Log positions that wait to be billed again: after `after` up to and including `to`. */
+  /** Log positions to be billed again: after `after` up to and including `to`. */
   range: { after: string; to: string };
   calls: string;
   users: string;
@@ -28,7 +29,7 @@ export interface Reversal {
   publishedAt: string;
 }
 
-/** What a revert of the run would take back. Throws RevertRefusedError. */
+/** What a revert of the run would undo. Throws RevertRefusedError. */
 export async function readReversal(db: Queryable, runId: string): Promise<Reversal> {
   const { rows } = await db.query<
     Reversal & { state: string; refusal: string | null; retainedPosition: string | null }
@@ -38,9 +39,12 @@ export async function readReversal(db: Queryable, runId: string): Promise<Revers
             quarantined_calls as "quarantinedCalls",
             ${iso('published_at')} as "publishedAt",
             (select case other.state
-                      when 'active' then format('run %s is in progress and stands on it: let it end, or cancel it by \`meterfold cancel %1$s\`', other.run_id)
-                      when 'published' then format('run %s stands on it: only the newest run is reverted', other.run_id)
-                      else format('run %s stood on it, and was published before it was reverted: what this one had superseded is gone', other.run_id)
+                      when 'active' then format('run %s, which is in progress, continues from it: wait until that run has '
+                             || 'ended, or cancel it by \`meterfold cancel %1$s\`', other.run_id)
+                      when 'published' then format('run %s was published after it, and only the newest run can be reverted',
+                                                   other.run_id)
+                      else format('run %s was published after it and then reverted: the open cycles that this run had '
+                             || 'superseded are deleted', other.run_id)
                     end
                from meterfold.runs other
               where other.previous_run_id = run.run_id and other.state <> 'discarded'
@@ -53,27 +57,33 @@ export async function readReversal(db: Queryable, runId: string): Promise<Revers
   if (rows[0] === undefined) throw new RevertRefusedError(`There is no run ${runId}: \`meterfold runs\` lists them.`);
   const { state, refusal, retainedPosition, ...reversal } = rows[0];
   if (state === 'active') {
-    throw new RevertRefusedError(`Run ${runId} is in progress: give it up by \`meterfold cancel ${runId}\`.`);
+    throw new RevertRefusedError(`Run ${runId} is in progress: cancel it by \`meterfold cancel ${runId}\`.`);
   }
-  if (state !== 'published') throw new RevertRefusedError(`Run ${runId} is ${state}: there is nothing to take back.`);
+  if (state !== 'published') {
+    throw new RevertRefusedError(`Run ${runId} is ${state}: only a published run can be reverted.`);
+  }
   if (retainedPosition !== null) {
     throw new RevertRefusedError(
-      `Run ${runId} can't be reverted: \`meterfold retain\` has released the log up to position ${retainedPosition}, and its calls may be gone.`,
+      `Run ${runId} cannot be reverted: \`meterfold retain\` has released the log up to position ${retainedPosition}, ` +
+        'and its calls may be gone.',
     );
   }
-  if (refusal !== null) throw new RevertRefusedError(`Run ${runId} can't be reverted: ${refusal}.`);
+  if (refusal !== null) throw new RevertRefusedError(`Run ${runId} cannot be reverted: ${refusal}.`);
   return reversal;
 }
 
-/** Takes the run back; what it took back. Throws RevertRefusedError. */
+/** Reverts the run, and returns what it undid. Throws RevertRefusedError. */
 export function revertRun(pool: Pool, runId: string, reason: string): Promise<Reversal> {
   return transaction(pool, async (client) => {
-    // Whoever opens, publishes or discards a run writes to this table; readers and the activities' share locks go on.
+    // Opening, publishing and discarding a run write to this table and wait. Readers and share locks of activities do
+    // not.
     await client.query('lock table meterfold.runs in share row exclusive mode');
     const reversal = await readReversal(client, runId);
     await deleteRowsOf(client, BigInt(runId));
     await client.query(
-      `update meterfold.runs set state = 'reverted', reverted_at = clock_timestamp(), revert_reason = $2 where run_id = $1`,
+      `update meterfold.runs
+          set state = 'reverted', reverted_at = clock_timestamp(), revert_reason = $2
+        where run_id = $1`,
       [runId, reason],
     );
     await storeRowDigest(client, BigInt(runId));
@@ -82,7 +92,10 @@ export function revertRun(pool: Pool, runId: string, reason: string): Promise<Re
   });
 }
 
-/** Up to there every call is committed or gone for good, whoever has begun to write since. */
+/**
+ * Stores the run's end as a seal without holders: every call up to there is committed or gone, so the next run need not
+ * wait.
+ */
 async function keepSeal(client: Client, sealedEnd: string): Promise<void> {
   one(
     await client.query(

@@ -1,6 +1,7 @@
 /**
- * Which roles other than owner and worker may read or write what meterfold owns: by grants, as members of the owner, or as members of
- * PostgreSQL's roles that read or write everything. Superusers are left out: no revoke stops them. Reads the catalogues only.
+ * Which roles other than owner and worker may read or write what meterfold owns: by grants, as members of the owner, or
+ * as members of PostgreSQL's roles that read or write everything. Superusers are left out: no revoke stops them. Reads
+ * the catalogues only.
  */
 
 import type { Queryable } from '../postgres/pool.js';
@@ -15,7 +16,10 @@ export interface Access {
   fix: string;
 }
 
-/** `trusted` are further roles that are meant to have what they have; a grant to a trusted role is not named for its members either. */
+/**
+ * `trusted` are further roles that are meant to have what they have; a grant to a trusted role is not named for its
+ * members either.
+ */
 export async function foreignAccess(db: Queryable, trusted: readonly string[] = []): Promise<Access[]> {
   const [granted, members] = await Promise.all([grantedAccess(db, trusted), membersAccess(db, trusted)]);
   return [...granted, ...members];

@@ -1,8 +1,10 @@
 /**
- * Takes over a log that was there before meterfold, if it can be billed from (src/log/faults.ts says what that needs): as it is, but for
- * the CHECKs of 0001-log.sql, as rows that break them could not be billed. Otherwise nothing is touched, and the error lists what to fix.
+ * Takes over a log that was there before meterfold, if it can be billed from (src/log/faults.ts says what that needs):
+ * as it is, but for the CHECKs of 0001-log.sql, as rows that break them could not be billed. Otherwise nothing is
+ * touched, and the error lists what to fix.
  *
- * The CHECK is added without looking at the rows, which takes a moment; the next transaction looks at them, and writers go on meanwhile.
+ * The CHECK is added without looking at the rows, which takes a moment; the next transaction looks at them, and writers
+ * go on meanwhile.
  */
 import { logFaults } from '../log/faults.js';
 import type { LogFault } from '../log/ids.js';
@@ -12,7 +14,9 @@ import { MigrationError } from './migration-error.js';
 /** The log has a CHECK now that it does not satisfy: releaseLog() removes it. */
 export class UnbillableCallsError extends MigrationError {}
 
-/** One step, in a transaction of its own; true once the log is taken over. Throws MigrationError, UnbillableCallsError. */
+/**
+ * One step, in a transaction of its own; true once the log is taken over. Throws MigrationError, UnbillableCallsError.
+ */
 export async function adoptLog(client: Client): Promise<boolean> {
   const faults = await logFaults(client);
   if (faults.length > 0) throw new MigrationError(unfitLogMessage(faults));

@@ -1,10 +1,10 @@
 /**
  * Which roles may read and write what meterfold owns.
  *
- * Migrations create objects, and default privileges (`alter default privileges … grant …`), which hosted databases have, grant on them
- * at that moment. The rule: what default privileges grant is revoked in the transaction that creates the object, except those that
- * were set for the schema `meterfold` itself; a grant that somebody makes afterwards is deliberate, stays, and is shown by `doctor`.
- * A log that was there before meterfold keeps its grants.
+ * Migrations create objects, and default privileges (`alter default privileges … grant …`), which hosted databases
+ * have, grant on them at that moment. The rule: what default privileges grant is revoked in the transaction that
+ * creates the object, except those that were set for the schema `meterfold` itself; a grant that somebody makes
+ * afterwards is deliberate, stays, and is shown by `doctor`. A log that was there before meterfold keeps its grants.
  */
 
 import type { Queryable } from '../postgres/pool.js';
@@ -74,7 +74,10 @@ export async function revokeDefaultGrants(db: Queryable, known: KnownObjects): P
   return [...revoked].map(([role, objects]) => ({ role, objects }));
 }
 
-/** Grants what billing needs of all objects of the schema but `known` to the roles that already bill: those that may update meterfold.runs. */
+/**
+ * Grants what billing needs of all objects of the schema but `known` to the roles that already bill: those that may
+ * update meterfold.runs.
+ */
 export async function grantToWorkers(db: Queryable, known: KnownObjects): Promise<void> {
   const { rows } = await db.query<{ role: string }>(
     `${WITH_OWN_OBJECTS}

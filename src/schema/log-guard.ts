@@ -3,7 +3,10 @@ import { WITH_LOG_RELATIONS } from '../log/ids.js';
 import type { Pool, Queryable } from '../postgres/pool.js';
 import { lockLog, type Patience, patiently } from './patient-locks.js';
 
-/** Sets the guard on the log, its present partitions and child tables, or lifts it. Throws MigrationError if they stay in use. */
+/**
+ * Sets the guard on the log, its present partitions and child tables, or lifts it. Throws MigrationError if they stay
+ * in use.
+ */
 export async function setLogGuard(pool: Pool, guarded: boolean, patience?: Patience): Promise<void> {
   await patiently(
     pool,
@@ -16,8 +19,8 @@ export async function setLogGuard(pool: Pool, guarded: boolean, patience?: Patie
 }
 
 /**
- * Of the log, its partitions and its child tables, those that do not refuse UPDATE, DELETE and TRUNCATE, by name. New partitions
- * lack the trigger for TRUNCATE, new children both.
+ * Of the log, its partitions and its child tables, those that do not refuse UPDATE, DELETE and TRUNCATE, by name. New
+ * partitions lack the trigger for TRUNCATE, new children both.
  */
 export async function unguardedTables(db: Queryable): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(`

@@ -1,17 +1,18 @@
 /**
  * Applies the migrations (migration-files.ts), each once, in order, in a transaction of its own.
  *
- * Several processes may migrate at the same time. One of them holds an advisory lock until its transaction ends; the others poll for it
- * in short transactions. Waiting inside pg_advisory_lock() would hold a snapshot, and a `create index concurrently` in the migration
- * being applied would wait for that snapshot: a deadlock. A transaction-level lock also works through a pooler, and ends with a process
- * that dies.
+ * Several processes may migrate at the same time. One of them holds an advisory lock until its transaction ends; the
+ * others poll for it in short transactions. Waiting inside pg_advisory_lock() would hold a snapshot, and a `create
+ * index concurrently` in the migration being applied would wait for that snapshot: a deadlock. A transaction-level lock
+ * also works through a pooler, and ends with a process that dies.
  *
- * A log that existed before the first migration is adopted if it can be billed from (adopt-log.ts). A statement that changes a table in
- * use waits for its lock only briefly (patient-locks.ts).
+ * A log that existed before the first migration is adopted if it can be billed from (adopt-log.ts). A statement that
+ * changes a table in use waits for its lock only briefly (patient-locks.ts).
  *
- * A database may have migrations that this build does not know: during a roll-out, old pods restart on the new schema, and
- * `helm rollback` brings an old build back. meterfold.migrations stores what each migration declares about older builds. A build accepts
- * unknown migrations that declare to work with it, and refuses others with the version that applied them.
+ * A database may have migrations that this build does not know: during a roll-out, old pods restart on the new schema,
+ * and `helm rollback` brings an old build back. meterfold.migrations stores what each migration declares about older
+ * builds. A build accepts unknown migrations that declare to work with it, and refuses others with the version that
+ * applied them.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { logExists } from '../log/faults.js';
@@ -38,7 +39,10 @@ interface Applied {
   release: string;
 }
 
-/** Key of the advisory lock, the same in every version: "meterfo" in ASCII. Decimal, because PostgreSQL 15 has no hexadecimal literals. */
+/**
+ * Key of the advisory lock, the same in every version: "meterfo" in ASCII. Decimal, because PostgreSQL 15 has no
+ * hexadecimal literals.
+ */
 const lockKey = '30792323054069359';
 const lockPollMs = 100;
 const lockWaitMs = 600_000;
@@ -48,7 +52,10 @@ export interface MigrateOptions extends Patience {
   onRevoked?: (revoked: Revoked[]) => void;
 }
 
-/** Applies pending migrations. `applied` has the names applied by this call, `current` all names that the database has afterwards. */
+/**
+ * Applies pending migrations. `applied` has the names applied by this call, `current` all names that the database has
+ * afterwards.
+ */
 export async function migrate(
   pool: Pool,
   { onRevoked = () => {}, ...patience }: MigrateOptions = {},
@@ -77,7 +84,10 @@ export async function migrate(
   }
 }
 
-/** Names of the migrations that the database lacks, in order. Throws MigrationError where migrate() would refuse the database. */
+/**
+ * Names of the migrations that the database lacks, in order. Throws MigrationError where migrate() would refuse the
+ * database.
+ */
 export async function pendingMigrations(queryable: Queryable): Promise<string[]> {
   const migrations = await readMigrations();
   return pendingOf(migrations, await appliedMigrations(queryable), await release()).map((migration) => migration.name);
@@ -173,7 +183,10 @@ async function appliedMigrations(queryable: Queryable): Promise<Applied[]> {
   return rows;
 }
 
-/** The migrations that are not applied. Throws MigrationError if an applied one has changed, or an unknown one does not work with this build. */
+/**
+ * The migrations that are not applied. Throws MigrationError if an applied one has changed, or an unknown one does not
+ * work with this build.
+ */
 function pendingOf(migrations: Migration[], applied: Applied[], ownRelease: string): Migration[] {
   const newest = migrations.at(-1)!;
   for (const migration of applied) {

@@ -1,16 +1,17 @@
 /**
  * The migrations that this build knows: the numbered SQL files in migrations/.
  *
- * The first files are the baseline, the schema of the first release. It is a set of files only because one file would be too long. An
- * applied migration is never edited (a unit test pins the checksums of the baseline): a change of the schema is a new file.
+ * The first files are the baseline, the schema of the first release. It is a set of files only because one file would
+ * be too long. An applied migration is never edited (a unit test pins the checksums of the baseline): a change of the
+ * schema is a new file.
  *
- * The first line of each later file declares the oldest build that works once the migration is applied, by the newest migration that
- * this build knows:
+ * The first line of each later file declares the oldest build that works once the migration is applied, by the newest
+ * migration that this build knows:
  *
  *   -- works with: 0005
  *
- * Workers of that build may still bill then: during a roll-out, or after `helm rollback`. A migration with which no older build works
- * declares its own number.
+ * Workers of that build may still bill then: during a roll-out, or after `helm rollback`. A migration with which no
+ * older build works declares its own number.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';

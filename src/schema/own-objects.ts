@@ -1,14 +1,15 @@
 /**
- * What meterfold owns in the database, with the privileges on it: the schema `meterfold` and all in it, the three views, and the log
- * with its partitions and its sequence. Reads the catalogues only.
+ * What meterfold owns in the database, with the privileges on it: the schema `meterfold` and all in it, the three
+ * views, and the log with its partitions and its sequence. Reads the catalogues only.
  */
 
 /** The views that meterfold makes in the schema public. */
 const VIEWS = "'billing_records', 'open_cycles', 'quarantined_calls'";
 
 /**
- * Common table expressions; begins `with recursive`. `own` has an object a row: `class` and `oid` as in pg_depend, `kind` and `name` as
- * GRANT takes them, `owner`, `space` (its schema), `acl` (never null) and `letter` (its kind in pg_default_acl).
+ * Common table expressions; begins `with recursive`. `own` has an object a row: `class` and `oid` as in pg_depend,
+ * `kind` and `name` as GRANT takes them, `owner`, `space` (its schema), `acl` (never null) and `letter` (its kind in
+ * pg_default_acl).
  */
 export const WITH_OWN_OBJECTS = `
   with recursive log (relation) as (
@@ -44,8 +45,9 @@ export const WITH_OWN_OBJECTS = `
   )`;
 
 /**
- * Of `own`, whether it is a function that runs with the privileges of its caller. PUBLIC keeps EXECUTE on these, which PostgreSQL gives it:
- * they allow nothing that the caller may not do anyway, the views use some, and nobody can call the others without USAGE on the schema.
+ * Of `own`, whether it is a function that runs with the privileges of its caller. PUBLIC keeps EXECUTE on these, which
+ * PostgreSQL gives it: they allow nothing that the caller may not do anyway, the views use some, and nobody can call
+ * the others without USAGE on the schema.
  */
 export const RUNS_AS_ITS_CALLER = `
   (class = 'pg_proc'::regclass and exists (select from pg_proc where pg_proc.oid = own.oid and not prosecdef))`;

@@ -1,9 +1,10 @@
 /**
  * Changes to tables that others write to at the same time.
  *
- * A statement that changes a table waits for every transaction that uses it, and everyone who comes later waits behind that statement: one
- * long transaction and one waiting `alter table` block all writers. So such a change waits for at most LOCK_WAIT_MS, then its transaction
- * ends, the writers that queued behind it go ahead, and after a pause it is tried again. In between it says whom it waits for.
+ * A statement that changes a table waits for every transaction that uses it, and everyone who comes later waits behind
+ * that statement: one long transaction and one waiting `alter table` block all writers. So such a change waits for at
+ * most LOCK_WAIT_MS, then its transaction ends, the writers that queued behind it go ahead, and after a pause it is
+ * tried again. In between it says whom it waits for.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, one, type Pool, type Queryable, transaction } from '../postgres/pool.js';
@@ -23,7 +24,10 @@ export interface Patience {
   onBlocked?: (blockedBy: string) => void;
 }
 
-/** Runs `work` in a transaction, again and again if it has to wait for locks. It must have no effect but in the transaction. */
+/**
+ * Runs `work` in a transaction, again and again if it has to wait for locks. It must have no effect but in the
+ * transaction.
+ */
 export async function patiently<T>(
   pool: Pool,
   work: (client: Client) => Promise<T>,
@@ -56,8 +60,8 @@ export async function patiently<T>(
 }
 
 /**
- * Takes the lock on the log and on all its partitions. One after the other they might each wait for the whole time, while the first are held;
- * so the statement as a whole has no more than that.
+ * Takes the lock on the log and on all its partitions. One after the other they might each wait for the whole time,
+ * while the first are held; so the statement as a whole has no more than that.
  */
 export async function lockLog(client: Client): Promise<void> {
   await client.query(`set local statement_timeout = ${LOCK_WAIT_MS}`);
@@ -107,7 +111,10 @@ class BlockerWatch {
   }
 }
 
-/** "pid 123 (role app, application psql, transaction since 2026-11-30T10:00:00Z, last statement since 2026-11-30T10:05:00Z)" */
+/**
+ * "pid 123 (role app, application psql, transaction since 2026-11-30T10:00:00Z, last statement since
+ * 2026-11-30T10:05:00Z)"
+ */
 async function blockersOf(db: Queryable, pid: number): Promise<string | undefined> {
   const { rows } = await db.query<{ who: string }>(
     `select case when blocker = 0

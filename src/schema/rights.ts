@@ -16,8 +16,8 @@ export interface RightsOptions {
 }
 
 /**
- * Billing needs to read the log and to work in its own schema. A role that adds calls needs INSERT on the log, which is not checked here.
- * Objects that lack the same rights come together.
+ * Billing needs to read the log and to work in its own schema. A role that adds calls needs INSERT on the log, which is
+ * not checked here. Objects that lack the same rights come together.
  */
 export async function missingRights(
   queryable: Queryable,

@@ -21,7 +21,10 @@ export async function overriddenSettings(db: Queryable): Promise<OverriddenSetti
   return rows;
 }
 
-/** The grant without which the role can make no temporary tables, in which backup attempts work; undefined if it has the right. */
+/**
+ * The grant without which the role can make no temporary tables, in which backup attempts work; undefined if it has the
+ * right.
+ */
 export async function missingTemporaryGrant(db: Queryable): Promise<string | undefined> {
   const { rows } = await db.query<{ grant: string }>(
     `select format('grant temporary on database %I to %I;', current_database(), current_user) as grant

@@ -1,4 +1,7 @@
-/** The tables of the schema meterfold, the only list of them in TypeScript. Tests compare it with what the migrations create. */
+/**
+ * The tables of the schema meterfold, the only list of them in TypeScript. Tests compare it with what the migrations
+ * create.
+ */
 
 export interface RunTable {
   name: string;
@@ -23,8 +26,8 @@ export const RUN_TABLES: readonly RunTable[] = [
 ];
 
 /**
- * Tables that name runs and keep their rows. Runs in repacked_records and in the tables of retentions can no longer be discarded or
- * reverted.
+ * Tables that name runs and keep their rows. Runs in repacked_records and in the tables of retentions can no longer be
+ * discarded or reverted.
  */
 export const HISTORY_TABLES = ['runs', 'repacked_records', 'retentions', 'retained_open_cycles', 'chain'] as const;
 

@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { afterAll, describe, expect, test } from 'vitest';
-import { REASON as AUDIT_REASON, PROMISES } from '../../src/audit/quarantine.js';
+import { REFUSAL_SQL as AUDIT_REASON, PROMISES } from '../../src/audit/quarantine.js';
 import {
   CALLED_AT_END_MICROS,
   CALLED_AT_MIN_MICROS,
@@ -16,7 +16,7 @@ import {
   USER_BYTES_MIN,
 } from '../../src/billing/call.js';
 import { BUCKETS, RECORD_CYCLES_MAX } from '../../src/engine/layout.js';
-import { REASON } from '../../src/log/refusal.js';
+import { REFUSAL_SQL } from '../../src/log/refusal-sql.js';
 import { freshStack } from '../support/stack.js';
 
 const stack = await freshStack();
@@ -110,7 +110,7 @@ describe.each(samples)('a call $what', (sample) => {
   });
 
   test('has the same reason in the dry run and in `meterfold verify`', async () => {
-    expect(await evaluate(REASON, sample)).toBe(reason);
+    expect(await evaluate(REFUSAL_SQL, sample)).toBe(reason);
     expect(await evaluate(AUDIT_REASON, sample)).toBe(reason);
     expect(await evaluate(`(${PROMISES}) is true`, sample)).toBe(reason === null);
   });

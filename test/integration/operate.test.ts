@@ -215,7 +215,11 @@ describe('an Update that makes no sense now is refused, with the reason:', () =>
     const cancellingToo = byClient(second.run, 'cancel');
     await second.held.waiting({ query: 'delete from' });
     await expectRefusal(second.run, 'cancel', 'run 2 is discarding: there is nothing to cancel');
-    await expectRefusal(second.run, 'pause', 'run 2 is discarding: a run can be paused while it plans, maps or reduces');
+    await expectRefusal(
+      second.run,
+      'pause',
+      'run 2 is discarding: a run can be paused while it plans, maps or reduces',
+    );
     await second.held.release();
     await cancellingToo;
   });

@@ -242,13 +242,19 @@ describe('what may be reverted', () => {
     await logs.uniform(stack.pool, { calls: 200, users: USERS, seed: 13 });
     await bill(stack, { pricePerUnit: '0.7' });
     await repack(stack.pool, {});
-    const refusal = { code: 1, stderr: expect.stringMatching(/can't be reverted: run 13 stands on it/) };
+    const refusal = {
+      code: 1,
+      stderr: expect.stringMatching(/cannot be reverted: run 13 was published after it, and/),
+    };
     expect(await revert('12')).toMatchObject(refusal);
     expect(await revert('13')).toMatchObject({ code: 0 });
     expect((await shown()).view).toEqual(before.view);
 
     // A run that was published stood on run 12, which stays.
-    expect(await revert('12')).toMatchObject({ code: 1, stderr: expect.stringMatching(/run 13 stood on it/) });
+    expect(await revert('12')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/run 13 was published after it and then reverted/),
+    });
     expect(await repack(stack.pool, {})).toMatchObject({ untilRunId: '12' });
     expect((await shown()).view).toEqual(before.view);
     await expectExact(stack, twelfth);
@@ -314,7 +320,7 @@ test('a batch that would change a figure is refused by name, and nothing of it i
   await stack.pool.query('drop function public.damage() cascade');
   expect(refused).toMatchObject({ code: 1, stdout: '' });
   expect(refused.stderr).toMatch(
-    /^meterfold: Repacking the records of user-0 to user-3 would change what they show .* nothing of it was written\./,
+    /^meterfold: Repacking the records of user-0 to user-3 would change what they show .* the batch was not written\./,
   );
   expect(await contents(stack)).toEqual(before);
 });

@@ -150,7 +150,7 @@ describe('after a release', () => {
     expect(await meterfold(stack, ['revert', '6', '--yes', '--reason', 'wrong price'])).toEqual({
       code: 1,
       stdout: '',
-      stderr: `meterfold: Run 6 can't be reverted: \`meterfold retain\` has released the log up to position ${end}, and its calls may be gone.\n`,
+      stderr: `meterfold: Run 6 cannot be reverted: \`meterfold retain\` has released the log up to position ${end}, and its calls may be gone.\n`,
     });
     await expect(
       stack.pool.query(
@@ -204,13 +204,13 @@ describe('the point is the end of a published run:', () => {
       code: 1,
       stdout: '',
       stderr:
-        `meterfold: There is nothing to release: no published run ended at or before ${until}${beyond}; ` +
-        '`meterfold runs` lists where each ends.\n',
+        `meterfold: There is nothing to release: no published run ended at or before ${until}${beyond}. ` +
+        '`meterfold runs` lists the ends of runs.\n',
     });
     expect(await retain('500')).toEqual(refusal('log position 500'));
     expect(await retain('2020-01-01T00:00:00Z', '--dry-run')).toEqual(refusal('2020-01-01T00:00:00Z'));
     await released('600');
-    const beyond = ' beyond log position 509, up to which the log is released already';
+    const beyond = ' after log position 509, up to which the log is already released';
     expect(await retain('600')).toEqual(refusal('log position 600', beyond));
   });
 

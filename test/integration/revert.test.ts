@@ -160,13 +160,16 @@ describe('refused, and nothing changed, is the revert of', () => {
 
   test('a run that another stands on, published or since reverted', async () => {
     await billTwice();
-    await expectRefused('1', "Run 1 can't be reverted: run 2 stands on it: only the newest run is reverted.");
+    await expectRefused(
+      '1',
+      'Run 1 cannot be reverted: run 2 was published after it, and only the newest run can be reverted.',
+    );
     await revertDone('2');
     await expectRefused(
       '1',
-      "Run 1 can't be reverted: run 2 stood on it, and was published before it was reverted: what this one had superseded is gone.",
+      'Run 1 cannot be reverted: run 2 was published after it and then reverted: the open cycles that this run had superseded are deleted.',
     );
-    await expectRefused('2', 'Run 2 is reverted: there is nothing to take back.');
+    await expectRefused('2', 'Run 2 is reverted: only a published run can be reverted.');
     await expectExact(stack, await bill(stack, { badCalls: 'quarantine' }));
   });
 
@@ -177,9 +180,9 @@ describe('refused, and nothing changed, is the revert of', () => {
     const reverting = [revert('1', ...yes), revert('2', ...yes)];
     expect(await Promise.all(reverting)).toEqual([
       refused(
-        "Run 1 can't be reverted: run 2 is in progress and stands on it: let it end, or cancel it by `meterfold cancel 2`.",
+        'Run 1 cannot be reverted: run 2, which is in progress, continues from it: wait until that run has ended, or cancel it by `meterfold cancel 2`.',
       ),
-      refused('Run 2 is in progress: give it up by `meterfold cancel 2`.'),
+      refused('Run 2 is in progress: cancel it by `meterfold cancel 2`.'),
     ]);
     await held.release();
     await expectExact(stack, published(await run.result()));
@@ -190,7 +193,7 @@ describe('refused, and nothing changed, is the revert of', () => {
     await logs.uniform(stack.pool, { calls: 10 });
     await stack.pool.query('update public.api_logs set usage = -1 where id = 1007');
     await failureOf(await startRun(stack));
-    await expectRefused('2', 'Run 2 is discarded: there is nothing to take back.');
+    await expectRefused('2', 'Run 2 is discarded: only a published run can be reverted.');
     await expectRefused('9', 'There is no run 9: `meterfold runs` lists them.');
     await revertDone('1');
     await expectExact(stack, await bill(stack, { badCalls: 'quarantine' }));

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { RunList } from '../../operations/runs.js';
 import { stalledRunText, stallText } from '../../operations/stall-text.js';
-import type { RunDetail } from '../../runs/list.js';
+import type { RunDetails } from '../../runs/list.js';
 import { counted, duration, grouped, moment, printable, sentence } from '../../text.js';
 import { runIdArgument, wholeNumber } from '../arguments.js';
 import { withContext } from '../context.js';
@@ -97,7 +97,7 @@ async function showStatus(asked: string | undefined, flags: { json?: boolean }) 
   });
 }
 
-function statusText(run: RunDetail, stalls: readonly string[]): string {
+function statusText(run: RunDetails, stalls: readonly string[]): string {
   const parts = [
     `Run ${run.runId}: ${run.state}${run.reason === null ? '' : ` (${run.reason})`}`,
     facts([...rangeFacts(run), ...timeFacts(run), ...billingFacts(run), ...ownerFacts(run)]),
@@ -152,14 +152,14 @@ const workerColumns: Column[] = [
   { title: 'calls reduced', align: 'right' },
 ];
 
-function rangeFacts(run: RunDetail): [string, string][] {
+function rangeFacts(run: RunDetails): [string, string][] {
   const { after, to } = run.range;
   if (to === null) return [['log', `calls after ${grouped(after)}; the end is not sealed yet`]];
   const aim = run.sealPosition !== null && run.sealPosition !== to ? `; aimed at ${grouped(run.sealPosition)}` : '';
   return [['log', `calls after ${grouped(after)} up to ${grouped(to)}${aim}`]];
 }
 
-function timeFacts(run: RunDetail): [string, string][] {
+function timeFacts(run: RunDetails): [string, string][] {
   const lines: [string, string][] = [['opened', moment(new Date(run.openedAt))]];
   const end = run.revertedAt ?? run.publishedAt ?? run.discardedAt;
   if (end !== null) lines.push([run.state, `${moment(new Date(end))}, after ${duration(run.tookMs)}`]);
@@ -170,7 +170,7 @@ function timeFacts(run: RunDetail): [string, string][] {
   return lines;
 }
 
-function billingFacts(run: RunDetail): [string, string][] {
+function billingFacts(run: RunDetails): [string, string][] {
   const price: [string, string] = [
     'price',
     `${run.pricePerUnit} ${run.currency} a unit, ${run.callsPerCycle} calls a cycle`,
@@ -187,7 +187,7 @@ function billingFacts(run: RunDetail): [string, string][] {
   ];
 }
 
-function latencyFacts({ cycleLatency }: RunDetail): [string, string][] {
+function latencyFacts({ cycleLatency }: RunDetails): [string, string][] {
   if (cycleLatency === null) return [];
   const { meanSeconds, p99Seconds, maxSeconds, cyclesIgnored } = cycleLatency;
   const shown = (seconds: number | null) => duration((seconds ?? 0) * 1000);
@@ -203,7 +203,7 @@ function latencyFacts({ cycleLatency }: RunDetail): [string, string][] {
 }
 
 /** What was proved before the run was published, as the sums themselves, and the rest of the figures as stored. */
-function proofFacts(run: RunDetail): [string, string][] {
+function proofFacts(run: RunDetails): [string, string][] {
   const sides = (inRange: string, carriedIn: string, carriedOut: string, closed: string) =>
     `${grouped(carriedIn)} carried in + ${grouped(inRange)} in the range = ${closed} + ${grouped(carriedOut)} carried out`;
   const closed = `${run.callsPerCycle} × ${counted(run.cycles!, 'cycle')} closed`;
@@ -215,7 +215,7 @@ function proofFacts(run: RunDetail): [string, string][] {
   ];
 }
 
-function ownerFacts(run: RunDetail): [string, string][] {
+function ownerFacts(run: RunDetails): [string, string][] {
   const { address, namespace, firstExecutionRunId } = run.temporal;
   return [
     ['workflow', `${run.workflowId} (run ${firstExecutionRunId})`],

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { worthRepacking } from '../../../src/ledger/repack-ranges.js';
 
-const stretch = (rows: number, cycles: number, runs: number) => ({
+const range = (rows: number, cycles: number, runs: number) => ({
   userId: 'a',
   firstCycle: '1',
   endCycle: String(cycles),
@@ -11,18 +11,18 @@ const stretch = (rows: number, cycles: number, runs: number) => ({
 });
 
 test.each([
-  ['one row', stretch(1, 1, 1), false],
-  ['two cycles in two rows', stretch(2, 2, 2), true],
-  ['eighty cycles in eighty rows', stretch(80, 80, 80), true],
-  ['a row that has room, and one more cycle', stretch(2, 41, 41), false],
-  ['a row that has room, and three more cycles', stretch(4, 43, 43), true],
-  ['two rows of twenty cycles', stretch(2, 40, 2), false],
-  ['two rows of ten cycles', stretch(2, 20, 2), true],
-  ['two rows that need two', stretch(2, 100, 2), false],
+  ['one row', range(1, 1, 1), false],
+  ['two cycles in two rows', range(2, 2, 2), true],
+  ['eighty cycles in eighty rows', range(80, 80, 80), true],
+  ['a row that has room, and one more cycle', range(2, 41, 41), false],
+  ['a row that has room, and three more cycles', range(4, 43, 43), true],
+  ['two rows of twenty cycles', range(2, 40, 2), false],
+  ['two rows of ten cycles', range(2, 20, 2), true],
+  ['two rows that need two', range(2, 100, 2), false],
 ])('%s: worth repacking if that saves an eighth of what it writes', (_title, given, expected) => {
   expect(worthRepacking(given)).toBe(expected);
 });
 
 test('rows of one run that are too large to be considered are never worth merging among their like', () => {
-  for (let rows = 2; rows <= 500; rows++) expect(worthRepacking(stretch(rows, 24 * rows, rows))).toBe(false);
+  for (let rows = 2; rows <= 500; rows++) expect(worthRepacking(range(rows, 24 * rows, rows))).toBe(false);
 });

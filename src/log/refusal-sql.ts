@@ -1,4 +1,4 @@
-/** The limits of src/billing/call.ts as SQL. Map applies them in the kernel; the dry run applies them here. */
+/** The limits of a billable call (billing/call.ts) as SQL. */
 import {
   CALLED_AT_END_MICROS,
   CALLED_AT_MIN_MICROS,
@@ -11,14 +11,12 @@ import {
 
 const time = (micros: bigint) => `timestamptz '${new Date(Number(micros / 1000n)).toISOString()}'`;
 
-/** Why the row `call` of the log is refused, as text; null if it is billable. */
-export const REASON = `
+/** SQL: why map refuses the row `call` of public.api_logs; null if it can be billed. */
+export const REFUSAL_SQL = `
   case when (octet_length(call.user_id) between ${USER_BYTES_MIN} and ${USER_BYTES_MAX}) is not true
          then '${REFUSAL_TEXTS[REFUSAL.USER]}'
-       when (call.usage between 0 and ${USAGE_MAX}) is not true
-         then '${REFUSAL_TEXTS[REFUSAL.USAGE]}'
-       when call.called_at is null
-         then '${REFUSAL_TEXTS[REFUSAL.TIME_MISSING]}'
+       when (call.usage between 0 and ${USAGE_MAX}) is not true then '${REFUSAL_TEXTS[REFUSAL.USAGE]}'
+       when call.called_at is null then '${REFUSAL_TEXTS[REFUSAL.TIME_MISSING]}'
        when call.called_at < ${time(CALLED_AT_MIN_MICROS)} or call.called_at >= ${time(CALLED_AT_END_MICROS)}
          then '${REFUSAL_TEXTS[REFUSAL.TIME]}'
   end`;
