@@ -16,13 +16,13 @@ import { invariant } from '../invariant.js';
  * Verify has its own definition of a billable call, because it checks the definition that map uses (billing/call.ts). A
  * test compares both. The result is null, which is not true, where a column is null.
  */
-const BILLABLE = `
+export const BILLABLE = `
   octet_length(user_id) between 1 and 256
   and usage between 0 and 1000000000000000
   and called_at >= '1970-01-01 00:00:00+00' and called_at < '2100-01-01 00:00:00+00'`;
 
 /** Why the row `call` of the log cannot be billed; null if it can. It must agree with BILLABLE. */
-const REASON = `
+export const REASON = `
   case when (octet_length(call.user_id) between 1 and 256) is not true then 'user_id must have 1 to 256 bytes'
        when (call.usage between 0 and 1000000000000000) is not true then 'usage must be a number from 0 to 10^15'
        when call.called_at is null then 'called_at must not be null'

@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { afterAll, describe, expect, test } from 'vitest';
-import { REFUSAL_SQL as AUDIT_REASON, PROMISES } from '../../src/audit/quarantine.js';
+import { REASON as AUDIT_REASON, BILLABLE } from '../../src/audit/sql.js';
 import {
   CALLED_AT_END_MICROS,
   CALLED_AT_MIN_MICROS,
@@ -112,7 +112,7 @@ describe.each(samples)('a call $what', (sample) => {
   test('has the same reason in the dry run and in `meterfold verify`', async () => {
     expect(await evaluate(REFUSAL_SQL, sample)).toBe(reason);
     expect(await evaluate(AUDIT_REASON, sample)).toBe(reason);
-    expect(await evaluate(`(${PROMISES}) is true`, sample)).toBe(reason === null);
+    expect(await evaluate(`(${BILLABLE}) is true`, sample)).toBe(reason === null);
   });
 });
 
