@@ -23,13 +23,17 @@ if (!isUpToDate()) {
   await buildBundles();
 }
 
-// Without this link, the first `npx meterfold` packs and installs the checkout into npm's cache, which takes ten seconds.
+// Without this link, the first `npx meterfold` packs and installs the checkout into npm's cache, which takes ten
+// seconds.
 if (existsSync('node_modules/.bin') && process.platform !== 'win32') {
   rmSync('node_modules/.bin/meterfold', { force: true });
   symlinkSync('../../bin/meterfold.js', 'node_modules/.bin/meterfold');
 }
 
-/** Writes the numbers that two modules export as AssemblyScript: a number as u32, a bigint as i64, a group's members with its name. */
+/**
+ * Writes the numbers that two modules export as AssemblyScript: a number as u32, a bigint as i64, a group's members
+ * with its name.
+ */
 async function writeKernelConstants() {
   const modules = [await import('../dist/billing/call.js'), await import('../dist/engine/layout.js')];
   const lines = modules.flatMap((module) => Object.entries(module)).flatMap(([name, value]) => declare(name, value));
@@ -51,7 +55,10 @@ function compileKernel() {
   execFileSync(process.execPath, ['node_modules/assemblyscript/bin/asc.js', ...args], { stdio: 'inherit' });
 }
 
-/** True if dist is complete and newer than all sources. The bundle is written last; a folder is newer than a file removed from it. */
+/**
+ * True if dist is complete and newer than all sources. The bundle is written last; a folder is newer than a file
+ * removed from it.
+ */
 function isUpToDate() {
   const bundle = 'dist/workflow-bundle.js';
   if (!existsSync(bundle)) return false;

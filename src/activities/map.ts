@@ -12,7 +12,10 @@ import { storeSpill } from '../runs/segments.js';
 import type { TaskMemories, TaskMemory } from './memory.js';
 import { type ActivityDependencies, runTask, type TaskRequest, type TaskWork } from './task.js';
 
-/** The most quarantined calls of one partition. More of them mean that the log itself is broken, and nothing should be billed. */
+/**
+ * The most quarantined calls of one partition. More of them mean that the log itself is broken, and nothing should be
+ * billed.
+ */
 const QUARANTINED_MAX = 10_000;
 
 export function createMap(dependencies: ActivityDependencies, memories: TaskMemories) {
@@ -60,7 +63,9 @@ class PartitionMapping {
     return this.#outcome();
   }
 
-  /** On a replica, each subrange has a snapshot of its own: a long snapshot delays the replay, or the replay cancels it. */
+  /**
+   * On a replica, each subrange has a snapshot of its own: a long snapshot delays the replay, or the replay cancels it.
+   */
   async #mapSubrange(subrange: PositionRange): Promise<void> {
     const { client, signal } = this.#work;
     if (this.#logReplica === undefined || this.#replicaTarget === undefined) await this.#readCalls(client, subrange);

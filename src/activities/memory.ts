@@ -1,6 +1,6 @@
 /**
- * The memory that map and reduce tasks work in. A task leaves it to the next one, because touching memory for the first time costs more than
- * the work in it. A slot runs a map or a reduce, never both, so the two share most of it.
+ * The memory that map and reduce tasks work in. A task leaves it to the next one, because touching memory for the first
+ * time costs more than the work in it. A slot runs a map or a reduce, never both, so the two share most of it.
  */
 
 import { PartitionMap } from '../engine/map.js';
@@ -31,8 +31,8 @@ export class TaskMemories {
   }
 
   /**
-   * Lends a memory to `work`. After a failure, a socket may still send some of it; this is harmless, because the connection is closed and
-   * nothing that it sends is committed.
+   * Lends a memory to `work`. After a failure, a socket may still send some of it; this is harmless, because the
+   * connection is closed and nothing that it sends is committed.
    */
   async lend<T>(work: (memory: TaskMemory) => Promise<T>): Promise<T> {
     const memory = this.#idle.pop() ?? new TaskMemory(this.#spillCalls);

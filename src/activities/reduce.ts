@@ -1,9 +1,9 @@
 /**
- * The reduce activity: folds the segments of a shard, adds the calls that users carry in, closes cycles, and writes billing records and open
- * cycles.
+ * The reduce activity: folds the segments of a shard, adds the calls that users carry in, closes cycles, and writes
+ * billing records and open cycles.
  *
- * A shard is folded bucket by bucket, in passes of bounded memory (cutPasses in engine/cuts.ts). The open cycles that users carry in are
- * looked up for several buckets at a time, before these are folded.
+ * A shard is folded bucket by bucket, in passes of bounded memory (cutPasses in engine/cuts.ts). The open cycles that
+ * users carry in are looked up for several buckets at a time, before these are folded.
  */
 
 import type { ApplicationFailure } from '@temporalio/common';
@@ -109,8 +109,8 @@ class ShardReduction {
   }
 
   /**
-   * Folds buckets until a lookup or the socket must be awaited; false at the end of the pass. Separate from fold(), because V8 does not
-   * optimise a loop in an async function while it runs.
+   * Folds buckets until a lookup or the socket must be awaited; false at the end of the pass. Separate from fold(),
+   * because V8 does not optimise a loop in an async function while it runs.
    */
   #foldBuckets({ buckets, lastOfBuckets }: Pass): boolean {
     const fold = this.#fold;
@@ -189,8 +189,8 @@ class CarriedIn {
   }
 
   /**
-   * Reads the open cycles of the next users, on a connection of its own: the task's connection is in the middle of a COPY. No bucket may be
-   * in progress, because the fold lists the users.
+   * Reads the open cycles of the next users, on a connection of its own: the task's connection is in the middle of a
+   * COPY. No bucket may be in progress, because the fold lists the users.
    */
   async lookUp(): Promise<void> {
     const names = this.#names;

@@ -3,8 +3,9 @@
  *
  *   digest = sum(hashint8extended(id, hashtextextended(user_id, 0) # usage)) mod 2^64
  *
- * The order of the calls does not matter, and a duplicate or missing call changes the digest. (With XOR instead of a sum, a duplicate would
- * cancel itself out.) Map and reduce compute it in the kernel, the recount in SQL (log/recount.ts).
+ * The order of the calls does not matter, and a duplicate or missing call changes the digest. (With XOR instead of a
+ * sum, a duplicate would cancel itself out.) Map and reduce compute it in the kernel, the recount in SQL
+ * (log/recount.ts).
  */
 
 /** Formats a digest as 16 hexadecimal digits. `digest` may be any integer that is congruent to it mod 2^64. */

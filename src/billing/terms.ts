@@ -6,5 +6,8 @@ export interface BillingTerms {
   currency: string;
 }
 
-/** What a run does at a call that violates a limit (call.ts): it stops and names the call, or quarantines it and continues. */
+/**
+ * What a run does at a call that violates a limit (call.ts): it stops and names the call, or quarantines it and
+ * continues.
+ */
 export type BadCalls = 'stop' | 'quarantine';

@@ -1,6 +1,6 @@
 /**
- * Divides a run's work: how many partitions and shards it has, which log positions and hash buckets each of them gets, and the passes in
- * which a reduce task goes through its shard.
+ * Divides a run's work: how many partitions and shards it has, which log positions and hash buckets each of them gets,
+ * and the passes in which a reduce task goes through its shard.
  *
  *   range of the log ─┬─ partition 0 ─┬─ subrange 0    a map task reads a partition, one subrange at a time
  *                     │               └─ subrange 1
@@ -15,24 +15,35 @@ import { invariant } from '../invariant.js';
 import { BUCKETS, SPAN_MAX } from './layout.js';
 import type { SpillIndex } from './segment.js';
 
-/** Temporal advises to stay near 500 activities a workflow. Larger runs get larger partitions and shards instead of more. */
+/**
+ * Temporal advises to stay near 500 activities a workflow. Larger runs get larger partitions and shards instead of
+ * more.
+ */
 export const PARTITIONS_MAX = 500;
 export const SHARDS_MAX = 500;
 
-/** Memory of a task for a map's unpacked calls, or for the segments of a reduce's pass. One bucket of one spill always fits. */
+/**
+ * Memory of a task for a map's unpacked calls, or for the segments of a reduce's pass. One bucket of one spill always
+ * fits.
+ */
 export const ARENA_BYTES = 20 * 2 ** 20;
 
-/** A task costs Temporal and a worker about 20 ms, however small it is. The larger a task, the more is repeated if it is lost. */
+/**
+ * A task costs Temporal and a worker about 20 ms, however small it is. The larger a task, the more is repeated if it is
+ * lost.
+ */
 const CALLS_PER_MAP = 2_500_000;
 const CALLS_PER_REDUCE = 1_250_000;
 /** Below this, a second task costs more than it saves. */
 const CALLS_PER_TASK_MIN = 50_000;
-/** A run of at most this many calls is one task (activities/small-run.ts): two parallel tasks would not finish earlier. */
+/**
+ * A run of at most this many calls is one task (activities/small-run.ts): two parallel tasks would not finish earlier.
+ */
 export const SMALL_RUN_CALLS = 250_000;
 
 /**
- * From this number of slots on, a recount by one process would outlast the whole reduce phase. The recount then uses several processes
- * and takes about as long as one shard.
+ * From this number of slots on, a recount by one process would outlast the whole reduce phase. The recount then uses
+ * several processes and takes about as long as one shard.
  */
 export const PARALLEL_SLOTS_MIN = 8;
 /** With fewer slots, the recount takes this fraction of the time of all tasks of its phase. */
@@ -74,8 +85,9 @@ export function totalWidth(ranges: readonly PositionRange[]): bigint {
 }
 
 /**
- * Divides the occupied ranges of the log, in ascending order, into about `count` partitions that contain equally many occupied positions.
- * Gaps between occupied ranges do not count. More than `count` partitions result only where one would span more than SPAN_MAX positions.
+ * Divides the occupied ranges of the log, in ascending order, into about `count` partitions that contain equally many
+ * occupied positions. Gaps between occupied ranges do not count. More than `count` partitions result only where one
+ * would span more than SPAN_MAX positions.
  */
 export function cutPartitions(occupied: readonly PositionRange[], count: number): PositionRange[] {
   invariant(count >= 1, 'at least one partition');
@@ -108,8 +120,8 @@ export function cutPartitions(occupied: readonly PositionRange[], count: number)
 const SUBRANGES_MAX = 64;
 
 /**
- * Divides a partition of more positions than a map can hold calls into subranges of at most `callsMax` positions. If there would be more
- * than SUBRANGES_MAX, most positions must be gaps, and the partition remains one subrange.
+ * Divides a partition of more positions than a map can hold calls into subranges of at most `callsMax` positions. If
+ * there would be more than SUBRANGES_MAX, most positions must be gaps, and the partition remains one subrange.
  */
 export function cutSubranges(partition: PositionRange, callsMax: number): PositionRange[] {
   const count = (width(partition) + BigInt(callsMax) - 1n) / BigInt(callsMax);
@@ -142,9 +154,9 @@ export interface Pass {
 }
 
 /**
- * Divides a shard into passes of at most `bytesMax` bytes of segments. A pass takes as many whole buckets as fit. A bucket that is too
- * large for one pass (a user with very many calls) is divided by spill, in the order of the log, and the open cycles of one pass continue
- * in the next. The smallest pass is one bucket of one spill.
+ * Divides a shard into passes of at most `bytesMax` bytes of segments. A pass takes as many whole buckets as fit. A
+ * bucket that is too large for one pass (a user with very many calls) is divided by spill, in the order of the log, and
+ * the open cycles of one pass continue in the next. The smallest pass is one bucket of one spill.
  */
 export function cutPasses(spills: readonly SpillIndex[], shard: BucketRange, bytesMax: number): Pass[] {
   const passes: Pass[] = [];

@@ -3,11 +3,11 @@
  *
  *   map(call) → (key: (user_id, ordinal), value: (id, usage, called_at))
  *
- * The ordinal is implicit: a user's calls lie in its segment in the order of the log. Reduce knows how many calls came before the partition,
- * and turns ordinals into cycle numbers.
+ * The ordinal is implicit: a user's calls lie in its segment in the order of the log. Reduce knows how many calls came
+ * before the partition, and turns ordinals into cycle numbers.
  *
- * Memory is bounded. The kernel appends calls to buckets until its arena is full, and then packs the buckets into a spill. Spills remain in
- * memory until `full` asks the caller to store and clear them. Nothing is allocated per call.
+ * Memory is bounded. The kernel appends calls to buckets until its arena is full, and then packs the buckets into a
+ * spill. Spills remain in memory until `full` asks the caller to store and clear them. Nothing is allocated per call.
  */
 
 import type { Refusal } from '../billing/call.js';
@@ -19,7 +19,9 @@ import { BUCKETS, SPAN_MAX, STOP } from './layout.js';
 import { packSpill, type Spill } from './spill.js';
 
 export const SPILL_CALLS_MAX = 2_000_000;
-/** Bytes of packed calls at which spills must be stored. Only logs of mostly distinct users with long names reach it. */
+/**
+ * Bytes of packed calls at which spills must be stored. Only logs of mostly distinct users with long names reach it.
+ */
 const PACKED_BYTES_MAX = 24 * 2 ** 20;
 /** Packed calls take no more bytes than unpacked ones, except for the head of each bucket. */
 const BUCKET_HEAD_BYTES_MAX = 8;
@@ -43,7 +45,10 @@ export class PartitionMap {
   #spills: Spill[] = [];
   #packedBytes = 0;
 
-  /** An arena of the default size holds about 700,000 calls with names of usual length, so the largest partitions take two spills. */
+  /**
+   * An arena of the default size holds about 700,000 calls with names of usual length, so the largest partitions take
+   * two spills.
+   */
   constructor(callsMax: number, arenaBytes = ARENA_BYTES) {
     invariant(callsMax >= 1 && callsMax <= SPILL_CALLS_MAX, `a spill holds 1 to ${SPILL_CALLS_MAX} calls`);
     this.callsMax = callsMax;
@@ -110,9 +115,9 @@ export class PartitionMap {
   }
 
   /**
-   * Takes rows of a COPY of id, usage, called_at and user_id from bytes[at, end), each in a message of its own. Rows of other partitions
-   * are skipped. Returns the index where it stopped, and sets `stopped`: FULL and DISORDER stop before a call, REFUSED stops behind one,
-   * NO_ROW stops before an incomplete message or one that is not such a row.
+   * Takes rows of a COPY of id, usage, called_at and user_id from bytes[at, end), each in a message of its own. Rows of
+   * other partitions are skipped. Returns the index where it stopped, and sets `stopped`: FULL and DISORDER stop before
+   * a call, REFUSED stops behind one, NO_ROW stops before an incomplete message or one that is not such a row.
    */
   take(bytes: Uint8Array, at: number, end: number): number {
     const kernel = this.kernel;

@@ -1,10 +1,11 @@
 /**
- * Reduce: adds the calls that a user carries in, which turns a call's ordinal into its cycle number, and sums each cycle.
+ * Reduce: adds the calls that a user carries in, which turns a call's ordinal into its cycle number, and sums each
+ * cycle.
  *
  *   reduce(user, calls carried in, calls in order) → cycles closed, calls carried out
  *
- * Every `callsPerCycle` calls of a user close a cycle. The remaining calls are the user's open cycle, which the next run carries in.
- * Buckets are folded one after another, user by user; the kernel does the work (wasm/fold.ts).
+ * Every `callsPerCycle` calls of a user close a cycle. The remaining calls are the user's open cycle, which the next
+ * run carries in. Buckets are folded one after another, user by user; the kernel does the work (wasm/fold.ts).
  */
 
 import { digestText } from '../billing/digest.js';
@@ -22,12 +23,18 @@ export interface OpenCycle {
   firstCalledAt: bigint;
 }
 
-/** The open cycles that users carry in, in the order in which a bucket's users first appear; undefined for a user without a history. */
+/**
+ * The open cycles that users carry in, in the order in which a bucket's users first appear; undefined for a user
+ * without a history.
+ */
 export interface CarriedIn {
   next(): Readonly<OpenCycle> | undefined;
 }
 
-/** A cursor over the bucket's users in the kernel's memory: the addresses of a user's fields. 64-bit integers are little-endian. */
+/**
+ * A cursor over the bucket's users in the kernel's memory: the addresses of a user's fields. 64-bit integers are
+ * little-endian.
+ */
 export class FoldedUser {
   bytes = Buffer.alloc(0);
   view = new DataView(this.bytes.buffer);
@@ -76,8 +83,9 @@ export interface ClosedCycles {
   firstCycle: number;
   cycles: number;
   /**
-   * The address and size of five bit strings in COPY's binary format, in the user's memory: usages, ids of the first calls, ids of the last
-   * calls, times of the first calls and times of the last calls. Times are microseconds since 1970.
+   * The address and size of five bit strings in COPY's binary format, in the user's memory: usages, ids of the first
+   * calls, ids of the last calls, times of the first calls and times of the last calls. Times are microseconds since
+   * 1970.
    */
   fieldsAt: number;
   fieldsBytes: number;
@@ -145,8 +153,8 @@ export class BucketFold {
   }
 
   /**
-   * Adds the users of a bucket, and calls `see` for each new one, in the order in which the fold will ask what it carries in. Folds nothing:
-   * begin() must follow before the fold continues.
+   * Adds the users of a bucket, and calls `see` for each new one, in the order in which the fold will ask what it
+   * carries in. Folds nothing: begin() must follow before the fold continues.
    */
   listUsers(segments: readonly Segment[], bucket: number, see: (user: FoldedUser) => void): void {
     const kernel = this.#kernel;
@@ -159,8 +167,8 @@ export class BucketFold {
   }
 
   /**
-   * Starts to fold a bucket from these segments, which are in the order of the log. Users that the fold already has continue their open
-   * cycles; `carriedIn` is asked once for each new user.
+   * Starts to fold a bucket from these segments, which are in the order of the log. Users that the fold already has
+   * continue their open cycles; `carriedIn` is asked once for each new user.
    */
   begin(segments: readonly Segment[], bucket: number, carriedIn?: CarriedIn): void {
     this.#segments = segments;

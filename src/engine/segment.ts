@@ -1,18 +1,18 @@
 /**
  * The format of spills and segments, in which map passes calls to reduce.
  *
- * A spill holds 4,096 buckets in order; layout.ts says which bucket a user has. A segment is what one spill holds for a range of buckets.
- * A bucket without calls has no bytes. Otherwise:
+ * A spill holds 4,096 buckets in order; layout.ts says which bucket a user has. A segment is what one spill holds for a
+ * range of buckets. A bucket without calls has no bytes. Otherwise:
  *
  *   bucket := varint(users) user* varint(calls) call*
  *   user   := varint(length) bytes
  *   call   := varint(number of the user within the bucket) body
  *   body   := varint(log position − the previous one) varint(usage) varint(zigzag(called_at − the previous one))
  *
- * Users are numbered in the order of their first call, and calls are in the order of the log. In each bucket, the first position counts from
- * the spill's base position, and the first time from PostgreSQL's epoch (microseconds since 2000-01-01). All values are below 2^53: a
- * partition spans fewer positions, and the limits of a call bound usages and times. Varints are LEB128. The kernel writes and reads
- * buckets (wasm/pack.ts, wasm/fold.ts).
+ * Users are numbered in the order of their first call, and calls are in the order of the log. In each bucket, the first
+ * position counts from the spill's base position, and the first time from PostgreSQL's epoch (microseconds since
+ * 2000-01-01). All values are below 2^53: a partition spans fewer positions, and the limits of a call bound usages and
+ * times. Varints are LEB128. The kernel writes and reads buckets (wasm/pack.ts, wasm/fold.ts).
  */
 import { crc32 } from 'node:zlib';
 import { invariant } from '../invariant.js';
@@ -50,8 +50,8 @@ export class Segment {
 }
 
 /**
- * Encodes the index of a spill. `starts` holds the start of each bucket in the data and, last, the end of the data; `checksums` holds the
- * CRC-32 of each bucket.
+ * Encodes the index of a spill. `starts` holds the start of each bucket in the data and, last, the end of the data;
+ * `checksums` holds the CRC-32 of each bucket.
  */
 export function writeBucketIndex(starts: Uint32Array, checksums: Uint32Array): Buffer {
   const index = Buffer.alloc((BUCKETS + 1) * INDEX_ENTRY_BYTES);
@@ -62,7 +62,10 @@ export function writeBucketIndex(starts: Uint32Array, checksums: Uint32Array): B
   return index;
 }
 
-/** The part of a spill's bucket index that covers a range of buckets. `entries` are the encoded entries of the range and the next one. */
+/**
+ * The part of a spill's bucket index that covers a range of buckets. `entries` are the encoded entries of the range and
+ * the next one.
+ */
 export class SpillIndex {
   readonly partition: number;
   readonly spill: number;
@@ -97,8 +100,8 @@ export class SpillIndex {
   }
 
   /**
-   * Opens the segment of a range of buckets, of which `bytes` bytes were read to the address `at`. Throws SegmentError if its length or a
-   * checksum differs from the index.
+   * Opens the segment of a range of buckets, of which `bytes` bytes were read to the address `at`. Throws SegmentError
+   * if its length or a checksum differs from the index.
    */
   open(firstBucket: number, endBucket: number, memory: KernelMemory, at: number, bytes: number): Segment {
     const { name } = this;

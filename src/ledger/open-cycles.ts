@@ -1,6 +1,6 @@
 /**
- * Open cycles: a row for each user and run that changed the user's open cycle. A run reads (by index) and writes only the users it
- * touches, so its cost does not grow with the history.
+ * Open cycles: a row for each user and run that changed the user's open cycle. A run reads (by index) and writes only
+ * the users it touches, so its cost does not grow with the history.
  */
 import { USER_BYTES_MAX } from '../billing/call.js';
 import type { FoldedUser, OpenCycle } from '../engine/reduce.js';
@@ -50,15 +50,16 @@ const LOOKUP = `
           limit 1) open_cycle`;
 
 /**
- * Reads the open cycles of users after run `asOf`, with one index probe a user. The result holds NUMBERS numbers a user, in the given
- * order; openCycleAt() decodes it.
+ * Reads the open cycles of users after run `asOf`, with one index probe a user. The result holds NUMBERS numbers a
+ * user, in the given order; openCycleAt() decodes it.
  */
 export async function readOpenCycles(pool: Pool, users: TextArray, asOf: bigint): Promise<BigInt64Array> {
   const client = await pool.connect();
   const numbers = new BigInt64Array(NUMBERS * users.length);
   try {
     await queryOut(client, { text: LOOKUP, values: [users.encode(), String(asOf)] }, 6, (view, at) => {
-      // Columns: ordinal i64, next_cycle i64, calls i16, usage i64, first_call_id i64 or null, first_called_at i64 or null.
+      // Columns: ordinal i64, next_cycle i64, calls i16, usage i64, first_call_id i64 or null, first_called_at i64 or
+      // null.
       const user = NUMBERS * (view.getInt32(at + 8) - 1);
       numbers[user] = view.getBigInt64(at + 16);
       numbers[user + 1] = BigInt(view.getInt16(at + 28));
@@ -90,8 +91,9 @@ export function openCycleAt(numbers: BigInt64Array, user: number): OpenCycle | u
 }
 
 /**
- * Deletes the open cycles that the previous run superseded. The time is proportional to the users of that run. Rows of other runs are read
- * only if vacuum has freed space between them, so that a run's rows no longer lie together and the BRIN index excludes less.
+ * Deletes the open cycles that the previous run superseded. The time is proportional to the users of that run. Rows of
+ * other runs are read only if vacuum has freed space between them, so that a run's rows no longer lie together and the
+ * BRIN index excludes less.
  */
 export async function deleteSuperseded(client: Client, runId: bigint): Promise<void> {
   const { rows } = await client.query<{ runId: string; few: boolean }>(
@@ -107,8 +109,8 @@ export async function deleteSuperseded(client: Client, runId: bigint): Promise<v
   // The first run supersedes none.
   if (rows[0] === undefined) return;
   const { runId: previous, few } = rows[0];
-  // For a literal run that is not analyzed yet, PostgreSQL expects one row and probes the index. For a subselect, it expects an average
-  // run and may hash the whole table, which is faster for many users.
+  // For a literal run that is not analyzed yet, PostgreSQL expects one row and probes the index. For a subselect, it
+  // expects an average run and may hash the whole table, which is faster for many users.
   await client.query(
     `delete from meterfold.open_cycles superseded
       using meterfold.open_cycles newer

@@ -1,6 +1,6 @@
 /**
- * Finds the heap pages in which the calls of a partition lie. If they lie one behind another in the order of the log, map reads these pages
- * as they are instead of using the index, which saves the server a fifth of its work.
+ * Finds the heap pages in which the calls of a partition lie. If they lie one behind another in the order of the log,
+ * map reads these pages as they are instead of using the index, which saves the server a fifth of its work.
  */
 import { type PositionRange, width } from '../engine/cuts.js';
 import { type Client, one, prepared } from '../postgres/pool.js';
@@ -12,15 +12,19 @@ export interface PageRange {
   lastPage: number;
 }
 
-/** A page range is read as a whole. It may have this many times the pages that its calls take, as estimated from samples. */
+/**
+ * A page range is read as a whole. It may have this many times the pages that its calls take, as estimated from
+ * samples.
+ */
 const PAGES_FACTOR = 2;
 const PAGES_MIN = 16;
 const SAMPLES = 8;
 const SAMPLE_CALLS = 64;
 
 /**
- * Returns the page range of a partition's calls, or undefined if samples show that they are out of order or spread too widely. The range
- * may contain calls of other partitions, and some calls of the partition may lie elsewhere: the caller must count them.
+ * Returns the page range of a partition's calls, or undefined if samples show that they are out of order or spread too
+ * widely. The range may contain calls of other partitions, and some calls of the partition may lie elsewhere: the
+ * caller must count them.
  */
 export async function findPageRange(client: Client, { first, last }: PositionRange): Promise<PageRange | undefined> {
   const starts = Array.from(
@@ -28,7 +32,8 @@ export async function findPageRange(client: Client, { first, last }: PositionRan
     (_, sample) => first + (width({ first, last }) * BigInt(sample)) / BigInt(SAMPLES),
   );
   const ends = [...starts.slice(1).map((start) => start - 1n), last];
-  // A table partition of the log is read by its own name. This needs privileges on that table, and applies that table's row-level policies.
+  // A table partition of the log is read by its own name. This needs privileges on that table, and applies that table's
+  // row-level policies.
   const { inOrder, table, firstTid, lastTid, pagesPerCall } = one(
     await client.query<{
       inOrder: boolean;

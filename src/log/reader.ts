@@ -43,11 +43,12 @@ export interface PartitionReader {
 }
 
 /**
- * Reads a partition, or a subrange of one, into `map` and yields its spills. There is one COPY for each memory-full of calls: a COPY cannot
- * pause while its spills are stored on the same connection.
+ * Reads a partition, or a subrange of one, into `map` and yields its spills. There is one COPY for each memory-full of
+ * calls: a COPY cannot pause while its spills are stored on the same connection.
  *
- * If samples show that the rows lie on disk in the order of their ids, their pages are read in the order of the table. If a row is out of
- * order or missing after all, or if the rows need several memory-fulls, the read starts again by the index.
+ * If samples show that the rows lie on disk in the order of their ids, their pages are read in the order of the table.
+ * If a row is out of order or missing after all, or if the rows need several memory-fulls, the read starts again by the
+ * index.
  */
 export async function* readPartition(
   client: Client,

@@ -17,9 +17,9 @@ const SAMPLES = 32;
 const SAMPLE_WIDTH = 256;
 
 /**
- * Surveys a range by a few dozen index probes, whatever the size of the log. Ids may have gaps of any size, so that equal partitions of the
- * bare range could leave all calls to one partition. If samples show gaps, wide ranges are halved repeatedly, and each half shrinks to its
- * first and last call.
+ * Surveys a range by a few dozen index probes, whatever the size of the log. Ids may have gaps of any size, so that
+ * equal partitions of the bare range could leave all calls to one partition. If samples show gaps, wide ranges are
+ * halved repeatedly, and each half shrinks to its first and last call.
  */
 export async function surveyRange(db: Queryable, range: PositionRange): Promise<Survey> {
   if (range.first > range.last) return { occupied: [], calls: 0 };

@@ -1,6 +1,6 @@
 /**
- * Warms up a worker before its first activity. Code that V8 has not optimised yet is several times slower, which is most of a run of 100,000
- * calls. Generated rows pass from the database through map and reduce; nothing is written.
+ * Warms up a worker before its first activity. Code that V8 has not optimised yet is several times slower, which is
+ * most of a run of 100,000 calls. Generated rows pass from the database through map and reduce; nothing is written.
  */
 import type { TaskMemories, TaskMemory } from '../activities/memory.js';
 import { BUCKETS, STOP } from '../engine/layout.js';

@@ -136,7 +136,7 @@ async function holdLater(scene: HoldScene, point: Point, later: LaterHold): Prom
 }
 
 const COPIES: Record<'map' | 'reduce', Record<'reading' | 'writing', RegExp>> = {
-  map: { reading: /copy \(select id, user_id, usage, called_at/, writing: /copy segments \(/ },
+  map: { reading: /copy \(select id, usage, called_at, user_id/, writing: /copy segments \(/ },
   reduce: { reading: /stored\.data/, writing: /copy (records|open_cycles) \(/ },
 };
 

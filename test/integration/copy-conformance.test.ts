@@ -1,6 +1,6 @@
 /**
- * Conformance of COPY in both directions, on PostgreSQL 18 and 15, over TCP, a Unix socket and TLS. TLS uses other code to read and write,
- * and another code path again if Node does not support our read buffer.
+ * Conformance of COPY in both directions, on PostgreSQL 18 and 15, over TCP, a Unix socket and TLS. TLS uses other code
+ * to read and write, and another code path again if Node does not support our read buffer.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * The limits and layouts that the database states, and those of `meterfold verify`, are the ones that the code defines once
- * (src/billing/call.ts, src/engine/layout.ts).
+ * The limits and layouts that the database states, and those of `meterfold verify`, are the ones that the code defines
+ * once (src/billing/call.ts, src/engine/layout.ts).
  */
 import type pg from 'pg';
 import { afterAll, describe, expect, test } from 'vitest';

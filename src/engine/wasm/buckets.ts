@@ -2,8 +2,8 @@
  * Unpacked calls, grouped by bucket, while map reads a partition.
  *
  * Goals
- *   1. A call costs one sequential write: each bucket is written at its end only. The ends of all 4,096 buckets stay in the second-level
- *      cache, so that a call misses no cache, whatever the number of users.
+ *   1. A call costs one sequential write: each bucket is written at its end only. The ends of all 4,096 buckets stay in
+ *      the second-level cache, so that a call misses no cache, whatever the number of users.
  *   2. The calls of a bucket remain in the order of the log.
  *   3. Memory is bounded by the arena, and never freed call by call.
  *
@@ -18,7 +18,7 @@
  *
  *            0           4             8
  *            next block  end of calls  call call call …  | 30 bytes |
- *                                                        ↑ limit: a call with a name of length n must start before limit − n
+ *                                                        ↑ limit: a call with n bytes of name starts before limit − n
  *
  *   call     0                    4              5            6
  *            low half of the hash name length−1  body length  name, body
@@ -26,8 +26,8 @@
  *            The body is as in segment.ts, but for the user's number: varints of offset, usage and called_at.
  *
  * When memory is full
- *   hasRoom() is false when the arena has no room for a block of the largest size. Map then packs all buckets into a spill (pack.ts) and
- *   clears them. About 700,000 calls with names of usual length fit into an arena of 20 MiB.
+ *   hasRoom() is false when the arena has no room for a block of the largest size. Map then packs all buckets into a
+ *   spill (pack.ts) and clears them. About 700,000 calls with names of usual length fit into an arena of 20 MiB.
  *
  * Source
  *   Radix partitioning: Manegold, Boncz and Kersten, Optimizing Main-Memory Join on Modern Hardware, TKDE 2002.

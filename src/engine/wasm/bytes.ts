@@ -1,4 +1,7 @@
-/** Copies and comparisons of short byte strings, in words. They access bytes behind the strings, which must be readable or writable. */
+/**
+ * Copies and comparisons of short byte strings, in words. They access bytes behind the strings, which must be readable
+ * or writable.
+ */
 
 /** Bytes that copyBytes() copies at a time. */
 export const COPIED: u32 = 16;

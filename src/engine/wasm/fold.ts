@@ -2,13 +2,14 @@
  * Folds the calls of one bucket into cycles.
  *
  * Goals
- *   1. Each call costs a few memory accesses, whatever the number of users: a bucket's users and the batch's calls stay in the cache.
+ *   1. The cost of a call does not depend on the number of users: only the users of one bucket are in the table, and
+ *      they stay in the first-level cache.
  *   2. A user's calls are folded in the order of the log.
  *   3. Closed cycles leave in the form in which COPY takes them. TypeScript only copies bytes.
  *
  * Steps; src/engine/reduce.ts calls them
  *   segment, segment, …  → beginSegment, readCalls → batch of up to 131,072 calls, in the order of the log
- *   batch                → sortBatch               → `order`: the calls by user; a counting sort keeps the order of a user's calls
+ *   batch                → sortBatch               → `order`: the calls by user, each user's in the order of the log
  *   order                → foldNext                → up to 96 closed cycles of one user at a time
  *
  * Layout in memory
@@ -24,8 +25,8 @@
  *   Segments lie in the arena, users on the heap (users.ts).
  *
  * When memory is full
- *   A full batch is folded before more calls are read; the open cycles of its users continue in the next batch. The arrays above have a
- *   fixed size. The heap grows with the users of one bucket.
+ *   A full batch is folded before more calls are read; the open cycles of its users continue in the next batch. The
+ *   arrays above have a fixed size. The heap grows with the users of one bucket.
  *
  * Source
  *   Counting sort: Knuth, The Art of Computer Programming, volume 3, section 5.2.
@@ -112,8 +113,8 @@ export function beginFold(ofCalls: u32): void {
 }
 
 /**
- * Starts to read a segment of the bucket, and adds its users to the bucket's. The segment is the bytes from `bytes` to `bytesEnd`; its
- * positions count from `basePosition`. Returns false if the segment is malformed.
+ * Starts to read a segment of the bucket, and adds its users to the bucket's. The segment is the bytes from `bytes` to
+ * `bytesEnd`; its positions count from `basePosition`. Returns false if the segment is malformed.
  */
 export function beginSegment(bytes: usize, bytesEnd: usize, basePosition: i64): bool {
   at = bytes;
@@ -133,14 +134,18 @@ export function beginSegment(bytes: usize, bytesEnd: usize, basePosition: i64): 
   return at < end && numbersCount > 0 && callsLeft > 0;
 }
 
-/** Reads the number of items that follow; 0 if so many items of at least `bytesMin` bytes do not fit into the segment. */
+/**
+ * Reads the number of items that follow; 0 if so many items of at least `bytesMin` bytes do not fit into the segment.
+ */
 function readCount(bytesMin: u32): u32 {
   const count = readVarint(at);
   at = varintEnd;
   return at <= end && count * bytesMin <= u64(end - at) ? u32(count) : 0;
 }
 
-/** Reads calls of the segment until the segment ends or the batch is full. Returns false if the segment is malformed. */
+/**
+ * Reads calls of the segment until the segment ends or the batch is full. Returns false if the segment is malformed.
+ */
 export function readCalls(): bool {
   const reads = min(callsLeft, BATCH_CALLS_MAX - batchCalls);
   const last = batchCalls + reads;
@@ -201,7 +206,10 @@ export function sortBatch(): u32 {
   return calls;
 }
 
-/** Folds sorted calls until cycles of one user are closed: all that the batch has of this user, or RECORD_CYCLES_MAX. False at its end. */
+/**
+ * Folds sorted calls until cycles of one user are closed: all that the batch has of this user, or RECORD_CYCLES_MAX.
+ * False at its end.
+ */
 export function foldNext(): bool {
   closedCycles = 0;
   for (; user !== 0; user = load<u32>(user, USER_NEXT)) {

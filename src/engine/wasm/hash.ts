@@ -1,8 +1,8 @@
 /**
  * PostgreSQL's 64-bit hash functions, so that one line of SQL can recompute a bucket or a digest.
  *
- * Source: Bob Jenkins's lookup3, as in PostgreSQL's src/common/hashfn.c (hash_bytes_extended, hash_bytes_uint32_extended) on little-endian
- * machines.
+ * Source: Bob Jenkins's lookup3, as in PostgreSQL's src/common/hashfn.c (hash_bytes_extended,
+ * hash_bytes_uint32_extended) on little-endian machines.
  */
 
 const SEED: u32 = 0x9e3779b9 + 3923095;

@@ -1,8 +1,8 @@
 /**
  * A heap for data whose size is not known beforehand: the users of a bucket and their tables.
  *
- * It starts behind all other memory, grows upwards, and is freed only as a whole. When the WebAssembly memory is full, it grows by at
- * least 1 MiB; this detaches JavaScript's views of it.
+ * It starts behind all other memory, grows upwards, and is freed only as a whole. When the WebAssembly memory is full,
+ * it grows by at least 1 MiB; this detaches JavaScript's views of it.
  */
 
 /** Pages of 64 KiB. */

@@ -1,5 +1,6 @@
 /**
- * The exports of the kernel, which src/engine/kernel.ts loads. Map takes calls and packs them bucket by bucket; reduce folds them.
+ * The exports of the kernel, which src/engine/kernel.ts loads. Map takes calls and packs them bucket by bucket; reduce
+ * folds them.
  *
  *   rows → take.ts → buckets.ts → pack.ts → spill        map
  *   segment → fold.ts, users.ts → closed cycles          reduce
@@ -8,7 +9,8 @@
  *   | static data of each file | arena | packed spills | pack's table | heap … |
  *                              ↑ open() reserves these three            ↑ grows
  *
- * Map's calls and reduce's segments share the arena: a task is one or the other. Memory that is never touched takes no memory of the system.
+ * Map's calls and reduce's segments share the arena: a task is one or the other. Memory that is never touched takes no
+ * memory of the system.
  */
 import { openArena, put } from './buckets';
 import { COPIED } from './bytes';

@@ -1,12 +1,13 @@
 /**
- * Packs the calls of a bucket into the format of src/engine/segment.ts: each user's name once, then the calls with their users' numbers.
+ * Packs the calls of a bucket into the format of src/engine/segment.ts: each user's name once, then the calls with
+ * their users' numbers.
  *
  * Goals
  *   1. A user's name is stored once a spill, whatever the number of its calls.
  *   2. The table of users stays in the first-level cache: it holds the users of one bucket only.
  *
  * Layout in memory
- *   table   [address of the user's first call u32, or 0 | hash u32]*    open addressing, at most half full, doubled when it is
+ *   table   [address of the user's first call u32, or 0 | hash u32]*    open addressing, at most half full
  *   calls   in the arena (buckets.ts); pass 1 replaces each call's hash by its user's number
  *   output  | users, 4 bytes | user* | calls | call* |
  *             ↑ written last, as a varint padded to four bytes
@@ -15,8 +16,8 @@
  *   pass 2  calls → call*
  *
  * When memory is full
- *   It cannot be: open() reserves room for the table of as many users as the arena has calls, and packed calls take no more bytes than
- *   unpacked ones, except for a bucket's head.
+ *   It cannot be: open() reserves room for the table of as many users as the arena has calls, and packed calls take no
+ *   more bytes than unpacked ones, except for a bucket's head.
  *
  * Source
  *   Linear probing: Knuth, The Art of Computer Programming, volume 3, section 6.4, algorithm L.
@@ -50,7 +51,10 @@ let users: u32 = 0;
 /** Bytes of the number of users. */
 const COUNT_BYTES = 4;
 
-/** Bytes for a table of as many users as an arena has calls. The factor is 3 because growTable() builds the doubled table behind the old one. */
+/**
+ * Bytes for a table of as many users as an arena has calls. The factor is 3 because growTable() builds the doubled
+ * table behind the old one.
+ */
 export function tableBytes(arenaBytes: u32): u32 {
   const entries = 4 * (arenaBytes / CALL_BYTES_MIN) + 2 * ENTRIES_MIN;
   return 3 * (entries << ENTRY_SHIFT);
@@ -60,7 +64,9 @@ export function openTable(at: usize): void {
   table = at;
 }
 
-/** Packs a bucket's calls to `at` and returns the end, which is `at` if it has none. Overwrites the hashes of the calls. */
+/**
+ * Packs a bucket's calls to `at` and returns the end, which is `at` if it has none. Overwrites the hashes of the calls.
+ */
 export function pack(bucket: u32, at: usize): usize {
   if (callsOf(bucket) === 0) return at;
   clearTable();
@@ -82,7 +88,10 @@ export function pack(bucket: u32, at: usize): usize {
   return end;
 }
 
-/** Pass 1: writes the users in the order of their first call, and replaces each call's hash by its user's number. Returns the end. */
+/**
+ * Pass 1: writes the users in the order of their first call, and replaces each call's hash by its user's number.
+ * Returns the end.
+ */
 function packUsers(bucket: u32, at: usize): usize {
   for (let block = firstBlock(bucket); block !== NO_BLOCK; block = blockAfter(bucket, block)) {
     const blockEnd = endOf(bucket, block);
@@ -106,7 +115,9 @@ function packUsers(bucket: u32, at: usize): usize {
   return at;
 }
 
-/** Returns the table entry of the call's user, or the free entry for it. Compares bytes: the hash only finds candidates. */
+/**
+ * Returns the table entry of the call's user, or the free entry for it. Compares bytes: the hash only finds candidates.
+ */
 function find(call: usize): usize {
   const hash = hashOf(call);
   let slot = hash & mask;

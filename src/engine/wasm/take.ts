@@ -15,9 +15,9 @@
  *   Times are microseconds since 2000, in rows as in buckets.
  *
  * When memory is full
- *   The input has INPUT_BYTES. TypeScript copies further rows to it when the first ones are taken. A row that is larger than the input
- *   must have too long a user_id; its first 47 bytes suffice to report it. If the arena has no room for a call (buckets.ts), take()
- *   stops with FULL before that call.
+ *   The input has INPUT_BYTES. TypeScript copies further rows to it when the first ones are taken. A row that is larger
+ *   than the input must have too long a user_id; its first 47 bytes suffice to report it. If the arena has no room for
+ *   a call (buckets.ts), take() stops with FULL before that call.
  *
  * Source
  *   Rows: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format". The digest: src/billing/digest.ts.
@@ -93,14 +93,16 @@ export function begin(firstPosition: i64, width: u64): void {
 }
 
 /**
- * Takes at most `callsMax` calls from rows in the input. Returns the address where it stopped; `stopped` has the reason:
+ * Takes at most `callsMax` calls from rows in the input. Returns the address where it stopped; `stopped` has the
+ * reason:
  *
  *   NO_ROW    no whole row follows, or something that is no row of four columns
  *   FULL      before a call: no room, or `callsMax` calls are taken
  *   REFUSED   behind a call that violates a limit
  *   DISORDER  before a call whose id is not above the last one's
  *
- * Rows of other partitions are skipped. The rows lie from `at` to `end`; they would extend to `rowsEnd` if the input were large enough.
+ * Rows of other partitions are skipped. The rows lie from `at` to `end`; they would extend to `rowsEnd` if the input
+ * were large enough.
  */
 export function take(at: usize, end: usize, rowsEnd: usize, callsMax: u32): usize {
   stopped = STOP_NO_ROW;
@@ -152,7 +154,10 @@ function isUserRefused(length: u32): bool {
   return length - USER_BYTES_MIN > USER_BYTES_MAX - USER_BYTES_MIN;
 }
 
-/** Skips a call that violates a limit, and stores what is reported of it. The first violated limit in the order of REFUSAL counts. */
+/**
+ * Skips a call that violates a limit, and stores what is reported of it. The first violated limit in the order of
+ * REFUSAL counts.
+ */
 function refuse(at: usize, next: usize, offset: i64): usize {
   let field = at + AT_USAGE;
   refusedUsageIsNull = load<u32>(field) !== bswap(INT8_BYTES);

@@ -6,14 +6,15 @@
  *   2. Users are visited in the order of their first call, so that a lookup of open cycles can list them beforehand.
  *
  * Layout in memory
- *   table  [address of a user u32, or 0]*    open addressing with linear probing, at most half full, doubled when it is
+ *   table  [address of a user u32, or 0]*    open addressing, at most half full
  *   user   USER in src/engine/layout.ts: | next | name length | hash | … open cycle … | cycle | name |
  *
  *            firstUser → user → user → … → lastUser
  *                               ↑ newUser: the first one that carryIn() has not been called for
  *
  * When memory is full
- *   Users and grown tables lie on the heap, which grows (heap.ts). A replaced table remains there until the bucket's users are cleared.
+ *   Users and grown tables lie on the heap, which grows (heap.ts). A replaced table remains there until the bucket's
+ *   users are cleared.
  *
  * Source
  *   Linear probing: Knuth, The Art of Computer Programming, volume 3, section 6.4, algorithm L.
@@ -59,7 +60,8 @@ export function clearUsers(): void {
 }
 
 /**
- * Returns the user of that name, and adds it if it is new: with cycle 1 open, of no calls. COPIED bytes behind the name must be readable.
+ * Returns the user of that name, and adds it if it is new: with cycle 1 open, of no calls. COPIED bytes behind the name
+ * must be readable.
  */
 export function findUser(name: usize, length: u32): usize {
   const hash = hashText(name, length);

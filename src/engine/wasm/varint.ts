@@ -1,4 +1,6 @@
-/** Varints of the format in src/engine/segment.ts. Source: LEB128, DWARF 5, section 7.6; zigzag as in Protocol Buffers. */
+/**
+ * Varints of the format in src/engine/segment.ts. Source: LEB128, DWARF 5, section 7.6; zigzag as in Protocol Buffers.
+ */
 
 /** Writes an integer and returns the address behind it. */
 // @ts-ignore: decorators of functions are AssemblyScript's

@@ -28,14 +28,19 @@ export function copyIn(client: ClientBase, sql: string): Promise<CopyIn> {
 /** The latest COPY of each client. */
 const copies = new WeakMap<ClientBase, CopyIn>();
 
-/** The bytes that the client's COPY has sent, while it may send more. Undefined if there is none, or if it waits for the server. */
+/**
+ * The bytes that the client's COPY has sent, while it may send more. Undefined if there is none, or if it waits for the
+ * server.
+ */
 export function sendingOf(client: ClientBase): number | undefined {
   return copies.get(client)?.sendingBytes;
 }
 
 /** A COPY in progress. End it by finish() or fail(). After an error, each method throws it. */
 export class CopyIn implements Submittable {
-  /** The statement and its completion callback, named as in pg's own queries, for code that watches queries (tracing). */
+  /**
+   * The statement and its completion callback, named as in pg's own queries, for code that watches queries (tracing).
+   */
   readonly text: string;
   callback: (error: Error | null) => void = () => {};
   readonly accepted: Promise<CopyIn>;

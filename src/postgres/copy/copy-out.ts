@@ -7,28 +7,32 @@
  *   type     length  columns  then (length i32, bytes) for each column
  *   'd', 'D' i32     i16
  *
- * COPY's messages have the type 'd', those of a query 'D'. A query takes parameters, COPY does not. The first message of a COPY starts with
- * the file header, and the last one has -1 columns.
+ * COPY's messages have the type 'd', those of a query 'D'. A query takes parameters, COPY does not. The first message
+ * of a COPY starts with the file header, and the last one has -1 columns.
  *
- * While a COPY or query is in progress, its reader stands before pg's. Each message is parsed once: a RowsReader parses the messages that
- * carry rows, and RowsOut all others. RowsOut passes errors, notices, command complete and ready for query on to pg, which then ends the
- * query as any other.
+ * While a COPY or query is in progress, its reader stands before pg's. Each message is parsed once: a RowsReader parses
+ * the messages that carry rows, and RowsOut all others. RowsOut passes errors, notices, command complete and ready for
+ * query on to pg, which then ends the query as any other.
  *
- * Formats: https://www.postgresql.org/docs/current/protocol-message-formats.html and .../sql-copy.html, "Binary Format".
+ * Formats: https://www.postgresql.org/docs/current/protocol-message-formats.html and .../sql-copy.html, "Binary
+ * Format".
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ClientBase, Connection, Submittable } from 'pg';
 import { bufferReadsOf, ReadBuffer, readBufferOf } from './read-socket.js';
 
-/** Reads one row, which lies whole in the view. `at` is the index of its first column. An error that it throws ends the COPY. */
+/**
+ * Reads one row, which lies whole in the view. `at` is the index of its first column. An error that it throws ends the
+ * COPY.
+ */
 export type RowReader = (view: DataView, at: number) => void;
 
 /** Reads many rows at once. An error that it throws ends the COPY. */
 export interface RowsReader {
   /**
-   * Reads rows from bytes[at, end), where a message starts at `at`. Returns the index where it stopped: the start of a message that is
-   * incomplete or carries none of its rows.
+   * Reads rows from bytes[at, end), where a message starts at `at`. Returns the index where it stopped: the start of a
+   * message that is incomplete or carries none of its rows.
    */
   read(bytes: Buffer, view: DataView, at: number, end: number): number;
   /** True if it wants no further rows. The rest is discarded. */
@@ -68,7 +72,10 @@ export function copyRowsOut(client: ClientBase, sql: string, rows: RowsReader): 
   return submit(client, { text: sql, rowType: COPY_DATA, send: (connection) => connection.query(sql) }, rows);
 }
 
-/** Like copyOut(), for a query with parameters. Each is bound in binary (a Buffer) or as text; the query's text contains none of them. */
+/**
+ * Like copyOut(), for a query with parameters. Each is bound in binary (a Buffer) or as text; the query's text contains
+ * none of them.
+ */
 export function queryOut(
   client: ClientBase,
   { text, values }: { text: string; values: (Buffer | string)[] },
@@ -125,7 +132,9 @@ interface Request {
 }
 
 class RowsOut implements Submittable {
-  /** The statement and its completion callback, named as in pg's own queries, for code that watches queries (tracing). */
+  /**
+   * The statement and its completion callback, named as in pg's own queries, for code that watches queries (tracing).
+   */
   readonly text: string;
   callback: (error: Error | null, rows?: number) => void;
   readonly #request: Request;

@@ -1,16 +1,17 @@
 /**
  * A socket that reads into one reused buffer, for COPY streams of millions of small rows.
  *
- * pg remains the client: it does start-up, authentication, cancellation and errors, and receives all bytes as usual. While a COPY is in
- * progress, the COPY's reader receives the bytes first, in place.
+ * pg remains the client: it does start-up, authentication, cancellation and errors, and receives all bytes as usual.
+ * While a COPY is in progress, the COPY's reader receives the bytes first, in place.
  *
- * PostgreSQL flushes every 8 KiB, and a read for each flush costs more than the rows in it. After a small read, the socket therefore stops
- * reading for a millisecond, and then finds many flushes in one read.
+ * PostgreSQL flushes every 8 KiB, and a read for each flush costs more than the rows in it. After a small read, the
+ * socket therefore stops reading for a millisecond, and then finds many flushes in one read.
  *
- * Over TLS, Node allocates a buffer for each record, and PostgreSQL sends a record for each flush. For a million calls this is 60 MB, and
- * full garbage collections that cost more than the decryption. Node has a public option for a reused buffer only for sockets that one
- * creates oneself, but pg creates its TLS socket from the plain one. bufferReadsOf() therefore sets the option through Node's internal
- * fields. If a version of Node lacks these fields, reads are allocated as usual.
+ * Over TLS, Node allocates a buffer for each record, and PostgreSQL sends a record for each flush. For a million calls
+ * this is 60 MB, and full garbage collections that cost more than the decryption. Node has a public option for a reused
+ * buffer only for sockets that one creates oneself, but pg creates its TLS socket from the plain one. bufferReadsOf()
+ * therefore sets the option through Node's internal fields. If a version of Node lacks these fields, reads are
+ * allocated as usual.
  */
 import { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -21,7 +22,10 @@ const GATHERED_BYTES_MAX = BUFFER_BYTES / 2;
 const ROOM_BYTES_MIN = 4096;
 const PAUSE_MS = 1;
 
-/** Reads bytes from buffer[start, end). Returns the index where it stopped; the rest is kept and passed again with the next bytes. */
+/**
+ * Reads bytes from buffer[start, end). Returns the index where it stopped; the rest is kept and passed again with the
+ * next bytes.
+ */
 export type BytesReader = (buffer: Buffer, view: DataView, start: number, end: number) => number;
 
 const readBuffers = new WeakMap<object, ReadBuffer>();

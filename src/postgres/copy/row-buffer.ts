@@ -1,6 +1,6 @@
 /**
- * Encodes rows of a binary COPY into chunks of 256 KiB. Encoding never waits; the producer calls drain() to send full chunks. Chunks are
- * reused after they are sent. A row lies whole in one chunk.
+ * Encodes rows of a binary COPY into chunks of 256 KiB. Encoding never waits; the producer calls drain() to send full
+ * chunks. Chunks are reused after they are sent. A row lies whole in one chunk.
  */
 import { BINARY_HEADER, BINARY_TRAILER, type CopyIn } from './copy-in.js';
 

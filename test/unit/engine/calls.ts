@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import type { Call } from './oracle.js';
 
 /**
- * Limits for properties that bill whole logs. A failing property stops shrinking early enough to print its seed; otherwise the test's
- * timeout would end it silently.
+ * Limits for properties that bill whole logs. A failing property stops shrinking early enough to print its seed;
+ * otherwise the test's timeout would end it silently.
  */
 export const HEAVY_MS = 60_000;
 export const heavy = { interruptAfterTimeLimit: HEAVY_MS / 3 };

@@ -1,6 +1,6 @@
 /**
- * Users whose hashes collide are billed separately. The users below were found by trying 16 million ids, and 5 billion pairs for the
- * prefix. digest.test.ts and the first test here prove that the hashes are PostgreSQL's.
+ * Users whose hashes collide are billed separately. The users below were found by trying 16 million ids, and 5 billion
+ * pairs for the prefix. digest.test.ts and the first test here prove that the hashes are PostgreSQL's.
  */
 import { describe, expect, test } from 'vitest';
 import { PartitionMap } from '../../../src/engine/map.js';

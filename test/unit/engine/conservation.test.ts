@@ -1,6 +1,6 @@
 /**
- * The bills do not depend on how the work is divided. For all partitions, spills, shards, passes and runs, the cycles equal those of the
- * oracle over the whole log, and the proof of each run holds.
+ * The bills do not depend on how the work is divided. For all partitions, spills, shards, passes and runs, the cycles
+ * equal those of the oracle over the whole log, and the proof of each run holds.
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,7 @@
-/** Decodes segments by the description of their format in src/engine/segment.ts, as simply as possible and without the engine's code. */
+/**
+ * Decodes segments by the description of their format in src/engine/segment.ts, as simply as possible and without the
+ * engine's code.
+ */
 import type { Call } from './oracle.js';
 import type { StoredSpill } from './pipeline.js';
 

@@ -1,4 +1,6 @@
-/** Digests computed by PostgreSQL 18.4 with the SQL in the header of src/billing/digest.ts, mod 2^64 and in hexadecimal. */
+/**
+ * Digests computed by PostgreSQL 18.4 with the SQL in the header of src/billing/digest.ts, mod 2^64 and in hexadecimal.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addDigests } from '../../../src/billing/digest.js';

@@ -1,6 +1,7 @@
 /**
- * The expected bills, computed as simply as possible: all calls in memory, bigints throughout, and no code of src/. The hash functions
- * follow PostgreSQL's src/common/hashfn.c; hash.test.ts compares them and the kernel's with a real server's results.
+ * The expected bills, computed as simply as possible: all calls in memory, bigints throughout, and no code of src/. The
+ * hash functions follow PostgreSQL's src/common/hashfn.c; hash.test.ts compares them and the kernel's with a real
+ * server's results.
  */
 
 /** A call of the log. A user is its bytes, one character each; times are microseconds since 2000. */
@@ -36,7 +37,10 @@ export interface Bills {
   open: Open[];
 }
 
-/** Bills a whole log: divides each user's calls, in the order of their ids, into cycles. The result is sorted by user and number. */
+/**
+ * Bills a whole log: divides each user's calls, in the order of their ids, into cycles. The result is sorted by user
+ * and number.
+ */
 export function billNaively(log: readonly Call[], callsPerCycle: number): Bills {
   const cycles: Cycle[] = [];
   const open: Open[] = [];

@@ -1,6 +1,6 @@
 /**
- * A billing run in memory: the engine's map, segments, passes and reduce, connected as the activities connect them, with lists instead of
- * tables. `reduceShard` repeats the loop of ShardReduction in src/activities/reduce.ts.
+ * A billing run in memory: the engine's map, segments, passes and reduce, connected as the activities connect them,
+ * with lists instead of tables. `reduceShard` repeats the loop of ShardReduction in src/activities/reduce.ts.
  */
 
 import type { MapOutcome, ReduceOutcome } from '../../../src/billing/proof.js';
@@ -127,7 +127,10 @@ export const foldKernel = newKernel();
 foldKernel.open(SEGMENT_BYTES, 0);
 let free = 0;
 
-/** Copies bytes to the kernel's memory, where later calls may overwrite them. Returns their address. Other bytes follow them. */
+/**
+ * Copies bytes to the kernel's memory, where later calls may overwrite them. Returns their address. Other bytes follow
+ * them.
+ */
 export function load(data: Uint8Array): number {
   if (free + data.length + 16 > SEGMENT_BYTES) free = 0;
   const at = foldKernel.arena.value + free;

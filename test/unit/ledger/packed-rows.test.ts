@@ -113,7 +113,10 @@ describe('a row of records', () => {
 });
 
 describe('a row of open cycles', () => {
-  /** The rows of a user that carries in an open cycle and makes a call of usage 1 with the largest id; 1,000 calls close a cycle. */
+  /**
+   * The rows of a user that carries in an open cycle and makes a call of usage 1 with the largest id; 1,000 calls close
+   * a cycle.
+   */
   async function openCyclesOf(name: string, carriedIn: OpenCycle, rows = new RowBuffer()) {
     const see = (user: FoldedUser) => appendOpenCycle(rows, 7, user);
     foldAll([call(2n ** 63n - 1n, name, 1)], 1000, () => {}, { see, carriedIn });

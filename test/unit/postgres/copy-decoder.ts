@@ -1,6 +1,6 @@
 /**
- * Decodes a binary COPY by the file format in PostgreSQL's manual (sql-copy, "Binary Format") and the binary forms of bigint, smallint,
- * text and bit strings.
+ * Decodes a binary COPY by the file format in PostgreSQL's manual (sql-copy, "Binary Format") and the binary forms of
+ * bigint, smallint, text and bit strings.
  */
 import type { CopyIn } from '../../../src/postgres/copy/copy-in.js';
 import type { RowBuffer } from '../../../src/postgres/copy/row-buffer.js';

@@ -1,4 +1,6 @@
-/** The buffer into which a socket reads during a COPY. Messages here have a length of four bytes, then as many bytes. */
+/**
+ * The buffer into which a socket reads during a COPY. Messages here have a length of four bytes, then as many bytes.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ReadBuffer } from '../../../src/postgres/copy/read-socket.js';
