@@ -1,6 +1,6 @@
 /**
- * What an error of PostgreSQL, or of the connection to it, means, and how to fix it. Activities append the reason to the failure of a run,
- * and commands print it with the address of the server.
+ * What an error of PostgreSQL, or of the connection to it, means, and how to fix it. Activities append the reason to
+ * the failure of a run, and commands print it with the address of the server.
  */
 
 /** Errors that the server sends: https://www.postgresql.org/docs/current/errcodes-appendix.html */
