@@ -68,7 +68,11 @@ Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.`,
 
 /** A command with its arguments. Every command has options, so they are not mentioned. */
 function term(command: Command): string {
-  return [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' ');
+  const args = command.registeredArguments.map((argument) => {
+    const name = argument.name();
+    return argument.required ? `<${name}>` : `[${name}]`;
+  });
+  return [command.name(), ...args].join(' ');
 }
 
 function version(): string {

@@ -19,7 +19,7 @@ export function register(program: Command): void {
   program
     .command('run')
     .description('bill all calls since the last run')
-    .option('--json', "print the workflow's result as one JSON object")
+    .option('--json', 'print the result as one JSON object')
     .addOption(new Option('--detach', 'start the run and return at once').conflicts('dryRun'))
     .option('--dry-run', 'show what would be billed; write nothing, and start nothing')
     .option('--workflow-id <id>', 'workflow id of the run (default: one with the time)')

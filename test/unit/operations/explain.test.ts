@@ -96,7 +96,11 @@ describe('an error that PostgreSQL sends is shown with the fix', () => {
       'database "billing" does not exist',
       /"billing" does not exist\. The database does not exist: create it with `createdb`/,
     ],
-    ['28P01', 'password authentication failed for user "billing"', /for user "billing"\. The password is wrong/],
+    [
+      '28P01',
+      'password authentication failed for user "billing"',
+      /for user "billing"\. The role or its password is wrong/,
+    ],
     ['28000', 'no pg_hba.conf entry for host "10.0.0.1"', /The role is not allowed to connect: .*pg_hba\.conf/],
     [
       '42501',
