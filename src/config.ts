@@ -1,8 +1,9 @@
 /**
- * The environment, parsed and validated once, at the start; all faults are reported together.
+ * The settings: the environment is parsed and validated once, at the start of the process, and all faults are reported
+ * together. docs/settings.md documents each variable.
  *
- * Temporal's own variables and profiles (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TLS, …) are read by its
- * environment configuration library; everything else is named here, and documented in the README's table.
+ * Temporal's own variables and profiles (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TLS, …) are read by
+ * its environment configuration library. All other variables are in the schema below.
  */
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
@@ -16,70 +17,70 @@ import { ARENA_BYTES } from './engine/cuts.js';
 import { cleanEnvironment } from './environment.js';
 import { DatabaseUrlError, parseDatabaseUrl } from './postgres/database-url.js';
 
-/** Wrong use or a wrong setting: shown as it is, exit code 2. */
+/** One or more settings are wrong; the message names each variable and the fix. */
 export class SettingsError extends Error {
   override name = 'SettingsError';
 }
 
 export interface WorkerSettings {
-  /** Activities at a time in one process. */
+  /** Activities that one process executes at a time. */
   slots: number;
-  /** Longest wait for writers that were under way when a run sealed its end. */
+  /** How long sealing waits for transactions that are writing to the log. */
   sealWaitMs: number;
-  /** How old the lease of a run may be before a run whose owner can't be asked about is given up. */
+  /** A run whose lease is older is discarded by the next run, if Temporal cannot say whether its owner is running. */
   leaseMs: number;
-  /** How long a stopping worker lets its running activities go on. */
+  /** How long running activities may continue after the worker begins to stop. */
   graceMs: number;
-  /** Calls held in memory by one map activity at a time. */
+  /** Calls that one map activity holds in memory. */
   spillCalls: number;
-  /** What a run does with calls that break what the log promises, where its input does not say. */
+  /** What a run does with calls that violate the invariants of the log. The run's input takes precedence. */
   badCalls: BadCalls;
-  /** Whether tasks that straggle get a backup attempt, where its input does not say. */
+  /** Whether slow tasks get a backup attempt. The run's input takes precedence. */
   backups: boolean;
-  /** Bytes of segments held in memory by one reduce activity at a time. */
+  /** Bytes of segments that one reduce activity holds in memory. */
   passBytes: number;
 }
 
 export interface TemporalSettings {
   address: string;
   namespace: string;
-  /** Where the runs of this installation wait; another one in the same namespace has another. */
+  /** The task queue of this installation. Installations that share a namespace have different ones. */
   taskQueue: string;
   connection: NativeConnectionOptions;
 }
 
-/** Of a versioned worker, in Temporal's terms. */
+/** The version of a worker, in Temporal's terms. */
 export interface WorkerVersion {
   deploymentName: string;
   buildId: string;
 }
 
-/** Where a server of this process listens. */
+/** The address at which a server of this process listens. */
 export interface Listener {
-  /** An IP address of this machine; 0.0.0.0 or :: for all of them. */
+  /** An IP address of this machine; 0.0.0.0 or :: is all of them. */
   host: string;
   port: number;
 }
 
 export interface Config {
   databaseUrl: string;
-  /** Of a streaming replica of it, from which map reads the log; absent: it reads the database itself. */
+  /** The URL of a streaming replica of the database, from which map reads the log. Absent: map reads the database. */
   logReplicaUrl?: string;
   temporal: TemporalSettings;
   terms: BillingTerms;
-  /** What the environment itself says of a run; one that is started from here carries just this. */
+  /** The terms that the environment sets explicitly: the input of a run that this process starts. */
   explicitInput: Partial<BillingTerms> & { badCalls?: BadCalls; backups?: boolean };
   worker: WorkerSettings;
-  /** Where a worker is watched from outside; absent: not at all. */
+  /** Servers for probes and for metrics. Absent: none. */
   ports: { health?: Listener; metrics?: Listener };
-  /** Absent: workers are unversioned. */
+  /** Absent: the worker is unversioned. */
   version?: WorkerVersion;
-  /** Whether workers send traces; where to is for OpenTelemetry to know. */
+  /** Whether workers and commands send traces. OpenTelemetry's own variables say where to. */
   traces: boolean;
   logLevel: string;
 }
 
-/** Unless TEMPORAL_TASK_QUEUE names another. */
+/** The default of TEMPORAL_TASK_QUEUE. */
 export const TASK_QUEUE = 'billing';
 
 const OTLP_PROTOCOL = 'http/protobuf';
@@ -109,17 +110,19 @@ const currency = z
     error: ({ input }) => `must be a currency of ISO 4217 with a minor unit, like USD; ${input} is none`,
   });
 
-/** Figures of billing are for those who are let in: nobody but this machine, until a person says so. */
+/**
+ * Metrics show figures of billing, so they are served to this machine only, unless an operator sets another address.
+ */
 const LOOPBACK = '127.0.0.1';
 const ipAddress = z
   .string()
   .refine((text) => isIP(text) !== 0, `must be an IP address of this machine, like ${LOOPBACK}, 0.0.0.0 or ::`);
 
-/** How the terms look wherever they come from: the environment or a workflow's input. */
+/** The terms, whether they come from the environment or from the input of a workflow. */
 export const termsSchema = z.object({ callsPerCycle: z.int().min(1).max(1000), pricePerUnit: price, currency });
 
 const environmentSchema = z.object({
-  // What they say is read below, with libpq's variables.
+  // Parsed below, together with libpq's variables.
   DATABASE_URL: z.string({
     error: 'is not set; give a PostgreSQL URL like postgres://user:password@host:5432/database',
   }),
@@ -152,7 +155,7 @@ const environmentSchema = z.object({
     .default('info'),
 });
 
-/** Reads the settings. Throws SettingsError that names every fault. */
+/** Throws SettingsError, whose message names every fault. */
 export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   const set = cleanEnvironment(environment);
   const parsed = environmentSchema.safeParse(set);
@@ -160,7 +163,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   for (const issue of parsed.error?.issues ?? []) faults.push(`${issue.path.join('.')} ${issue.message}`);
   const { TEMPORAL_DEPLOYMENT_NAME: deploymentName, TEMPORAL_WORKER_BUILD_ID: buildId } = set;
   if ((deploymentName === undefined) !== (buildId === undefined)) {
-    faults.push('TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID belong together: set both, or none');
+    faults.push('TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID belong together: set both, or neither');
   }
   const traces = set.OTEL_TRACES_EXPORTER === 'otlp' && set.OTEL_SDK_DISABLED?.toLowerCase() !== 'true';
   const protocol = set.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? set.OTEL_EXPORTER_OTLP_PROTOCOL ?? OTLP_PROTOCOL;
@@ -172,8 +175,15 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     faults.push(`Temporal's settings (TEMPORAL_*): ${(error as Error).message}`);
   }
   if (!parsed.success || temporal === undefined || faults.length > 0) throw new SettingsError(settingsMessage(faults));
+  return {
+    ...configOf(parsed.data),
+    temporal: { ...temporal, taskQueue: parsed.data.TEMPORAL_TASK_QUEUE },
+    ...(deploymentName === undefined || buildId === undefined ? {} : { version: { deploymentName, buildId } }),
+    traces,
+  };
+}
 
-  const env = parsed.data;
+function configOf(env: z.infer<typeof environmentSchema>): Omit<Config, 'temporal' | 'version' | 'traces'> {
   const explicitTerms: Partial<BillingTerms> = {
     ...(env.CALLS_PER_CYCLE === undefined ? {} : { callsPerCycle: env.CALLS_PER_CYCLE }),
     ...(env.PRICE_PER_UNIT === undefined ? {} : { pricePerUnit: env.PRICE_PER_UNIT }),
@@ -182,7 +192,6 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
   return {
     databaseUrl: env.DATABASE_URL,
     ...(env.LOG_REPLICA_URL === undefined ? {} : { logReplicaUrl: env.LOG_REPLICA_URL }),
-    temporal: { ...temporal, taskQueue: env.TEMPORAL_TASK_QUEUE },
     terms: { ...DEFAULT_TERMS, ...explicitTerms },
     explicitInput: {
       ...explicitTerms,
@@ -203,8 +212,6 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       ...(env.HEALTH_PORT === undefined ? {} : { health: { host: env.HEALTH_HOST, port: env.HEALTH_PORT } }),
       ...(env.METRICS_PORT === undefined ? {} : { metrics: { host: env.METRICS_HOST, port: env.METRICS_PORT } }),
     },
-    ...(deploymentName === undefined || buildId === undefined ? {} : { version: { deploymentName, buildId } }),
-    traces,
     logLevel: env.LOG_LEVEL,
   };
 }

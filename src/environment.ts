@@ -1,15 +1,15 @@
-/** How environment variables are read, by meterfold and by the libraries that read them themselves. */
+/** How environment variables are read, by meterfold itself and by its libraries. */
 
 /**
- * A copy of the environment by the one rule for all variables, whoever reads them: CRs and LFs at the end of a value are none of it, since a
- * file ends with them that a Secret or a shell has put there; and an empty value is as good as none.
+ * A copy of the environment without empty variables, and without CR and LF at the end of a value: the file of a Secret
+ * and the output of a shell command often end with them.
  */
 export function cleanEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const entries = Object.entries(environment).map(([name, value = '']) => [name, value.replace(/[\r\n]+$/, '')]);
   return Object.fromEntries(entries.filter(([, value]) => value !== ''));
 }
 
-/** Does the same to process.env, for the libraries that read it: OpenTelemetry, Temporal's, Node itself. */
+/** Does the same to process.env, which OpenTelemetry, Temporal's libraries and Node read. */
 export function cleanOwnEnvironment(): void {
   const clean = cleanEnvironment(process.env);
   for (const name of Object.keys(process.env)) {

@@ -1,4 +1,4 @@
-/** Logs are JSON lines on standard error, so that standard output stays the command's own result. */
+/** Logs are JSON lines on standard error; standard output is for the result of a command. */
 import { pino } from 'pino';
 
 export type Logger = pino.Logger;

@@ -1,12 +1,18 @@
 /** Numbers, times and names as people read them: in what commands print, and in the messages of errors. */
 
-/** A message as a sentence: "Run 7 is already paused." A message of several lines is a list or a log, and stays unchanged. */
+/**
+ * A message as a sentence: "Run 7 is already paused." A message of several lines is a list or a log, and stays
+ * unchanged.
+ */
 export function sentence(message: string): string {
   if (message.includes('\n')) return message;
   return `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.?!;:]$/.test(message) ? '' : '.'}`;
 }
 
-/** Escapes control characters, which could move the cursor of a terminal, as \u{1b}: text from the database may contain them. */
+/**
+ * Escapes control characters, which could move the cursor of a terminal, as \u{1b}: text from the database may contain
+ * them.
+ */
 export function printable(text: string): string {
   return text.replace(
     /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,

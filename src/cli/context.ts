@@ -1,6 +1,7 @@
 /**
- * The settings and servers of a command. Each server is connected to when it is first asked for, and all connections are closed at the
- * end, even if the command fails. Ctrl-C ends the process; the servers notice that the connections close, and roll back.
+ * The settings and servers of a command. Each server is connected to when it is first asked for, and all connections
+ * are closed at the end, even if the command fails. Ctrl-C ends the process; the servers notice that the connections
+ * close, and roll back.
  */
 import type { Servers } from '../operations/servers.js';
 import type { Pool } from '../postgres/pool.js';

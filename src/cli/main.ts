@@ -1,7 +1,7 @@
 /**
- * The program `meterfold`. Command files are light: what a command needs is loaded when it runs, so that help is quick.
+ * The program `meterfold`. A command loads what it needs when it runs, so that `--help` is quick.
  *
- * Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.
+ * Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting (contract/failures.ts).
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
@@ -36,17 +36,17 @@ function buildProgram(): Command {
     .addHelpText(
       'after',
       `
-Settings come from the environment: DATABASE_URL (required), TEMPORAL_ADDRESS and the other TEMPORAL_* variables,
-PRICE_PER_UNIT, CURRENCY, CALLS_PER_CYCLE, LOG_LEVEL; the README lists them all.
+Settings are environment variables: DATABASE_URL (required), TEMPORAL_ADDRESS and the other TEMPORAL_* variables,
+PRICE_PER_UNIT, CURRENCY, CALLS_PER_CYCLE, LOG_LEVEL; docs/settings.md lists all of them.
 
 Examples:
-  $ meterfold demo                  bill 100,000 made-up calls; needs nothing installed
-  $ meterfold migrate               make or update the tables in DATABASE_URL
+  $ meterfold demo                  bill 100,000 generated calls; needs nothing installed
+  $ meterfold migrate               create or update the tables in DATABASE_URL
   $ meterfold doctor                check the database, Temporal and the workers
-  $ meterfold worker                work on billing runs until stopped
+  $ meterfold worker                execute billing runs until stopped
   $ meterfold run                   bill all calls since the last run
   $ meterfold statement user-42     show what a user owes
-  $ meterfold verify                check all that was billed against the log
+  $ meterfold verify                check all billing records against the log
 
 Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.`,
     );
@@ -66,9 +66,13 @@ Exit codes: 0 done, 1 failed, 2 wrong use or a wrong setting.`,
   return program;
 }
 
-/** A command with its arguments; that it has options is true of all of them. */
+/** A command with its arguments. Every command has options, so they are not mentioned. */
 function term(command: Command): string {
-  return [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' ');
+  const args = command.registeredArguments.map((argument) => {
+    const name = argument.name();
+    return argument.required ? `<${name}>` : `[${name}]`;
+  });
+  return [command.name(), ...args].join(' ');
 }
 
 function version(): string {
@@ -91,7 +95,7 @@ async function main() {
     await buildProgram().parseAsync();
   } catch (error) {
     if (error instanceof OutputClosed) return;
-    // Commander has printed its own complaint, or the help that was asked for.
+    // Commander has already printed its error, or the help.
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       return;

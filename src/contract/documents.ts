@@ -1,6 +1,7 @@
 /**
- * Documents are what people's programs read: the JSON that commands print, and later that of the service. Their fields are spelled in
- * snake_case, as the columns of tables are. The inputs and results of workflows stay in camelCase, as is usual in Temporal's TypeScript.
+ * Documents are what people's programs read: the JSON that commands print, and later that of the service. Their fields
+ * are spelled in snake_case, as the columns of tables are. The inputs and results of workflows stay in camelCase, as is
+ * usual in Temporal's TypeScript.
  */
 
 type SnakeCase<Name extends string> = Name extends `${infer First}${infer Rest}`
@@ -17,8 +18,8 @@ export type Document<T> = T extends bigint | Date
       : T;
 
 /**
- * Every field of every object is renamed. A map whose keys are data (users, currencies) must be an array of objects instead, or its keys
- * would be renamed too.
+ * Every field of every object is renamed. A map whose keys are data (users, currencies) must be an array of objects
+ * instead, or its keys would be renamed too.
  */
 export function toDocument<T>(value: T): Document<T> {
   return converted(value) as Document<T>;

@@ -1,14 +1,18 @@
 /**
- * Every error that meterfold throws: one row for each, by name. Activities, the workflow, commands and the service read what an error
- * means here and nowhere else. An error without a row is retried, exits with 1 and answers with 500: nobody has foreseen it.
+ * Every error that meterfold throws: one row for each, by name. Activities, the workflow, commands and the service read
+ * what an error means here and nowhere else. An error without a row is retried, exits with 1 and answers with 500:
+ * nobody has foreseen it.
  *
- * A name is that of an error class, the type of a failure that an activity or the workflow raises itself, or `PostgreSQL` with a SQLSTATE
- * or its class (two characters).
+ * A name is that of an error class, the type of a failure that an activity or the workflow raises itself, or
+ * `PostgreSQL` with a SQLSTATE or its class (two characters).
  */
 
 /** `retried`: Temporal tries the activity again. `final`: it would fail again, so the run stops and says why. */
 type Retry = 'retried' | 'final';
-/** `held`: an operator may fix the cause, so a run started with `--hold` waits for `meterfold retry`. `lost`: nothing can be fixed. */
+/**
+ * `held`: an operator may fix the cause, so a run started with `--hold` waits for `meterfold retry`. `lost`: nothing
+ * can be fixed.
+ */
 type Hold = 'held' | 'lost';
 
 type Row = readonly [retry: Retry, hold: Hold, exitCode: 0 | 1 | 2, httpStatus: number, why: string];
@@ -98,7 +102,10 @@ export interface Failure {
   why: string;
 }
 
-/** The row of an error by its name; of `PostgreSQL 42P01` that of the SQLSTATE, else that of its class. Undefined if there is none. */
+/**
+ * The row of an error by its name; of `PostgreSQL 42P01` that of the SQLSTATE, else that of its class. Undefined if
+ * there is none.
+ */
 export function failureNamed(name: string): Failure | undefined {
   const known = [name, /^PostgreSQL ..(?=...$)/.exec(name)?.[0]].find(isFailureName);
   if (known === undefined) return undefined;

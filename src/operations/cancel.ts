@@ -1,6 +1,6 @@
 /**
- * Cancels a run. Its workflow is asked first, and cleans up itself. If the workflow has ended, or its Temporal does not answer, the run is
- * discarded here. A publish that has begun is waited for, and wins.
+ * Cancels a run. Its workflow is asked first, and cleans up itself. If the workflow has ended, or its Temporal does not
+ * answer, the run is discarded here. A publish that has begun is waited for, and wins.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,8 +20,8 @@ const POLL_MS = 100;
 const POLLS_PER_QUESTION = 10;
 
 /**
- * Discards the run; nothing of it remains. `onPublishing` is called if that has to wait for a publish that has begun. Throws
- * RunNotFoundError, and RunStateError for a run that is published or reverted.
+ * Discards the run; nothing of it remains. `onPublishing` is called if that has to wait for a publish that has begun.
+ * Throws RunNotFoundError, and RunStateError for a run that is published or reverted.
  */
 export async function cancelRun(servers: Servers, runId: string, onPublishing: () => void): Promise<CancelOutcome> {
   const pool = await servers.database();

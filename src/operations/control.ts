@@ -24,8 +24,8 @@ export async function resumeRun(servers: Servers, runId: string): Promise<Billin
 }
 
 /**
- * A discarded run is started again with its own price, currency and handling of bad calls, unless the environment sets others. Throws as
- * pauseRun().
+ * A discarded run is started again with its own price, currency and handling of bad calls, unless the environment sets
+ * others. Throws as pauseRun().
  */
 export async function retryRun(servers: Servers, runId: string): Promise<Retried> {
   const run = await findRun(servers, runId);

@@ -1,4 +1,6 @@
-/** Why an operation is refused. Each message says what is wrong and how to fix it, and is shown to a person unchanged. */
+/**
+ * Why an operation is refused. Each message says what is wrong and how to fix it, and is shown to a person unchanged.
+ */
 
 /** The database has no run of this number. */
 export class RunNotFoundError extends Error {

@@ -1,8 +1,8 @@
 /**
  * Any error as one sentence that says what to do, and its exit code.
  *
- * Names and codes decide, not classes: this file is loaded by every command, and the libraries that throw only by those that need them. A
- * password is never shown, because servers are named by host and port.
+ * Names and codes decide, not classes: this file is loaded by every command, and the libraries that throw only by those
+ * that need them. A password is never shown, because servers are named by host and port.
  */
 import { type Failure, failureNamed } from '../contract/failures.js';
 import { parseDatabaseUrl } from '../postgres/database-url.js';
@@ -56,7 +56,10 @@ export function failureOf(error: unknown): Failure | undefined {
   return undefined;
 }
 
-/** The addresses in the environment. Where the settings are known, Temporal's come from there, because they may come from a profile. */
+/**
+ * The addresses in the environment. Where the settings are known, Temporal's come from there, because they may come
+ * from a profile.
+ */
 export function addressesOf(
   environment: NodeJS.ProcessEnv,
   temporal?: { address: string; namespace: string },

@@ -1,7 +1,8 @@
 /**
  * Follows a run until its workflow ends.
  *
- * Two pollers run side by side, because a Query without a worker to answer it blocks for seconds, and that is when the stalls are wanted:
+ * Two pollers run side by side, because a Query without a worker to answer it blocks for seconds, and that is when the
+ * stalls are wanted:
  *
  *   every 200 ms          ask the workflow for its progress
  *   every second, after   ask Temporal why the run makes no progress
@@ -39,7 +40,10 @@ export interface RunEnded {
 
 type FollowedHandle = WorkflowHandle<BillingRunWorkflow>;
 
-/** Yields updates, and at last the result. Throws RunFailedError. Ending the iteration early stops the polling, not the run. */
+/**
+ * Yields updates, and at last the result. Throws RunFailedError. Ending the iteration early stops the polling, not the
+ * run.
+ */
 export async function* followRun(handle: FollowedHandle): AsyncGenerator<RunUpdate | RunEnded, void> {
   const pollers = new Pollers(handle);
   const watching = new AbortController();

@@ -34,7 +34,10 @@ export async function listRuns(servers: Servers, limit: number): Promise<RunList
   };
 }
 
-/** Everything about one run, by default the newest. Throws RunNotFoundError, and RunStateError if there is no run at all. */
+/**
+ * Everything about one run, by default the newest. Throws RunNotFoundError, and RunStateError if there is no run at
+ * all.
+ */
 export async function showRun(servers: Servers, asked?: string): Promise<ShownRun> {
   const pool = await servers.database();
   const runId = asked ?? (await newestRunId(pool));

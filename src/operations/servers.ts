@@ -1,4 +1,7 @@
-/** What operations work with: the settings, and the two servers, each of which is connected to when an operation first asks for it. */
+/**
+ * What operations work with: the settings, and the two servers, each of which is connected to when an operation first
+ * asks for it.
+ */
 import type { Client } from '@temporalio/client';
 import type { Config } from '../config.js';
 import type { Pool } from '../postgres/pool.js';

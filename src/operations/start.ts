@@ -7,8 +7,8 @@ import { isPolled } from '../temporal/task-queue.js';
 import type { Servers } from './servers.js';
 
 /**
- * Starts a run with the terms that the environment sets; `input` takes precedence. Throws FrozenTermError, before anything is started, if
- * an earlier run has frozen another number of calls per cycle.
+ * Starts a run with the terms that the environment sets; `input` takes precedence. Throws FrozenTermError, before
+ * anything is started, if an earlier run has frozen another number of calls per cycle.
  */
 export async function startRun(
   servers: Servers,

@@ -1,6 +1,6 @@
 /**
- * What an error of PostgreSQL, or of the connection to it, means, and how to fix it. Activities append the reason to the failure of a run,
- * and commands print it with the address of the server.
+ * What an error of PostgreSQL, or of the connection to it, means, and how to fix it. Activities append the reason to
+ * the failure of a run, and commands print it with the address of the server.
  */
 
 /** Errors that the server sends: https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -8,7 +8,7 @@ const SQLSTATES: Readonly<Record<string, string>> = {
   '25006': 'a standby accepts no writes: set DATABASE_URL to the primary',
   '28000':
     'the role is not allowed to connect: allow it in pg_hba.conf, or correct the role or sslmode in DATABASE_URL',
-  '28P01': 'the password is wrong: correct it in DATABASE_URL',
+  '28P01': 'the role or its password is wrong: correct DATABASE_URL',
   '3D000': 'the database does not exist: create it with `createdb`, or correct DATABASE_URL',
   '3F000': 'the schema is missing: run `meterfold migrate`',
   '42501': 'the role lacks a privilege: `meterfold doctor` lists those it needs; grant them, or connect as the owner',

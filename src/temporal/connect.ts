@@ -4,7 +4,10 @@ import type { TemporalSettings } from '../config.js';
 
 /** How long Temporal may take to answer a new connection. */
 const CONNECT_MS = 5_000;
-/** gRPC: the deadline has passed, and the server is unavailable. Any other code is an answer, such as that the key is wrong. */
+/**
+ * gRPC: the deadline has passed, and the server is unavailable. Any other code is an answer, such as that the key is
+ * wrong.
+ */
 const UNREACHABLE = [4, 14];
 
 /** Temporal does not answer at its address. */

@@ -3,7 +3,7 @@
 interface TemporalError {
   name?: unknown;
   message?: unknown;
-  /** Of a gRPC call: https://grpc.io/docs/guides/status-codes/ */
+  /** The status code of a gRPC call: https://grpc.io/docs/guides/status-codes/ */
   code?: unknown;
   details?: unknown;
 }

@@ -9,8 +9,8 @@ const CONNECT_MS = 3000;
 const CLOSED = new Set<string>(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'CONTINUED_AS_NEW', 'TIMED_OUT']);
 
 /**
- * Reads the state of an owner that may be in another Temporal than `own`, which is that of `client`. The other one is connected to without
- * credentials, as this process has none for it.
+ * Reads the state of an owner that may be in another Temporal than `own`, which is that of `client`. The other one is
+ * connected to without credentials, as this process has none for it.
  */
 export async function askOwner(
   client: Client,
@@ -32,8 +32,9 @@ export async function askOwner(
 }
 
 /**
- * Reads the state of an owner from the Temporal of `client`. Only the newest execution under the owner's workflow id can be running. If
- * it does not descend from the owner's first execution, the owner has closed, because a new chain cannot start before that.
+ * Reads the state of an owner from the Temporal of `client`. Only the newest execution under the owner's workflow id
+ * can be running. If it does not descend from the owner's first execution, the owner has closed, because a new chain
+ * cannot start before that.
  */
 export async function askTemporal(client: Client, owner: Owner): Promise<OwnerState> {
   try {

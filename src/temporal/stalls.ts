@@ -1,6 +1,6 @@
 /**
- * Why a run makes no progress, according to Temporal. A stall is an activity that is being retried, or a task that no worker takes.
- * PostgreSQL is not asked, because it may be what is unreachable.
+ * Why a run makes no progress, according to Temporal. A stall is an activity that is being retried, or a task that no
+ * worker takes. PostgreSQL is not asked, because it may be what is unreachable.
  */
 import type { WorkflowClient, WorkflowExecutionDescription } from '@temporalio/client';
 import { WORKFLOW_TYPE } from '../contract/billing-run.js';

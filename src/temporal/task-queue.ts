@@ -1,7 +1,9 @@
 /** The workers that poll a task queue, according to Temporal. */
 import type { WorkflowClient } from '@temporalio/client';
 
-/** A poll lasts up to a minute, and the server lists pollers for five: one not seen for longer than this has stopped. */
+/**
+ * A poll lasts up to a minute, and the server lists pollers for five: one not seen for longer than this has stopped.
+ */
 const POLL_MS_MAX = 75_000;
 
 export type TaskKind = 'workflow' | 'activity';

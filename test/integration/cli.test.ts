@@ -25,7 +25,7 @@ beforeEach(() => reset(stack));
 
 const run = (args: string[], options: CommandOptions = {}): Promise<CommandResult> => meterfold(stack, args, options);
 
-/** The one JSON document on standard output of a command that went well. */
+/** Runs a command that must succeed; the JSON document on its standard output. */
 async function json(args: string[], options: CommandOptions = {}) {
   const { code, stdout, stderr } = await run([...args, '--json'], options);
   expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
@@ -39,7 +39,7 @@ test('`npx meterfold --version` works in the checkout', async () => {
   expect(result).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-test('an empty database is migrated, by several at once and again; then a worker makes it all well', async () => {
+test('an empty database is migrated by several processes at once, and again; with a worker, doctor finds no fault', async () => {
   const bare = await freshStack({ bare: true });
   try {
     const together = await Promise.all([1, 2, 3].map(() => meterfold(bare, ['migrate', '--json'])));
@@ -57,7 +57,7 @@ test('an empty database is migrated, by several at once and again; then a worker
     expect(alone.code).toBe(1);
     expect(alone.stdout).toMatch(/✗ workflow workers +none polls task queue "billing"\. Fix: meterfold worker/);
 
-    // A run waits for a worker, and says so.
+    // A run waits for a worker, and reports it.
     const waiting = startCommand(bare, ['run', '--json']);
     await waiting.noted('No worker polls the task queue "billing"');
     await startWorker(bare);
@@ -78,7 +78,7 @@ describe('generate', () => {
       )
     ).rows;
 
-  test('gives the same calls for the same options, and others for another seed', async () => {
+  test('generates the same calls for the same options, and others for another seed', async () => {
     const options = ['generate', '--calls', '2000', '--users', '30', '--seed', '5'];
     const said = await run(options);
     expect(said).toMatchObject({ code: 0, stderr: '' });
@@ -93,7 +93,7 @@ describe('generate', () => {
     expect(await content()).not.toEqual(first);
   });
 
-  test('gives a log that is billed exactly', async () => {
+  test('generates a log that is billed exactly', async () => {
     await run(['generate', '--calls', '1_234', '--users', '20', '--skew', '1.5', '--start', '2026-11-01']);
     await expectExact(stack, await bill(stack));
   });
@@ -102,7 +102,7 @@ describe('generate', () => {
 describe('run', () => {
   beforeEach(() => logs.skewed(stack.pool, { calls: 1203 }));
 
-  test('--dry-run says what the run then bills, and writes nothing', async () => {
+  test('--dry-run shows what the run then bills, and writes nothing', async () => {
     await bill(stack);
     await logs.skewed(stack.pool, { calls: 808, seed: 2 });
     const before = await written();
@@ -128,7 +128,7 @@ describe('run', () => {
     await expectExact(stack, published(result));
   });
 
-  test('says what it did, in lines; what it is doing goes to standard error', async () => {
+  test('prints the result in lines, and the progress on standard error', async () => {
     const { code, stdout, stderr } = await run(['run']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^run +1, published\nbilled +1,203 calls of 4\d users, log positions after 0 up to 1,203\n/);
@@ -136,7 +136,7 @@ describe('run', () => {
     for (const line of stderr.trimEnd().split('\n')) expect(line).toMatch(/^(run \d+: )?[a-z]+(, .*)?$|^$/);
   });
 
-  test('--detach returns at once; the run goes on', async () => {
+  test('--detach returns at once, and the run continues', async () => {
     const map = await holdMap(stack);
     const { workflow_id: workflowId, first_execution_run_id: firstExecutionRunId } = await json(['run', '--detach']);
     await map.waiting();
@@ -144,11 +144,11 @@ describe('run', () => {
     expect(active).toMatchObject({ state: 'active', workflow_id: workflowId });
     expect((await run(['status', active.run_id])).stdout).toMatch(/^Run 1: active\n/);
 
-    // Beside it, another one ends well.
+    // Another run is skipped meanwhile.
     const beside = await run(['run']);
     expect(beside).toMatchObject({
       code: 0,
-      stdout: 'skipped: run 1 in progress; nothing was billed. Look at it by `meterfold status 1`.\n',
+      stdout: 'skipped: run 1 in progress; nothing was billed. See `meterfold status 1`.\n',
     });
     await map.release();
     const handle = stack.temporal.workflow.getHandle(workflowId, firstExecutionRunId);
@@ -179,7 +179,7 @@ describe('run', () => {
     expect(await started()).toBe(startedBefore);
   });
 
-  test('is refused in one sentence where Temporal is out of reach, or a setting is wrong', async () => {
+  test('is refused in one sentence if Temporal is unreachable or a setting is wrong', async () => {
     const unreachable = await run(['run'], { env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } });
     expect(unreachable).toMatchObject({ code: 1, stdout: '' });
     expect(unreachable.stderr).toMatch(/^meterfold: Temporal is not reachable at 127\.0\.0\.1:1.*\n$/);
@@ -194,7 +194,7 @@ describe('run', () => {
 });
 
 describe('what was billed', () => {
-  test('is in statement and export as it is in the view', async () => {
+  test('is the same in statement, export and the view', async () => {
     await logs.weirdUsers(stack.pool, { calls: 2000 });
     await bill(stack);
     await logs.weirdUsers(stack.pool, { calls: 2000, seed: 2 });
@@ -227,7 +227,7 @@ describe('what was billed', () => {
 });
 
 describe('worker', () => {
-  test('says in one sentence what keeps it from starting', async () => {
+  test('reports in one sentence why it cannot start', async () => {
     const noTemporal = await run(['worker'], { env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } });
     expect(noTemporal).toMatchObject({ code: 1, stdout: '' });
     expect(noTemporal.stderr).toMatch(/^meterfold: Temporal is not reachable at 127\.0\.0\.1:1.*\n$/);
@@ -237,7 +237,7 @@ describe('worker', () => {
     expect(await run(['worker', '--role', 'boss'])).toMatchObject({ code: 2, stdout: '' });
   });
 
-  test('stops at once at a second signal, and the run goes on without it', async () => {
+  test('stops at once at a second signal, and the run continues without it', async () => {
     const own = await freshStack();
     try {
       await logs.uniform(own.pool, { calls: 500 });
@@ -274,7 +274,7 @@ test('doctor finds a sequence that assigns ids in blocks', async () => {
   expect(await run(['doctor'])).toMatchObject({ code: 0, stderr: '' });
 });
 
-/** What a command that writes nothing must leave as it is. */
+/** What a command that writes nothing must not change. */
 async function written() {
   const { rows } = await stack.pool.query(
     `select (select count(*) from meterfold.runs) as runs, (select count(*) from meterfold.seals) as seals,

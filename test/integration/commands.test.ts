@@ -25,13 +25,13 @@ afterAll(() => Promise.all([stack.close(), bare.close()]));
 
 const run = (args: string[], options: CommandOptions = {}): Promise<CommandResult> => meterfold(stack, args, options);
 
-describe('what goes wrong is one sentence with the fix, without a stack, and the right exit code:', () => {
+describe('an error is one sentence with the fix, without a stack, and with the right exit code:', () => {
   const nowhere = 'postgres://billing:secret@127.0.0.1:1/billing';
 
-  /** Commands and what they meet; `at` is the whole of standard error. */
+  /** `at` matches the whole of standard error. */
   test.each([
     [
-      'the database is out of reach',
+      'the database is unreachable',
       ['runs'],
       { DATABASE_URL: nowhere },
       1,
@@ -45,7 +45,7 @@ describe('what goes wrong is one sentence with the fix, without a stack, and the
       /^meterfold: PostgreSQL is not reachable at db\.invalid:5432: the host name is unknown: .*\n$/,
     ],
     [
-      'Temporal is out of reach',
+      'Temporal is unreachable',
       ['schedule', 'show'],
       { TEMPORAL_ADDRESS: '127.0.0.1:1' },
       1,
@@ -74,7 +74,7 @@ describe('what goes wrong is one sentence with the fix, without a stack, and the
     ],
     ['a run is unknown', ['status', '99'], {}, 1, /^meterfold: There is no run 99: `meterfold runs` lists them\.\n$/],
     ['a run to export is unknown', ['export', '--run', '99'], {}, 1, /^meterfold: There is no run 99: .*\n$/],
-    ['a run is no number', ['status', 'last'], {}, 2, /argument 'run'\. A run is named by its number/],
+    ['a run is not a number', ['status', 'last'], {}, 2, /argument 'run'\. It must be the number of a run/],
     ['a command is unknown', ['bill'], {}, 2, /^error: unknown command 'bill'/],
     ['an option is unknown', ['runs', '--all'], {}, 2, /^error: unknown option '--all'/],
     ['an option is missing', ['export'], {}, 2, /^error: required option '--run <run>' not specified/],
@@ -101,7 +101,7 @@ describe('what goes wrong is one sentence with the fix, without a stack, and the
     }
   });
 
-  test('a role lacks rights: doctor names them, and with what it says to grant, the role can work', async () => {
+  test('a role lacks privileges: doctor names them, and with the grants that it prints, the role can bill', async () => {
     const role = `test_${randomBytes(6).toString('hex')}`;
     await stack.pool.query(`create role ${role} login password 'x'`);
     const url = new URL(stack.databaseUrl);
@@ -140,7 +140,7 @@ describe('doctor', () => {
       .checks.filter((check: Check) => check.ok === false)
       .map((check: Check) => check.name);
 
-  test('finds all well where a worker polls', async () => {
+  test('finds no fault if a worker polls', async () => {
     const { code, stdout, stderr } = await run(['doctor']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).not.toMatch(/✗|–/);
@@ -154,7 +154,7 @@ describe('doctor', () => {
     for (const check of JSON.parse(stdout).checks as Check[]) expect(check.fix === undefined).toBe(check.ok !== false);
   });
 
-  test('looks on where one of the two servers is out of reach', async () => {
+  test('continues if one of the two servers is unreachable', async () => {
     const noDatabase = await run(['doctor', '--json'], { env: { DATABASE_URL: 'postgres://127.0.0.1:1/x' } });
     expect(faultsOf(noDatabase.stdout)).toEqual(['database']);
     const noTemporal = await run(['doctor', '--json'], { env: { TEMPORAL_ADDRESS: '127.0.0.1:1' } });
@@ -162,7 +162,7 @@ describe('doctor', () => {
   });
 });
 
-describe('standard output is the result and nothing else:', () => {
+describe('standard output is the result only:', () => {
   test('runs and status as JSON', async () => {
     const runs = JSON.parse((await run(['runs', '--json'])).stdout);
     expect(runs).toMatchObject([{ run_id: '1', state: 'published', calls: '1500', price_per_unit: '0.015' }]);
@@ -227,7 +227,7 @@ describe('standard output is the result and nothing else:', () => {
     const { code, stdout, stderr } = await run(['statement', 'nobody', '--json']);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({ user_id: 'nobody', cycles: [], totals: [], open_cycle: null });
-    expect(stderr).toMatch(/^No published run has seen user nobody/);
+    expect(stderr).toMatch(/^No published run has calls of user nobody/);
   });
 
   test('an export as JSON and as CSV has every record of the run', async () => {

@@ -59,7 +59,7 @@ describe.each(holds)('while $stage', ({ holdStage }) => {
   });
 });
 
-test('a run that turns out to be published while it is taken over stays, and the next one bills what came since', async () => {
+test('a run that turns out to be published while it is taken over stays, and the next one bills the new calls', async () => {
   const first = await startRun(stack, [{ partitions: 0 }]);
   await failureOf(first);
   await stack.pool.query(

@@ -17,7 +17,7 @@ async function freshStackOf({ onTestFinished }: TestContext): Promise<Stack> {
   return stack;
 }
 
-/** Asks a worker's probes; undefined where nobody listens. */
+/** The answers of a worker's probes; undefined if nothing listens. */
 async function probes() {
   const [port] = await freePorts(1);
   const ask = async (path: string) => {
@@ -30,7 +30,7 @@ async function probes() {
 test.concurrent('a worker that starts says so before it has reached anything, and its port closes with it', async (context) => {
   const stack = await freshStackOf(context);
   const { env, ask } = await probes();
-  // A database that takes connections, and says nothing until it hangs up.
+  // A database that accepts connections, and sends nothing until it closes them.
   const sockets = new Set<Socket>();
   const silent = createServer((socket) => sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1');
   await once(silent, 'listening');

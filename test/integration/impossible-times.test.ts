@@ -89,7 +89,7 @@ describe.each(versions)('on PostgreSQL %s', (version) => {
     expect(latency.mean_seconds).toBe(latency.max_seconds);
     const { stdout } = await meterfold(stack, ['status', '1']);
     expect(stdout).toMatch(
-      /cycle latency +\d+ d \d+ h from a cycle's .*, longest \d+ d \d+ h; without 5 cycles whose last call has a received_at that can't be right\n/,
+      /cycle latency +\d+ d \d+ h from a cycle's .*, longest \d+ d \d+ h; excluding 5 cycles whose last call has an impossible received_at\n/,
     );
   });
 
@@ -98,7 +98,7 @@ describe.each(versions)('on PostgreSQL %s', (version) => {
     for (let call = 0; call < 5; call++) await insert('-infinity');
     await bill(stack);
     expect((await meterfold(stack, ['status', '1'])).stdout).toMatch(
-      /cycle latency +not measured; without 1 cycle whose last call has a received_at that can't be right\n/,
+      /cycle latency +not measured; excluding 1 cycle whose last call has an impossible received_at\n/,
     );
     const { cycle_latency: latency } = JSON.parse((await meterfold(stack, ['status', '1', '--json'])).stdout);
     expect(latency).toEqual({

@@ -1,4 +1,4 @@
-/** Two installations, each with a database of its own, in one Temporal namespace. */
+/** Two installations with their own databases in one Temporal namespace. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readInstallation } from '../../src/schema/installation.js';
 import { camelCased } from '../support/documents.js';
@@ -9,7 +9,7 @@ import { type CommandResult, meterfold, startWorker } from '../support/processes
 import { bill, expectExact, failureOf, published, runRows, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
-/** The first one's namespace is that of both. */
+/** Both use the namespace of the first. */
 let first: Stack;
 let second: Stack;
 let env: Record<string, string>;
@@ -21,7 +21,7 @@ beforeEach(async () => {
   await Promise.all([
     logs.skewed(first.pool, { calls: 503 }),
     logs.skewed(second.pool, { calls: 707, seed: 2 }),
-    // Both are clones of one template, as copies of a database are.
+    // Both databases are clones of one template, so they have the same installation id.
     second.pool.query('update meterfold.installation set installation_id = gen_random_uuid()'),
   ]);
   ids = { first: await readInstallation(first.pool), second: await readInstallation(second.pool) };
@@ -41,7 +41,7 @@ function expectRefused({ code, stderr }: CommandResult, asked: string, worker: s
   expect(stderr).toContain(refusal(asked, worker));
 }
 
-test('with task queues of their own are billed beside each other', async () => {
+test('with their own task queues bill at the same time', async () => {
   const other = { ...env, TEMPORAL_TASK_QUEUE: 'billing-second' };
   await startWorker(first, { env });
   await startWorker(second, { env: other });
@@ -55,14 +55,14 @@ test('with task queues of their own are billed beside each other', async () => {
 });
 
 describe("on one task queue a run is refused by the other installation's worker", () => {
-  test('when it is to be planned, before anything is written', async () => {
+  test('when it is planned, before anything is written', async () => {
     await startWorker(second, { env });
     expectRefused(await own(first), ids.first, ids.second);
     expect(await runRows(first)).toEqual([]);
     expect(await runRows(second)).toEqual([]);
   });
 
-  test('in the middle, also where only its plan says whose it is; the next run of its own discards the rest, and bills', async () => {
+  test('while mapping, even if only its plan names the installation; the next run of its own installation discards it, and bills', async () => {
     const planner = await startWorker(first, { env });
     const held = await holdMap(first);
     const run = await startRun(first, [{ partitions: 2, shards: 2 }]);
@@ -87,7 +87,7 @@ describe('a schedule', () => {
   const schedule = (stack: Stack, args: string[], more: Record<string, string> = {}) =>
     meterfold(stack, ['schedule', ...args], { env: { ...env, ...more } });
 
-  test('of one installation is neither changed nor removed by another one', async () => {
+  test('of one installation is neither changed nor removed by another', async () => {
     expect(await schedule(first, ['set', '--every', '1d'])).toMatchObject({ code: 0, stderr: '' });
     for (const args of [['set', '--every', '5m'], ['pause'], ['resume'], ['trigger'], ['remove']]) {
       expect(await schedule(second, args)).toMatchObject({
@@ -103,7 +103,7 @@ describe('a schedule', () => {
     expect(await schedule(first, ['remove'])).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('is called after the task queue, so that each installation has its own', async () => {
+  test('is named after the task queue, so that each installation has its own', async () => {
     const other = { TEMPORAL_TASK_QUEUE: 'billing-second' };
     expect(await schedule(first, ['set', '--every', '1d'])).toMatchObject({ code: 0 });
     expect(await schedule(second, ['set', '--every', '1d'], other)).toMatchObject({
@@ -119,7 +119,7 @@ describe('a schedule', () => {
     expect(await runRows(first)).toEqual([]);
   });
 
-  test('can be paused while the database is away, and then says that it has not been checked', async () => {
+  test('can be paused while the database is unavailable; the command reports that the owner was not checked', async () => {
     await schedule(first, ['set', '--every', '1d']);
     const url = new URL(first.databaseUrl);
     url.port = '1';

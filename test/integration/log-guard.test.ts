@@ -212,7 +212,7 @@ describe('it is lifted', () => {
       return stdout;
     };
     const lifted =
-      'The log is not guarded: calls can be changed and deleted. Guard it by `meterfold migrate --log-guard on`.';
+      'The log is not guarded: calls can be changed and deleted. Guard it with `meterfold migrate --log-guard on`.';
     for (const _ of [1, 2]) {
       expect((await migrate('--log-guard', 'off')).split('\n')).toContain(lifted);
       expect(JSON.parse(await migrate('--json'))).toMatchObject({ applied: [], log_guard: 'off' });

@@ -37,7 +37,7 @@ describe.concurrent('a worker', { timeout: 120_000 }, () => {
     return run;
   }
 
-  test('that is started again finds the paused run still paused', async (context) => {
+  test('that is restarted finds the paused run still paused', async (context) => {
     const own = await stackWithCalls(context);
     const first = await startWorker(own);
     const run = await startPaused(own, 'mapping', 'reducing');
@@ -50,7 +50,7 @@ describe.concurrent('a worker', { timeout: 120_000 }, () => {
     await expectExact(own, published(await run.result()));
   });
 
-  test('that is not there, and a workflow that ends while `cancel` waits for it: it says so, and waits no longer', async (context) => {
+  test('that is missing, and a workflow that ends while `cancel` waits for it: `cancel` reports it, and stops waiting', async (context) => {
     const own = await stackWithCalls(context);
     const run = await startAbandoned(own);
     const cancelling = meterfold(own, ['cancel', '1']);
@@ -67,7 +67,7 @@ describe.concurrent('a worker', { timeout: 120_000 }, () => {
     expect(await runRows(own)).toMatchObject([{ state: 'discarded', reason: 'cancelled by hand' }]);
   });
 
-  test('that is not there is missed by the commands, which say so; `cancel` does without', async (context) => {
+  test('that is missing is reported by the commands; `cancel` works without one', async (context) => {
     const own = await stackWithCalls(context);
     const run = await startAbandoned(own);
     const missed = 'meterfold: No worker has answered for run 1 in 15 s: start one with `meterfold worker`.\n';
@@ -104,7 +104,7 @@ describe('the commands', () => {
     meterfold(stack, args, options);
   const refused = (sentence: string) => ({ code: 1, stdout: '', stderr: `meterfold: ${sentence}\n` });
 
-  test('say what they have done', async () => {
+  test('report what they have done', async () => {
     const { run, held } = await startHeld(stack, 'mapping');
     const done = 'It is mapping: 0 of 1 partitions, 0 of 1 shards are done.\n';
     expect(await command(['pause', '1'])).toEqual({ code: 0, stdout: `Run 1 is paused. ${done}`, stderr: '' });
@@ -115,7 +115,7 @@ describe('the commands', () => {
     await expectExact(stack, published(await run.result()));
   });
 
-  test('refuse runs that are over, or unknown', async () => {
+  test('refuse runs that have ended, and unknown runs', async () => {
     const result = await bill(stack);
     expect(await command(['pause', '1'])).toEqual(refused('Run 1 is published: only a run in progress can do that.'));
     expect(await command(['retry', '1'])).toEqual(refused('Run 1 is published: there is nothing to retry.'));
@@ -143,7 +143,7 @@ describe('the commands', () => {
     await expectExact(stack, await bill(stack));
   });
 
-  // That it says so shows that it has not waited for an answer in vain.
+  // The message shows that the command did not wait for an answer.
   const CANCELLED_ENDED = 'Run 1 is cancelled; nothing of it remains. Its workflow had ended without cleaning up.\n';
 
   test('cancel a run whose workflow has ended, without waiting for it', async () => {
@@ -156,11 +156,11 @@ describe('the commands', () => {
     await expectExact(stack, await bill(stack));
   });
 
-  test('cancel a run under whose workflow id another workflow has begun, which goes on', async () => {
+  test('cancel a run under whose workflow id another workflow has begun, which continues', async () => {
     const first = await startHeld(stack, 'mapping', () => startRun(stack, [fannedOut], 'nightly'));
     await first.run.terminate();
     await first.held.release();
-    // It waits for a worker that will never poll that queue.
+    // No worker polls that queue, so the workflow stays open.
     const { temporal } = stack;
     const second = await temporal.workflow.start('billingRun', { taskQueue: 'elsewhere', workflowId: 'nightly' });
     expect(await command(['cancel', '1'])).toEqual({ code: 0, stdout: CANCELLED_ENDED, stderr: '' });
@@ -169,7 +169,7 @@ describe('the commands', () => {
     await expectExact(stack, await bill(stack));
   });
 
-  test('begin a discarded run anew, by its own terms', async () => {
+  test('start a discarded run again with its own terms', async () => {
     await stack.pool.query('update public.api_logs set usage = -1 where id = 700');
     const terms = { pricePerUnit: '0.07', currency: 'EUR', callsPerCycle: 7, badCalls: 'quarantine' };
     const first = await startRun(stack, [{ ...terms, badCalls: 'stop' }]);
@@ -182,7 +182,7 @@ describe('the commands', () => {
     await expectExact(stack, result, { pricePerUnit: '0.07', currency: 'EUR', callsPerCycle: 7 });
   });
 
-  test('begin a discarded run anew, by what is set now', async () => {
+  test('start a discarded run again with the terms that are set now', async () => {
     await stack.pool.query('update public.api_logs set usage = -1 where id = 700');
     await failureOf(await startRun(stack, [{ pricePerUnit: '0.07', currency: 'EUR' }]));
     const env = { PRICE_PER_UNIT: '0.08', BAD_CALLS: 'quarantine' };
@@ -196,7 +196,7 @@ describe('the commands', () => {
   test('`meterfold run --hold` waits for `meterfold retry`, and shows how it ends', async () => {
     await stack.pool.query('update public.api_logs set usage = -1 where id = 700');
     const running = startCommand(stack, ['run', '--hold', '10m', '--workflow-id', 'held']);
-    await running.noted('failed: call 700 in public.api_logs: usage must be a number from 0 to 10^15. Mend it, ');
+    await running.noted('failed: call 700 in public.api_logs: usage must be a number from 0 to 10^15. Fix it, ');
     await stack.pool.query('update public.api_logs set usage = 1 where id = 700');
     expect(await command(['retry', '1'])).toMatchObject({
       code: 0,

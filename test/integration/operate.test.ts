@@ -58,7 +58,7 @@ const doors = [
 ];
 
 describe.each(doors)('by $door', ({ ask }) => {
-  test('a run is paused: what is under way ends, nothing else begins; resumed, it bills everything', async () => {
+  test('a paused run completes its running activities and starts no others; resumed, it bills everything', async () => {
     const { run, held } = await startHeld(stack, 'mapping');
     expect(await ask(run, 'pause')).toMatchObject({ runId: '1', phase: 'mapping', paused: true });
     await held.release();
@@ -69,15 +69,15 @@ describe.each(doors)('by $door', ({ ask }) => {
     await expectExact(stack, published(await run.result()));
   });
 
-  test('a failed run that is held is tried again, once its call is mended', async () => {
+  test('a failed run that is held is retried after its call is fixed', async () => {
     await stack.pool.query('update public.api_logs set usage = -1 where id = 700');
     const run = await startRun(stack, [{ holdFailedSeconds: 600 }]);
     const failure = 'call 700 in public.api_logs: usage must be a number from 0 to 10^15';
     expect(await inPhase(run, 'failed')).toMatchObject({ runId: '1', failure });
     await stack.pool.query('update public.api_logs set usage = 1 where id = 700');
-    const goesOn = await ask(run, 'retry');
-    expect(goesOn.phase).not.toBe('failed');
-    expect(goesOn).not.toHaveProperty('failure');
+    const continued = await ask(run, 'retry');
+    expect(continued.phase).not.toBe('failed');
+    expect(continued).not.toHaveProperty('failure');
     await expectExact(stack, published(await run.result()));
     expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
   });
@@ -121,7 +121,7 @@ describe('cancelled,', () => {
     await expectExact(stack, await bill(stack));
   });
 
-  test('a run that waits for writers leaves no trace, and is not called by a number it has not got', async () => {
+  test('a run that waits for writers leaves no trace, and messages do not name a number that it does not have', async () => {
     const { run, held } = await startHeld(stack, 'sealing');
     await byClient(run, 'cancel');
     await held.release();
@@ -146,14 +146,14 @@ async function expectCancelled(run: RunHandle, message: string): Promise<void> {
   await expectExact(stack, await bill(stack));
 }
 
-test('a failed run that is held, and for which nobody comes, is discarded', async () => {
+test('a failed run that is held is discarded if no operator retries it in time', async () => {
   await stack.pool.query('update public.api_logs set usage = -1 where id = 700');
   expect(await failureOf(await startRun(stack, [{ holdFailedSeconds: 1 }]))).toMatchObject({ type: 'BadCallError' });
   expect(await runRows(stack)).toMatchObject([{ state: 'discarded', reason: expect.stringContaining('call 700') }]);
   expect(await rowsOfRun(stack, '1')).toEqual({});
 });
 
-test('retried, a run begins again only what had failed', async () => {
+test('a retried run repeats only what had failed', async () => {
   await stack.pool.query('update public.api_logs set usage = -1 where id = 1000');
   const start = () => startRun(stack, [{ partitions: 3, shards: 2, holdFailedSeconds: 600 }]);
   const { run, held } = await startHeld(stack, 'planning', start);
@@ -179,7 +179,7 @@ test('retried, a run begins again only what had failed', async () => {
   expect(after).toEqual(expect.arrayContaining(before));
 });
 
-describe('an Update that makes no sense now is refused, with the reason:', () => {
+describe('an Update that the phase does not allow is refused with the reason:', () => {
   test('while mapping', async () => {
     const { run, held } = await startHeld(stack, 'mapping');
     await expectRefusal(run, 'resume', 'run 1 is not paused');
@@ -205,7 +205,7 @@ describe('an Update that makes no sense now is refused, with the reason:', () =>
     });
   });
 
-  test('while it is given up, and before', async () => {
+  test('while it is being discarded, and before', async () => {
     const { run, held } = await startHeld(stack, 'sealing');
     const cancelling = await run.startUpdate('cancel', { waitForStage: 'ACCEPTED' });
     await expectRefusal(run, 'cancel', 'the run is already being cancelled');

@@ -104,7 +104,7 @@ test('`run`, `runs` and `status` show the number of quarantined calls, and the c
     /^run +state +calls after +up to +calls +cycles +quarantined .*\n +1 +published +0 +1,030 +1,005 +\d+ +25 /,
   );
   const status = (await meterfold(stack, ['status', '1'])).stdout;
-  expect(status).toMatch(/\nIn quarantine, not billed:\n {2}call 40: usage must be a number from 0 to 10\^15\n/);
+  expect(status).toMatch(/\nQuarantined, not billed:\n {2}call 40: usage must be a number from 0 to 10\^15\n/);
   expect(status).toMatch(/\n {2}call 800: .*\n {2}and 5 more: see the view public\.quarantined_calls\n/);
 
   const [run] = JSON.parse((await meterfold(stack, ['runs', '--json'])).stdout);

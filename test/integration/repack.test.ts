@@ -333,7 +333,7 @@ describe('`meterfold repack`', () => {
   };
 
   test('does nothing without a run that is settled, and says so', async () => {
-    const nothing = 'Nothing to repack: only runs on which another published run was built are repacked.\n';
+    const nothing = 'Nothing to repack: the newest published run is never repacked, and there is no run before it.\n';
     expect(await meterfold(stack, ['repack'])).toEqual({ code: 0, stdout: nothing, stderr: '' });
     await billOften(1);
     expect(await meterfold(stack, ['repack'])).toEqual({ code: 0, stdout: nothing, stderr: '' });

@@ -59,8 +59,10 @@ test('without --yes it shows what would be taken back, and changes nothing', asy
   const shown = await revert('2');
   expect(shown).toMatchObject({ code: 0, stderr: '' });
   expect(shown.stdout).toMatch(/^would revert +run 2, published \d{4}-/);
-  expect(shown.stdout).toMatch(/calls to bill anew +500 calls, log positions after 1,003 up to 1,505\n/);
-  expect(shown.stdout).toMatch(/\nNothing was changed\. Do it by `meterfold revert 2 --yes --reason '…'`\.\n$/);
+  expect(shown.stdout).toMatch(/calls to bill again +500 calls, log positions after 1,003 up to 1,505\n/);
+  expect(shown.stdout).toMatch(
+    /\nNothing was changed\. Revert the run with `meterfold revert 2 --yes --reason '…'`\.\n$/,
+  );
   expect(JSON.parse((await revert('2', '--json')).stdout)).toMatchObject({
     status: 'dry run',
     run_id: '2',
@@ -79,7 +81,7 @@ test.each([[['--yes']], [['--yes', '--reason', ' ']]])(
   async (args) => {
     await bill(stack);
     const before = await contents(stack);
-    const stderr = "error: say why: --yes needs --reason '…'\n(add --help for the options and examples)\n";
+    const stderr = "error: --yes requires --reason '…'\n(add --help for the options and examples)\n";
     expect(await revert('1', ...args)).toEqual({ code: 2, stdout: '', stderr });
     expect(await contents(stack)).toEqual(before);
   },

@@ -43,7 +43,7 @@ describe.each([
   ['America/Santiago', '30 0 * * *', '00:30'],
   ['Australia/Sydney', '59 2 * * *', '02:59'],
 ])('in %s, %j', (zone, cron, time) => {
-  test('is warned of just on the day that Temporal leaves out', async () => {
+  test('is warned of exactly on the day that Temporal skips', async () => {
     const warnings = await set(cron, '--timezone', zone);
     const clock = localClock(zone);
     const startDays = new Set((await starts(nowMs, nowMs + 400 * DAY_MS)).map((ms) => clock(ms).slice(0, 10)));
@@ -85,14 +85,14 @@ test.each([
   },
 );
 
-test('a schedule that starts whenever it says has no warning', async () => {
+test('a schedule that starts at every named time has no warning', async () => {
   expect(await set('30 2 * * *')).toEqual([]);
   expect(await set('0 12 * * 1-5', '--timezone', 'Europe/Berlin')).toEqual([]);
   expect(await set('*/5 * * * *', '--timezone', 'America/New_York')).toEqual([]);
   expect(await set('@every 5m')).toEqual([]);
 });
 
-test('one that never starts a run is warned of, also while it is paused', async () => {
+test('a schedule that never starts a run is warned of, even while it is paused', async () => {
   const never = ['no time matches the expression: this schedule never starts a run'];
   expect(await set('0 0 31 2 *')).toEqual(never);
   expect(await starts(nowMs, nowMs + 3000 * DAY_MS)).toEqual([]);
@@ -103,27 +103,27 @@ test('one that never starts a run is warned of, also while it is paused', async 
   expect(await set('0 0 1 * *')).toEqual([]);
 });
 
-test('days that a month does not have are warned of by the names of the months', async () => {
+test('days that a month does not have are warned of, with the names of the months', async () => {
   expect(await set('0 0 31 * *')).toEqual([
     'no run starts in February, April, June, September and November, which have no such day',
   ]);
   expect(await set('0 0 29 2 *')).toEqual([]);
 });
 
-test('a day and a weekday, which must both match, are warned of', async () => {
+test('a day of the month together with a weekday is warned of, because both must match', async () => {
   expect(await set('0 0 13 * 5')).toEqual([
-    'runs start only on days that match both the day of the month and the weekday: Temporal, unlike cron, wants both',
+    'runs start only on days that match both the day of the month and the weekday: Temporal, unlike cron, requires both',
   ]);
   const days = (await starts(nowMs, nowMs + 2000 * DAY_MS)).map((ms) => new Date(ms));
   expect(days.length).toBeGreaterThan(2);
   for (const day of days) expect([day.getUTCDate(), day.getUTCDay()]).toEqual([13, 5]);
 });
 
-test('six fields are refused, and seven explained', async () => {
+test('six fields are refused, and seven are explained', async () => {
   const six = await meterfold(stack, ['schedule', 'set', '--cron', '0 0 3 * * *']);
   expect(six).toMatchObject({ code: 2, stdout: '' });
   expect(six.stderr).toMatch(
-    /six fields, of which Temporal takes the last for a year, and other programs the first for seconds: give five/,
+    /six fields, of which Temporal reads the last as the year, and other programs the first as the seconds: give five/,
   );
   const seven = await meterfold(stack, ['schedule', 'set', '--cron', '30 15 3 * * * *']);
   expect(seven).toMatchObject({

@@ -18,7 +18,7 @@ afterEach(async () => {
   await reset(stack);
 });
 
-/** Runs `meterfold schedule …`, which must succeed. */
+/** Runs `meterfold schedule …`, and expects success. */
 async function schedule(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await meterfold(stack, ['schedule', ...args]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -38,7 +38,7 @@ const show = async (): Promise<Shown> => JSON.parse(await schedule('show', '--js
 const describeSchedule = () => stack.temporal.schedule.getHandle('meterfold-billing').describe();
 
 describe('a schedule', () => {
-  test('bills again and again, under workflow ids that name the time', async () => {
+  test('bills repeatedly, under workflow ids with the time', async () => {
     await logs.uniform(stack.pool, { calls: 100 });
     await schedule('set', '--every', '1s');
     const { runs } = await eventually('two runs are published', async () => {
@@ -61,7 +61,7 @@ describe('a schedule', () => {
     });
   });
 
-  test('set again is changed, and stays paused', async () => {
+  test('that is set again changes, and stays paused', async () => {
     await schedule('set', '--every', '1h');
     await schedule('pause', '--note', 'database upgrade');
     expect(await schedule('set', '--cron', '0 3 * * 1-5', '--timezone', 'Europe/Berlin')).toContain('Changed schedule');
@@ -77,7 +77,7 @@ describe('a schedule', () => {
     expect(next_times).toHaveLength(3);
   });
 
-  test('triggered starts a run at once, though paused; beside one under way it starts none and says so', async () => {
+  test('that is triggered starts a run at once, even while paused; while a run is in progress, it starts none and reports it', async () => {
     await logs.uniform(stack.pool, { calls: 100 });
     await schedule('set', '--every', '1d');
     await schedule('pause');
@@ -90,7 +90,7 @@ describe('a schedule', () => {
     await eventually('it is published', async () => (await show()).runs[0]!.outcome.includes('published: 100 calls'));
   });
 
-  test('removed is gone: whatever is asked of it then fails with what to do', async () => {
+  test('that is removed no longer exists: each command then fails with the fix', async () => {
     await schedule('set', '--every', '1h');
     await schedule('remove');
     for (const command of ['show', 'pause', 'resume', 'trigger', 'remove']) {
@@ -103,7 +103,7 @@ describe('a schedule', () => {
   });
 });
 
-describe('a schedule that makes no sense is refused as wrong use:', () => {
+describe('an invalid schedule is refused as wrong use:', () => {
   test.each([
     [[], /give --every 5m, or --cron/],
     [['--every', '5'], /like 30s, 5m, 1h or 1d/],

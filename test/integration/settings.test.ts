@@ -24,8 +24,8 @@ beforeEach(() => reset(stack));
 
 const asRole = (args: string[]): Promise<CommandResult> => meterfold(stack, args, { env: { DATABASE_URL: role.url } });
 
-/** Ends the role's sessions: those that follow begin with what is set now. */
-async function beginAnew(): Promise<void> {
+/** Ends the role's sessions, so that the next ones start with the present settings. */
+async function restartSessions(): Promise<void> {
   await eventually('all sessions of the role have ended', async () => {
     const { rows } = await stack.pool.query(
       'select pg_terminate_backend(pid) from pg_stat_activity where usename = $1 and backend_start < $2',
@@ -76,7 +76,7 @@ describe.each([
     test.each(settings)('%s = %s', async (name, value) => {
       await logs.weirdUsers(stack.pool, { calls: 3000 });
       await stack.pool.query(`alter ${who()} set ${name} = ${name === 'search_path' ? value : `'${value}'`}`);
-      await beginAnew();
+      await restartSessions();
       const result = await bill(stack, { partitions: 3, shards: 3 });
       expect(result.activities).toMatchObject({ retried: 0 });
       await logs.weirdUsers(stack.pool, { calls: 500, seed: 2 });
@@ -89,13 +89,13 @@ describe.each([
   },
 );
 
-test('session_replication_role, by which foreign keys do not hold, is refused by name where the role may not set it back', async () => {
+test('session_replication_role, which disables foreign keys, is refused by name if the role may not reset it', async () => {
   onTestFinished(async () => {
     await stack.pool.query(`alter role ${role.name} reset session_replication_role`);
-    await beginAnew();
+    await restartSessions();
   });
   await stack.pool.query(`alter role ${role.name} set session_replication_role = replica`);
-  await beginAnew();
+  await restartSessions();
   const failure = await failureOf(await startRun(stack));
   expect(failure).toMatchObject({ type: 'SessionSettingError', nonRetryable: true });
   expect(failure.message).toContain('"session_replication_role"');
@@ -104,7 +104,7 @@ test('session_replication_role, by which foreign keys do not hold, is refused by
   expect(stderr).toContain('alter role … reset');
 });
 
-test('a function that another role has made for everybody is never called', async () => {
+test('a function that another role has created in the schema public is never called', async () => {
   await stack.pool.query(`
     create table public.taken (by_role text);
     grant all on public.taken to public;
@@ -116,7 +116,7 @@ test('a function that another role has made for everybody is never called', asyn
       'begin insert into public.taken values (current_user); return 0; end'`);
   onTestFinished(async () => void (await stack.pool.query('drop table public.taken')));
   await logs.weirdUsers(stack.pool, { calls: 2000 });
-  await beginAnew();
+  await restartSessions();
   const result = await bill(stack, { partitions: 2, shards: 2 });
   for (const args of [['verify'], ['statement', 'user-1'], ['export', '--run', '1'], ['runs'], ['doctor']]) {
     await asRole(args);

@@ -1,4 +1,4 @@
-/** A run that does not get on says why, wherever one looks: the Query, `run`, `runs`, `status` and `doctor`. */
+/** A run that makes no progress shows why in the Query, `run`, `runs`, `status` and `doctor`. */
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { BillingRunProgress } from '../../src/contract/billing-run.js';
 import { eventually } from '../support/eventually.js';
@@ -37,8 +37,8 @@ const retriedAtLeast = (run: RunHandle, attempts: number): Promise<BillingRunPro
     return progress.retrying?.some(({ attempt }) => attempt >= attempts) && progress;
   });
 
-describe('a run that fails again and again', { timeout: 120_000 }, () => {
-  test('before it is opened: everything says which activity, at which attempt, why, and when it is tried again', async () => {
+describe('a run whose activity keeps failing', { timeout: 120_000 }, () => {
+  test('before it is opened: every command shows the activity, the attempt, the reason and the time of the next attempt', async () => {
     await failInserts('meterfold.runs');
     const running = startCommand(stack, ['run', '--workflow-id', 'stalls']);
     await running.noted(`planning; plan is being retried, attempt`);
@@ -77,7 +77,7 @@ describe('a run that fails again and again', { timeout: 120_000 }, () => {
     expect((await meterfold(stack, ['doctor'])).stdout).toMatch(/✓ runs +none stalls/);
   });
 
-  test('in the middle: `status` and `runs` show why, the two activities that fail alike as one', async () => {
+  test('while mapping: `status` and `runs` show why, and count two activities with the same reason as one stall', async () => {
     const run = await startRun(stack, [{ partitions: 2, shards: 1 }]);
     await expectExact(stack, published(await run.result()));
     await logs.uniform(stack.pool, { calls: 1003 });
@@ -106,7 +106,7 @@ describe('a run that fails again and again', { timeout: 120_000 }, () => {
     expect((await meterfold(stack, ['status'])).stdout).not.toContain('Stalled');
   });
 
-  test('for long: the reports to its workflow are few', async () => {
+  test('for long sends few reports to its workflow', async () => {
     await failInserts('meterfold.runs');
     const run = await startRun(stack);
     const { retrying } = await retriedAtLeast(run, 4);
@@ -119,7 +119,7 @@ describe('a run that fails again and again', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a run that no worker takes says so,', () => {
+describe('a run that waits for a worker reports it:', () => {
   test.each(['workflow', 'plan'] as const)('its %s', { timeout: 120_000 }, async (waiting) => {
     const own = await freshStack();
     onTestFinished(() => own.close());

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => stack.close());
 beforeEach(() => reset(stack));
 
-describe('a run is started under any workflow id', () => {
+describe('a run can be started under any workflow id', () => {
   beforeEach(() => logs.skewed(stack.pool, { calls: 501 }));
 
   test("by Temporal's client, with input {}", async () => {
@@ -37,7 +37,7 @@ describe('a run is started under any workflow id', () => {
     await expectExact(stack, published(result));
   });
 
-  test('again under the id of one that is published, which bills what came since', async () => {
+  test('again under the id of a published run, and then bills the new calls', async () => {
     await (await startRun(stack, [{}], 'nightly')).result();
     await logs.skewed(stack.pool, { calls: 502, seed: 2 });
     const second = published(await (await startRun(stack, [{}], 'nightly')).result());
@@ -49,7 +49,7 @@ describe('a run is started under any workflow id', () => {
 describe('ten starts at once', () => {
   const startTen = () => Promise.all(Array.from({ length: 10 }, () => startRun(stack)));
 
-  test('beside a run in progress: one bills, the others end well as skipped', async () => {
+  test('while a run is in progress: one bills, the others complete as skipped', async () => {
     await logs.uniform(stack.pool, { calls: 1234 });
     const map = await holdMap(stack);
     const runs = await startTen();
@@ -66,7 +66,7 @@ describe('ten starts at once', () => {
     expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
   });
 
-  test('in a free race: whoever bills, every call is billed once', async () => {
+  test('in a race: every call is billed once, by one of them', async () => {
     await logs.uniform(stack.pool, { calls: 1234 });
     const runs = await startTen();
     const results = await Promise.all(runs.map((run) => run.result()));
@@ -83,7 +83,7 @@ describe('ten starts at once', () => {
   });
 });
 
-describe('a wrong input fails the workflow at once, and leaves no run', () => {
+describe('a wrong input fails the workflow at once, and creates no run', () => {
   test.each<[unknown, string]>([
     [[], 'wrong input: must be a JSON object like {}, not []'],
     ['x', 'wrong input: must be a JSON object like {}, not "x"'],

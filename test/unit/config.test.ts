@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig, SettingsError } from '../../src/config.js';
 
 const DATABASE_URL = 'postgres://billing:secret@db.example:5432/billing';
-/** A place without anybody's Temporal profile. */
+/** A home directory without a Temporal profile. */
 let home: string;
 let env: Record<string, string>;
 
@@ -15,7 +15,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, { recursive: true }));
 
-/** What is said of these settings. */
+/** The message about these settings; "nothing" if they are accepted. */
 function faultsOf(settings: Record<string, string>): string {
   try {
     loadConfig({ ...env, ...settings });
@@ -26,7 +26,7 @@ function faultsOf(settings: Record<string, string>): string {
   return 'nothing';
 }
 
-describe('with a database alone', () => {
+describe('with only DATABASE_URL set', () => {
   test('everything else has a default', () => {
     const config = loadConfig(env);
     expect(config).toMatchObject({
@@ -45,8 +45,8 @@ describe('with a database alone', () => {
   });
 });
 
-describe('newlines at the end of a value, as mounted files have them,', () => {
-  test.each(['\n', '\r\n', '\n\n'])('are no part of any variable: %j', (end) => {
+describe('newlines at the end of a value, as in mounted files,', () => {
+  test.each(['\n', '\r\n', '\n\n'])('are removed from each variable: %j', (end) => {
     const settings = {
       ...env,
       LOG_REPLICA_URL: 'postgres://u:p@replica/d',
@@ -81,7 +81,7 @@ describe('newlines at the end of a value, as mounted files have them,', () => {
 });
 
 describe('settings', () => {
-  test('of price are exact decimals, and remembered as said here', () => {
+  test('of price are exact decimals, and part of the explicit input', () => {
     const { terms, explicitInput } = loadConfig({ ...env, PRICE_PER_UNIT: '0.10', CURRENCY: 'JPY' });
     expect(terms).toEqual({ callsPerCycle: 5, pricePerUnit: '0.1', currency: 'JPY' });
     expect(explicitInput).toEqual({ pricePerUnit: '0.1', currency: 'JPY' });
@@ -103,7 +103,7 @@ describe('settings', () => {
     expect(temporal.connection).toMatchObject({ address: 'temporal.example:7233', apiKey: 'key', tls: true });
   });
 
-  test('of Temporal are read from a profile, and its variables go before it', () => {
+  test('of Temporal are read from a profile, and variables take precedence', () => {
     const file = path.join(home, 'temporal.toml');
     writeFileSync(file, '[profile.default]\naddress = "profile.example:7233"\nnamespace = "from-profile"\n');
     const profile = { ...env, TEMPORAL_CONFIG_FILE: file };
@@ -113,7 +113,7 @@ describe('settings', () => {
   });
 });
 
-test('probes and metrics are served to this machine only, unless a variable says where else', () => {
+test('probes and metrics are served to this machine only, unless a variable names another address', () => {
   const ports = { HEALTH_PORT: '8080', METRICS_PORT: '9464' };
   expect(loadConfig({ ...env, ...ports }).ports).toEqual({
     health: { host: '127.0.0.1', port: 8080 },
@@ -126,7 +126,7 @@ test('probes and metrics are served to this machine only, unless a variable says
   expect(loadConfig({ ...env, METRICS_HOST: '0.0.0.0' }).ports).toEqual({});
 });
 
-test('a version of workers is its deployment and its build, or there is none', () => {
+test('a worker version has a deployment and a build, or is absent', () => {
   expect(loadConfig(env).version).toBeUndefined();
   const { version } = loadConfig({ ...env, TEMPORAL_DEPLOYMENT_NAME: 'billing', TEMPORAL_WORKER_BUILD_ID: '7' });
   expect(version).toEqual({ deploymentName: 'billing', buildId: '7' });
@@ -169,7 +169,7 @@ describe('a wrong setting is named with what it must be', () => {
     );
   });
 
-  test('a protocol of traces that is not spoken, if there are to be traces', () => {
+  test('an unsupported trace protocol, if traces are on', () => {
     const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
     expect(faultsOf(grpc)).toBe('nothing');
     expect(faultsOf({ ...grpc, OTEL_TRACES_EXPORTER: 'otlp' })).toBe(
@@ -177,7 +177,7 @@ describe('a wrong setting is named with what it must be', () => {
     );
   });
 
-  test('all faults at once, a line each', () => {
+  test('all faults at once, on one line each', () => {
     const said = faultsOf({ DATABASE_URL: 'x', CURRENCY: 'x', LOG_LEVEL: 'x' }).split('\n');
     expect(said[0]).toBe('Wrong settings:');
     expect(said.slice(1).map((line) => line.trim().split(/:? /)[0])).toEqual(['DATABASE_URL', 'CURRENCY', 'LOG_LEVEL']);
@@ -190,7 +190,7 @@ describe('the task queue', () => {
     expect(loadConfig({ ...env, TEMPORAL_TASK_QUEUE: 'billing-eu' }).temporal.taskQueue).toBe('billing-eu');
   });
 
-  test.each(['two words', '/_sys/x', 'größe', 'x'.repeat(201)])('is not called %s', (name) => {
+  test.each(['two words', '/_sys/x', 'größe', 'x'.repeat(201)])('cannot be named %s', (name) => {
     expect(faultsOf({ TEMPORAL_TASK_QUEUE: name })).toContain(
       'TEMPORAL_TASK_QUEUE must be a name of up to 200 visible',
     );

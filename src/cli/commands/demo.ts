@@ -1,4 +1,4 @@
-/** `meterfold demo`: generates a log if there is none, bills it, and shows what came of it. */
+/** `meterfold demo`: generates a log if there is none, bills it, and shows the result. */
 import type { PublishedResult, WorkerShare } from '../../contract/billing-run.js';
 import type { Servers } from '../../operations/servers.js';
 import type { Pool } from '../../postgres/pool.js';
@@ -8,9 +8,9 @@ import { type Column, table, writeLine } from '../text/output.js';
 import { resultText } from '../text/run-result.js';
 
 const BILLS_SHOWN = 10;
-/** So few calls would be one task; this shows how those of a large run are shared. */
+/** So few calls would be billed as a small run; this shows how workers share the tasks of a large one. */
 const CUT = { partitions: 4, shards: 4 };
-/** The user whose statement is shown has at most this many cycles: a page, not a book. */
+/** The statement of a user with at most this many cycles is shown, so that it fits on a page. */
 const CYCLES_SHOWN = 10;
 
 export async function demo(log: { calls: number; users: number }, stopped: Promise<void>): Promise<void> {
@@ -48,9 +48,9 @@ async function fillLog(pool: Pool, { calls, users }: { calls: number; users: num
 
 async function bill(servers: Servers, pool: Pool): Promise<void> {
   const { startRun } = await import('../../operations/start.js');
-  const { showProgress } = await import('../text/follow.js');
+  const { showRun } = await import('../text/follow.js');
   await heading('Billing run');
-  const { result, seconds } = await showProgress(await startRun(servers, CUT));
+  const { result, seconds } = await showRun(await startRun(servers, CUT));
   await writeLine(resultText(result, seconds));
   if (result.status !== 'published') return;
   if (result.calls === '0') return writeLine('\nNothing was new since the last run, and nothing was billed twice.');
@@ -60,7 +60,7 @@ async function bill(servers: Servers, pool: Pool): Promise<void> {
   await showProof(pool, result);
 }
 
-/** What publish has compared before it made the run visible. */
+/** The sums that publish has compared before it published the run. */
 async function showProof(pool: Pool, result: PublishedResult): Promise<void> {
   const { readOutcomes } = await import('../../runs/tasks.js');
   const { addDigests } = await import('../../billing/digest.js');
@@ -130,15 +130,15 @@ async function showStatement(pool: Pool): Promise<void> {
 }
 
 async function showMore(): Promise<void> {
-  await heading('To look further');
+  await heading('Next steps');
   await writeLine(
     [
       "npx meterfold dev                        keeps this stack running, with Temporal's UI and a schedule,",
-      '                                         and prints the two settings that the others need:',
+      '                                         and prints the two settings that the other commands need:',
       'npx meterfold runs                       the runs',
-      'npx meterfold status 1                   everything that is known on one',
+      'npx meterfold status 1                   everything about one run',
       'npx meterfold statement user-0000000     the largest bill, cycle by cycle',
-      'npx meterfold --help                     the rest',
+      'npx meterfold --help                     all commands',
       '',
     ].join('\n'),
   );

@@ -1,4 +1,6 @@
-/** `meterfold dev` and `meterfold demo`: everything embedded, to try out and to develop against. */
+/**
+ * `meterfold dev` and `meterfold demo`: PostgreSQL, Temporal and workers in one command, for trials and development.
+ */
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Stack } from '../../embedded/stack.js';
@@ -25,15 +27,15 @@ const port = wholeNumber(1, 65535);
 export function register(program: Command): void {
   program
     .command('demo')
-    .description('bill 100,000 made-up calls with everything embedded, and show the result')
+    .description('bill 100,000 generated calls with an embedded PostgreSQL and Temporal, and show the result')
     .option('--state-dir <dir>', 'where PostgreSQL and Temporal keep their data', '.meterfold')
     .option('--workers <n>', 'worker processes', wholeNumber(1, 64), WORKERS)
-    .option('--calls <n>', 'how many calls to make up', wholeNumber(1, 100_000_000), 100_000)
-    .option('--users <n>', 'of how many users', wholeNumber(1, 10_000_000), 1000)
+    .option('--calls <n>', 'number of calls to generate', wholeNumber(1, 100_000_000), 100_000)
+    .option('--users <n>', 'number of users', wholeNumber(1, 10_000_000), 1000)
     .addHelpText(
       'after',
       `
-A second demo finds the data of the first and bills nothing twice. \`meterfold dev\` keeps the same stack running.
+A second demo finds the data of the first, and bills nothing twice. \`meterfold dev\` runs the same stack until Ctrl-C.
 
 Examples:
   $ meterfold demo
@@ -50,18 +52,18 @@ Examples:
     .option('--state-dir <dir>', 'where PostgreSQL and Temporal keep their data', '.meterfold')
     .option('--workers <n>', 'worker processes', wholeNumber(1, 64), WORKERS)
     .addOption(
-      new Option('--every <time>', 'bill each 30s, 5m, 1h, …; a schedule that is set already stays')
+      new Option('--every <time>', 'interval of the schedule, like 30s, 5m or 1h; an existing schedule is kept')
         .argParser(durationMs(1000, 86_400_000))
         .default(300_000, '5m'),
     )
-    .option('--no-schedule', 'set no schedule')
+    .option('--no-schedule', 'create no schedule')
     .option('--postgres-port <port>', 'default: 54329 if free', port)
     .option('--temporal-port <port>', 'default: 7233 if free', port)
     .option('--ui-port <port>', 'default: 8233 if free', port)
     .addHelpText(
       'after',
       `
-Ctrl-C stops all of it; the next start finds its data again. Remove the folder to begin anew.
+Ctrl-C stops everything, and the data is kept for the next start. Remove the folder to start from nothing.
 
 Examples:
   $ meterfold dev
@@ -70,7 +72,7 @@ Examples:
     .action(async (flags: DevFlags) => withStack(flags, (stack, stopped) => dev(stack, flags, stopped)));
 }
 
-/** Starts the stack, works with it, and stops it, whatever happens; Ctrl-C and SIGTERM settle `stopped`. */
+/** Runs `work` with the stack, and stops the stack even if `work` fails. Ctrl-C and SIGTERM resolve `stopped`. */
 async function withStack(
   flags: StackFlags,
   work: (stack: Stack, stopped: Promise<void>) => Promise<void>,
@@ -87,7 +89,7 @@ async function withStack(
   const say = (line: string) => void writeLine(line).catch(() => {});
   const stack = await startStack({ ...flags, stateDir: resolve(flags.stateDir), say });
   try {
-    // A person's own PGSERVICE or PGTARGETSESSIONATTRS has no part in it.
+    // The developer's own PGSERVICE or PGTARGETSESSIONATTRS must not affect the embedded server.
     for (const name of Object.keys(process.env)) if (name.startsWith('PG')) delete process.env[name];
     Object.assign(process.env, stack.environment);
     const pool = await openPool(stack.databaseUrl, { applicationName: 'meterfold dev', connectionsMax: 2 });
@@ -122,7 +124,7 @@ In another terminal:
 
 Ctrl-C stops all of it.`,
   );
-  // Nothing else may hold the process up: the services don't.
+  // Keeps the process running: the child processes do not.
   const alive = setInterval(() => {}, 60_000);
   await stopped;
   clearInterval(alive);

@@ -1,9 +1,10 @@
-/** `meterfold generate`: made-up calls for trying out and measuring. */
+/** `meterfold generate`: appends generated calls to the log, for trials and measurements. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { counted, duration, grouped } from '../../text.js';
 import { wholeNumber } from '../arguments.js';
 import { withContext } from '../context.js';
-import { note, writeLine } from '../text/output.js';
+import { writeLine } from '../text/output.js';
+import { showProgress } from '../text/progress.js';
 
 interface GenerateFlags {
   calls: number;
@@ -16,21 +17,21 @@ interface GenerateFlags {
 export function register(program: Command): void {
   program
     .command('generate')
-    .description('append made-up calls to the log; the same options give the same calls')
-    .option('--calls <n>', 'how many calls', wholeNumber(1, 1_000_000_000), 100_000)
-    .option('--users <n>', 'of how many users at most', wholeNumber(1, 10_000_000), 1_000)
+    .description('append generated calls to the log; the same options generate the same calls')
+    .option('--calls <n>', 'number of calls', wholeNumber(1, 1_000_000_000), 100_000)
+    .option('--users <n>', 'largest number of users', wholeNumber(1, 10_000_000), 1_000)
     .option(
       '--skew <n>',
-      'how unequal the users are: 1 is equal, 3 gives a tenth of the users about half of the calls',
+      'how unequal the users are: with 1 they are equal, with 3 a tenth of them make about half of the calls',
       skewOption,
       3,
     )
-    .option('--seed <n>', 'which calls: another seed gives others', wholeNumber(0, Number.MAX_SAFE_INTEGER), 1)
-    .option('--start <date>', 'when the first call was made (default: 2026-10-01)', dateOption)
+    .option('--seed <n>', 'seed of the random numbers', wholeNumber(0, Number.MAX_SAFE_INTEGER), 1)
+    .option('--start <date>', 'time of the first call (default: 2026-10-01)', dateOption)
     .addHelpText(
       'after',
       `
-Calls are appended to public.api_logs in one transaction: all of them or none. Users are named user-0000000 and so on.
+The calls are appended to public.api_logs in one transaction. Users are named user-0000000, user-0000001, and so on.
 
 Examples:
   $ meterfold generate
@@ -44,37 +45,16 @@ async function generate(flags: GenerateFlags) {
   await withContext(async (context) => {
     const pool = await context.database();
     const { copyCalls, defaultStart } = await import('../../embedded/generate.js');
-    const progress = await showProgress(flags.calls);
+    const progress = await showProgress();
+    const total = flags.calls;
+    const onProgress = (done: number) =>
+      progress.update({ done, total, text: `${grouped(done)} of ${counted(total, 'call')} sent` });
     const startedAt = performance.now();
-    const rows = await copyCalls(pool, { start: defaultStart, ...flags }, progress.update).finally(progress.stop);
+    const rows = await copyCalls(pool, { start: defaultStart, ...flags }, onProgress).finally(progress.stop);
     const ms = performance.now() - startedAt;
     const users = counted(Math.min(flags.users, flags.calls), 'user');
     await writeLine(`Appended ${counted(rows, 'call')} of up to ${users} to the log in ${duration(ms)}.`);
   });
-}
-
-const remarkEveryMs = 5_000;
-
-/** A bar on a terminal; elsewhere a line now and then. Both on standard error. */
-async function showProgress(calls: number): Promise<{ update: (done: number) => void; stop: () => void }> {
-  if (!process.stderr.isTTY) {
-    let remarkedAt = performance.now();
-    const update = (done: number) => {
-      if (performance.now() - remarkedAt < remarkEveryMs) return;
-      remarkedAt = performance.now();
-      note(`${grouped(done)} of ${counted(calls, 'call')} sent`);
-    };
-    return { update, stop: () => {} };
-  }
-  const { default: progress } = await import('cli-progress');
-  const format = 'generating {bar} {percentage}%  {value}/{total} calls';
-  const bar = new progress.SingleBar({
-    format,
-    formatValue: (value) => grouped(value),
-    clearOnComplete: true,
-  });
-  bar.start(calls, 0);
-  return { update: (done) => bar.update(done), stop: () => bar.stop() };
 }
 
 function skewOption(text: string): number {

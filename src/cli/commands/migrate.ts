@@ -7,18 +7,19 @@ import { note, writeJson, writeLine } from '../text/output.js';
 export function register(program: Command): void {
   program
     .command('migrate')
-    .description("make or update meterfold's tables in the database")
-    .option('--json', 'print one JSON object: the migrations applied now, all, and what was revoked')
+    .description("create or update meterfold's tables in the database")
+    .option('--json', 'print one JSON object: the migrations applied now, all migrations, and what was revoked')
     .addOption(
       new Option(
         '--log-guard <on|off>',
-        'whether public.api_logs refuses UPDATE, DELETE and TRUNCATE; on at first, and stays as it is without this option',
+        'whether public.api_logs refuses UPDATE, DELETE and TRUNCATE (default: unchanged; on in a new database)',
       ).choices(['on', 'off']),
     )
     .addHelpText(
       'after',
       `
-Safe to run at any time, and from several places at once. Temporal needs no preparation: an empty namespace is enough.
+It can be run at any time, also by several processes at once. Temporal needs no preparation: an empty namespace is
+sufficient.
 
 Examples:
   $ DATABASE_URL=postgres://billing@localhost/billing meterfold migrate
@@ -39,7 +40,7 @@ Examples:
         await writeLine(
           guarded
             ? 'The log is guarded: public.api_logs takes inserts only.'
-            : 'The log is not guarded: calls can be changed and deleted. Guard it by `meterfold migrate --log-guard on`.',
+            : 'The log is not guarded: calls can be changed and deleted. Guard it with `meterfold migrate --log-guard on`.',
         );
         return writeLine(`The database is up to date at ${current.at(-1)}.`);
       }),
@@ -48,14 +49,14 @@ Examples:
 
 let lastBlockedBy: string | undefined;
 
-/** Says once of each transaction that it is waited for. */
+/** Notes each transaction that is waited for, once. */
 function onBlocked(blockedBy: string): void {
   if (blockedBy === lastBlockedBy) return;
   lastBlockedBy = blockedBy;
-  note(`waiting for ${blockedBy}, which uses a table that is to be changed; others can go on using it meanwhile`);
+  note(`waiting for ${blockedBy}, which uses a table that a migration changes; others can use the table meanwhile`);
 }
 
-/** A line a role: what default privileges had granted to it, and migrating has revoked. */
+/** One line for each role: what default privileges had granted to it, and the migration has revoked. */
 function revokedLines(revoked: readonly Revoked[]): string[] {
   const roles = [...new Set(revoked.map(({ role }) => role))];
   return roles.map((role) => {

@@ -1,6 +1,7 @@
 /**
- * `meterfold pause`, `resume`, `cancel`, `retry` and `revert`: what an operator does to a run. The first four ask its workflow, by an
- * Update that it may refuse; `cancel` also works where the workflow or its Temporal is gone, and `revert` needs neither.
+ * `meterfold pause`, `resume`, `retry`, `cancel` and `revert`. The first three are Updates of the run's workflow, which
+ * may refuse them. `cancel` also works if the workflow or its Temporal is unavailable, and `revert` uses PostgreSQL
+ * only.
  */
 import type { Command } from 'commander';
 import type { BillingRunProgress } from '../../contract/billing-run.js';
@@ -16,13 +17,14 @@ interface Flags {
 export function register(program: Command): void {
   program
     .command('pause')
-    .description('begin no new activity of a run until it is resumed')
-    .argument('<run>', 'its number, as `meterfold runs` shows it', runIdArgument)
+    .description('start no new activity of a run until it is resumed')
+    .argument('<run>', 'the number of the run, as `meterfold runs` shows it', runIdArgument)
     .option('--json', "print the run's progress as one JSON object")
     .addHelpText(
       'after',
       `
-Activities under way end, and keep what they have done. Other runs are skipped meanwhile. A run that is being published can't be paused.
+Running activities complete, and their results are kept. Other runs are skipped meanwhile. A run that is being published
+cannot be paused.
 
 Example:
   $ meterfold pause 7`,
@@ -31,7 +33,7 @@ Example:
 
   program
     .command('resume')
-    .description('go on with a paused run')
+    .description('resume a paused run')
     .argument('<run>', 'its number', runIdArgument)
     .option('--json', "print the run's progress as one JSON object")
     .addHelpText('after', '\nExample:\n  $ meterfold resume 7')
@@ -39,13 +41,13 @@ Example:
 
   program
     .command('cancel')
-    .description('give up a run in progress; nothing of it remains')
+    .description('discard a run in progress; nothing of it remains')
     .argument('<run>', 'its number', runIdArgument)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
-A published run stays: cancel then says so, and exits with 1. To take one back see \`meterfold revert\`.
+A published run cannot be cancelled (exit code 1). To undo it, use \`meterfold revert\`.
 
 Example:
   $ meterfold cancel 7`,
@@ -54,14 +56,15 @@ Example:
 
   program
     .command('retry')
-    .description('try a failed run again')
+    .description('retry a failed run')
     .argument('<run>', 'its number', runIdArgument)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
-A failed run that is held (\`meterfold run --hold\`) goes on where it stopped. One that was discarded is begun anew, as another run by
-the same price, currency and handling of bad calls; what is set here (PRICE_PER_UNIT, CURRENCY, BAD_CALLS) counts instead.
+A failed run that is held (\`meterfold run --hold\`) continues where it stopped. A run that was discarded is started again as
+another run, with the same price, currency and handling of bad calls, unless PRICE_PER_UNIT, CURRENCY or BAD_CALLS is set
+here.
 
 Example:
   $ meterfold retry 7`,
@@ -70,16 +73,17 @@ Example:
 
   program
     .command('revert')
-    .description('take the newest published run back, so that its calls are billed anew')
+    .description('undo the newest published run, so that its calls are billed again')
     .argument('<run>', 'its number', runIdArgument)
-    .option('--yes', 'do it; without this it only shows what would be taken back')
-    .option('--reason <text>', 'why, for `meterfold runs`; needed with --yes')
+    .option('--yes', 'revert the run; without this option, only show what would be reverted')
+    .option('--reason <text>', 'why; `meterfold runs` shows it; required with --yes')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
-For the day somebody billed by a wrong price. Its billing records and open cycles go, all at once, and the next run bills the same calls;
-the run itself stays in the list, with the reason. A run that another one stands on is not reverted.
+For example after billing at the wrong price. One transaction deletes the run's billing records and restores the open cycles
+before it. The next run bills the same calls. The run stays in the list, with the reason. Only the newest published run can
+be reverted.
 
 Examples:
   $ meterfold revert 7
@@ -135,7 +139,7 @@ async function retry(runId: string, flags: Flags): Promise<void> {
 
 async function revert(runId: string, flags: Flags & { yes?: true; reason?: string }, command: Command): Promise<void> {
   if (flags.yes === true && !flags.reason?.trim()) {
-    command.error("error: say why: --yes needs --reason '…'", { exitCode: 2 });
+    command.error("error: --yes requires --reason '…'", { exitCode: 2 });
   }
   await withContext(async (context) => {
     const { previewRevert, revertRun } = await import('../../operations/revert.js');
@@ -151,15 +155,15 @@ async function revert(runId: string, flags: Flags & { yes?: true; reason?: strin
           `${grouped(cycles)} of ${counted(users, 'user')}, ${grouped(amount)} ${currency} at ${pricePerUnit}`,
         ],
         [
-          'calls to bill anew',
+          'calls to bill again',
           `${counted(calls, 'call')}, log positions after ${grouped(range.after)} up to ${grouped(range.to)}`,
         ],
       ]),
     );
     await writeLine(
       done
-        ? '\nBill them anew by `meterfold run`.'
-        : `\nNothing was changed. Do it by \`meterfold revert ${runId} --yes --reason '…'\`.`,
+        ? '\nBill them again with `meterfold run`.'
+        : `\nNothing was changed. Revert the run with \`meterfold revert ${runId} --yes --reason '…'\`.`,
     );
   });
 }

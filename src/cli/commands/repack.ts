@@ -1,10 +1,11 @@
-/** `meterfold repack`: makes the records of old runs smaller, without changing a figure. */
+/** `meterfold repack`: merges the records of old runs into fewer rows, without changing a figure. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { RepackOptions, RepackResult } from '../../ledger/repack.js';
 import { counted, grouped } from '../../text.js';
 import { runIdArgument } from '../arguments.js';
 import { withContext } from '../context.js';
-import { facts, note, writeJson, writeLine } from '../text/output.js';
+import { facts, writeJson, writeLine } from '../text/output.js';
+import { createLines } from '../text/progress.js';
 
 interface RepackFlags {
   until?: NonNullable<RepackOptions['until']>;
@@ -15,10 +16,10 @@ interface RepackFlags {
 export function register(program: Command): void {
   program
     .command('repack')
-    .description('merge the small rows of records that frequent runs leave; changes no figure')
+    .description('merge the small rows of records that frequent runs write; changes no figure')
     .option(
       '--until <run|time>',
-      'only runs up to this one, or published before this time (default: all)',
+      'repack only runs up to this one, or published before this time (default: all)',
       untilArgument,
     )
     .option('--dry-run', 'count what would be merged; write nothing')
@@ -26,15 +27,16 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-A run writes at least one row of records for each user for whom it closes a cycle. Where runs are frequent, most of such a row is
-overhead: 37 bytes a call with a run every two seconds. Repacked they take about 10. Nothing needs it but disk space.
+A run writes at least one row of records for each user with a closed cycle. If runs are frequent, most of such a row is
+overhead: with a run every two seconds, records take 37 bytes per call, and about 10 after repacking. Repacking saves disk
+space; nothing else depends on it.
 
-Every batch of users is one short transaction, which proves that statements show the same before and after. It is safe while
-runs, reverts, verify and other repacks are in progress, and may be stopped at any time. The newest published run is never repacked, because
-it can still be reverted. Run it regularly, for example every hour: a pass takes as long as there are new records.
+Each batch of users is one short transaction, which proves that statements show the same before and after. Runs, reverts,
+verify and other repacks may be in progress, and repacking can be stopped at any time. The newest published run is never
+repacked, because it can still be reverted. Run it regularly, for example every hour: a pass reads only new records.
 
-PostgreSQL reuses the space that becomes free. After the first pass over a long history, \`vacuum full meterfold.records\` returns it
-to the disk; it locks the table meanwhile.
+PostgreSQL reuses the space that becomes free. After the first pass over a long history, \`vacuum full meterfold.records\`
+returns it to the file system; it locks the table meanwhile.
 
 Examples:
   $ meterfold repack
@@ -44,7 +46,7 @@ Examples:
     .action(repackRecords);
 }
 
-/** A run's number, or a time in ISO 8601; without a zone it is in UTC. */
+/** A run's number, or a time in ISO 8601, by default in UTC. */
 function untilArgument(text: string): NonNullable<RepackOptions['until']> {
   if (/^\d+$/.test(text)) return { run: runIdArgument(text) };
   const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text);
@@ -59,10 +61,14 @@ async function repackRecords({ until, dryRun, json }: RepackFlags): Promise<void
   await withContext(async (context) => {
     const pool = await context.database();
     const { repack } = await import('../../ledger/repack.js');
+    const progress = createLines();
     const result = await repack(pool, {
       ...(until === undefined ? {} : { until }),
       dryRun: dryRun === true,
-      onProgress: remarks(),
+      onProgress: ({ users, cycles }) => {
+        const text = `repacking: ${counted(users, 'user')} considered, ${counted(cycles, 'cycle')} moved`;
+        progress.update({ done: users, total: users, text });
+      },
     });
     if (json === true) return writeJson({ status: dryRun === true ? 'dry run' : 'repacked', ...result });
     await writeLine(resultText(result, dryRun === true));
@@ -70,23 +76,12 @@ async function repackRecords({ until, dryRun, json }: RepackFlags): Promise<void
 }
 
 function resultText({ untilRunId, users, cycles, rowsBefore, rowsAfter }: RepackResult, dryRun: boolean): string {
-  if (untilRunId === null) return 'Nothing to repack: only runs on which another published run was built are repacked.';
+  if (untilRunId === null)
+    return 'Nothing to repack: the newest published run is never repacked, and there is no run before it.';
   const figures = facts([
     ['considered', `runs up to ${untilRunId}, ${counted(users, 'user')} with records`],
     ['cycles', grouped(cycles)],
     ['rows', `${grouped(rowsBefore)} to ${grouped(rowsAfter)}`],
   ]);
   return dryRun ? `${figures}\n\nNothing was written.` : figures;
-}
-
-const REMARK_EVERY_MS = 5_000;
-
-/** A line on standard error now and then. */
-function remarks(): NonNullable<RepackOptions['onProgress']> {
-  let remarkedAt = performance.now();
-  return ({ users, cycles }) => {
-    if (performance.now() - remarkedAt < REMARK_EVERY_MS) return;
-    remarkedAt = performance.now();
-    note(`repacking: ${counted(users, 'user')} considered, ${counted(cycles, 'cycle')} moved`);
-  };
 }

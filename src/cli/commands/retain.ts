@@ -1,4 +1,7 @@
-/** `meterfold retain`: verifies the oldest part of the history and releases its calls, so that the log need not keep them. */
+/**
+ * `meterfold retain`: verifies the oldest range of the history and releases its calls, so that the log need not keep
+ * them.
+ */
 import type { Command } from 'commander';
 import type { Release, Retention, Until } from '../../audit/retain.js';
 import type { ReleasedPartitions } from '../../log/released-partitions.js';
@@ -6,8 +9,8 @@ import { counted, duration, grouped } from '../../text.js';
 import { untilArgument, wholeNumber } from '../arguments.js';
 import { withContext } from '../context.js';
 import { facts, writeJson, writeLine } from '../text/output.js';
-import { showProgress } from '../text/verify-progress.js';
-import { differencesText } from './verify.js';
+import { showProgress } from '../text/progress.js';
+import { checksDone, differencesText } from './verify.js';
 
 interface Flags {
   until: Until;
@@ -19,26 +22,25 @@ interface Flags {
 export function register(program: Command): void {
   program
     .command('retain')
-    .description(
-      'verify the oldest part of the history and release its calls, so that old partitions of the log can be dropped',
-    )
+    .description('verify the oldest calls and release them, so that old partitions of the log can be dropped')
     .requiredOption(
       '--until <position|time>',
-      'a log position, or a time with its offset; the newest published run that ended at or before it is the last one released',
+      'a log position, or a time with its offset: releases all published runs that ended at or before it',
       untilArgument,
     )
     .option('--dry-run', 'show what would be verified and released; change nothing')
-    .option('--limit <n>', 'how many differences to show', wholeNumber(1, 100_000), 20)
+    .option('--limit <n>', 'show at most so many differences', wholeNumber(1, 100_000), 20)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
-What lies between the last released position and the end of that run is verified as \`meterfold verify\` does it. If there is a difference,
-it is shown, nothing is changed, and the exit code is 1. Otherwise digests of the calls and billing records and each user's open
-cycle at that position are stored, in one transaction. From then on \`meterfold verify\` begins there, and runs up to there cannot be
-reverted. Billing records stay. Nothing in the log is deleted: what may be dropped is printed. Runs may go on meanwhile.
+The calls from the last released position to the end of the last of these runs are verified as \`meterfold verify\` does it.
+If there is a difference, it is shown, nothing is changed, and the exit code is 1. Otherwise one transaction stores digests
+of the calls and billing records, and each user's open cycle at that position. From then on \`meterfold verify\` starts
+there, and the released runs cannot be reverted. Billing records are kept. Nothing is deleted from the log: the command
+prints what may be dropped. Runs may continue meanwhile.
 
-A time is compared with when runs were published. Calls logged before it that a later run has billed are kept.
+A time is compared with the time at which runs were published: a call logged before it that a later run billed is kept.
 
 Examples:
   $ meterfold retain --until 2026-10-01T00:00:00Z --dry-run
@@ -56,13 +58,13 @@ async function release({ until, dryRun, limit, json }: Flags): Promise<void> {
       const planned = await readRelease(pool, until);
       if (json === true) return writeJson({ status: 'dry run', ...planned });
       await writeLine(releaseText('would release', planned));
-      return writeLine('\nNothing was changed. All of it would be verified first; leave out --dry-run to do so.');
+      return writeLine('\nNothing was changed. Without --dry-run, all of it is verified first.');
     }
     const progress = await showProgress();
     const startedAt = performance.now();
     const { verification, release, retention } = await retain(pool, until, {
       differencesMax: limit,
-      onProgress: progress.update,
+      onProgress: checksDone(progress),
     }).finally(progress.stop);
     const ms = performance.now() - startedAt;
     const { differences, more, notes } = verification;

@@ -1,4 +1,4 @@
-/** `meterfold run`: starts a billing run and follows it, or tries one dry. */
+/** `meterfold run`: starts a billing run and follows it, or shows what it would bill. */
 import { type Command, Option } from 'commander';
 import type { BillingRunInput } from '../../contract/billing-run.js';
 import { durationMs, wholeNumber } from '../arguments.js';
@@ -19,24 +19,29 @@ export function register(program: Command): void {
   program
     .command('run')
     .description('bill all calls since the last run')
-    .option('--json', "print the workflow's result as one JSON object")
-    .addOption(new Option('--detach', 'start it and return at once').conflicts('dryRun'))
-    .option('--dry-run', 'show what would be billed; write nothing, start nothing')
-    .option('--workflow-id <id>', 'start it under this workflow id (default: one that names the time)')
-    .option('--partitions <n>', 'map activities, instead of a number chosen from the calls', wholeNumber(1, 500))
-    .option('--shards <n>', 'reduce activities, likewise', wholeNumber(1, 500))
+    .option('--json', 'print the result as one JSON object')
+    .addOption(new Option('--detach', 'start the run and return at once').conflicts('dryRun'))
+    .option('--dry-run', 'show what would be billed; write nothing, and start nothing')
+    .option('--workflow-id <id>', 'workflow id of the run (default: one with the time)')
+    .option(
+      '--partitions <n>',
+      'number of map activities (default: chosen from the number of calls)',
+      wholeNumber(1, 500),
+    )
+    .option('--shards <n>', 'number of reduce activities (default: chosen likewise)', wholeNumber(1, 500))
     .option(
       '--hold <time>',
-      'hold the run for so long if it fails, like 1h, for `meterfold retry`, instead of discarding it',
+      'if the run fails, hold it for this time, like 1h, for `meterfold retry`; then discard it',
       durationMs(1000, 86_400_000),
     )
     .addHelpText(
       'after',
       `
-Follows the run with a progress bar on a terminal, with plain lines elsewhere. Ctrl-C leaves the run to the workers; stop it by
-\`meterfold cancel\`. PRICE_PER_UNIT, CURRENCY, CALLS_PER_CYCLE, BAD_CALLS and BACKUP_ATTEMPTS count if they are set here; else the workers'
-settings do.
-Beside a run in progress it bills nothing, says so, and exits with 0.
+It follows the run with a progress bar on a terminal, and with plain lines elsewhere. Ctrl-C stops following, not the run;
+\`meterfold cancel\` stops the run. If another run is in progress, this one is skipped (exit code 0).
+
+PRICE_PER_UNIT, CURRENCY, CALLS_PER_CYCLE, BAD_CALLS and BACKUP_ATTEMPTS apply if they are set here. Otherwise the settings
+of the workers apply.
 
 Examples:
   $ meterfold run --dry-run

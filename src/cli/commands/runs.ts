@@ -1,4 +1,4 @@
-/** `meterfold runs` and `meterfold status RUN`: what PostgreSQL knows of billing runs, and why those in progress stall, which Temporal knows. */
+/** `meterfold runs` and `meterfold status RUN`: the figures of billing runs, and why runs in progress stall. */
 import type { Command } from 'commander';
 import type { RunList } from '../../operations/runs.js';
 import { stalledRunText, stallText } from '../../operations/stall-text.js';
@@ -13,7 +13,7 @@ export function register(program: Command): void {
   program
     .command('runs')
     .description('list billing runs, newest first')
-    .option('--limit <n>', 'how many', wholeNumber(1, 100_000), 20)
+    .option('--limit <n>', 'show at most so many runs', wholeNumber(1, 100_000), 20)
     .option('--json', 'print one JSON array')
     .addHelpText(
       'after',
@@ -26,8 +26,8 @@ Examples:
 
   program
     .command('status')
-    .description('show everything that is known on one billing run')
-    .argument('[run]', "the run's number, as `meterfold runs` shows it (default: the newest)", runIdArgument)
+    .description('show everything about one billing run')
+    .argument('[run]', 'the number of the run, as `meterfold runs` shows it (default: the newest)', runIdArgument)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -112,7 +112,7 @@ function statusText(run: RunDetails, stalls: readonly string[]): string {
     const more = BigInt(run.quarantinedCalls) - BigInt(run.quarantine.length);
     const lines = run.quarantine.map(({ id, reason }) => `  call ${id}: ${reason}`);
     if (more > 0n) lines.push(`  and ${grouped(more)} more: see the view public.quarantined_calls`);
-    parts.push(`In quarantine, not billed:\n${lines.join('\n')}`);
+    parts.push(`Quarantined, not billed:\n${lines.join('\n')}`);
   }
   if (run.tasks.length > 0)
     parts.push(
@@ -154,8 +154,9 @@ const workerColumns: Column[] = [
 
 function rangeFacts(run: RunDetails): [string, string][] {
   const { after, to } = run.range;
-  if (to === null) return [['log', `calls after ${grouped(after)}; the end is not sealed yet`]];
-  const aim = run.sealPosition !== null && run.sealPosition !== to ? `; aimed at ${grouped(run.sealPosition)}` : '';
+  if (to === null) return [['log', `calls after ${grouped(after)}; the end of the range is not sealed yet`]];
+  const aim =
+    run.sealPosition !== null && run.sealPosition !== to ? `; the run tried to seal ${grouped(run.sealPosition)}` : '';
   return [['log', `calls after ${grouped(after)} up to ${grouped(to)}${aim}`]];
 }
 
@@ -165,7 +166,7 @@ function timeFacts(run: RunDetails): [string, string][] {
   if (end !== null) lines.push([run.state, `${moment(new Date(end))}, after ${duration(run.tookMs)}`]);
   else if (run.leaseRenewedAt !== null) {
     const ago = Math.max(0, Date.now() - Date.parse(run.leaseRenewedAt));
-    lines.push(['worked on', `${duration(ago)} ago; open for ${duration(run.tookMs)}`]);
+    lines.push(['last activity', `${duration(ago)} ago; open for ${duration(run.tookMs)}`]);
   }
   return lines;
 }
@@ -198,11 +199,11 @@ function latencyFacts({ cycleLatency }: RunDetails): [string, string][] {
   const ignored =
     cyclesIgnored === 0
       ? ''
-      : `; without ${counted(cyclesIgnored, 'cycle')} whose last call has a received_at that can't be right`;
+      : `; excluding ${counted(cyclesIgnored, 'cycle')} whose last call has an impossible received_at`;
   return [['cycle latency', `${measured}${ignored}`]];
 }
 
-/** What was proved before the run was published, as the sums themselves, and the rest of the figures as stored. */
+/** The sums that were proved before the run was published, and the other figures as stored. */
 function proofFacts(run: RunDetails): [string, string][] {
   const sides = (inRange: string, carriedIn: string, carriedOut: string, closed: string) =>
     `${grouped(carriedIn)} carried in + ${grouped(inRange)} in the range = ${closed} + ${grouped(carriedOut)} carried out`;
@@ -223,7 +224,7 @@ function ownerFacts(run: RunDetails): [string, string][] {
   ];
 }
 
-/** Nested figures as "reduce calls", "reduce usage", …; whole numbers grouped. */
+/** Nested figures with names such as "touched in calls"; whole numbers are grouped, digests are not. */
 function flattened(figures: Record<string, unknown>, prefix = ''): [string, string][] {
   return Object.entries(figures).flatMap(([key, value]): [string, string][] => {
     const name = `${prefix}${key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`;

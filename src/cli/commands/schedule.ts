@@ -18,7 +18,7 @@ interface SetFlags {
 export function register(program: Command): void {
   const schedule = program
     .command('schedule')
-    .description('bill regularly, by a Temporal Schedule')
+    .description('bill regularly, with a Temporal Schedule')
     .addHelpText(
       'after',
       `
@@ -30,9 +30,9 @@ Examples:
 
   schedule
     .command('set')
-    .description('create the schedule, or change it; a paused one stays paused')
+    .description('create or change the schedule; a paused schedule stays paused')
     .addOption(
-      new Option('--every <time>', 'start a run each 30s, 5m, 1h, 1d, …').argParser(durationMs(1000, 366 * DAY_MS)),
+      new Option('--every <time>', 'start a run every 30s, 5m, 1h, 1d, …').argParser(durationMs(1000, 366 * DAY_MS)),
     )
     .addOption(
       new Option('--cron <expression>', 'start runs by a cron expression: minute hour day month weekday')
@@ -40,12 +40,14 @@ Examples:
         .conflicts('every'),
     )
     .addOption(
-      new Option('--timezone <zone>', 'of the cron expression, like Europe/Berlin (default: UTC)').conflicts('every'),
+      new Option('--timezone <zone>', 'time zone of the cron expression, like Europe/Berlin (default: UTC)').conflicts(
+        'every',
+      ),
     )
     .addOption(
       new Option(
         '--hold <time>',
-        'hold a run that fails for so long, for `meterfold retry`, before it is discarded',
+        'if a run fails, hold it for this time, for `meterfold retry`; then discard it',
       ).argParser(durationMs(1000, DAY_MS)),
     )
     .addOption(
@@ -56,11 +58,12 @@ Examples:
     .addHelpText(
       'after',
       `
-A run that is due while another works is left out, and the next one bills its calls too. Prices are those
-of the workers' settings (PRICE_PER_UNIT, CURRENCY) at the time of the run.
+A run that is due while another is in progress is skipped, and the next one bills its calls too. Prices are those of the
+workers' settings (PRICE_PER_UNIT, CURRENCY) at the time of the run.
 
-A cron expression is read as Temporal reads it: five fields, or seven with seconds first and the year last; six are refused. Where both a day
-of the month and a weekday are given, both must match. Times that never come, or that a change to summer time leaves out, are warned of.
+Temporal reads the cron expression: five fields, or seven with the seconds first and the year last; six are refused. If both
+a day of the month and a weekday are given, both must match. The command warns of times that never occur, and of times that
+a change of the clocks skips or repeats.
 
 Examples:
   $ meterfold schedule set --every 5m
@@ -70,15 +73,15 @@ Examples:
 
   schedule
     .command('show')
-    .description('show the schedule, its next times and what came of the last runs')
+    .description('show the schedule, its next times and the outcomes of the last runs')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExamples:\n  $ meterfold schedule show\n  $ meterfold schedule show --json')
     .action(show);
 
   schedule
     .command('pause')
-    .description('start no more runs until resumed; a run that is under way goes on')
-    .option('--note <text>', 'why, for `schedule show` and the UI', 'paused by `meterfold schedule pause`')
+    .description('start no more runs until resumed; a run in progress continues')
+    .option('--note <text>', 'why; `schedule show` and the UI show it', 'paused by `meterfold schedule pause`')
     .addHelpText('after', '\nExamples:\n  $ meterfold schedule pause --note "database upgrade"')
     .action(pause);
 
@@ -90,13 +93,13 @@ Examples:
 
   schedule
     .command('trigger')
-    .description('start a run now, also while paused; not beside one that the schedule has started before')
+    .description('start a run now, even while paused, unless a run of the schedule is in progress')
     .addHelpText('after', '\nExamples:\n  $ meterfold schedule trigger')
     .action(trigger);
 
   schedule
     .command('remove')
-    .description('remove the schedule; a run that is under way goes on')
+    .description('remove the schedule; a run in progress continues')
     .addHelpText('after', '\nExamples:\n  $ meterfold schedule remove')
     .action(remove);
 }

@@ -1,4 +1,4 @@
-/** `meterfold statement USER` and `meterfold export --run R`: billing records, streamed as they come from the database. */
+/** `meterfold statement USER` and `meterfold export --run R`: billing records, streamed from the database. */
 import { type Command, Option } from 'commander';
 import { parsePicos } from '../../billing/money.js';
 import type { StatementTotal, StatementTotals } from '../../billing/statement.js';
@@ -18,8 +18,8 @@ import {
   writeLine,
 } from '../text/output.js';
 
-const CSV_RULE = `In CSV, a user id that begins with = + - @ or the like, which a spreadsheet would execute, or with an apostrophe, has an
-apostrophe in front: programs remove the first apostrophe of a user id, if it begins with one. JSON has ids as they are.`;
+const CSV_RULE = `In CSV, an apostrophe is put before a user id that a spreadsheet would execute (= + - @ and similar), and before one that
+begins with an apostrophe. A program removes the first apostrophe of a user id that begins with one. JSON has ids unchanged.`;
 
 interface FormatFlags {
   json?: boolean;
@@ -38,7 +38,8 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-Amounts are exact; each total is also rounded, once, to the currency's minor unit by ISO 4217 (half away from zero): that is what is due.
+Amounts are exact. The amount due is the total of a currency, rounded once to its minor unit by ISO 4217 (half away from
+zero).
 ${CSV_RULE}
 
 Examples:
@@ -73,7 +74,7 @@ async function showStatement(userId: string, flags: FormatFlags) {
     const totals = new StatementTotals();
     await readStatement(pool, userId, async (statement) => {
       if (statement.openCycle === null)
-        note(`No published run has seen user ${printable(userId)} (ids are case-sensitive).`);
+        note(`No published run has calls of user ${printable(userId)} (ids are case-sensitive).`);
       if (flags.json) return statementJson(userId, statement, totals);
       if (flags.csv) return statementCsv(userId, statement, totals);
       return statementText(userId, statement, totals);
@@ -114,7 +115,7 @@ export async function statementText(userId: string, statement: Statement, totals
   for await (const batch of added(statement.cycles, totals)) {
     const rows = batch.map(cycleCells);
     if (widths === undefined) {
-      // Later batches keep the widths of the first: cycles of one user look alike.
+      // Later batches keep the widths of the first, because the cycles of one user are of similar size.
       widths = columnWidths(cycleColumns, rows);
       await writeLine(
         tableLine(
@@ -160,7 +161,7 @@ function openCycleText(openCycle: OpenCycle | null): string {
   return `Open cycle: ${counted(openCycle.calls, 'call')} of cycle ${grouped(openCycle.nextCycleNumber)}, usage ${grouped(openCycle.usage)}, not billed yet`;
 }
 
-/** Columns as the view `billing_records` names them. */
+/** The column names of the view `billing_records`. */
 const recordHeader = [
   'user_id',
   'cycle_number',
@@ -191,7 +192,7 @@ function recordCells(record: BillingRecord): (string | number)[] {
   ];
 }
 
-/** One shape for all rows, so that a spreadsheet can filter by the first column. */
+/** All rows have the same columns, so that a spreadsheet can filter by the first. */
 async function statementCsv(userId: string, statement: Statement, totals: StatementTotals) {
   await write(csvLine(['row', ...recordHeader, 'amount_due']));
   for await (const batch of added(statement.cycles, totals)) {

@@ -1,13 +1,13 @@
-/** `meterfold verify`: checks the whole history, or one run, against the log; by SQL that shares nothing with the pipeline. */
+/** `meterfold verify`: checks the whole history, or one run, against the log. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ChainHead } from '../../audit/chain.js';
 import type { Difference } from '../../audit/scope.js';
-import type { Verification } from '../../audit/verify.js';
+import type { Verification, VerifyOptions } from '../../audit/verify.js';
 import { counted, duration, grouped, printable } from '../../text.js';
 import { headArgument, runIdArgument, wholeNumber } from '../arguments.js';
 import { withContext } from '../context.js';
 import { facts, writeJson, writeLine } from '../text/output.js';
-import { showProgress } from '../text/verify-progress.js';
+import { type Progress, showProgress } from '../text/progress.js';
 
 interface VerifyFlags {
   all?: true;
@@ -19,38 +19,39 @@ interface VerifyFlags {
 export function register(program: Command): void {
   program
     .command('verify')
-    .description('check everything that was billed against the log; writes nothing')
+    .description('check all billing records against the log; writes nothing')
     .argument(
       '[run]',
-      'only this run, by its number as `meterfold runs` shows it (default: all of the history)',
+      'check only this run, by its number in `meterfold runs` (default: all of the history)',
       runIdArgument,
     )
-    .addOption(new Option('--all', 'all of the history; the default'))
-    .option('--limit <n>', 'how many differences to show', wholeNumber(1, 100_000), 20)
+    .addOption(new Option('--all', 'check all of the history; the default'))
+    .option('--limit <n>', 'show at most so many differences', wholeNumber(1, 100_000), 20)
     .option(
       '--head <number:hash>',
-      'a head of the chain that an earlier verify printed: the present chain must continue it',
+      'a head that an earlier verify printed: the chain must lead from it to the present head',
       headArgument,
     )
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
-What is checked, by SQL that shares nothing with what bills:
-  - every call up to the watermark is in exactly one published billing record or one open cycle, or in quarantine if it can't
-    be billed; each user's cycles are numbered without gaps; users, usages, first and last calls and their times are right
-  - each run's calls, usage, digest, users, cycles, amount and what it carried in and out; its tasks' outcomes; nothing that is
-    known of it has changed since it ended; published runs form one chain
-  - no call was written again after it was billed, whatever column was changed
-  - nothing is there twice, and nothing is left of runs that were discarded or reverted
-  - no run was deleted: every ending of a run is a link in a chain of hashes that leads to a head, and numbers are not given again
-Of one run: its calls, records, openCycles as far as they still exist, figures and place in the chain.
+It checks, by SQL that shares no code with billing:
+  - Each call up to the watermark is in exactly one billing record of a published run, in one open cycle, or in quarantine
+    if it cannot be billed. The cycles of a user are numbered without gaps. Users, usages, first and last calls and their
+    times are correct.
+  - The calls, usage, digest, users, cycles and amount of each run, what it carried in and out, and the outcomes of its
+    tasks are correct. The row of a run has not changed since the run ended. Published runs form one chain.
+  - No call changed after it was billed, in any column.
+  - Nothing is stored twice, and nothing remains of runs that were discarded or reverted.
+  - No run was deleted: each end of a run is a link in a chain of hashes that leads to the head, and numbers are not reused.
+For one run, it checks the calls, the records, the open cycles that still exist, the figures and the links of the chain.
 
-It reads one moment of the database, so runs may go on meanwhile; a role that may only read is enough, and so is a standby.
-Exits with 1 if there is a difference.
+It reads one snapshot, so runs may continue. A role that may only read is sufficient, and so is a standby.
+The exit code is 1 if there is a difference.
 
-The chain shows what was deleted or changed by mistake, or by a role that may not write to it. The owner of the database could
-recompute all of it: keep the head that verify prints somewhere else, and give it to a later verify by --head.
+The chain shows what was deleted or changed by mistake, or by a role that may not write to the chain. The owner of the
+database could recompute all of it: keep the head that verify prints elsewhere, and pass it to a later verify with --head.
 
 Examples:
   $ meterfold verify
@@ -62,7 +63,7 @@ Examples:
 }
 
 async function showVerification(runId: string | undefined, flags: VerifyFlags): Promise<void> {
-  if (runId !== undefined && flags.all === true) throw new InvalidArgumentError('Give either a run or --all.');
+  if (runId !== undefined && flags.all === true) throw new InvalidArgumentError('Give a run or --all, not both.');
   await withContext(async (context) => {
     const pool = await context.database();
     const { verify } = await import('../../audit/verify.js');
@@ -72,15 +73,21 @@ async function showVerification(runId: string | undefined, flags: VerifyFlags): 
       ...(runId === undefined ? {} : { runId }),
       ...(flags.head === undefined ? {} : { notedHead: flags.head }),
       differencesMax: flags.limit,
-      onProgress: progress.update,
+      onProgress: checksDone(progress),
     }).finally(progress.stop);
     const ms = performance.now() - startedAt;
     const ok = verification.differences.length === 0;
-    // Set before writing: whoever reads may close the pipe early.
+    // Set before writing, because the reader may close the pipe early.
     if (!ok) process.exitCode = 1;
     if (flags.json === true) return writeJson({ ok, runId: runId ?? null, ...verification, seconds: ms / 1000 });
     await writeLine(verificationText(verification, runId, ms));
   });
+}
+
+/** Shows how many checks are done; `retain` verifies too. */
+export function checksDone(progress: Progress): NonNullable<VerifyOptions['onProgress']> {
+  return ({ done, total, doing }) =>
+    progress.update({ done, total, text: `verifying ${doing}: ${done} of ${total} checks done` });
 }
 
 function verificationText(verification: Verification, runId: string | undefined, ms: number): string {
@@ -99,10 +106,10 @@ function verificationText(verification: Verification, runId: string | undefined,
   return [figures, ...remarks, differencesText(differences, more)].join('\n\n');
 }
 
-/** A line for each, below their count. */
+/** Their number, then a line for each. */
 export function differencesText(differences: readonly Difference[], more: boolean): string {
   const count = `${more ? 'The first ' : ''}${counted(differences.length, 'difference')}${more ? '; there are more (--limit)' : ''}:`;
-  return `${count}\n${differences.map((difference) => `  ${sentence(difference)}`).join('\n')}`;
+  return `${count}\n${differences.map((difference) => `  ${differenceLine(difference)}`).join('\n')}`;
 }
 
 function checkedText({ after, to }: Verification['range']): string {
@@ -112,19 +119,19 @@ function checkedText({ after, to }: Verification['range']): string {
 }
 
 /** "records, run 3, user a, cycle 17: usages is 12, should be 10" */
-export function sentence(difference: Difference): string {
+function differenceLine(difference: Difference): string {
   const { check, run, user, cycle, call, column, expected, found } = difference;
-  const place = [
+  const location = [
     check,
     run === null ? '' : `run ${run}`,
     user === null ? '' : `user ${user}`,
     cycle === null ? '' : `cycle ${cycle}`,
     call === null ? '' : `call ${call}`,
-  ].filter((part) => part !== '');
-  return printable(`${place.join(', ')}: ${what(column, expected, found)}`);
+  ].filter((item) => item !== '');
+  return printable(`${location.join(', ')}: ${differenceText(column, expected, found)}`);
 }
 
-function what(column: string | null, expected: string | null, found: string | null): string {
+function differenceText(column: string | null, expected: string | null, found: string | null): string {
   if (column !== null) return `${column} is ${found ?? 'null'}, should be ${expected ?? 'null'}`;
   if (found === null) return `missing, should be ${expected}`;
   return expected === null ? `${found}, should not be there` : `${found}, should be ${expected}`;

@@ -1,4 +1,4 @@
-/** `meterfold worker`: works on billing runs until it is stopped. */
+/** `meterfold worker`: executes the workflows and activities of billing runs until it is stopped. */
 import { setFlagsFromString } from 'node:v8';
 import { type Command, Option } from 'commander';
 import type { WorkerRole } from '../../workers/worker.js';
@@ -7,9 +7,12 @@ import { withContext } from '../context.js';
 export function register(program: Command): void {
   program
     .command('worker')
-    .description('work on billing runs until stopped')
+    .description('execute billing runs until stopped')
     .addOption(
-      new Option('--role <role>', 'what to work on: workflow decides, activity reads and folds')
+      new Option(
+        '--role <role>',
+        'which tasks to execute: workflow orchestrates runs, activity reads and bills the log',
+      )
         .choices(['workflow', 'activity', 'all'])
         .default('all'),
     )
@@ -17,10 +20,11 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-Logs are JSON lines on standard error. SIGTERM and Ctrl-C stop it gracefully: running activities get SHUTDOWN_GRACE_SECONDS
-(20) to end, and go on elsewhere if they don't. A second signal ends it at once; nothing is lost by that either.
+Logs are JSON lines on standard error. SIGTERM and Ctrl-C stop the worker gracefully: running activities have
+SHUTDOWN_GRACE_SECONDS (default: 20) to complete; another worker retries those that do not. A second signal ends the process
+at once. Nothing is lost in either case.
 
-WORKER_SLOTS sets how many activities it works on at a time; about one a core is best, and the default.
+WORKER_SLOTS sets how many activities the worker executes at a time (default: one per core).
 
 Examples:
   $ meterfold worker
@@ -31,12 +35,12 @@ Examples:
 
 interface WorkerFlags {
   role: WorkerRole;
-  /** Set by whoever started this worker as a part of itself: when that process is gone, so is the pipe. */
+  /** Set by a parent process, such as `meterfold dev`, whose end closes the pipe. */
   stopWithStdin?: true;
 }
 
 async function work({ role, stopWithStdin }: WorkerFlags): Promise<void> {
-  // What is new lives in semi-spaces that V8 would let grow to 48 MB. Calls are no objects: a worker is as fast with small ones.
+  // V8 would let the space for new objects grow to 48 MB. Calls are not objects, so a worker is as fast with a small one.
   setFlagsFromString('--semi-space-growth-factor=1');
   await withContext(async (context) => {
     const { config } = context;
@@ -57,7 +61,7 @@ async function work({ role, stopWithStdin }: WorkerFlags): Promise<void> {
     try {
       await context.database();
       const { workflowService } = await context.temporal();
-      // The SDK's worker would look for a namespace that is not there for ever, and say nothing.
+      // The SDK's worker would retry a missing namespace forever, without reporting it.
       await workflowService.describeNamespace({ namespace: config.temporal.namespace });
       const { runWorker } = await import('../../workers/worker.js');
       process.on('SIGTERM', stop).on('SIGINT', stop);

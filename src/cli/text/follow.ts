@@ -1,13 +1,13 @@
 /** Shows a run until it ends: a bar on a terminal, plain lines elsewhere. Both go to standard error. */
 import type { BillingRunProgress } from '../../contract/billing-run.js';
-import type { RunEnded } from '../../operations/follow.js';
+import type { RunEnded, RunUpdate } from '../../operations/follow.js';
 import type { Servers } from '../../operations/servers.js';
 import { stallText } from '../../operations/stall-text.js';
-import type { Stall } from '../../temporal/stalls.js';
 import type { RunHandle } from '../../temporal/start.js';
 import { grouped } from '../../text.js';
 import { CommandError } from './command-error.js';
 import { note, writeJson, writeLine } from './output.js';
+import { showProgress } from './progress.js';
 import { resultText } from './run-result.js';
 
 /** Plain lines are written when the phase changes, and this often. */
@@ -16,7 +16,7 @@ const LINE_EVERY_MS = 5000;
 /** Shows the run's progress, then its result. Throws RunFailedError, and CommandError if the run was cancelled. */
 export async function showRunToItsEnd(servers: Servers, handle: RunHandle, json: boolean): Promise<void> {
   void noteMissingWorkers(servers);
-  const { result, seconds } = await showProgress(handle);
+  const { result, seconds } = await showRun(handle);
   if (result.status === 'cancelled') throw new CommandError(resultText(result, seconds));
   if (json) return writeJson({ ...result, workflowId: handle.workflowId, seconds });
   await writeLine(resultText(result, seconds));
@@ -32,13 +32,13 @@ async function noteMissingWorkers(servers: Servers): Promise<void> {
 }
 
 /** Shows the run's progress until its workflow ends. Throws RunFailedError. */
-export async function showProgress(handle: RunHandle): Promise<RunEnded> {
+export async function showRun(handle: RunHandle): Promise<RunEnded> {
   const { followRun } = await import('../../operations/follow.js');
-  const display = process.stderr.isTTY ? await createBar() : createLines();
+  const display = process.stderr.isTTY ? await createBar() : new Lines();
   try {
     for await (const event of followRun(handle)) {
       if (event.type === 'ended') return event;
-      display.update(event.progress, event.stalls);
+      display.update(event);
     }
   } finally {
     display.stop();
@@ -47,84 +47,74 @@ export async function showProgress(handle: RunHandle): Promise<RunEnded> {
 }
 
 interface Display {
-  /** `progress` is undefined until a worker has answered. */
-  update(progress: BillingRunProgress | undefined, stalls: readonly Stall[]): void;
+  update(now: RunUpdate): void;
   stop(): void;
 }
 
-function createLines(): Display {
-  let phase = '';
-  let why = '';
-  let saidAt = 0;
-  return {
-    update(progress, stalls) {
-      const whyNow = stalls.map(({ activity, message }) => `${activity} ${message}`).join();
-      if (whyNow !== '' && (whyNow !== why || Date.now() - saidAt >= LINE_EVERY_MS)) {
-        why = whyNow;
-        phase = progress?.phase ?? phase;
-        saidAt = Date.now();
-        note(lineOf(progress, stalls));
-        return;
-      }
-      if (progress === undefined) return;
-      const waits = progress.paused || progress.phase === 'failed';
-      if (progress.phase === phase && (waits || Date.now() - saidAt < LINE_EVERY_MS)) return;
-      phase = progress.phase;
-      saidAt = Date.now();
-      note(progressLine(progress));
-    },
-    stop() {},
-  };
+/**
+ * Writes a line when the phase or the stalls change, and every LINE_EVERY_MS, except while the run waits for an
+ * operator.
+ */
+class Lines implements Display {
+  #phase = '';
+  #stalls = '';
+  #writtenAt = 0;
+
+  update(now: RunUpdate): void {
+    const { progress } = now;
+    const stalls = now.stalls.map(({ activity, message }) => `${activity} ${message}`).join();
+    if (progress === undefined && stalls === '') return;
+    const phase = progress?.phase ?? this.#phase;
+    const isNew = phase !== this.#phase || (stalls !== '' && stalls !== this.#stalls);
+    const waits = stalls === '' && (progress?.paused || phase === 'failed');
+    const isDue = !waits && Date.now() - this.#writtenAt >= LINE_EVERY_MS;
+    if (!isNew && !isDue) return;
+    this.#phase = phase;
+    this.#stalls = stalls;
+    this.#writtenAt = Date.now();
+    note(lineOf(now));
+  }
+
+  stop(): void {}
 }
 
 async function createBar(): Promise<Display> {
-  const { default: progress } = await import('cli-progress');
-  const bar = new progress.SingleBar({
-    format: '{bar} {percentage}%  {text}',
-    clearOnComplete: true,
-  });
-  bar.start(1, 0, { text: 'waiting for a worker' });
+  const bar = await showProgress();
+  bar.update({ done: 0, total: 1, text: 'waiting for a worker' });
   return {
-    update(now, stalls) {
-      if (now === undefined) {
-        if (stalls.length > 0) bar.update(0, { text: lineOf(now, stalls) });
-        return;
-      }
-      const { partitions, shards } = now;
-      bar.setTotal(Math.max(1, partitions.total + shards.total));
-      bar.update(partitions.done + shards.done, { text: lineOf(now, stalls) });
+    update(now) {
+      if (now.progress === undefined && now.stalls.length === 0) return;
+      const { partitions, shards } = now.progress ?? NOTHING_DONE;
+      bar.update({
+        done: partitions.done + shards.done,
+        total: partitions.total + shards.total,
+        text: lineOf(now),
+      });
     },
     stop: () => bar.stop(),
   };
 }
 
-function lineOf(progress: BillingRunProgress | undefined, stalls: readonly Stall[]): string {
-  const parts = stalls.map((stall) => stallText(stall));
-  return [...(progress === undefined ? [] : [progressLine(progress)]), ...parts].join('; ');
+const NOTHING_DONE = { partitions: { done: 0, total: 0 }, shards: { done: 0, total: 0 } };
+
+function lineOf({ progress, stalls }: RunUpdate): string {
+  const texts = stalls.map((stall) => stallText(stall));
+  return [...(progress === undefined ? [] : [progressLine(progress)]), ...texts].join('; ');
 }
 
-function progressLine({
-  runId,
-  phase,
-  partitions,
-  shards,
-  callsMapped,
-  mapRestarts,
-  callsReduced,
-  cyclesClosed,
-  paused,
-  failure,
-}: BillingRunProgress): string {
+function progressLine(progress: BillingRunProgress): string {
+  const { runId, phase, partitions, shards, paused, failure } = progress;
   const run = runId === undefined ? '' : `run ${runId}${paused ? ' (paused)' : ''}: `;
-  if (phase === 'failed') {
-    return `${run}failed: ${failure}. Mend it, then \`meterfold retry ${runId}\`; or \`meterfold cancel ${runId}\``;
+  switch (phase) {
+    case 'failed':
+      return `${run}failed: ${failure}. Fix it, then \`meterfold retry ${runId}\`; or \`meterfold cancel ${runId}\``;
+    case 'mapping': {
+      const again = progress.mapRestarts === undefined ? '' : ' again (a crash of PostgreSQL had lost the segments)';
+      return `${run}mapping${again}, ${partitions.done} of ${partitions.total} partitions, ${grouped(progress.callsMapped)} calls`;
+    }
+    case 'reducing':
+      return `${run}reducing, ${shards.done} of ${shards.total} shards, ${grouped(progress.callsReduced)} calls, ${grouped(progress.cyclesClosed)} cycles`;
+    default:
+      return `${run}${phase}`;
   }
-  if (phase === 'mapping') {
-    const anew = mapRestarts === undefined ? '' : ' anew (PostgreSQL had lost what was mapped, in a crash)';
-    return `${run}mapping${anew}, ${partitions.done} of ${partitions.total} partitions, ${grouped(callsMapped)} calls`;
-  }
-  if (phase === 'reducing') {
-    return `${run}reducing, ${shards.done} of ${shards.total} shards, ${grouped(callsReduced)} calls, ${grouped(cyclesClosed)} cycles`;
-  }
-  return `${run}${phase}`;
 }

@@ -1,29 +1,29 @@
 /**
- * Standard output: for people (tables, grouped digits), and for programs (one JSON document, CSV).
+ * Standard output: tables and facts for people, and one JSON document or CSV for programs.
  *
- * Every write waits until the reader has room, so that an export of millions of rows takes no more memory than a
- * small one. A reader that has seen enough (`| head`) closes the pipe: that ends the command quietly, and well.
+ * Each write waits until the reader has room, so that an export of millions of rows takes no more memory than a small
+ * one. A reader that needs no more (`| head`) closes the pipe: the command then ends quietly, with exit code 0.
  */
 import { toDocument } from '../../contract/documents.js';
 import { printable } from '../../text.js';
 import { CommandError } from './command-error.js';
 
-/** Whoever read standard output has closed it; nobody is left to write for. */
+/** The reader of standard output has closed it. */
 export class OutputClosed extends Error {
   override name = 'OutputClosed';
 }
 
-// Each write reports its own failure; without a listener it would also end the process.
+// Each write reports its own failure; without a listener, the event would also end the process.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
-/** Writes to standard output, and resolves when more may be written. Throws OutputClosed. */
+/** Writes to standard output; resolves when more can be written. Throws OutputClosed, and CommandError. */
 export function write(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error: NodeJS.ErrnoException | null | undefined) => {
       if (!error) resolve();
       else if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED') reject(new OutputClosed());
-      else reject(new CommandError(`Standard output can't be written: ${error.message}`, { cause: error }));
+      else reject(new CommandError(`Standard output cannot be written: ${error.message}.`, { cause: error }));
     });
   });
 }
@@ -32,7 +32,7 @@ export function writeLine(text = ''): Promise<void> {
   return write(`${text}\n`);
 }
 
-/** A remark to the person at the terminal; never part of the result. */
+/** Writes a remark to standard error: it is not part of the result. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
@@ -43,8 +43,8 @@ export function writeJson(value: unknown): Promise<void> {
 }
 
 /**
- * Writes one JSON document that holds an array too long for memory: the members of `head`, then `name` with the items as they come, then
- * the members that `end` returns after the last item.
+ * Writes one JSON document that holds an array too long for memory: the members of `head`, then `name` with the items
+ * as they come, then the members that `end` returns after the last item.
  */
 export async function writeJsonStream(
   head: Record<string, unknown>,
@@ -78,25 +78,30 @@ function members(values: Record<string, unknown>): string[] {
 }
 
 /**
- * What a spreadsheet takes for a formula where a cell begins with it, also in full width, or after white space and invisible characters,
- * which it may skip; and tab, CR and LF, which may end the cell before. https://owasp.org/www-community/attacks/CSV_Injection
+ * What a spreadsheet would execute as a formula if a cell begins with it: these signs, also in full width, and also
+ * after white space and invisible characters, which it may skip; and tab, CR and LF, which may end the cell before.
+ * https://owasp.org/www-community/attacks/CSV_Injection
  */
 const EXECUTED = /^(?:[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠]|[\t\r\n])/u;
 
 /**
- * Text from outside, as a cell of CSV: an apostrophe goes before what a spreadsheet would execute, and before an apostrophe. So a cell
- * begins with an apostrophe just if one was added, and without its first apostrophe it is the text as it was (docs/csv.md).
+ * Text from outside as a cell of CSV. An apostrophe is put before text that a spreadsheet would execute, and before
+ * text that begins with an apostrophe. So a cell begins with an apostrophe only if one was added, and the text is the
+ * cell without its first apostrophe (docs/csv.md).
  */
 export function csvText(text: string): string {
   return text.startsWith("'") || EXECUTED.test(text) ? `'${text}` : text;
 }
 
 /**
- * A line of CSV (RFC 4180, but ended as Unix ends lines). Also quoted is what other readers split cells by, and what csvText has
- * changed. Millions of lines are written: a library costs five times as much.
+ * A line of CSV by RFC 4180, except that it ends with LF. Cells are also quoted if they hold a character at which other
+ * readers split, or were changed by csvText(). Millions of lines are written, and a library takes five times as long.
  */
 export function csvLine(cells: (string | number)[]): string {
-  return `${cells.map((cell) => (typeof cell === 'string' && /[",;\t\r\n]|^'/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(',')}\n`;
+  const quoted = cells.map((cell) =>
+    typeof cell === 'string' && /[",;\t\r\n]|^'/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell,
+  );
+  return `${quoted.join(',')}\n`;
 }
 
 export interface Column {
@@ -104,7 +109,9 @@ export interface Column {
   align?: 'left' | 'right';
 }
 
-/** A text table with a line of titles. The widths fit the rows given, or `widths` of an earlier part of the same table. */
+/**
+ * A text table with a line of titles. `widths` are those of earlier rows of the same table; by default they fit `rows`.
+ */
 export function table(columns: Column[], rows: string[][], widths = columnWidths(columns, rows)): string {
   return [columns.map((column) => column.title), ...rows].map((cells) => tableLine(columns, cells, widths)).join('\n');
 }
@@ -123,7 +130,7 @@ export function tableLine(columns: Column[], cells: string[], widths: number[]):
   return padded.join('  ').trimEnd();
 }
 
-/** Pairs as lines, the values below each other. */
+/** Pairs of a name and a value, one on each line, with the values aligned. */
 export function facts(pairs: [string, string][]): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
   return pairs.map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}`).join('\n');

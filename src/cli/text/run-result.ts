@@ -8,7 +8,7 @@ type Fact = [name: string, value: string];
 
 export function resultText(result: BillingRunResult, seconds: number): string {
   if (result.status === 'skipped')
-    return `${result.message}; nothing was billed. Look at it by \`meterfold status ${result.activeRunId}\`.`;
+    return `${result.message}; nothing was billed. See \`meterfold status ${result.activeRunId}\`.`;
   if (result.status === 'cancelled') return sentence(result.message);
   const { activities, range } = result;
   const calls =
@@ -40,6 +40,6 @@ export function resultText(result: BillingRunResult, seconds: number): string {
     ],
     ['took', `${seconds.toFixed(2)} s by Temporal's clock`],
     ...result.blockedBy.map((writer): Fact => ['blocked by', writerText(writer)]),
-    ...(result.blockedBy.length === 0 ? [] : [['', 'later calls wait for the next run'] as Fact]),
+    ...(result.blockedBy.length === 0 ? [] : [['', 'later calls are billed by the next run'] as Fact]),
   ]);
 }

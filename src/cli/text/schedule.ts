@@ -10,8 +10,8 @@ export function scheduleText(schedule: ShownSchedule): string {
     ['schedule', `${schedule.scheduleId}: starts ${schedule.starts}`],
     ['state', schedule.paused ? `paused${note}; \`meterfold schedule resume\` resumes it` : 'active'],
     ['next', next || 'none'],
-    ['price', "of the workers' settings at the time of the run"],
-    ['after an outage', `a missed start is made up for within ${optionDuration(schedule.catchupWindowMs)}`],
+    ['price', "as in the workers' settings when a run starts"],
+    ['after an outage', `a missed start is caught up within ${optionDuration(schedule.catchupWindowMs)}`],
     [
       'so far',
       `${counted(schedule.started, 'run')} started, ${grouped(schedule.skippedOverlap)} skipped because another was running, ` +

@@ -111,7 +111,10 @@ async function rowSecurityChecks(pool: Pool): Promise<Check[]> {
   );
 }
 
-/** The settings of the role and the database that meterfold's sessions override, and what the role may not do in a session. */
+/**
+ * The settings of the role and the database that meterfold's sessions override, and what the role may not do in a
+ * session.
+ */
 async function sessionChecks(pool: Pool): Promise<Check[]> {
   const overridden = await overriddenSettings(pool);
   const list = overridden.map(({ name, theirs, ours }) => `${name} (${ours} instead of ${theirs})`).join(', ');

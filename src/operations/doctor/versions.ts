@@ -1,6 +1,6 @@
 /**
- * Whether versioned workers receive work. Temporal gives new work to the workers of the current version, or to unversioned ones if no
- * version is current. All other workers receive nothing, and do not report it.
+ * Whether versioned workers receive work. Temporal gives new work to the workers of the current version, or to
+ * unversioned ones if no version is current. All other workers receive nothing, and do not report it.
  */
 import type { WorkerVersion } from '../../config.js';
 import { bad, type Check, good, warn } from './check.js';

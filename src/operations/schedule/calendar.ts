@@ -1,7 +1,9 @@
 /**
- * The wall times of a schedule's calendar, as the server has parsed it from a cron expression, and the changes of a zone's clocks.
+ * The wall times of a schedule's calendar, which the server has parsed from a cron expression, and the clock changes of
+ * a time zone.
  *
- * A wall time is held as the instant at which UTC shows it: 02:30 on 2027-03-28 is Date.UTC(2027, 2, 28, 2, 30), in any zone.
+ * A wall time is stored as the instant at which UTC shows it: 02:30 on 2027-03-28 is Date.UTC(2027, 2, 28, 2, 30) in
+ * every zone.
  */
 import type { CalendarSpecDescription } from '@temporalio/client';
 
@@ -14,7 +16,7 @@ const DAY_MS = 86_400_000;
 
 type Ranges = readonly { start: number | string; end: number | string; step: number }[];
 
-/** The values that match, field by field; months and weekdays from 0. No year: any. */
+/** The values that match, by field. Months and weekdays count from 0. An empty set of years matches every year. */
 export interface Calendar {
   second: ReadonlySet<number>;
   minute: ReadonlySet<number>;
@@ -46,7 +48,7 @@ function valuesOf(ranges: Ranges, names: readonly string[] = []): Set<number> {
   return values;
 }
 
-/** The calendar's wall times from one (included) to another (not included). */
+/** The calendar's wall times in [fromMs, toMs). */
 export function wallTimesIn(calendar: Calendar, fromMs: number, toMs: number): number[] {
   const times: number[] = [];
   for (let minuteMs = Math.floor(fromMs / MINUTE_MS) * MINUTE_MS; minuteMs < toMs; minuteMs += MINUTE_MS) {
@@ -67,7 +69,7 @@ function isDayOf({ dayOfMonth, month, year, dayOfWeek }: Calendar, wall: Date): 
   );
 }
 
-/** Names of the calendar's months in which none of its days exists; February has 29, as it may. */
+/** The names of the calendar's months that have none of its days; February counts as having 29. */
 export function monthsWithoutDay({ dayOfMonth, month }: Calendar): string[] {
   const firstDay = Math.min(...dayOfMonth);
   return [...month]
@@ -76,14 +78,14 @@ export function monthsWithoutDay({ dayOfMonth, month }: Calendar): string[] {
     .map((number) => `${MONTHS[number]!.charAt(0)}${MONTHS[number]!.slice(1).toLowerCase()}`);
 }
 
-/** A zone's clocks go from one wall time to another: forward, and what lies between does not exist; or back, and it comes twice. */
+/** The clocks change from one wall time to another. Forward: the times between do not exist. Back: they occur twice. */
 export interface ClockChange {
   atMs: number;
   wallBeforeMs: number;
   wallAfterMs: number;
 }
 
-/** The changes of a zone's clocks from an instant to another. Throws RangeError for a zone that Node does not know. */
+/** The clock changes of a zone in [fromMs, toMs). Throws RangeError for a zone that Node does not know. */
 export function clockChanges(zone: string, fromMs: number, toMs: number): ClockChange[] {
   const wallOf = wallClock(zone);
   const offsetOf = (ms: number) => wallOf(ms) - ms;
@@ -102,7 +104,7 @@ export function clockChanges(zone: string, fromMs: number, toMs: number): ClockC
   return changes;
 }
 
-/** What the clocks of a zone show at an instant of whole seconds. */
+/** Returns the wall time of a zone at an instant of whole seconds. */
 function wallClock(zone: string): (ms: number) => number {
   const format = new Intl.DateTimeFormat('en-US', {
     ...{ timeZone: zone, hourCycle: 'h23', calendar: 'gregory', numberingSystem: 'latn' },

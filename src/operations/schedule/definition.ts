@@ -54,7 +54,10 @@ function specOf(when: When): ScheduleSpec {
   return { cronExpressions: [commented(cron)], ...(timezone === undefined ? {} : { timezone }) };
 }
 
-/** The server converts the expression to a calendar and keeps only its comment: the comment repeats the expression, so that it can be shown. */
+/**
+ * The server converts the expression to a calendar and keeps only its comment: the comment repeats the expression, so
+ * that it can be shown.
+ */
 function commented(cron: string): string {
   return `${cron.split('#')[0]} # ${cron}`;
 }

@@ -1,7 +1,7 @@
 /**
- * Which installation a schedule belongs to. Schedules and their workflows are named after the task queue, so that installations with their
- * own task queues have their own schedules. A schedule also names its installation in the memo of the workflows that it starts, so that
- * another installation does not change it.
+ * Which installation a schedule belongs to. Schedules and their workflows are named after the task queue, so that
+ * installations with their own task queues have their own schedules. A schedule also names its installation in the memo
+ * of the workflows that it starts, so that another installation does not change it.
  */
 import type { Client, ScheduleDescription } from '@temporalio/client';
 import { TASK_QUEUE } from '../../config.js';
@@ -27,8 +27,8 @@ export async function checkScheduleOwner(client: Client, scheduleId: string, own
 }
 
 /**
- * The same for an operation that must be possible while the database is unavailable, such as pausing. Returns why the owner could not be
- * checked; undefined if it was.
+ * The same for an operation that must be possible while the database is unavailable, such as pausing. Returns why the
+ * owner could not be checked; undefined if it was.
  */
 export async function checkScheduleOwnerIfPossible(
   servers: Servers,

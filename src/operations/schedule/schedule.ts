@@ -1,4 +1,7 @@
-/** Sets, shows, pauses, resumes, triggers and removes the schedule of an installation, which starts a billing run again and again. */
+/**
+ * Sets, shows, pauses, resumes, triggers and removes the schedule of an installation, which starts a billing run again
+ * and again.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, ScheduleAlreadyRunning, type ScheduleHandle } from '@temporalio/client';
 import { readInstallation } from '../../schema/installation.js';
@@ -21,8 +24,8 @@ export interface Changed {
 }
 
 /**
- * Creates the schedule or changes it; a paused one stays paused. With `keepExisting` an existing one stays as it is. Throws
- * ScheduleOwnerError, ScheduleSpecError.
+ * Creates the schedule or changes it; a paused one stays paused. With `keepExisting` an existing one stays as it is.
+ * Throws ScheduleOwnerError, ScheduleSpecError.
  */
 export async function setSchedule(
   servers: Servers,
@@ -71,8 +74,8 @@ export function removeSchedule(servers: Servers): Promise<Changed> {
 }
 
 /**
- * Starts a run now, even while paused. `workflowId` is undefined if a run of this schedule is in progress, so that none was started. Throws
- * ScheduleNotFoundError, ScheduleOwnerError, TriggerPendingError.
+ * Starts a run now, even while paused. `workflowId` is undefined if a run of this schedule is in progress, so that none
+ * was started. Throws ScheduleNotFoundError, ScheduleOwnerError, TriggerPendingError.
  */
 export async function triggerSchedule(servers: Servers): Promise<Changed & { workflowId: string | undefined }> {
   let workflowId: string | undefined;

@@ -1,9 +1,9 @@
 /**
- * Times that a schedule names and that don't come, or come otherwise than one expects: days that a month does not have, and wall times
- * that a change to or from summer time leaves out or repeats.
+ * Warnings about times at which a schedule starts no run, or one run too many: days that a month does not have, and
+ * wall times that a change of the clocks skips or repeats.
  *
- * The expression is not parsed here: the server's own parse of it, the calendar, is compared with the zone's changes. What the server
- * makes of a repeated time differs from zone to zone, so it is asked for the times at which it starts runs.
+ * The server parses the expression to a calendar, which is compared here with the clock changes of the time zone. How
+ * the server treats a repeated time differs between zones, so it is asked when it starts runs.
  */
 import type { Client, ScheduleDescription } from '@temporalio/client';
 import {
@@ -16,12 +16,12 @@ import {
 } from './calendar.js';
 
 const SECOND_MS = 1000;
-/** One change to summer time and one back, in any zone that has them. */
+/** Long enough for both clock changes of a year. */
 const AHEAD_MS = 400 * 86_400_000;
 const HOURS = 24;
 const TIMES_SHOWN = 3;
 
-/** Sentences without a full stop; none for a schedule that starts whenever it says. */
+/** Sentences without a full stop; none if runs start at every time that the expression names. */
 export async function scheduleWarnings(client: Client, schedule: ScheduleDescription): Promise<string[]> {
   const { spec, info } = schedule;
   const calendars = (spec.calendars ?? []).map(calendarOf);
@@ -35,7 +35,7 @@ export async function scheduleWarnings(client: Client, schedule: ScheduleDescrip
   if (months.length > 0) warnings.push(`no run starts in ${listed(months)}, which have no such day`);
   if (calendars.some(isDayAndWeekday)) {
     warnings.push(
-      'runs start only on days that match both the day of the month and the weekday: Temporal, unlike cron, wants both',
+      'runs start only on days that match both the day of the month and the weekday: Temporal, unlike cron, requires both',
     );
   }
   const asked = { client, scheduleId: schedule.scheduleId };
@@ -43,7 +43,7 @@ export async function scheduleWarnings(client: Client, schedule: ScheduleDescrip
     for (const calendar of calendars) {
       const warning =
         change.wallAfterMs > change.wallBeforeMs
-          ? leftOut(calendar, zone, change)
+          ? skipped(calendar, zone, change)
           : await repeated(calendar, zone, change, asked);
       if (warning !== undefined) warnings.push(warning);
     }
@@ -55,7 +55,7 @@ function isDayAndWeekday({ dayOfMonth, dayOfWeek }: Calendar): boolean {
   return dayOfMonth.size < 31 && dayOfWeek.size < 7;
 }
 
-/** None for a zone that the server knows and Node does not. */
+/** None for a time zone that the server knows and Node does not. */
 function changesOf(zone: string): ClockChange[] {
   const nowMs = Math.floor(Date.now() / SECOND_MS) * SECOND_MS;
   try {
@@ -66,12 +66,12 @@ function changesOf(zone: string): ClockChange[] {
   }
 }
 
-/** Where runs start in every hour, the hour that is left out has not gone by either. */
-function leftOut(calendar: Calendar, zone: string, { wallBeforeMs, wallAfterMs }: ClockChange): string | undefined {
+/** No warning if runs start in every hour: the skipped hour does not exist for anybody. */
+function skipped(calendar: Calendar, zone: string, { wallBeforeMs, wallAfterMs }: ClockChange): string | undefined {
   const times = wallTimesIn(calendar, wallBeforeMs, wallAfterMs);
   if (times.length === 0 || calendar.hour.size === HOURS) return undefined;
   const clocks = `where clocks go from ${wallText(wallBeforeMs)} to ${wallText(wallAfterMs)}`;
-  return `${timesText(times)} on ${dayText(times[0]!)} ${times.length === 1 ? 'does' : 'do'} not exist in ${zone}, ${clocks}: no run starts then, and the next one bills its calls too`;
+  return `${timesText(times)} on ${dayText(times[0]!)} ${times.length === 1 ? 'does' : 'do'} not exist in ${zone}, ${clocks}: no run starts then, and the next run bills the calls`;
 }
 
 async function repeated(
@@ -93,7 +93,7 @@ async function repeated(
   return `${timesText(times)} on ${dayText(times[0]!)} ${times.length === 1 ? 'comes' : 'come'} twice in ${zone}, ${clocks}: Temporal starts ${at}`;
 }
 
-/** When the server starts runs from an instant (included) to another (not included), of whole seconds. */
+/** The times at which the server starts runs, in [fromMs, toMs); both are whole seconds. */
 export async function matchingTimes(
   client: Client,
   scheduleId: string,
@@ -104,7 +104,7 @@ export async function matchingTimes(
   const { startTime } = await client.workflowService.listScheduleMatchingTimes({
     namespace: client.options.namespace,
     scheduleId,
-    // The server leaves the first instant out.
+    // The server excludes the first instant.
     startTime: timestamp(fromMs - SECOND_MS),
     endTime: timestamp(toMs - SECOND_MS),
   });

@@ -29,8 +29,8 @@ const errors = {
   InvariantError,
 };
 
-describe('final is', () => {
-  test.each(Object.entries(errors))('%s, by the name it has', (name, OwnError) => {
+describe('an error is final:', () => {
+  test.each(Object.entries(errors))('%s, by its name', (name, OwnError) => {
     const error = new OwnError('what is wrong');
     const failure = failureOf(error);
     expect([failure.nonRetryable, failure.type, failure.message]).toEqual([true, name, 'what is wrong']);
@@ -42,7 +42,7 @@ function postgresError(code: string): Error {
   return Object.assign(new Error('what the server says'), { name: 'error', code });
 }
 
-describe('of PostgreSQL, final is', () => {
+describe('an error of PostgreSQL is final:', () => {
   test.each([
     ['22P02', 'data exception'],
     ['22003', 'data exception'],
@@ -64,7 +64,7 @@ describe('of PostgreSQL, final is', () => {
   });
 });
 
-describe('of PostgreSQL, another try may help with', () => {
+describe('an error of PostgreSQL is retried:', () => {
   test.each([
     ['08006', 'connection failure'],
     ['08P01', 'protocol violation, of a connection cut in the middle'],
@@ -86,14 +86,14 @@ describe('of PostgreSQL, another try may help with', () => {
     expect(failure.message).toMatch(/^PostgreSQL: what the server says( \([^()]+\))?$/);
   });
 
-  test('an error whose meaning is known, which the message says', () => {
+  test('the message explains an error that is known', () => {
     expect(failureOf(postgresError('57P03')).message).toBe(
       'PostgreSQL: what the server says (the server is starting or stopping: try again in a moment)',
     );
   });
 });
 
-test('of PostgreSQL, a standby that takes no writes is tried again, as after a failover, and the message says so', () => {
+test('a standby that accepts no writes is retried, because it may be promoted, and the message explains it', () => {
   const failure = failureOf(postgresError('25006'));
   expect([failure.nonRetryable, failure.type, failure.message]).toEqual([
     false,
@@ -102,7 +102,7 @@ test('of PostgreSQL, a standby that takes no writes is tried again, as after a f
   ]);
 });
 
-describe('what a server or a pooler refuses by its set-up is final, and named: ', () => {
+describe('a refusal by a server or pooler that is not set up for meterfold is final, and named:', () => {
   test.each([
     [
       '42501',
@@ -140,7 +140,7 @@ describe('what a server or a pooler refuses by its set-up is final, and named: '
   });
 });
 
-describe('another try may help with', () => {
+describe('an error of the connection is retried:', () => {
   test.each(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'ENOTFOUND'])('%s', (code) => {
     const failure = failureOf(Object.assign(new Error(`connect ${code}`), { code }));
     expect(failure.nonRetryable).toBe(false);
@@ -148,14 +148,14 @@ describe('another try may help with', () => {
     expect(failure.message).toMatch(new RegExp(`^PostgreSQL is not reachable: connect ${code} \\(.+\\)$`));
   });
 
-  test('an error that nobody has thought of', () => {
+  test('an unknown error is retried', () => {
     const failure = failureOf(new RangeError('what?'));
     expect([failure.nonRetryable, failure.type, failure.message]).toEqual([false, 'RangeError', 'what?']);
   });
 });
 
-describe('left as it is, is', () => {
-  test('a failure that says itself whether to try again', () => {
+describe('unchanged is', () => {
+  test('a failure that itself says whether it is retried', () => {
     const final = ApplicationFailure.nonRetryable('no', 'BadInput');
     const other = ApplicationFailure.retryable('later', 'Busy');
     expect(toFailure(final)).toBe(final);

@@ -33,12 +33,12 @@ describe('a duration', () => {
     ['5m', 300_000],
     ['1h', 3_600_000],
     ['1d', 86_400_000],
-  ])('%s is %i ms, and is written so again', (text, ms) => {
+  ])('%s is %i ms, and is printed the same', (text, ms) => {
     expect(read(text)).toBe(ms);
     expect(optionDuration(ms)).toBe(text);
   });
 
-  test('is written the shortest way', () => {
+  test('is printed in the largest unit', () => {
     expect(optionDuration(read('60s'))).toBe('1m');
     expect(optionDuration(read('48h'))).toBe('2d');
   });

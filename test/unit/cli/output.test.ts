@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { csvLine, csvText, facts, table, write, writeJson, writeJsonStream } from '../../../src/cli/text/output.js';
 
-test('a table lines up its columns under their titles', () => {
+test('a table aligns its columns with their titles', () => {
   const columns = [{ title: 'user' }, { title: 'calls', align: 'right' as const }];
   const rows = [
     ['a', '1'],
@@ -11,7 +11,7 @@ test('a table lines up its columns under their titles', () => {
   expect(table(columns, rows)).toBe('user          calls\na                 1\nsomebody  1,000,000');
 });
 
-test('facts line up their values', () => {
+test('facts align their values', () => {
   expect(
     facts([
       ['run', '7'],
@@ -21,13 +21,13 @@ test('facts line up their values', () => {
 });
 
 describe('a line of CSV', () => {
-  test('quotes what must be quoted, and nothing else', () => {
+  test('quotes only what must be quoted', () => {
     expect(csvLine(['a', 1, '', 'x y', 'a,b', 'say "hi"', 'two\nlines', 'cr\r', 'a;b', 'a\tb', '-1.5'])).toBe(
       'a,1,,x y,"a,b","say ""hi""","two\nlines","cr\r","a;b","a\tb",-1.5\n',
     );
   });
 
-  test('has no text that a spreadsheet executes, and any text is what it was without the first apostrophe', () => {
+  test('has no text that a spreadsheet executes, and is the original text without the first apostrophe', () => {
     const anyText = fc.oneof(
       fc.string({ unit: 'grapheme' }),
       fc.string({ unit: fc.constantFrom(...'=+-@＝＋－＠\t\r\n\u0000\u00a0\ufeff\u200b \'"a1') }),
@@ -43,7 +43,7 @@ describe('a line of CSV', () => {
     );
   });
 
-  test('gives its cells back to a reader of RFC 4180, whatever they hold', () => {
+  test('is read by a reader of RFC 4180 as the same cells', () => {
     const read = (line: string) =>
       [...line.slice(0, -1).matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",\r\n]*))/g)].map(
         (cell) => cell[1]?.replaceAll('""', '"') ?? cell[2]!,
@@ -83,7 +83,7 @@ describe('standard output', () => {
     });
   }
 
-  test('gets JSON as one document, with bigints as strings', async () => {
+  test('receives JSON as one document, with bigints as strings', async () => {
     const written = capture();
     await writeJson({ calls: 2n ** 64n, nested: [1n] });
     expect(JSON.parse(written())).toEqual({ calls: '18446744073709551616', nested: ['1'] });
@@ -93,7 +93,7 @@ describe('standard output', () => {
     { name: 'none', batches: [] },
     { name: 'empty batches', batches: [[], []] },
     { name: 'some', batches: [[{ id: '1' }, { id: '2' }], [], [{ id: 'line\nbreak "quoted"' }]] },
-  ])('gets a streamed array of $name as one document', async ({ batches }) => {
+  ])('receives a streamed array ($name) as one document', async ({ batches }) => {
     const written = capture();
     async function* items() {
       yield* batches;
@@ -118,7 +118,7 @@ describe('standard output', () => {
     });
   });
 
-  test('that its reader has closed ends the work quietly', async () => {
+  test('that its reader has closed ends the command quietly', async () => {
     refuse('EPIPE');
     await expect(write('x')).rejects.toMatchObject({ name: 'OutputClosed' });
   });
@@ -127,7 +127,7 @@ describe('standard output', () => {
     refuse('ENOSPC');
     await expect(write('x')).rejects.toMatchObject({
       name: 'CommandError',
-      message: "Standard output can't be written: write ENOSPC",
+      message: 'Standard output cannot be written: write ENOSPC.',
     });
   });
 });

@@ -13,12 +13,12 @@ const addresses = addressesOf(environment);
 const say = (error: unknown) => explain(error, addresses);
 const exitCodeOf = (error: unknown) => failureOf(error)?.exitCode ?? 1;
 
-/** An error as a library throws it. */
+/** An error with the fields that a library sets. */
 function failure(message: string, rest: Record<string, unknown> = {}): Error {
   return Object.assign(new Error(message), rest);
 }
 
-/** As the Temporal client throws it: its own error around one of gRPC. */
+/** An error of Temporal's client, which wraps that of gRPC. */
 function grpcFailure(code: number, details: string): Error {
   const cause = failure(`${code} SOMETHING: ${details}`, { code, details });
   return Object.assign(new Error('Failed to describe schedule', { cause }), { name: 'ServiceError' });
@@ -47,7 +47,7 @@ describe('the address of PostgreSQL', () => {
   });
 });
 
-describe('an error of the way to PostgreSQL says where, and what to do', () => {
+describe('an error of the connection to PostgreSQL names the address and the fix', () => {
   const refused = failure('connect ECONNREFUSED 127.0.0.1:6432', { code: 'ECONNREFUSED', syscall: 'connect' });
   const noSocket = failure('connect ENOENT /run/.s.PGSQL.5432', { code: 'ENOENT', syscall: 'connect' });
 
@@ -83,20 +83,24 @@ describe('an error of the way to PostgreSQL says where, and what to do', () => {
     expect(exitCodeOf(error)).toBe(1);
   });
 
-  test('but not of a file that is missing', () => {
+  test('a missing file is not such an error', () => {
     const error = failure("ENOENT: no such file or directory, open 'x'", { code: 'ENOENT', syscall: 'open' });
     expect(say(error)).toMatch(/^ENOENT: no such file or directory, open 'x' \(run it again with LOG_LEVEL=debug/);
   });
 });
 
-describe('an error that PostgreSQL sends says what to do', () => {
+describe('an error that PostgreSQL sends is shown with the fix', () => {
   test.each([
     [
       '3D000',
       'database "billing" does not exist',
       /"billing" does not exist\. The database does not exist: create it with `createdb`/,
     ],
-    ['28P01', 'password authentication failed for user "billing"', /for user "billing"\. The password is wrong/],
+    [
+      '28P01',
+      'password authentication failed for user "billing"',
+      /for user "billing"\. The role or its password is wrong/,
+    ],
     ['28000', 'no pg_hba.conf entry for host "10.0.0.1"', /The role is not allowed to connect: .*pg_hba\.conf/],
     [
       '42501',
@@ -125,7 +129,7 @@ describe('an error that PostgreSQL sends says what to do', () => {
   });
 });
 
-describe('an error of Temporal says where, and what to do', () => {
+describe('an error of Temporal names the address and the fix', () => {
   test.each([
     [4, 'Deadline exceeded', /^Temporal is not reachable at temporal\.example:7233: start it/],
     [14, 'No connection established', /^Temporal is not reachable at temporal\.example:7233/],
@@ -151,15 +155,15 @@ describe('an error of Temporal says where, and what to do', () => {
   });
 });
 
-describe('an error that was written for the person at the terminal', () => {
-  test('stays as it is, wherever it was wrapped', () => {
+describe("meterfold's own error", () => {
+  test('is shown as a sentence, however deeply it is wrapped', () => {
     const error = new RunNotFoundError('7');
     expect(say(error)).toBe(error.message);
     expect(say(new Error('around it', { cause: error }))).toBe(error.message);
     expect(say(new MigrationError('too old', { cause: failure('x', { code: '42501' }) }))).toBe('Too old.');
   });
 
-  test('about a setting, or a term that is frozen, is wrong use: exit code 2', () => {
+  test('about a setting or a frozen term has exit code 2', () => {
     expect(say(new SettingsError('Wrong setting: X'))).toBe('Wrong setting: X.');
     expect(exitCodeOf(new SettingsError('Wrong setting: X'))).toBe(2);
     expect(exitCodeOf(failure('CALLS_PER_CYCLE is 6', { name: 'FrozenTermError' }))).toBe(2);
@@ -167,7 +171,7 @@ describe('an error that was written for the person at the terminal', () => {
   });
 });
 
-describe('whatever is thrown', () => {
+describe('anything that is thrown', () => {
   test.each([
     [new Error('first line\n    at second')],
     [new Error('')],
@@ -184,7 +188,7 @@ describe('whatever is thrown', () => {
     expect(exitCodeOf(error)).toBe(1);
   });
 
-  test('a cause that leads back to itself ends', () => {
+  test('a cycle of causes ends', () => {
     const error = new Error('round');
     error.cause = error;
     expect(say(error)).toMatch(/^round/);

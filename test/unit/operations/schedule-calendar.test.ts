@@ -94,7 +94,7 @@ describe('a cron expression', () => {
     ['CRON_TZ=Europe/Berlin 0 3 * * *', 5],
     ['TZ=Europe/Berlin 0 3 * * *', 5],
     ['@daily', 1],
-  ])('%j has %i fields, and is left to the server', (text, fields) => {
+  ])('%j has %i fields, and the server parses it', (text, fields) => {
     expect(cronFields(text)).toHaveLength(fields);
     expect(cronArgument(text)).toBe(text);
   });
@@ -102,7 +102,7 @@ describe('a cron expression', () => {
   test.each(['0 0 3 * * *', 'CRON_TZ=UTC 0 0 3 * * *', '0 3 * * * 2027 # once'])(
     '%j has six, and is refused',
     (text) => {
-      expect(() => cronArgument(text)).toThrow(/six fields, of which Temporal takes the last for a year/);
+      expect(() => cronArgument(text)).toThrow(/six fields, of which Temporal reads the last as the year/);
     },
   );
 });
