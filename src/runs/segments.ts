@@ -1,6 +1,6 @@
 /**
- * Segments in the database. meterfold.spills has a row with the bucket index for each spill; meterfold.segments has the spill's data in
- * pages. By the index, a reduce task reads only the pages that contain its buckets.
+ * Segments in the database. meterfold.spills has a row with the bucket index for each spill; meterfold.segments has the
+ * spill's data in pages. By the index, a reduce task reads only the pages that contain its buckets.
  */
 
 import type { BucketRange, Pass } from '../engine/cuts.js';
@@ -16,7 +16,10 @@ import { type Client, prepared } from '../postgres/pool.js';
 const SEGMENTS_COPY = `
   copy segments (run_id, partition, spill, page, data) from stdin (format binary)`;
 
-/** PostgreSQL empties unlogged tables when it starts after a crash or is promoted from standby. The map phase then restarts. */
+/**
+ * PostgreSQL empties unlogged tables when it starts after a crash or is promoted from standby. The map phase then
+ * restarts.
+ */
 export class SegmentsLostError extends Error {
   override name = 'SegmentsLostError';
 }
@@ -36,7 +39,10 @@ export interface SpillKey {
   number: number;
 }
 
-/** Stores a spill. Its rows are encoded in `rows`. The tables are named without a schema: backups/attempt.ts explains why. */
+/**
+ * Stores a spill. Its rows are encoded in `rows`. The tables are named without a schema: backups/attempt.ts explains
+ * why.
+ */
 export async function storeSpill(
   client: Client,
   rows: RowBuffer,
@@ -69,8 +75,8 @@ export async function storeSpill(
 const PLAN = 'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off';
 
 /**
- * Reads the bucket indexes of all spills of the run for a shard, in the order of the log. Read the passes in the same transaction. Throws
- * SegmentsLostError if the spills that map stored for a partition are gone.
+ * Reads the bucket indexes of all spills of the run for a shard, in the order of the log. Read the passes in the same
+ * transaction. Throws SegmentsLostError if the spills that map stored for a partition are gone.
  */
 export async function readSpillIndexes(client: Client, runId: bigint, shard: BucketRange): Promise<SpillIndex[]> {
   const offset = shard.first * INDEX_ENTRY_BYTES + 1;
@@ -103,8 +109,8 @@ export class PassReader {
   }
 
   /**
-   * Reads and checks the segments of a pass, and returns them in the order of the log. They are valid until the next pass is read. Throws
-   * SegmentError if they differ from what map wrote.
+   * Reads and checks the segments of a pass, and returns them in the order of the log. They are valid until the next
+   * pass is read. Throws SegmentError if they differ from what map wrote.
    */
   async open(client: Client, runId: bigint, { spills, buckets: { first, end } }: Pass): Promise<Segment[]> {
     // Where each segment starts in the arena, and how many of its bytes have arrived.

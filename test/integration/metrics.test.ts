@@ -143,6 +143,6 @@ test('a port that is taken is a wrong setting', async () => {
   const second = await meterfold(stack, ['worker'], { env: port.env });
   expect(second).toMatchObject({ code: 2, stdout: '' });
   expect(second.stderr).toMatch(
-    /^meterfold: Wrong setting: METRICS_HOST and METRICS_PORT can't be listened on: .*in use.*\n$/,
+    /^meterfold: Wrong setting: cannot listen on METRICS_HOST and METRICS_PORT: .*in use.*\n$/,
   );
 });
