@@ -1,6 +1,6 @@
 /**
- * CPU quotas for processes, by a control group for each. They make a worker slow while the machine stays partly idle, as on a cluster where
- * each worker has its own share of CPU. Needs Linux with cgroup v1 or v2, and root.
+ * CPU quotas for processes, by a control group for each. They make a worker slow while the machine stays partly idle,
+ * as on a cluster where each worker has its own share of CPU. Needs Linux with cgroup v1 or v2, and root.
  */
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

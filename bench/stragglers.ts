@@ -1,7 +1,8 @@
 /**
- * What backup attempts are worth (Dean and Ghemawat, MapReduce, 2004, section 3.6). The same run is measured in turn with four equal
- * workers, and with one worker that has a tenth of the others' CPU, with backups and without. CPU quotas keep the machine partly idle: on a
- * machine whose cores are full, whatever a backup uses is taken from the other workers.
+ * What backup attempts are worth (Dean and Ghemawat, MapReduce, 2004, section 3.6). The same run is measured in turn
+ * with four equal workers, and with one worker that has a tenth of the others' CPU, with backups and without. CPU
+ * quotas keep the machine partly idle: on a machine whose cores are full, whatever a backup uses is taken from the
+ * other workers.
  */
 import { expect, test } from 'vitest';
 import { startWorker, type WorkerProcess } from '../test/support/processes.js';

@@ -1,6 +1,7 @@
 /**
- * Discard: gives up the workflow's run, with all it has written. A run that is published meanwhile stays, and is answered with. It is the
- * newest of the workflow's runs, which is not always the one that this execution has planned: after a reset there may be another.
+ * Discard: ends the workflow's run and deletes what it has written. If the run is already published, it stays, and its
+ * figures are returned. The run is the newest one of the workflow, which is not always the one that this execution has
+ * planned: after a reset there may be another.
  */
 import { Context } from '@temporalio/activity';
 import type { DiscardAnswer, DiscardInput } from '../contract/activities.js';

@@ -1,9 +1,10 @@
 /**
  * Heartbeats of an activity, and the lease of its run.
  *
- * An attempt without progress stops its heartbeat, and Temporal begins another attempt, usually on another worker: the stalled one keeps its
- * slot. Progress is a call that was counted, or progress on a connection (postgres/watch/work.ts). A long statement and a wait for a lock are
- * progress. What is left are faults inside the process, and requests to Temporal that are never answered.
+ * An attempt without progress stops its heartbeat, and Temporal begins another attempt, usually on another worker: the
+ * stalled one keeps its slot. Progress is a call that was counted, or progress on a connection
+ * (postgres/watch/work.ts). A long statement and a wait for a lock are progress. What is left are faults inside the
+ * process, and requests to Temporal that are never answered.
  */
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import { METRICS } from '../contract/metrics.js';
@@ -31,8 +32,8 @@ export function leaseOf({ pool, settings }: { pool: Pool; settings: { leaseMs: n
 }
 
 /**
- * Runs `work` with a heartbeat and, if `lease` is given, renews the lease. Turns each error into a failure that says whether the activity is
- * retried. If the worker shuts down, the activity is retried on another worker.
+ * Runs `work` with a heartbeat and, if `lease` is given, renews the lease. Turns each error into a failure that says
+ * whether the activity is retried. If the worker shuts down, the activity is retried on another worker.
  */
 export async function withHeartbeat<T>(
   { log, lease }: { log: Logger; lease?: Lease },
@@ -65,7 +66,10 @@ export async function withHeartbeat<T>(
   }
 }
 
-/** Finds out whether an attempt is stalled. It counts ticks, not time: a process that was frozen has not been without progress. */
+/**
+ * Finds out whether an attempt is stalled. It counts ticks, not time: a process that was frozen has not been without
+ * progress.
+ */
 export class Stall {
   readonly message =
     `no progress for ${STALLED_MS / 1000} s: the heartbeat stops, so that Temporal begins another attempt`;
@@ -99,7 +103,8 @@ function renewing({ pool, runId, renewalMs }: Lease): () => void {
   let renewedAt = 0;
   let pending = false;
   return () => {
-    // One at a time: while publish holds a lock on the lease's row, renewals that wait for it would take all connections.
+    // One at a time: while publish holds a lock on the lease's row, renewals that wait for it would take all
+    // connections.
     if (pending || Date.now() - renewedAt < renewalMs) return;
     renewedAt = Date.now();
     pending = true;

@@ -1,13 +1,17 @@
 /**
- * Keeps installations apart that share a Temporal namespace. A run's workflow carries the installation that it bills, from its memo or from
- * its plan; each activity of another installation's worker refuses it before it connects to the database.
+ * Keeps installations apart that share a Temporal namespace. Each activity's input names the installation that the run
+ * bills, from the workflow's memo or from the plan. A worker of another installation refuses the activity before it
+ * connects to the database.
  *
- * A discard is refused as well, and not tried again: a task queue that only the other installation polls would keep the run for ever. What is
- * left of the run is discarded by the next run's plan, as after a workflow that was terminated.
+ * A discard is refused too, and not retried: if only the other installation polls the task queue, it would be retried
+ * forever. The next run's plan discards the run, as after a workflow that was terminated.
  */
 import { ApplicationFailure } from '@temporalio/activity';
 
-/** `asked`: the task's; undefined if a person or an earlier version has started the run, and it has no plan yet. */
+/**
+ * `asked` is the installation in the activity's input; undefined if a person started the run by hand and it has no plan
+ * yet.
+ */
 export function checkInstallation(own: string, asked: string | undefined): void {
   if (asked === undefined || asked === own) return;
   throw ApplicationFailure.nonRetryable(

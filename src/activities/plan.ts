@@ -1,9 +1,10 @@
 /**
- * Plan: opens the run, seals its end, cuts its work.
+ * Plan: opens the run, seals its end, and cuts it into tasks.
  *
- * A workflow that has a run goes on with it (tried again, or reset), or answers with it once it is published. Where another's run
- * is active, its owner decides: one that Temporal says is running is left alone, and this start ends as skipped; one that has
- * closed is given up and replaced. Only where Temporal has forgotten the owner or can't be asked does the lease decide.
+ * A workflow that already has a run continues it (after a retry or a reset), or returns its figures if it is published.
+ * If another workflow's run is active, the owner's state decides: if Temporal says that the owner is running, this
+ * start is skipped; if the owner has closed, its run is discarded. If Temporal does not know the owner or cannot be
+ * asked, the lease decides.
  */
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { BillingTerms } from '../billing/terms.js';
@@ -26,7 +27,10 @@ import { withHeartbeat } from './heartbeat.js';
 import { checkInstallation } from './installation.js';
 import { type ActivityDependencies, doneBy } from './task.js';
 
-/** The time, in ms of this machine's clock, until which the current attempt is certainly the newest one of its activity (contract/timeouts.ts). */
+/**
+ * The time, in ms of this machine's clock, until which the current attempt is certainly the newest one of its activity
+ * (contract/timeouts.ts).
+ */
 export function newestUntil(): number {
   return Math.min(Date.now(), Context.current().info.currentAttemptScheduledTimestampMs) + NEWEST_MS;
 }
@@ -44,16 +48,19 @@ export function createPlan(dependencies: ActivityDependencies) {
       firstExecutionRunId: input.firstExecutionRunId,
     };
     const badCalls = input.billing.badCalls ?? settings.badCalls;
-    const checkWanted = makeCheckWanted(owner);
+    const checkOwner = makeOwnerCheck(owner);
     return withHeartbeat({ log }, async () => {
-      const run = await openOrTakeOver({ owner, executionRunId: executionRunId(), terms, badCalls }, checkWanted);
+      const run = await openOrTakeOver({ owner, executionRunId: executionRunId(), terms, badCalls }, checkOwner);
       if ('status' in run) return run;
       const plan = await (run.sealedEnd === undefined ? sealAndCut(run, input.billing) : readPlan(pool, run.runId));
       return describePlan(run, plan, input.billing.backups ?? settings.backups);
     });
   }
 
-  /** The run that this workflow has, if it is under way or published; another execution of it may begin anew. */
+  /**
+   * The run that this workflow already has; undefined if it may open one. After a reset, another execution may open a
+   * run although an earlier one was discarded or reverted.
+   */
   async function readOwn(owner: Owner): Promise<Run | undefined> {
     const own = await readRunOf(pool, owner);
     if (own === undefined) return undefined;
@@ -63,28 +70,28 @@ export function createPlan(dependencies: ActivityDependencies) {
   }
 
   /**
-   * An attempt that was frozen, before it began or after, may go on when its workflow has ended without it: it must not open a run
-   * of which nobody knows.
+   * Returns a check that the workflow still waits for this plan. An attempt that was frozen may wake up when its
+   * workflow has ended, and must not open a run that has no owner.
    */
-  function makeCheckWanted(owner: Owner): () => Promise<void> {
+  function makeOwnerCheck(owner: Owner): () => Promise<void> {
     const { cancellationSignal } = Context.current();
     const newest = newestUntil();
     return async () => {
       cancellationSignal.throwIfAborted();
       if (Date.now() < newest || (await askOwner(Context.current().client, owner, temporal)) !== 'closed') return;
-      throw new RunGoneError(`workflow ${owner.workflowId} has ended: nobody waits for this plan any more`);
+      throw new RunGoneError(`workflow ${owner.workflowId} has ended: it no longer waits for this plan`);
     };
   }
 
-  async function openOrTakeOver(newRun: NewRun, checkWanted: () => Promise<void>): Promise<Run | SkippedRun> {
+  async function openOrTakeOver(newRun: NewRun, checkOwner: () => Promise<void>): Promise<Run | SkippedRun> {
     const { owner } = newRun;
     for (;;) {
       const own = await readOwn(owner);
       if (own !== undefined) return own;
-      const opened = await openRun(pool, newRun, checkWanted);
+      const opened = await openRun(pool, newRun, checkOwner);
       if (opened !== undefined) return opened;
       const active = await readActiveRun(pool);
-      // It ended just now, or another attempt of this plan has opened it.
+      // The active run has just ended, or another attempt of this plan has opened it.
       if (active === undefined || isSame(active.owner, owner)) continue;
       const answer = await askOwner(Context.current().client, active.owner, temporal);
       const leaseIsOld = active.leaseAgeMs > settings.leaseMs;
@@ -99,11 +106,11 @@ export function createPlan(dependencies: ActivityDependencies) {
       const reason =
         answer === 'closed'
           ? `its workflow ${active.owner.workflowId} has ended without publishing it`
-          : `Temporal does not know its workflow ${active.owner.workflowId}, and nobody has worked on it for ${Math.round(active.leaseAgeMs / 1000)} s`;
+          : `Temporal does not know its workflow ${active.owner.workflowId}, and its lease is ${Math.round(active.leaseAgeMs / 1000)} s old`;
       log.warn({ run: String(active.runId), reason }, 'taking over from an abandoned run');
       await discardRun(pool, active.runId, `taken over by ${owner.workflowId}: ${reason}`, takeOverEnder()).catch(
         (error: Error) => {
-          // Its workflow ended by publishing it, after we had read that it was active.
+          // It was published after it was read as active.
           if (!(error instanceof AlreadyPublishedError)) throw error;
         },
       );
@@ -155,7 +162,10 @@ function executionRunId(): string {
   return Context.current().info.workflowExecution?.runId ?? '';
 }
 
-/** Its name differs from those of the run's own workflow and of other workflows, whose activities have the same ids. */
+/**
+ * The ender of another workflow's run. Activity ids are unique within a workflow only, so the name includes the
+ * execution.
+ */
 function takeOverEnder(): Ender {
   const { info, cancellationSignal } = Context.current();
   return { activityId: `${executionRunId()}/${info.activityId}`, signal: cancellationSignal };

@@ -1,6 +1,7 @@
 /**
- * Publish: proves the run and makes its records visible, in one transaction that flips one row. What the workflow carries must be
- * what is stored: a database that was restored to an earlier moment shows here, and the run fails.
+ * Publish: proves the run and makes its records visible, by an update of one row. The outcomes that the workflow
+ * carries must equal those that are stored: if the database was restored to an earlier moment, they differ, and the run
+ * fails.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
@@ -39,8 +40,8 @@ export function createPublish(dependencies: ActivityDependencies) {
 }
 
 /**
- * Stops a publish if its worker shuts down or its workflow is gone. A cancellation does not: a publish that has begun wins, also in the
- * activity of a small run, which can be cancelled.
+ * A signal that aborts if the worker shuts down or the workflow no longer exists, but not if the activity is cancelled:
+ * a publish that has begun is finished. The activity of a small run can be cancelled.
  */
 function publishSignal(): AbortSignal {
   const context = Context.current();
@@ -77,8 +78,8 @@ async function prove(client: Client, input: PublishInput) {
 }
 
 /**
- * The recount, with the digest where map may have read a replica. It is counted here if the recount was not asked for it: where map
- * ran again, on a replica, after the recount had ended.
+ * The recount, with the digest if map may have read a replica. If the recount was not asked for a digest, because map
+ * ran again on a replica after it had ended, the calls are counted here.
  */
 async function recountFor(client: Client, { runId, recount, maps }: PublishInput): Promise<RecountOutcome> {
   if (recount === undefined) return NOTHING;

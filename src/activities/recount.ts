@@ -1,8 +1,7 @@
 /**
- * Recount: counts the sealed range by one SQL statement that shares nothing with map and reduce; it runs beside reduce. It reads the
- * primary, whatever map has read; where that was a replica, it digests the calls as well.
+ * Recount: counts the sealed range by one SQL statement that shares no code with map and reduce, beside reduce. It
+ * always reads the primary. If map has read a replica, it also computes the digest.
  */
-
 import type { RecountOutcome } from '../billing/proof.js';
 import type { DoneTask, RecountInput } from '../contract/activities.js';
 import { PARALLEL_SLOTS_MIN } from '../engine/cuts.js';

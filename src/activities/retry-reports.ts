@@ -1,7 +1,7 @@
 /**
- * Reports failed attempts to the run's workflow: a workflow cannot see that its activities are being retried, and its Query would
- * say "planning" for hours. The report is a signal, so that the Query needs neither Temporal nor PostgreSQL; which attempts are reported is
- * bounded (src/contract/retries.ts). The commands ask Temporal itself, which knows each attempt: src/operations/stalls.ts.
+ * Reports failed attempts to the run's workflow. A workflow cannot see that its activities are being retried, and its
+ * Query would say "planning" for hours. The report is a signal; contract/retries.ts limits which attempts are reported.
+ * Commands ask Temporal instead, which knows each attempt (temporal/stalls.ts).
  */
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { activityName, isReported, oneLine, RETRY_SIGNAL, type Retry } from '../contract/retries.js';
@@ -10,7 +10,7 @@ const REPORT_MS_MAX = 2000;
 
 type Activity = (input: never) => Promise<unknown>;
 
-/** The same activities, which report each failed attempt that is to be reported before they fail. */
+/** Wraps activities so that a failed attempt is reported, if it is one that is reported, before it fails. */
 export function withRetryReports<Activities extends Record<string, Activity>>(activities: Activities): Activities {
   const reporting = Object.entries(activities).map(([type, activity]) => [
     type,
@@ -44,11 +44,14 @@ async function report(activity: string, error: unknown): Promise<void> {
       client.workflow.getHandle(workflowId, runId).signal(RETRY_SIGNAL, retry),
     );
   } catch {
-    // The attempt fails for its own reason, which Temporal stores.
+    // A report that fails is dropped. The attempt fails for its own reason, which Temporal stores.
   }
 }
 
-/** How long Temporal waits before the next attempt, in ms: initialInterval × backoffCoefficient ^ (attempt - 1), at most maximumInterval. */
+/**
+ * How long Temporal waits before the next attempt, in ms: initialInterval × backoffCoefficient ^ (attempt - 1), at most
+ * maximumInterval.
+ */
 function backoffMs({ attempt, retryPolicy }: Context['info']): number {
   const { initialInterval, backoffCoefficient = 2, maximumInterval } = retryPolicy ?? {};
   const [initialMs, maximumMs] = [msOf(initialInterval) ?? 1000, msOf(maximumInterval)];

@@ -1,9 +1,10 @@
 /**
- * A small run is one task: the activity that has planned it goes on with its only partition and its only shard, and publishes it. To hand
- * each of these over would take longer than all of them, and four times as many events.
+ * A small run is one activity: plan also maps its only partition, reduces its only shard, recounts and publishes. To
+ * dispatch an activity for each would take longer than the work, and four times as many events in the history.
  *
- * It does what the other activities do, by their own code and their own transactions. Whatever goes wrong, or takes long, is left to them:
- * they find what is done, and it is they that are tried again, paused, cancelled, and looked at.
+ * It calls the functions of the other activities, each with its own transaction. If one of them fails, or all take
+ * longer than an attempt is certainly the newest (contract/timeouts.ts), the run falls back to one activity per task.
+ * These find what is done already, and are retried, paused, cancelled and reported like those of any other run.
  */
 import { once } from 'node:events';
 import { Context } from '@temporalio/activity';
@@ -28,28 +29,16 @@ type Stages = ReturnType<typeof createPlan> &
   ReturnType<typeof createRecount> &
   ReturnType<typeof createPublish>;
 
-/** Plan as the workflow asks for it: of a small run, it is all. */
+/** Adds small runs to plan, and returns all activities of a run except discard. */
 export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stages) {
   async function planRun(input: PlanInput): Promise<PlannedRun | SkippedRun> {
     const { info, cancellationSignal } = Context.current();
     const newest = newestUntil();
     const plan = await stages.planRun(input);
     if (plan.status === 'skipped' || !isSmall(plan, input.billing)) return plan;
-    const runId = BigInt(plan.runId);
-    // It may be frozen, and keep the run or its tasks from those that are to go on. Publishing it may have come to its end after all.
-    const leave = async () => {
-      try {
-        await endAttemptsOf(pool, runId, info.activityId);
-        // The other activities rely on what the tasks have committed: this commit waits for the disk, and so for theirs.
-        await renewLease(pool, runId);
-      } catch (error) {
-        throw toFailure(error);
-      }
-      const now = await stages.planRun(input);
-      return now.status === 'planned' ? ended(now) : now;
-    };
-    if (info.attempt > 1) return leave();
-    // By then another attempt may have overtaken this one.
+    const fallBack = () => fallBackToTasks(BigInt(plan.runId), info.activityId, input);
+    // An earlier attempt may be frozen while it holds the run or a task, or may have published the run.
+    if (info.attempt > 1) return fallBack();
     const msLeft = newest - Date.now();
     if (plan.published !== undefined || msLeft <= 0) return plan;
     const late = new AbortController();
@@ -57,18 +46,35 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
       () => late.abort(new Error('a small run took too long: another attempt may have begun')),
       msLeft,
     );
-    // A publish that has begun is not left to others.
+    // A publish that has begun is finished, however long it takes.
     const onPublish = () => clearTimeout(timer);
     try {
-      const published = await Promise.race([bill(plan, late.signal, onPublish), failing(late.signal)]);
-      return ended({ ...plan, published });
+      const published = await Promise.race([bill(plan, late.signal, onPublish), rejectedWhen(late.signal)]);
+      return markSmall({ ...plan, published });
     } catch (error) {
       if (cancellationSignal.aborted) throw error;
-      log.warn({ run: plan.runId, err: error }, 'a small run is left to the other activities');
-      return leave();
+      log.warn({ run: plan.runId, err: error }, 'a small run falls back to one activity per task');
+      return fallBack();
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /**
+   * Terminates what this activity has begun, and returns the run's plan, from which the workflow schedules the tasks
+   * that are left. The run is published if a publish has been committed meanwhile.
+   */
+  async function fallBackToTasks(runId: bigint, activityId: string, input: PlanInput) {
+    try {
+      await endAttemptsOf(pool, runId, activityId);
+      // The tasks' commits did not wait for the disk. This one does, and so makes them durable before other activities
+      // rely on them.
+      await renewLease(pool, runId);
+    } catch (error) {
+      throw toFailure(error);
+    }
+    const plan = await stages.planRun(input);
+    return plan.status === 'planned' ? markSmall(plan) : plan;
   }
 
   async function bill(plan: PlannedRun, late: AbortSignal, onPublish: () => void): Promise<PublishedFigures> {
@@ -89,8 +95,8 @@ export function createSmallRun({ pool, log }: ActivityDependencies, stages: Stag
   return { ...stages, planRun };
 }
 
-/** As this activity has left it, at this attempt or an earlier one. */
-function ended(plan: PlannedRun): PlannedRun {
+/** Marks a plan whose run this activity has published, in this attempt or an earlier one. */
+function markSmall(plan: PlannedRun): PlannedRun {
   return plan.published === undefined ? plan : { ...plan, small: true };
 }
 
@@ -101,7 +107,7 @@ function outcomesOf<Outcome>(done: readonly ({ outcome: Outcome } | SegmentsLost
   });
 }
 
-async function failing(signal: AbortSignal): Promise<never> {
+async function rejectedWhen(signal: AbortSignal): Promise<never> {
   await once(signal, 'abort');
   throw signal.reason;
 }

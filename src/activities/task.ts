@@ -1,11 +1,13 @@
 /**
- * How every map, reduce and recount activity runs: the work and its outcome share one transaction, behind the fence, with a heartbeat.
+ * How every map, reduce and recount activity runs: the work and its outcome share one transaction, behind the fence,
+ * with a heartbeat.
  *
  *   register the attempt, ending an earlier one → lock the run's row (share) → lock the task's row → outcome stored? return it
  *   → work → store the outcome → commit
  *
- * The attempt that commits first wins. Any other attempt (a retry, a backup, one that was frozen and wakes up) finds the outcome, or finds
- * that the run has ended, and changes nothing. A backup attempt takes the task's row only after its work (backups/attempt.ts).
+ * The attempt that commits first wins. Any other attempt (a retry, a backup, one that was frozen and wakes up) finds
+ * the outcome, or finds that the run has ended, and changes nothing. A backup attempt takes the task's row only after
+ * its work (backups/attempt.ts).
  */
 import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
@@ -47,8 +49,8 @@ export const WORKER_NAME = `${hostname()}:${process.pid}`;
 /** A task as an activity of this process requests it. */
 export interface TaskRequest extends TaskInput {
   /**
-   * True if the same activity does all tasks of the run and then publishes it. The task's commit need not wait for the disk, because the
-   * commit of the publish waits for both; and there is no other task that it could overtake.
+   * True if the same activity does all tasks of the run and then publishes it. The task's commit need not wait for the
+   * disk, because the commit of the publish waits for both; and there is no other task that it could overtake.
    */
   small?: boolean;
 }

@@ -1,19 +1,21 @@
 /**
- * Backup attempts (Dean and Ghemawat, MapReduce, 2004, section 3.6): a second activity works on a task whose first attempt is slow, and
- * the attempt that finishes first wins.
+ * Backup attempts (Dean and Ghemawat, MapReduce, 2004, section 3.6): a second activity works on a task whose first
+ * attempt is slow, and the attempt that finishes first wins.
  *
- * Neither attempt may wait for the other. The first one holds the lock on the task's row, and if both wrote rows with the same key, the
- * second would block until the first commits. So a backup writes to temporary tables. When its work is done, it ends the first attempt's
- * server process, locks the task's row, and copies its rows to the shared tables in the transaction that stores the outcome.
+ * Neither attempt may wait for the other. The first one holds the lock on the task's row, and if both wrote rows with
+ * the same key, the second would block until the first commits. So a backup writes to temporary tables. When its work
+ * is done, it ends the first attempt's server process, locks the task's row, and copies its rows to the shared tables
+ * in the transaction that stores the outcome.
  *
- * Code that writes for a task does not know which attempt it serves. It names its table without a schema, and the search path of the
- * transaction decides which table that is:
+ * Code that writes for a task does not know which attempt it serves. It names its table without a schema, and the
+ * search path of the transaction decides which table that is:
  *
  *   first attempt    search_path = meterfold, pg_temp    the shared tables
  *   backup           search_path = pg_temp               temporary tables of the same names
  *
- * Only the tables in TABLES are named this way (test/unit/backups/unqualified-tables.test.ts). Outside a task the search path is pg_catalog,
- * where none of these names exists, so a misplaced write fails. PostgreSQL plans a prepared statement again when the search path changes.
+ * Only the tables in TABLES are named this way (test/unit/backups/unqualified-tables.test.ts). Outside a task the
+ * search path is pg_catalog, where none of these names exists, so a misplaced write fails. PostgreSQL plans a prepared
+ * statement again when the search path changes.
  */
 
 import type { Client, Pool } from '../postgres/pool.js';
@@ -80,7 +82,10 @@ export async function workAsBackup<Outcome>(
   return { outcome };
 }
 
-/** Creates the temporary tables that a backup writes to. PostgreSQL drops them when the transaction ends. Throws BackupRefusedError. */
+/**
+ * Creates the temporary tables that a backup writes to. PostgreSQL drops them when the transaction ends. Throws
+ * BackupRefusedError.
+ */
 export async function createTables(client: Client, kind: TaskKind): Promise<void> {
   for (const table of TABLES[kind]) {
     await client
@@ -96,8 +101,9 @@ export async function createTables(client: Client, kind: TaskKind): Promise<void
 }
 
 /**
- * Ends the server processes that work on the task, and locks the task's row. Repeats this until it has the lock, because the first
- * activity may have begun another attempt in between. The row's outcome is not null if an attempt stored it before.
+ * Ends the server processes that work on the task, and locks the task's row. Repeats this until it has the lock,
+ * because the first activity may have begun another attempt in between. The row's outcome is not null if an attempt
+ * stored it before.
  */
 async function takeTask<Outcome>(pool: Pool, client: Client, runId: bigint, key: TaskKey, ownPid: number) {
   for (;;) {

@@ -1,7 +1,7 @@
 /**
- * Which tasks an attempt has overtaken. A workflow learns when a task ends, but not when a worker begins it. The table of attempts knows
- * both, so each task that ends reports the tasks that were begun before it and still run. A slow task is overtaken by all others; a task
- * that waits for a free slot is overtaken by none.
+ * Which tasks an attempt has overtaken. A workflow learns when a task ends, but not when a worker begins it. The table
+ * of attempts knows both, so each task that ends reports the tasks that were begun before it and still run. A slow task
+ * is overtaken by all others; a task that waits for a free slot is overtaken by none.
  */
 import type { Overtaken } from '../contract/activities.js';
 import { type Client, prepared } from '../postgres/pool.js';

@@ -1,7 +1,8 @@
 /**
- * Backup attempts for slow tasks, on the side of the workflow (Dean and Ghemawat, MapReduce, 2004, section 3.6). Among the last tasks of a
- * phase, each task that has run for much longer than the others took is begun a second time. The attempt that finishes first wins, and the
- * other one is cancelled. attempt.ts explains why that is safe, docs/decisions/0004-backup-attempts.md what it is worth.
+ * Backup attempts for slow tasks, on the side of the workflow (Dean and Ghemawat, MapReduce, 2004, section 3.6). Among
+ * the last tasks of a phase, each task that has run for much longer than the others took is begun a second time. The
+ * attempt that finishes first wins, and the other one is cancelled. attempt.ts explains why that is safe,
+ * docs/decisions/0004-backup-attempts.md what it is worth.
  *
  *   slowMs    = max(SLOW_MS_MIN, SLOW_FACTOR × median time of the tasks that have ended)
  *   beganAt   = as reported by a later task that has ended; otherwise when the last task ended

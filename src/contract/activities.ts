@@ -1,6 +1,6 @@
 /**
- * The activities of a billing run: their inputs and results, as Temporal stores them. All values are plain JSON; bigints are strings. Their
- * size does not grow with the number of calls, which stay in PostgreSQL.
+ * The activities of a billing run: their inputs and results, as Temporal stores them. All values are plain JSON;
+ * bigints are strings. Their size does not grow with the number of calls, which stay in PostgreSQL.
  */
 import type { MapOutcome, PublishedFigures, RecountOutcome, ReduceOutcome } from '../billing/proof.js';
 import type { BillingTerms } from '../billing/terms.js';
@@ -18,7 +18,10 @@ export interface BillingActivities {
   discardRun(input: DiscardInput): Promise<DiscardAnswer>;
 }
 
-/** The database that a run bills (`meterfold.installation`). An activity of another installation's worker refuses the run. */
+/**
+ * The database that a run bills (`meterfold.installation`). An activity of another installation's worker refuses the
+ * run.
+ */
 export interface ForInstallation {
   /** Absent if a person started the run without it and the run has no plan yet. */
   installation?: string;
@@ -84,7 +87,9 @@ export interface DoneTask<Outcome> extends DoneBy {
   outcome: Outcome;
   /** How long this attempt worked. Absent if an earlier attempt had already stored the outcome. */
   ms?: number;
-  /** Tasks of the same kind that began before this one and were still running when it ended. Absent if there are none. */
+  /**
+   * Tasks of the same kind that began before this one and were still running when it ended. Absent if there are none.
+   */
   overtaken?: Overtaken[];
 }
 
@@ -95,7 +100,10 @@ export interface Overtaken {
   ms: number;
 }
 
-/** The result of a reduce that found no segments, because a crash of PostgreSQL has emptied the unlogged tables. Map must store them again. */
+/**
+ * The result of a reduce that found no segments, because a crash of PostgreSQL has emptied the unlogged tables. Map
+ * must store them again.
+ */
 export interface SegmentsLost extends DoneBy {
   /** One sentence: which segments, and why. */
   segmentsLost: string;

@@ -1,6 +1,6 @@
 /**
- * The interface of workflow type `billingRun`: its input, its Query and Updates, and its result. All values are plain JSON; bigints and
- * decimals are strings.
+ * The interface of workflow type `billingRun`: its input, its Query and Updates, and its result. All values are plain
+ * JSON; bigints and decimals are strings.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { PublishedFigures } from '../billing/proof.js';
@@ -18,7 +18,9 @@ export interface BillingRunInput extends Partial<BillingTerms> {
   badCalls?: BadCalls;
   /** Overrides the workers' BACKUP_ATTEMPTS. */
   backups?: boolean;
-  /** How long a failed run is held for `retry` or `cancel` before it is discarded. By default it is discarded at once. */
+  /**
+   * How long a failed run is held for `retry` or `cancel` before it is discarded. By default it is discarded at once.
+   */
   holdFailedSeconds?: number;
 }
 
@@ -50,7 +52,10 @@ export interface BillingRunProgress {
   mapRestarts?: number;
   callsReduced: string;
   cyclesClosed: string;
-  /** Activities that are being retried, each with the last failed attempt that was reported. Not every attempt is reported. Absent if none. */
+  /**
+   * Activities that are being retried, each with the last failed attempt that was reported. Not every attempt is
+   * reported. Absent if none.
+   */
   retrying?: Retry[];
 }
 

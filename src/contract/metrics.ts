@@ -1,6 +1,7 @@
 /**
- * The Prometheus metrics of meterfold's own work; docs/metrics.md explains how to read them. The exporter appends `_total` to the name of a
- * counter. Metrics are floating-point numbers and may lose events when a worker dies: for bills, read PostgreSQL.
+ * The Prometheus metrics of meterfold's own work; docs/metrics.md explains how to read them. The exporter appends
+ * `_total` to the name of a counter. Metrics are floating-point numbers and may lose events when a worker dies: for
+ * bills, read PostgreSQL.
  */
 export const METRICS = {
   runs: { name: 'meterfold_runs', help: 'Workflows that have ended, by outcome' },

@@ -32,8 +32,8 @@ export function activityName(type: string, number?: number): string {
 }
 
 /**
- * True if the failed attempt is reported to the workflow: attempts 2, 4, 8, 16 and so on. A signal adds up to four events to the history. In
- * 12 hours an activity can have 4,300 attempts, which are 12 reports.
+ * True if the failed attempt is reported to the workflow: attempts 2, 4, 8, 16 and so on. A signal adds up to four
+ * events to the history. In 12 hours an activity can have 4,300 attempts, which are 12 reports.
  */
 export function isReported(attempt: number): boolean {
   return attempt >= 2 && Number.isInteger(Math.log2(attempt));

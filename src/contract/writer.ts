@@ -1,6 +1,12 @@
-/** A transaction that was writing to the log when a run sealed its end. A field is null if the role may not see it or there is no value. */
+/**
+ * A transaction that was writing to the log when a run sealed its end. A field is null if the role may not see it or
+ * there is no value.
+ */
 export interface Writer {
-  /** The virtual transaction id, such as 3/15; -1 and the transaction id if it was prepared before a restart of the server. */
+  /**
+   * The virtual transaction id, such as 3/15; -1 and the transaction id if it was prepared before a restart of the
+   * server.
+   */
   transaction: string;
   /** Null for a prepared transaction. */
   pid: number | null;

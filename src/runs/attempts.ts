@@ -1,12 +1,14 @@
 /**
- * Attempts: which server process works for which activity. A worker that is frozen in the middle of a COPY keeps its locks, and no timeout of
- * PostgreSQL ends it. Terminating its server process releases the locks at once. So each attempt first stores its own server process, in a
- * transaction of its own, and terminates the server processes of stale attempts:
+ * Attempts: which server process works for which activity. A worker that is frozen in the middle of a COPY keeps its
+ * locks, and no timeout of PostgreSQL ends it. Terminating its server process releases the locks at once. So each
+ * attempt first stores its own server process, in a transaction of its own, and terminates the server processes of
+ * stale attempts:
  *
- * - An attempt at a task is stale as soon as a later attempt of the same activity begins, or the run is being published or discarded.
- * - An attempt to publish or discard is stale only while its server process is idle: at once if a later attempt of the same activity has
- *   begun, otherwise after IDLE_MS_MAX. A server process that executes a statement is not terminated. So two processes that discard the same
- *   run do not terminate each other; the second one waits for the first.
+ * - An attempt at a task is stale as soon as a later attempt of the same activity begins, or the run is being published
+ *   or discarded.
+ * - An attempt to publish or discard is stale only while its server process is idle: at once if a later attempt of the
+ *   same activity has begun, otherwise after IDLE_MS_MAX. A server process that executes a statement is not terminated.
+ *   So two processes that discard the same run do not terminate each other; the second one waits for the first.
  *
  * Columns of meterfold.attempts:
  *
@@ -49,8 +51,8 @@ export interface RegisteredAttempt {
 }
 
 /**
- * Runs `work` in one transaction on a connection of its own, as the newest attempt of the activity. `settings` apply to this transaction.
- * If `signal` aborts, the server process is terminated, which rolls the transaction back.
+ * Runs `work` in one transaction on a connection of its own, as the newest attempt of the activity. `settings` apply to
+ * this transaction. If `signal` aborts, the server process is terminated, which rolls the transaction back.
  */
 export function attempt<T>(
   pool: Pool,
@@ -91,7 +93,10 @@ export async function forget(client: Client, { attemptId }: RegisteredAttempt): 
   await client.query(prepared('delete from meterfold.attempts where attempt_id = $1', [attemptId]));
 }
 
-/** True if the role may terminate the server process. Without the privilege, pg_terminate_backend() would fail the statement. */
+/**
+ * True if the role may terminate the server process. Without the privilege, pg_terminate_backend() would fail the
+ * statement.
+ */
 const MAY_END = `
   (select case when target.rolsuper then own.rolsuper
                else pg_has_role(target.oid, 'usage') or pg_has_role('pg_signal_backend', 'usage') end
@@ -99,8 +104,8 @@ const MAY_END = `
     where target.oid = backend.usesysid and own.rolname = current_user)`;
 
 /**
- * Joins an attempt with its server process. Its start time tells it from a later process with the same pid. The view pg_stat_activity would
- * read all server processes, which takes 1 ms.
+ * Joins an attempt with its server process. Its start time tells it from a later process with the same pid. The view
+ * pg_stat_activity would read all server processes, which takes 1 ms.
  */
 const BACKEND = `lateral pg_stat_get_activity(attempt.backend_pid) backend on backend.backend_start = attempt.backend_start`;
 
@@ -111,7 +116,9 @@ const endBackends = (condition: string) => `
     join ${BACKEND}
    where ${condition} and ${MAY_END}`;
 
-/** Terminates the server processes of all attempts at a task, except `exceptPid`. Their uncommitted work is rolled back. */
+/**
+ * Terminates the server processes of all attempts at a task, except `exceptPid`. Their uncommitted work is rolled back.
+ */
 export async function endAttempts(db: Queryable, runId: bigint, exceptPid: number, task: TaskKey): Promise<void> {
   await db.query(
     prepared(
@@ -134,8 +141,9 @@ export async function endAttemptsOf(db: Queryable, runId: bigint, activityId: st
 const IS_WORKING = `(backend.state = 'active' and backend.wait_event_type is distinct from 'Client')`;
 
 /**
- * Terminates the server processes of the run's stale attempts, except the caller's. Returns true if an attempt that is not stale publishes
- * the run. Must be called outside a transaction, because the activity of server processes does not change within one.
+ * Terminates the server processes of the run's stale attempts, except the caller's. Returns true if an attempt that is
+ * not stale publishes the run. Must be called outside a transaction, because the activity of server processes does not
+ * change within one.
  */
 export async function endStaleAttempts(
   client: Client,
@@ -166,14 +174,16 @@ export async function endStaleAttempts(
   return publishing;
 }
 
-/** Earlier attempts of the same activity at the same task. Those that end a run are terminated by `endStaleAttempts`. */
+/**
+ * Earlier attempts of the same activity at the same task. Those that end a run are terminated by `endStaleAttempts`.
+ */
 const EARLIER = `attempt.run_id = $1 and attempt.backend_pid <> pg_backend_pid()
                  and attempt.activity_id = $2 and attempt.task_kind = $3 and attempt.task_number = $4`;
 
 /**
- * Stores the attempt and terminates earlier ones. The commit does not wait for the disk: if the server forgets this row in a crash, the
- * server process that it names has ended too. The statement waits for a process that is ending the run, because that process deletes the
- * rows of attempts that exist.
+ * Stores the attempt and terminates earlier ones. The commit does not wait for the disk: if the server forgets this row
+ * in a crash, the server process that it names has ended too. The statement waits for a process that is ending the run,
+ * because that process deletes the rows of attempts that exist.
  */
 async function register(client: Client, { runId, activityId, target }: Attempt): Promise<RegisteredAttempt> {
   const { rows } = await client.query<{ attempt_id: string; backend_pid: number }>(

@@ -9,8 +9,9 @@ export class AlreadyPublishedError extends Error {
 }
 
 /**
- * Deletes all that the run has written, and stores the reason in its row. Does nothing if the run is discarded already, also if another
- * process discards it meanwhile. Throws AlreadyPublishedError, or RunGoneError if the database has no such run.
+ * Deletes all that the run has written, and stores the reason in its row. Does nothing if the run is discarded already,
+ * also if another process discards it meanwhile. Throws AlreadyPublishedError, or RunGoneError if the database has no
+ * such run.
  */
 export async function discardRun(pool: Pool, runId: bigint, reason: string, ender: Ender): Promise<void> {
   await endRun(pool, runId, 'discard', ender, async (client, state) => {

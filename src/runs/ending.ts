@@ -1,6 +1,7 @@
 /**
- * What publish (publish.ts) and discard (discard.ts) share: a process that ends a run locks the run's row until it commits. The first one to
- * lock it decides; the other one finds the new state. A frozen attempt delays neither. Revert (revert.ts) ends a published run.
+ * What publish (publish.ts) and discard (discard.ts) share: a process that ends a run locks the run's row until it
+ * commits. The first one to lock it decides; the other one finds the new state. A frozen attempt delays neither. Revert
+ * (revert.ts) ends a published run.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { begin, type Client, IDLE_MS_MAX, type Pool, prepared, READ_COMMITTED } from '../postgres/pool.js';
@@ -23,10 +24,10 @@ export interface Ender {
 }
 
 /**
- * Runs `end` in a transaction that holds the lock on the run's row; `state` is undefined if the run has no row. Attempts at the run's tasks
- * hold a share lock on that row, so their server processes are terminated first, again before each try, because one may have begun in
- * between. Another process that ends the run is waited for, unless it is stale (attempts.ts). A discard waits for a publish even if the
- * publish does not hold the lock yet.
+ * Runs `end` in a transaction that holds the lock on the run's row; `state` is undefined if the run has no row.
+ * Attempts at the run's tasks hold a share lock on that row, so their server processes are terminated first, again
+ * before each try, because one may have begun in between. Another process that ends the run is waited for, unless it is
+ * stale (attempts.ts). A discard waits for a publish even if the publish does not hold the lock yet.
  */
 export function endRun(
   pool: Pool,
@@ -57,8 +58,9 @@ export function endRun(
 }
 
 /**
- * Begins a transaction and locks the run's row. If the lock is not available within LOCK_WAIT_MS, the transaction is rolled back. If this
- * process freezes, PostgreSQL ends the idle transaction after IDLE_MS_MAX and so releases the lock.
+ * Begins a transaction and locks the run's row. If the lock is not available within LOCK_WAIT_MS, the transaction is
+ * rolled back. If this process freezes, PostgreSQL ends the idle transaction after IDLE_MS_MAX and so releases the
+ * lock.
  */
 async function lockRun(client: Client, runId: bigint): Promise<{ state: RunState | undefined } | 'not available'> {
   await begin(client, READ_COMMITTED, {

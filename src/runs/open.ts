@@ -1,11 +1,11 @@
-/** Opens a run at the watermark, and checks the terms that the first run has frozen. */
+/** Opens a run at the watermark, and checks the terms that the first published run has frozen. */
 import type { BadCalls, BillingTerms } from '../billing/terms.js';
 import { one, type Pool, prepared, type Queryable, transaction } from '../postgres/pool.js';
 import { HIDDEN_TABLE, RowSecurityError } from '../postgres/row-security.js';
 import { BILLING_TABLES } from '../schema/tables.js';
 import { type Owner, RUN_COLUMNS, type Run, type RunRow, toRun } from './run.js';
 
-/** A term of billing that the first run has frozen. */
+/** A setting differs from the value that the first published run has frozen. */
 export class FrozenTermError extends Error {
   override name = 'FrozenTermError';
 }
@@ -13,38 +13,38 @@ export class FrozenTermError extends Error {
 /** "openrun" in ASCII. */
 const OPENING_LOCK = '31367303361885550';
 
-/** What is known of a run before it is opened. */
+/** A run before it is opened. */
 export interface NewRun {
   owner: Owner;
-  /** The execution of the workflow that opens it. */
+  /** The workflow execution that opens the run. */
   executionRunId: string;
   terms: BillingTerms;
   badCalls: BadCalls;
 }
 
 /**
- * Opens a run at the watermark; undefined if another one is active, or this execution has opened one before. The row goes in
- * first and is completed by a second statement: once it is in, no other run can be published or reverted, so what that
- * statement reads is the end of the chain. `checkWanted` is asked last of all, with the lock on opening held, and throws if nobody
- * waits for the run any more. Throws RowSecurityError before anything is written.
+ * Opens a run at the watermark; undefined if another run is active, or if this execution has opened one before. The row
+ * is inserted first and completed by a second statement: once it exists, no other run can be published or reverted, so
+ * the second statement reads the end of the chain. `checkOwner` is called right before the insert, with the opening
+ * lock held, and throws if the owner no longer waits for the run. Throws RowSecurityError before anything is written.
  */
 export async function openRun(
   pool: Pool,
   { owner, executionRunId, terms, badCalls }: NewRun,
-  checkWanted: () => Promise<void>,
+  checkOwner: () => Promise<void>,
 ): Promise<Run | undefined> {
   return transaction(pool, async (client) => {
-    // One after the other, and only where no run is active: a start that opens none uses up no number.
+    // Starts take turns. One that finds an active run inserts nothing, so it uses no run number.
     const { hidden } = one(
       await client.query<{ hidden: string | null }>(
         prepared(`select pg_advisory_xact_lock(${OPENING_LOCK}), ${HIDDEN_TABLE} as hidden`, [BILLING_TABLES]),
       ),
     );
     if (hidden !== null) throw new RowSecurityError(hidden);
-    await checkWanted();
+    await checkOwner();
     const inserted = await client.query<{ run_id: string }>(
       prepared(
-        // The transaction may have waited for its turn for a while.
+        // clock_timestamp(), because the transaction may have waited for its turn.
         `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
                                      execution_run_id, bad_calls, watermark, calls_per_cycle, price_per_unit, currency, opened_at)
          select $1, $2, $3, $4, $5, $6, 0, $7, $8, $9, clock_timestamp()
@@ -88,7 +88,7 @@ export async function openRun(
   });
 }
 
-/** CALLS_PER_CYCLE as the first published run has frozen it; undefined before that. */
+/** The CALLS_PER_CYCLE that the first published run has frozen; undefined before that run. */
 export async function frozenCallsPerCycle(db: Queryable): Promise<number | undefined> {
   const { rows } = await db.query<{ calls_per_cycle: number }>(
     `select calls_per_cycle from meterfold.runs where state = 'published' order by run_id limit 1`,
@@ -96,7 +96,7 @@ export async function frozenCallsPerCycle(db: Queryable): Promise<number | undef
   return rows[0]?.calls_per_cycle;
 }
 
-/** Throws FrozenTermError if the number of calls per cycle is not the one that earlier runs have billed by, if there were any. */
+/** Throws FrozenTermError if `frozen` is given and differs from the number of calls per cycle. */
 export function checkFrozenTerms(frozen: number | undefined, terms: Pick<BillingTerms, 'callsPerCycle'>): void {
   if (frozen === undefined || frozen === terms.callsPerCycle) return;
   throw new FrozenTermError(

@@ -6,8 +6,8 @@ import { type Ender, endRun, storeRowDigest } from './ending.js';
 import { RunGoneError } from './run.js';
 
 /**
- * Publishes the run. `prove` is called with the run's row locked, and throws if the figures do not agree. Does nothing if the run is
- * published already, or was reverted. Throws RunGoneError if it was discarded.
+ * Publishes the run. `prove` is called with the run's row locked, and throws if the figures do not agree. Does nothing
+ * if the run is published already, or was reverted. Throws RunGoneError if it was discarded.
  */
 export async function publishRun(
   pool: Pool,
@@ -52,8 +52,9 @@ async function storePublished(client: Client, runId: bigint, totals: RunTotals):
 }
 
 /**
- * Deletes what is no longer needed once the run is published: segments, leases and attempts, and the open cycles that the previous run had
- * superseded. Open cycles that this run superseded stay until the next run is published, so that this run can still be reverted.
+ * Deletes what is no longer needed once the run is published: segments, leases and attempts, and the open cycles that
+ * the previous run had superseded. Open cycles that this run superseded stay until the next run is published, so that
+ * this run can still be reverted.
  */
 async function sweep(client: Client, runId: bigint): Promise<void> {
   // Rows of earlier runs are included: an attempt to end a run that had already ended may have left its row.

@@ -1,24 +1,25 @@
 /**
- * Runs: PostgreSQL is the lock. At most one run is active; whatever works on a run first locks its row and sees that it still is.
+ * Runs. PostgreSQL is the lock: at most one run is active, and an activity that works on a run first locks its row and
+ * checks that it is still active.
  *
  *              open                       publish              revert
  *   (nothing) ──────► active ────────────────────────────► published ──────► reverted
  *                        │     discard (cancelled, failed,
  *                        └──── owner gone) ──────────────► discarded
  *
- * The row decides between publish and discard: whichever locks it first wins, and the other is told. Only the newest published
- * run is reverted.
+ * The row decides between publish and discard: the one that locks it first wins, and the other one finds the new state.
+ * Only the newest published run can be reverted.
  */
 import type { CallSum } from '../billing/proof.js';
 import type { BadCalls, BillingTerms } from '../billing/terms.js';
 import { type Client, one, prepared, type Queryable } from '../postgres/pool.js';
 
-/** The run is not active any more: published, discarded, or gone with a database that was restored. */
+/** The run is no longer active: it was published or discarded, or the database was restored to a moment before it. */
 export class RunGoneError extends Error {
   override name = 'RunGoneError';
 }
 
-/** Who works on a run, in Temporal's terms. */
+/** The workflow that owns a run. */
 export interface Owner {
   temporalAddress: string;
   temporalNamespace: string;
@@ -38,7 +39,7 @@ export interface Run {
   watermark: bigint;
   /** Undefined until the run is sealed and planned. */
   sealedEnd: bigint | undefined;
-  /** Milliseconds since somebody last worked on it. */
+  /** Milliseconds since the lease was last renewed, or since the run was opened. */
   leaseAgeMs: number;
 }
 
@@ -87,12 +88,15 @@ export async function readRunIfAny(db: Queryable, runId: bigint): Promise<Run | 
 export interface OwnRun {
   runId: bigint;
   state: RunState;
-  /** The execution of the workflow that opened it. */
+  /** The workflow execution that opened the run. */
   executionRunId: string;
   reason: string;
 }
 
-/** The newest run that a workflow has opened, in whichever of its executions, and what became of it. */
+/**
+ * The newest run that the workflow has opened in any of its executions, with its state; undefined if it has opened
+ * none.
+ */
 export async function readRunOf(db: Queryable, owner: Owner): Promise<OwnRun | undefined> {
   const { rows } = await db.query<{ run_id: string; state: RunState; execution_run_id: string; reason: string | null }>(
     prepared(
@@ -131,7 +135,7 @@ export function toRun(row: RunRow): Run {
   };
 }
 
-/** What a task needs of its run: read in the statement that locks the run's row. */
+/** What a task needs to know about its run. It is read by the statement that locks the run's row. */
 export interface LockedRun {
   runId: bigint;
   badCalls: BadCalls;
@@ -150,7 +154,10 @@ export interface LockedRunRow {
 /** The columns of a LockedRunRow. */
 export const LOCKED_RUN_COLUMNS = 'state, bad_calls, calls_per_cycle, previous_run_id';
 
-/** Keeps the run from being published or discarded until the transaction ends. Throws RunGoneError if it is not active. */
+/**
+ * Locks the run's row, so that the run is not published or discarded before the transaction ends. Throws RunGoneError
+ * if it is not active.
+ */
 export async function fence(client: Client, runId: bigint): Promise<LockedRun> {
   const { rows } = await client.query<LockedRunRow>(
     prepared(`select ${LOCKED_RUN_COLUMNS} from meterfold.runs where run_id = $1 for share`, [runId.toString()]),
@@ -170,7 +177,7 @@ export function toLockedRun(runId: bigint, row: LockedRunRow | undefined): Locke
   };
 }
 
-/** Throws RunGoneError unless the run's state is active; undefined stands for a run without a row. */
+/** Throws RunGoneError unless the state is active; undefined means that the run has no row. */
 function checkActive(runId: bigint, state: RunState | undefined): void {
   if (state !== 'active') throw new RunGoneError(`run ${runId} is ${state ?? 'unknown to this database'}`);
 }
@@ -179,10 +186,10 @@ export async function renewLease(db: Queryable, runId: bigint): Promise<void> {
   await db.query('update meterfold.leases set renewed_at = clock_timestamp() where run_id = $1', [runId.toString()]);
 }
 
-/** What a run's proof is computed with, beside the outcomes of its tasks. */
+/** What the proof of a run needs beside the outcomes of its tasks. */
 export interface ProofTerms {
   callsPerCycle: number;
-  /** The calls in all open cycles after the previous run, and their usage. */
+  /** The calls in all open cycles at the end of the previous run, and their usage. */
   carriedIn: CallSum;
 }
 

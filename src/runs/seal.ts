@@ -1,22 +1,24 @@
 /**
- * Sealing: finds a log position up to which every call is either committed or gone for good.
+ * Sealing: finds a log position up to which every call is either committed or will never be.
  *
- * Ids come from a sequence and transactions commit out of that order, so max(id) can hide a smaller id that is still to commit.
- * In this order:
+ * Ids come from a sequence, and transactions commit in another order. So max(id) is not a safe end: a smaller id may be
+ * committed later. The steps, in this order:
  *
  * 1. Read the sequence: M.
- * 2. Commit M to the run row, durably, by the statement that reads it. Until a later commit is flushed, a crash rewinds the sequence
- *    and the same ids are given again; after this commit they can't be. Were M read by a statement of its own, a crash could come
- *    between the two, and M be committed after the sequence was rewound.
- * 3. In a second statement, list the writers (src/log/writers.ts). Wait, bounded, until each has ended.
+ * 2. Commit M to the run's row, durably, by the same statement. Until a later commit is flushed to disk, a crash
+ *    rewinds the sequence, and the same ids are assigned again; after this commit they cannot be. If another statement
+ *    read M, a crash between the two could rewind the sequence before M is committed.
+ * 3. In a second statement, list the writers (src/log/writers.ts). Wait until each of them has ended, for a limited
+ *    time.
  *
- * A call with an id up to M took its locks before it took its id, so its transaction is on the list or has ended. No writer waits,
- * and none has to know of meterfold. Where the wait times out, (M, writers) is stored: a later run may bill up to the largest
- * stored M whose writers have ended, whoever else has begun to write since.
+ * A call with an id up to M took its locks before its id, so its transaction is in the list or has ended. Writers never
+ * wait, and need not know of meterfold. If the wait times out, (M, writers) is stored. A later run may bill up to the
+ * largest stored M whose writers have ended, even if other transactions have begun to write since.
  *
- * M holds in the history in which it was committed. A database that is restored, or fails over to a standby that lags behind, while
- * this waits, may give ids up to M again. So whatever is stored of a seal is stored only if the run's row is still the version that
- * committed M; otherwise the attempt fails, and the next one seals anew. That also stops an attempt that was overtaken by a next one.
+ * M is valid only in the history in which it was committed. While this waits, the database may be restored, or fail
+ * over to a standby that lags behind, and then ids up to M may be assigned again. So a seal is stored only if the run's
+ * row is still the version that committed M; otherwise the attempt fails, and the next one seals again. The same check
+ * stops an attempt that a later one has overtaken.
  */
 
 import type { Writer } from '../contract/writer.js';
@@ -25,34 +27,35 @@ import { listWriters, stillWriting } from '../log/writers.js';
 import { one, type Pool, prepared, type Queryable } from '../postgres/pool.js';
 import { RunGoneError } from './run.js';
 
-/** The log or its sequence is not what sealing stands on; the run stops. */
+/** The log or its sequence does not meet what sealing relies on. The run stops. */
 export class LogSequenceError extends Error {
   override name = 'LogSequenceError';
 }
 
 export interface Seal {
   sealedEnd: bigint;
-  /** Those who kept the end from being later; empty when nobody did. */
+  /** Transactions that kept the end from being later. */
   blockedBy: Writer[];
-  /** Of the run's row: the transaction that committed the position. */
+  /** The version of the run's row: the transaction that committed the position (xmin). */
   version: string;
 }
 
-/** The run's row is not the one that the seal has committed: another attempt has sealed it since, or the database was restored. */
+/**
+ * The run's row is not the version that the seal committed: another attempt has sealed it since, or the database was
+ * restored.
+ */
 export class SealOvertakenError extends Error {
   override name = 'SealOvertakenError';
 
   constructor(runId: bigint) {
-    super(
-      `run ${runId} was sealed by another attempt meanwhile, or the database was restored: its plan is tried again`,
-    );
+    super(`run ${runId} was sealed by another attempt meanwhile, or the database was restored: its plan is retried`);
   }
 }
 
 export interface SealOptions {
   watermark: bigint;
   waitMs: number;
-  /** Called while waiting; throws to give up. */
+  /** Called before each wait. What it throws ends the sealing. */
   onWait: () => Promise<void>;
 }
 
@@ -87,7 +90,7 @@ export async function sealRun(pool: Pool, runId: bigint, options: SealOptions): 
   return { sealedEnd: safe > options.watermark ? safe : options.watermark, blockedBy: writers, version };
 }
 
-/** Forgets the seals that a published or planned end has overtaken. */
+/** Deletes the seals up to a position that a run has sealed. */
 export async function dropSealsUpTo(db: Queryable, position: bigint): Promise<void> {
   await db.query(prepared('delete from meterfold.seals where seal_position <= $1', [position.toString()]));
 }
@@ -125,7 +128,10 @@ async function checkedSequence(db: Queryable, watermark: bigint): Promise<string
   return name;
 }
 
-/** Reads the sequence and commits what it says, in one. Its commit also flushes what the sequence has written down before. */
+/**
+ * Reads the sequence and commits its position in one statement. The commit also flushes earlier WAL records of the
+ * sequence.
+ */
 async function commitPosition(
   db: Queryable,
   runId: bigint,

@@ -39,7 +39,10 @@ export interface SpillKey {
   number: number;
 }
 
-/** Stores a spill. Its rows are encoded in `rows`. The tables are named without a schema: backups/attempt.ts explains why. */
+/**
+ * Stores a spill. Its rows are encoded in `rows`. The tables are named without a schema: backups/attempt.ts explains
+ * why.
+ */
 export async function storeSpill(
   client: Client,
   rows: RowBuffer,

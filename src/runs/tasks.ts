@@ -1,4 +1,7 @@
-/** Tasks: a run's units of work, made by the plan only, each with one outcome, stored with the work itself. */
+/**
+ * Tasks: a run's units of work. Only the plan creates them. Each has one outcome, which is stored in the transaction of
+ * the work.
+ */
 
 import type { MapOutcome, RecountOutcome, ReduceOutcome } from '../billing/proof.js';
 import type { DoneBy } from '../contract/activities.js';
@@ -33,14 +36,14 @@ export interface Plan {
   shards: BucketRange[];
 }
 
-/** An outcome, and who stored it. */
+/** An outcome, with the worker and the attempt that stored it. */
 export interface StoredOutcome<Outcome> extends DoneBy {
   outcome: Outcome;
 }
 
 /**
- * Stores a plan: the end of the run and all its tasks. The first to come wins, and all are told what it has stored. Throws RunGoneError
- * if the run is not active, and SealOvertakenError if what was sealed does not hold any more.
+ * Stores a plan: the end of the run and all its tasks. The first attempt to store a plan wins; every attempt returns
+ * the stored plan. Throws RunGoneError if the run is not active, and SealOvertakenError if the seal is no longer valid.
  */
 export async function storePlan(
   pool: Pool,
@@ -50,7 +53,7 @@ export async function storePlan(
   shards: BucketRange[],
   readsReplica: boolean,
 ): Promise<Plan> {
-  // Some managed servers refuse it: it is asked only for a replica.
+  // Some managed servers refuse this function, so it is called only if there is a replica.
   const lsn = readsReplica ? 'pg_current_wal_insert_lsn()' : 'null';
   return transaction(pool, async (client) => {
     const store = () =>
@@ -94,7 +97,7 @@ export async function storePlan(
   });
 }
 
-/** The plan of a run that was planned. */
+/** Reads the stored plan of a run. */
 export async function readPlan(db: Queryable, runId: bigint): Promise<Plan> {
   const run = one(
     await db.query<{ sealed_end: string; blocked_by: Writer[] | null }>(
@@ -141,8 +144,8 @@ const SELECT_TASK = `
     from meterfold.tasks where run_id = $1 and kind = $2 and number = $3`;
 
 /**
- * Locks a run's row (share), then a task's row. `state` is null without a run. The scan of tasks begins only after the subselect on `run`
- * has locked the run's row: a discard locks in the same order.
+ * Locks the run's row (share), then the task's row, which is the order in which a discard locks them: the scan of tasks
+ * begins only after the subselect on `run` has locked the run's row. Returns no row if the run does not exist.
  */
 const LOCK_TASK = `
   with run as materialized (
@@ -155,10 +158,10 @@ const LOCK_TASK = `
   select run.*, (select count(*) from task) as tasks from run`;
 
 /**
- * Fences the run as `fence` does, and locks one of its tasks. The task is read by a second statement: the first one's snapshot is older
- * than the lock it waited for, so it would combine the new outcome with old spills. A task whose segments were lost is
- * returned without an outcome, and its quarantined calls are deleted. Throws RunGoneError if the run is not active or the plan has
- * made no such task.
+ * Locks the run's row as `fence` does, and one of its tasks. The task is read by a second statement: the snapshot of
+ * the first one is older than the lock that it waited for, and would combine the new outcome with old spills. A task
+ * whose segments were lost is returned without an outcome, and its quarantined calls are deleted. Throws RunGoneError
+ * if the run is not active or has no such task.
  */
 export async function lockTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<LockedTask<Outcome>> {
   const { rows } = await client.query<LockedRunRow>(prepared(LOCK_TASK, [runId.toString(), task.kind, task.number]));
@@ -170,13 +173,13 @@ export async function lockTask<Outcome>(client: Client, runId: bigint, task: Tas
   return { run, task: row };
 }
 
-/** Reads a task without locking it. Throws RunGoneError if the plan has made no such task. */
+/** Reads a task without locking it. Throws RunGoneError if the run has no such task. */
 export function readTask<Outcome>(client: Client, runId: bigint, task: TaskKey): Promise<TaskRow<Outcome>> {
   return selectTask(client, runId, task);
 }
 
 interface SelectedTask<Outcome> extends TaskRow<Outcome> {
-  /** Its segments are gone; the outcome is left out then. */
+  /** True if the task's segments were lost; the outcome is null then. */
   lost: boolean | null;
 }
 
@@ -207,14 +210,13 @@ export async function storeOutcome(
   );
 }
 
-/** Of each kind in order; null where a task has none. */
+/** The outcomes of a run's tasks of each kind, by number; null if a task has none. */
 export interface StoredOutcomes {
   map: (MapOutcome | null)[];
   reduce: (ReduceOutcome | null)[];
   recount: (RecountOutcome | null)[];
 }
 
-/** The outcomes stored for a run. */
 export async function readOutcomes(db: Queryable, runId: bigint): Promise<StoredOutcomes> {
   const { rows } = await db.query<{ kind: TaskKind; outcome: unknown }>(
     prepared('select kind, outcome from meterfold.tasks where run_id = $1 order by number', [runId.toString()]),

@@ -1,7 +1,13 @@
-/** Which worker processes are there: each names itself to the database, by the connections that it keeps. */
+/**
+ * The worker processes that are connected to the database. Each one names itself by the application name of its
+ * connections.
+ */
 import { one, prepared, type Queryable } from '../postgres/pool.js';
 
-/** PostgreSQL keeps 63 bytes of it; that workers are told apart does not hang on the rest. */
+/**
+ * PostgreSQL truncates the name to 63 bytes, so a long host name may cut the process id. On Kubernetes each pod has one
+ * worker and its own address.
+ */
 export function workerApplicationName(worker: string): string {
   return `${PREFIX}${worker}`;
 }
@@ -9,8 +15,8 @@ export function workerApplicationName(worker: string): string {
 const PREFIX = 'meterfold worker ';
 
 /**
- * How many activities the workers that are connected do at a time, as far as the role may see them, where each does `perWorker`. A
- * process is told by its name and where it connects from.
+ * How many activities all connected workers can run at a time, if each runs `perWorker`. Workers are distinguished by
+ * name and client address. Workers that the role may not see are not counted.
  */
 export async function countSlots(db: Queryable, perWorker: number): Promise<number> {
   const { workers } = one(

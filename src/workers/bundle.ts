@@ -1,6 +1,6 @@
 /**
- * The workflow bundle: built ahead of time by `npm run build`, so that a worker starts without a compiler. A second one, with the
- * interceptors of traces in it, is for workers that trace: the others' has nothing of them.
+ * The workflow bundle. `npm run build` builds it, so that a worker starts without a compiler. Workers that trace use a
+ * second bundle, which contains the interceptors of traces.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -14,7 +14,7 @@ export const traceInterceptors = createRequire(import.meta.url).resolve(
   '@temporalio/interceptors-opentelemetry/lib/workflow-interceptors',
 );
 
-/** Bundles the workflows beside the compiled code. */
+/** Writes both bundles next to the compiled code. */
 export async function buildBundles(): Promise<void> {
   await build(tracedBundlePath, [traceInterceptors]);
   await build(bundlePath, []);

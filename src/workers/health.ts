@@ -1,12 +1,12 @@
 /**
- * What a supervisor asks a worker by plain HTTP, such as Kubernetes by its probes:
+ * Health of a worker over plain HTTP, for probes such as those of Kubernetes:
  *
- *   /startupz   it is registered, and has begun to poll
- *   /livez      its event loop answers, and it has not failed
- *   /readyz     it polls, is not stopping, and PostgreSQL answers
+ *   /startupz   the worker has begun to poll
+ *   /livez      the event loop answers, and the worker has not failed
+ *   /readyz     the worker polls, is not stopping, and PostgreSQL answers
  *
- * 200, or 503 with the reason, as JSON. Served before anything is connected to and until all is closed: a worker that starts, or
- * drains, says so instead of refusing the connection.
+ * The answer is 200, or 503 with the reason as JSON. The server starts before the worker connects to anything and stops
+ * last, so a worker that starts or drains answers instead of refusing the connection.
  */
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
@@ -15,12 +15,12 @@ import type { Worker } from '@temporalio/worker';
 import { type Listener, SettingsError } from '../config.js';
 import type { Pool } from '../postgres/pool.js';
 
-/** How long the database's answer counts: probes of any number and pace cost it one small query in that time. */
+/** How long an answer of the database is reused, so that frequent probes cost it one small query in that time. */
 const ANSWER_KEPT_MS = 5000;
 const ANSWER_MS_MAX = 2000;
 const PROBE = { text: 'select 1', query_timeout: ANSWER_MS_MAX };
 
-/** Why a probe fails; undefined if it does not. */
+/** Why a probe fails; undefined if it succeeds. */
 type Reason = string | undefined;
 
 export interface HealthServer {
@@ -29,7 +29,10 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
-/** Serves until it is closed. `stopping` is what stops the worker. Throws SettingsError if the port can't be had. */
+/**
+ * Serves until it is closed. `stopping` is the signal that stops the worker. Throws SettingsError if it cannot listen
+ * on the port.
+ */
 export async function serveHealth({ host, port }: Listener, stopping: AbortSignal): Promise<HealthServer> {
   let polling: { worker: Worker; database: () => Promise<Reason> } | undefined;
   const starting = () => (polling === undefined ? 'the worker is starting' : undefined);
@@ -51,7 +54,7 @@ export async function serveHealth({ host, port }: Listener, stopping: AbortSigna
   });
   server.listen(port, host);
   await once(server, 'listening').catch((cause: Error) => {
-    throw new SettingsError(`Wrong setting: HEALTH_HOST and HEALTH_PORT can't be listened on: ${cause.message}`, {
+    throw new SettingsError(`Wrong setting: cannot listen on HEALTH_HOST and HEALTH_PORT: ${cause.message}`, {
       cause,
     });
   });
@@ -72,7 +75,7 @@ function answer(response: ServerResponse, status: number, reason: Reason): void 
   response.end(`${JSON.stringify(reason === undefined ? { ok: true } : { ok: false, reason })}\n`);
 }
 
-/** Asks the database whether it answers, and remembers what came of it for a while. */
+/** Returns a probe of the database that reuses its answer for ANSWER_KEPT_MS. */
 function databaseProbe(pool: Pool): () => Promise<Reason> {
   let answered: Promise<Reason> | undefined;
   let keptUntil = 0;

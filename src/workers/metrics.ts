@@ -1,6 +1,6 @@
 /**
- * A worker's metrics: Core serves its own and ours on one port. Workflows and activities count what happens; what lies in the
- * database, how far billing is behind the log, is looked up now and then.
+ * Metrics of a worker. Temporal's Core serves its own metrics and meterfold's on one port. Workflows and activities
+ * count events; how far billing is behind the log is read from the database every LAG_PERIOD_MS.
  */
 import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,7 +14,10 @@ import type { Pool } from '../postgres/pool.js';
 
 const LAG_PERIOD_MS = 15_000;
 
-/** Starts the SDK's runtime, with a port for metrics if there is to be one. Throws SettingsError if it can't be had. */
+/**
+ * Starts the SDK's runtime, with a port for metrics if `listener` is given. Throws SettingsError if it cannot listen on
+ * the port.
+ */
 export function installRuntime(options: RuntimeOptions, listener: Listener | undefined): void {
   if (listener === undefined) {
     Runtime.install(options);
@@ -34,13 +37,13 @@ export function installRuntime(options: RuntimeOptions, listener: Listener | und
   } catch (cause) {
     const { message } = cause as Error;
     if (!message.includes('prometheus')) throw cause;
-    throw new SettingsError(`Wrong setting: METRICS_HOST and METRICS_PORT can't be listened on: ${message}`, { cause });
+    throw new SettingsError(`Wrong setting: cannot listen on METRICS_HOST and METRICS_PORT: ${message}`, { cause });
   }
 }
 
-/** Counters of a workflow begin at 0, or Prometheus would see no increase when the first one counts. */
+/** Sets the counters of workflows to 0. Otherwise Prometheus would not see the first count as an increase. */
 export function beginCounters(namespace: string, taskQueue: string): void {
-  // As the SDK tags what a workflow counts.
+  // The same tags as the SDK adds to the metrics of a workflow.
   const meter = Runtime.instance().metricMeter.withTags({
     namespace,
     taskQueue,
@@ -51,7 +54,7 @@ export function beginCounters(namespace: string, taskQueue: string): void {
   for (const metric of [METRICS.proofFailures, METRICS.callsBilled, METRICS.cyclesClosed]) begin(metric).add(0);
 }
 
-/** Looks up the lag until the signal. A database that is away leaves the last known figures. */
+/** Reads the lag until `signal` aborts. While the database is unavailable, the last known figures stay. */
 export async function watchLag(pool: Pool, log: Logger, signal: AbortSignal): Promise<void> {
   const meter = Runtime.instance().metricMeter;
   const gauge = ({ name, help }: { name: string; help: string }) => meter.createGauge(name, 'float', undefined, help);
@@ -65,7 +68,7 @@ export async function watchLag(pool: Pool, log: Logger, signal: AbortSignal): Pr
       seconds.set(lag.seconds);
       if (lag.lastPublishedAt !== null) lastPublished.set(lag.lastPublishedAt);
     } catch (error) {
-      log.debug({ error: (error as Error).message }, 'the lag could not be looked up');
+      log.debug({ error: (error as Error).message }, 'the lag could not be read');
     }
     await delay(LAG_PERIOD_MS, undefined, { signal, ref: false }).catch(() => {});
   }

@@ -1,9 +1,10 @@
 /**
- * Traces: from a run's workflow over its activities to each SQL statement, sent by OTLP. Set up by OpenTelemetry's own variables
- * (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, …). This file, and all of OpenTelemetry with it, is imported only where traces are on.
+ * Traces of a run, from its workflow and activities to each SQL statement, exported by OTLP. OpenTelemetry's own
+ * variables configure them (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, …). This file, and with it all of
+ * OpenTelemetry, is imported only if traces are on.
  *
- * Values never leave: parameters are not exported, and no statement has a user in its text. The server's own messages are exported, and
- * they may name the id of a call.
+ * Parameters of statements are not exported, and no statement contains a user's name. Messages of the server are
+ * exported; they may contain the id of a call.
  */
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -33,18 +34,21 @@ import { tracedBundlePath } from './bundle.js';
 const CLOSE_MS_MAX = 5000;
 
 export interface Tracing {
-  /** What makes a worker trace. */
+  /** Options that make a worker trace. */
   options: Pick<WorkerOptions, 'interceptors' | 'sinks'>;
   bundlePath: string;
-  /** What makes a client begin a trace: what it starts, and not what it asks again and again. */
+  /**
+   * The interceptor that begins a trace when a client starts a workflow or an Update. Queries, which are polled, are
+   * not traced.
+   */
   client: Pick<OpenTelemetryWorkflowClientInterceptor, 'start' | 'startWithDetails' | 'startUpdate'>;
-  /** Sends what is still to be sent. */
+  /** Exports the remaining spans. */
   close(): Promise<void>;
 }
 
-/** Called before the first connection to the database is opened. */
+/** Starts tracing. Must be called before the first connection to the database is opened. */
 export function startTracing(log: Logger): Tracing {
-  // Otherwise nobody learns that spans could not be sent.
+  // Without a logger, OpenTelemetry does not report that spans could not be exported.
   const own = log.child({ part: 'opentelemetry' });
   const warn = (message: string) => own.warn(message);
   diag.setLogger({ error: warn, warn, info() {}, debug() {}, verbose() {} }, DiagLogLevel.WARN);
@@ -76,31 +80,35 @@ export function startTracing(log: Logger): Tracing {
       sinks,
     },
     bundlePath: tracedBundlePath,
-    // A collector that is away must not hold up the worker's end.
+    // An unreachable collector must not delay the end of the worker.
     close: () => Promise.race([provider.shutdown().catch(() => {}), delay(CLOSE_MS_MAX, undefined, { ref: false })]),
   };
 }
 
-/** Statements become spans, within activities: probes and lookups of the lag would each be a trace of their own. */
+/**
+ * Makes statements within activities spans. Outside, each health probe and each lookup of the lag would be a trace of
+ * its own.
+ */
 function watchQueries(): void {
   new PgInstrumentation({
     requireParentSpan: true,
     requestHook: (span, { query }) => span.setAttribute('db.query.text', query.text),
   });
-  // The instrumentation sees what is required, not what is imported: the two share one pg, and its client is patched in place.
+  // The instrumentation patches modules that are required, not imported. Both share one pg, so requiring it here is
+  // enough.
   createRequire(import.meta.url)('pg');
 }
 
 /**
- * A span of the workflow's sandbox, where the interceptors have their own, older OpenTelemetry, as the exporter here takes it. Older
- * spans name their parent by its id alone.
+ * Converts a span of the workflow's sandbox for the exporter. The interceptors there use an older version of
+ * OpenTelemetry, whose spans identify their parent by its id alone.
  */
 function readable(
   { spanContext, parentSpanId, instrumentationLibrary, ...span }: SerializableSpan,
   resource: Resource,
   attributes: Record<string, string>,
 ): ReadableSpan {
-  // Nobody here sets a trace state.
+  // The trace state is never set here.
   const { traceState: _, ...context } = spanContext;
   const parent: SpanContext | undefined = parentSpanId === undefined ? undefined : { ...context, spanId: parentSpanId };
   return {

@@ -1,4 +1,4 @@
-/** A worker process: registers, tunes, runs, drains. */
+/** A worker process: connects, polls Temporal, and drains when it is stopped. */
 import {
   DefaultLogger,
   NativeConnection,
@@ -30,7 +30,7 @@ import { warm } from './warm.js';
 
 export type WorkerRole = 'workflow' | 'activity' | 'all';
 
-/** Beside each activity's own connection: lookups, heartbeats and leases. */
+/** Connections beside the one that each activity has, for lookups and leases. */
 const SHARED_CONNECTIONS = 4;
 const WORKFLOWS_CACHED = 20;
 
@@ -38,20 +38,24 @@ export interface WorkerOptions {
   config: Config;
   role: WorkerRole;
   log: Logger;
-  /** Told once the worker polls. */
+  /** Is notified when the worker polls. */
   health?: HealthServer | undefined;
-  /** Absent: no traces. */
+  /** Undefined: no traces. */
   tracing?: Tracing | undefined;
-  /** Aborted to stop: running activities get their grace, then go on elsewhere. */
+  /**
+   * Aborted to stop the worker. Activities have SHUTDOWN_GRACE_SECONDS to finish; then they are retried on other
+   * workers.
+   */
   signal: AbortSignal;
 }
 
-/** Runs until the signal; resolves when drained. */
+/** Runs a worker until `signal` aborts. Resolves when it has drained. */
 export async function runWorker({ config, role, log, health, tracing, signal }: WorkerOptions): Promise<void> {
   installRuntime(runtimeOptions(log), config.ports.metrics);
   const memories = new TaskMemories(config.worker.spillCalls);
   const pool = await openPool(config.databaseUrl, {
-    // Only those count as workers that share the run's tasks (see runs/worker-processes.ts).
+    // A worker of workflows runs no tasks, so its name must not match that of the workers that are counted
+    // (runs/worker-processes.ts).
     applicationName: role === 'workflow' ? `meterfold workflows ${WORKER_NAME}` : workerApplicationName(WORKER_NAME),
     connectionsMax: config.worker.slots + SHARED_CONNECTIONS,
     keepsConnections: true,
@@ -88,7 +92,7 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
       maxConcurrentActivityTaskExecutions: config.worker.slots,
       maxHeartbeatThrottleInterval: HEARTBEAT_MS,
       defaultHeartbeatThrottleInterval: HEARTBEAT_MS,
-      // One run is active at a time: a second thread would hold a second copy of the bundle, for nothing.
+      // One run is active at a time, so a second thread would only hold a second copy of the bundle.
       workflowThreadPoolSize: 1,
       maxCachedWorkflows: WORKFLOWS_CACHED,
       shutdownGraceTime: config.worker.graceMs,
@@ -119,7 +123,10 @@ export async function runWorker({ config, role, log, health, tracing, signal }: 
   }
 }
 
-/** A run stays with the version that has begun it: another one might decide otherwise in the middle. */
+/**
+ * Pins a run to the version that began it: the code of another version might decide differently in the middle of the
+ * run.
+ */
 function versioning(version: WorkerVersion | undefined): Pick<SdkWorkerOptions, 'workerDeploymentOptions'> {
   if (version === undefined) return {};
   return {
@@ -138,7 +145,7 @@ export function createActivities(dependencies: ActivityDependencies, memories: T
   return withRetryReports({ ...createSmallRun(dependencies, stages), ...createDiscard(dependencies) });
 }
 
-/** Temporal's own lines go into our log; Core would print coloured ones to standard output. */
+/** Sends Temporal's log lines to the worker's log. By default Core prints coloured lines to standard output. */
 function runtimeOptions(log: Logger): RuntimeOptions {
   const sdk = log.child({ part: 'temporal' });
   const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const;

@@ -1,4 +1,7 @@
-/** The activities as the workflow calls them: their timeouts, their retries, and what a cancellation of the run does to each. */
+/**
+ * The activities as the workflow calls them: their timeouts, their retries, and what a cancellation of the run does to
+ * each.
+ */
 import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type { BillingActivities } from '../contract/activities.js';
 import { HEARTBEAT_TIMEOUT_MS, RETRY_MS_MAX } from '../contract/timeouts.js';

@@ -1,8 +1,10 @@
 /**
- * The billing run: plan → map → reduce beside recount → publish. A small run is done entirely by the activity that plans it.
+ * The billing run: plan → map → reduce beside recount → publish. A small run is done entirely by the activity that
+ * plans it.
  *
- * Only positions, counts and digests pass through Temporal. If anything fails or is cancelled before the run is published, the run is
- * discarded, at once or after it was held for an operator. A workflow that is terminated or lost discards nothing; the next run's plan does.
+ * Only positions, counts and digests pass through Temporal. If anything fails or is cancelled before the run is
+ * published, the run is discarded, at once or after it was held for an operator. A workflow that is terminated or lost
+ * discards nothing; the next run's plan does.
  */
 import {
   allHandlersFinished,
@@ -176,8 +178,8 @@ class BillingRun {
   }
 
   /**
-   * Reduces the shards that have no outcome yet. If a reduce finds that segments were lost, no further one is begun, and the loss is returned
-   * when those in flight have ended.
+   * Reduces the shards that have no outcome yet. If a reduce finds that segments were lost, no further one is begun,
+   * and the loss is returned when those in flight have ended.
    */
   async #reduce(plan: PlannedRun): Promise<string | undefined> {
     let loss: string | undefined;
@@ -251,8 +253,8 @@ class BillingRun {
   }
 
   /**
-   * The installation whose database the run bills, for activities to check: from the plan, before that from the memo. Empty if neither has
-   * it, because a person started the run by hand.
+   * The installation whose database the run bills, for activities to check: from the plan, before that from the memo.
+   * Empty if neither has it, because a person started the run by hand.
    */
   get #installation(): { installation?: string } {
     const planned = this.#plan?.status === 'planned' ? this.#plan.installation : undefined;

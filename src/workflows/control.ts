@@ -1,6 +1,6 @@
 /**
- * What an operator may do to a run: pause, resume, cancel, retry. Each is an Update. Its validator refuses what the run's phase does not
- * allow, and says why. It returns the progress once it has taken effect.
+ * What an operator may do to a run: pause, resume, cancel, retry. Each is an Update. Its validator refuses what the
+ * run's phase does not allow, and says why. It returns the progress once it has taken effect.
  *
  *   working ⇄ paused          from publishing on, a run can no longer be stopped
  *      │ failed, if the run is to be held

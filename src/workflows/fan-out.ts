@@ -9,8 +9,8 @@ export interface FanOut<Result> {
 }
 
 /**
- * Runs one activity per item, at most `inFlightMax` at a time. Returns the results in the order of the items, undefined where `run` returned
- * none. After a failure no further item is begun, and the first error is thrown.
+ * Runs one activity per item, at most `inFlightMax` at a time. Returns the results in the order of the items, undefined
+ * where `run` returned none. After a failure no further item is begun, and the first error is thrown.
  */
 export async function fanOut<Item, Result>(
   items: readonly Item[],

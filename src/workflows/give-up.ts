@@ -1,4 +1,6 @@
-/** The end of a run that is not published: the workflow discards it, and then fails or returns that it was cancelled. */
+/**
+ * The end of a run that is not published: the workflow discards it, and then fails or returns that it was cancelled.
+ */
 import { ApplicationFailure, CancellationScope, CancelledFailure, workflowInfo } from '@temporalio/workflow';
 import type { PublishedFigures } from '../billing/proof.js';
 import type { PlannedRun } from '../contract/activities.js';
@@ -23,8 +25,8 @@ export interface GivenUp {
 }
 
 /**
- * Discards the run. Returns that it was cancelled if an operator cancelled it; throws a CancelledFailure if Temporal cancelled the workflow, and
- * `error` otherwise. If the run is published already, returns its result.
+ * Discards the run. Returns that it was cancelled if an operator cancelled it; throws a CancelledFailure if Temporal
+ * cancelled the workflow, and `error` otherwise. If the run is published already, returns its result.
  */
 export async function giveUp(
   error: unknown,

@@ -1,6 +1,6 @@
 /**
- * Checks the input of a run. Wrong input fails the workflow at once; Temporal would retry a plain error forever. The plan checks the format of
- * prices and currencies, because it knows the settings that complete the input.
+ * Checks the input of a run. Wrong input fails the workflow at once; Temporal would retry a plain error forever. The
+ * plan checks the format of prices and currencies, because it knows the settings that complete the input.
  */
 import { ApplicationFailure } from '@temporalio/common';
 import type { BillingRunInput } from '../contract/billing-run.js';

@@ -1,4 +1,7 @@
-/** Which worker did what in a run, counted from the results of activities: each says on which worker and at which attempt it was completed. */
+/**
+ * Which worker did what in a run, counted from the results of activities: each says on which worker and at which
+ * attempt it was completed.
+ */
 import type { DoneBy } from '../contract/activities.js';
 import type { Activities, WorkerShare } from '../contract/billing-run.js';
 

@@ -23,7 +23,7 @@ import { freshStack, type Stack } from '../support/stack.js';
 
 const TIMEOUT_MS = 120_000;
 
-/** Each test has a stack of its own: most of the time they wait for a straggler to be called one, and do so together. */
+/** Each test has its own stack, so that they wait at the same time until a task counts as slow. */
 async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
   const stack = await freshStack();
   onTestFinished(() => stack.close());
@@ -33,7 +33,9 @@ async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
   return stack;
 }
 
-/** Two workers with one activity each: one that is frozen polls for no other. Workflows have a third. */
+/**
+ * Two workers with one activity slot each, so that a frozen one polls for no other activity. A third runs workflows.
+ */
 async function startWorkers(stack: Stack): Promise<WorkerProcess[]> {
   const env = { BAD_CALLS: 'quarantine', SPILL_CALLS: '400', WORKER_SLOTS: '1' };
   const roles = ['activity', 'activity', 'workflow'] as const;
@@ -41,11 +43,11 @@ async function startWorkers(stack: Stack): Promise<WorkerProcess[]> {
   return workers.slice(0, 2);
 }
 
-/** Starts a run that waits, planned, before its first activity is begun; `resume` lets it go on. */
+/** Starts a run that is paused after its plan, before its first task begins. */
 const startPlanned = (stack: Stack, input: BillingRunInput) =>
   startPaused(stack, 'planning', 'mapping', () => startRun(stack, [input]));
 
-/** The loser wakes up, reports what it makes of its activity, and drains; nothing is another than before. */
+/** The loser wakes up, reports the end of its activity, and drains. What is billed does not change. */
 async function expectHarmless(stack: Stack, loser: WorkerProcess): Promise<void> {
   const before = await billedContents(stack);
   loser.kill('SIGCONT');
@@ -58,7 +60,7 @@ const stages = [
     stage: 'map',
     input: { partitions: 2, shards: 1 },
     holdFirst: holdMap,
-    // What only the backup reads while the first attempt waits for its task.
+    // A table that only the backup reads while the first attempt waits for its task.
     backupReads: 'public.api_logs',
     done: ({ partitions }: BillingRunProgress) => partitions.done,
   },
@@ -71,21 +73,21 @@ const stages = [
   },
 ] as const;
 
-describe.concurrent.each(stages)('beside a $stage that straggles', ({ stage, input, holdFirst, backupReads, done }) => {
-  test('a backup begins elsewhere and wins: the run ends while the first is still frozen', {
+describe.concurrent.each(stages)('beside a slow $stage', ({ stage, input, holdFirst, backupReads, done }) => {
+  test('a backup begins on another worker and wins: the run ends while the first attempt is still frozen', {
     timeout: TIMEOUT_MS,
   }, async (context) => {
     const stack = await stackWithCalls(context);
     const workers = await startWorkers(stack);
     const held = await holdFirst(stack);
     const run = await startRun(stack, [input]);
-    await eventually('both workers are at it', async () => (await held.waiting()).length === 2);
+    await eventually('both workers wait', async () => (await held.waiting()).length === 2);
     const [frozen, other] = workers;
     frozen!.kill('SIGSTOP');
     await held.release();
     const result = published(await run.result());
     await expectExact(stack, result);
-    // Nor has the first one's heartbeat been missed yet.
+    // The first attempt has not missed its heartbeat timeout yet.
     expect(result.activities).toMatchObject({ backups: 1, retried: 0 });
     const { rows } = await stack.pool.query(`select worker from meterfold.tasks where kind = $1`, [stage]);
     expect(rows).toEqual([{ worker: other!.name }, { worker: other!.name }]);
@@ -94,7 +96,7 @@ describe.concurrent.each(stages)('beside a $stage that straggles', ({ stage, inp
     await expectExact(stack, result);
   });
 
-  test('a backup begins, but the first wins: what the backup has written vanishes', {
+  test('a backup begins, but the first attempt wins: the rows of the backup are gone', {
     timeout: TIMEOUT_MS,
   }, async (context) => {
     const stack = await stackWithCalls(context);
@@ -128,7 +130,7 @@ describe.concurrent.each(stages)('beside a $stage that straggles', ({ stage, inp
 
 interface Death {
   death: string;
-  /** Kills the backup, which waits for the task that `task` holds. */
+  /** Kills the backup, which waits for the lock that `task` holds. */
   kill(stack: Stack, backup: WorkerProcess, task: Hold, kind: string): Promise<void>;
 }
 
@@ -148,7 +150,7 @@ const deaths: Death[] = [
       const commit = await holdCommit(stack, { on: 'update on meterfold.tasks', when });
       await task.release();
       await commit.waiting({ application: backup.name });
-      // Stopped until the commit is over: if the process ended first, its server process could notice, and roll back.
+      // The process is stopped until the commit is complete. If it ended first, its server process could notice and roll back.
       backup.kill('SIGSTOP');
       await commit.finish();
       backup.kill('SIGKILL');
@@ -160,7 +162,7 @@ const deaths: Death[] = [
 
 describe.concurrent.each(deaths)('a backup that dies $death', ({ death, kill }) => {
   test.each(stages)(
-    'beside a frozen first attempt: another one ends the $stage, once',
+    'beside a frozen first attempt: another attempt completes the $stage, once',
     {
       timeout: TIMEOUT_MS,
     },
@@ -197,18 +199,18 @@ describe.concurrent.each(deaths)('a backup that dies $death', ({ death, kill }) 
 async function workerAt(held: Hold, workers: WorkerProcess[]): Promise<WorkerProcess> {
   const [waiting] = await held.waiting({ application: 'meterfold worker' });
   const worker = workers.find(({ name }) => waiting!.application.endsWith(name));
-  if (worker === undefined) throw new Error(`${waiting!.application} is none of our workers`);
+  if (worker === undefined) throw new Error(`${waiting!.application} is not one of the test's workers`);
   return worker;
 }
 
 describe.concurrent('backups', () => {
-  test('know which tasks were begun before one that has ended', { timeout: TIMEOUT_MS }, async (context) => {
+  test('know which tasks began before one that has ended', { timeout: TIMEOUT_MS }, async (context) => {
     const stack = await stackWithCalls(context);
     await startWorkers(stack);
     const run = await startPlanned(stack, { partitions: 2, shards: 1, backups: false });
     const tasks = [await holdTask(stack, 'map', 0), await holdTask(stack, 'map', 1)];
     await run.executeUpdate('resume');
-    await eventually('both are begun', async () => (await begunOf(stack)).length === 2);
+    await eventually('both have begun', async () => (await begunOf(stack)).length === 2);
     const [first, second] = await begunOf(stack);
     await tasks[second!]!.release();
     await eventually('the second is done', async () => (await progressOf(run)).partitions.done === 1);
@@ -222,9 +224,9 @@ describe.concurrent('backups', () => {
   test('are not begun by a paused run until it is resumed', { timeout: TIMEOUT_MS }, async (context) => {
     const stack = await stackWithCalls(context);
     await startWorker(stack, { env: { BAD_CALLS: 'quarantine', WORKER_SLOTS: '3' } });
-    const { run, task } = await startStraggling(stack, {});
+    const { run, task } = await startWithSlowTask(stack, {});
     await run.executeUpdate('pause');
-    await eventually('the straggler is called one', async () => (await timersOf(run)).fired === 1);
+    await eventually('the task counts as slow', async () => (await timersOf(run)).fired === 1);
     expect(await activitiesOf(run)).toMatchObject({ mapPartition: 2 });
     await run.executeUpdate('resume');
     await eventually('its backup begins', async () => (await activitiesOf(run)).mapPartition === 3);
@@ -237,13 +239,13 @@ describe.concurrent('backups', () => {
   test.each<[string, Record<string, string>, BillingRunInput, number]>([
     ["by the workers' setting", { BACKUP_ATTEMPTS: 'off' }, {}, 0],
     ["by the run's input", {}, { backups: false }, 0],
-    ["but by the run's input, which counts before the setting", { BACKUP_ATTEMPTS: 'off' }, { backups: true }, 1],
-  ])('are switched off %s: nobody waits to begin one', async (_title, setting, given, started) => {
+    ["but not by the setting if the run's input asks for them", { BACKUP_ATTEMPTS: 'off' }, { backups: true }, 1],
+  ])('are switched off %s: no timer is started', async (_title, setting, given, started) => {
     const stack = await freshStack();
     try {
       await logs.skewed(stack.pool, { calls: 2003 });
       await startWorker(stack, { env: { WORKER_SLOTS: '3', ...setting } });
-      const { run, task } = await startStraggling(stack, given);
+      const { run, task } = await startWithSlowTask(stack, given);
       await task.release();
       const result = published(await run.result());
       await expectExact(stack, result);
@@ -254,8 +256,8 @@ describe.concurrent('backups', () => {
     }
   });
 
-  /** A run of which one partition is mapped and the other waits. */
-  async function startStraggling(stack: Stack, input: BillingRunInput): Promise<{ run: RunHandle; task: Hold }> {
+  /** Starts a run in which one partition is mapped and the other waits. */
+  async function startWithSlowTask(stack: Stack, input: BillingRunInput): Promise<{ run: RunHandle; task: Hold }> {
     const run = await startPlanned(stack, { partitions: 2, shards: 1, ...input });
     const task = await holdTask(stack, 'map', 1);
     await run.executeUpdate('resume');
@@ -263,7 +265,7 @@ describe.concurrent('backups', () => {
     return { run, task };
   }
 
-  /** The partitions that are being mapped, in the order in which somebody began to. */
+  /** The partitions that are being mapped, in the order in which workers began them. */
   async function begunOf({ pool }: Stack): Promise<number[]> {
     const { rows } = await pool.query<{ number: number }>(
       `select task_number as number from meterfold.attempts where task_kind = 'map' order by attempt_id`,

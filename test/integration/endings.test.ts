@@ -1,6 +1,6 @@
 /**
- * Several processes end one run at the same time: only those that are frozen are ended. A trigger that waits for a lock of the test makes
- * a discard or a publish slow.
+ * Several processes end one run at the same time: only frozen ones are terminated. A trigger that waits for a lock of
+ * the test makes a discard or a publish slow.
  */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -42,7 +42,7 @@ async function abandonedRun(): Promise<void> {
   await run.terminate();
 }
 
-/** Sessions that others have ended, as PostgreSQL counts them. */
+/** How many sessions of the database were terminated, as PostgreSQL counts them. */
 async function killed(): Promise<number> {
   const { rows } = await stack.pool.query<{ killed: string }>(
     'select sessions_killed as killed from pg_stat_database where datname = current_database()',
@@ -50,12 +50,12 @@ async function killed(): Promise<number> {
   return Number(rows[0]!.killed);
 }
 
-/** Waits until one session discards, and `others` wait for it and have begun to wait again; the pid of the first. */
+/** Waits until one session discards and `others` have waited for it at least twice; returns the pid of the first. */
 async function discardersWait(slow: Hold, others: number): Promise<number> {
   const [first] = await slow.waiting({ query: 'delete from' });
   const { pid } = first!;
   const waits = new Map<number, Set<string>>();
-  await eventually(`${others} sessions wait for the one that discards, again and again`, async () => {
+  await eventually(`${others} sessions wait for the one that discards, repeatedly`, async () => {
     const { rows } = await stack.pool.query<{ pid: number; since: string }>(
       `select pid, xact_start::text as since from pg_stat_activity
         where $1 = any (pg_blocking_pids(pid)) and query like '%for update'`,
@@ -69,7 +69,7 @@ async function discardersWait(slow: Hold, others: number): Promise<number> {
 }
 
 describe('a run whose discard is slow', () => {
-  test('is discarded once by three commands at the same time: two of them wait, and none is ended', async () => {
+  test('is discarded once by three commands at the same time: two of them wait, and none is terminated', async () => {
     await abandonedRun();
     const before = await killed();
     const slow = await slowDown();
@@ -84,7 +84,7 @@ describe('a run whose discard is slow', () => {
     await expectExact(stack, await bill(stack));
   });
 
-  test('is taken over once by three runs that start at the same time: none is tried again', async () => {
+  test('is taken over once by three runs that start at the same time: none is retried', async () => {
     await abandonedRun();
     const before = await killed();
     const slow = await slowDown();
@@ -102,7 +102,7 @@ describe('a run whose discard is slow', () => {
     expect(await rowsOfRun(stack, '1')).toEqual({});
   });
 
-  test('is taken from a process that is frozen in the middle of it', { timeout: 60_000 }, async () => {
+  test('is taken over from a process that is frozen in the middle of it', { timeout: 60_000 }, async () => {
     await abandonedRun();
     const frozen = new pg.Client({ connectionString: stack.databaseUrl });
     const ended = new Promise<Error>((resolve) => frozen.on('error', resolve));

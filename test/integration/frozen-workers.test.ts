@@ -9,7 +9,7 @@ import { freshStack, type Stack } from '../support/stack.js';
 const TIMEOUT_MS = 120_000;
 const env = { SPILL_CALLS: '400' };
 
-/** Each test has a stack of its own: most of the time they wait for a heartbeat's time-out, and do so together. */
+/** Each test has its own stack, so that they wait for the heartbeat timeout at the same time. */
 async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
   const stack = await freshStack();
   onTestFinished(() => stack.close());
@@ -21,7 +21,7 @@ describe.concurrent.each([
   { stage: 'map', holdStage: holdMap },
   { stage: 'reduce', holdStage: holdReduce },
 ])('a worker that is frozen in $stage', ({ holdStage }) => {
-  test('holds nobody up, and changes nothing when it wakes up', { timeout: TIMEOUT_MS }, async (context) => {
+  test('delays no other worker, and changes nothing when it wakes up', { timeout: TIMEOUT_MS }, async (context) => {
     const stack = await stackWithCalls(context);
     const workers = [await startWorker(stack, { env }), await startWorker(stack, { env })];
     const hold = await holdStage(stack);
@@ -31,7 +31,7 @@ describe.concurrent.each([
     const other = workers.find((worker) => worker !== frozen)!;
     frozen.kill('SIGSTOP');
     await hold.waiting({ application: other.name });
-    // The other's attempt has ended the frozen one's server process.
+    // The other worker's attempt has ended the server process of the frozen one.
     expect((await hold.waiting()).map((session) => session.pid)).not.toContain(waiting!.pid);
     await hold.release();
     const result = published(await run.result());
@@ -40,7 +40,7 @@ describe.concurrent.each([
 
     const before = await contents(stack);
     frozen.kill('SIGCONT');
-    // It reports what it makes of its activity, and drains.
+    // It reports the end of its activity, and drains.
     expect(await frozen.stop()).toEqual({ code: 0, signal: null });
     expect(await contents(stack)).toEqual(before);
     await expectExact(stack, result);

@@ -134,7 +134,7 @@ describe('a run whose workflow Temporal has forgotten', () => {
     const [abandoned] = await runRows(stack);
     expect(abandoned).toMatchObject({ runId: '1', state: 'discarded' });
     expect(abandoned!.reason).toMatch(
-      /^taken over by run-.*: Temporal does not know its workflow forgotten, and nobody has worked on it for 36\d\d s$/,
+      /^taken over by run-.*: Temporal does not know its workflow forgotten, and its lease is 36\d\d s old$/,
     );
   });
 });

@@ -105,6 +105,6 @@ test.concurrent('a port that is taken is a wrong setting', async (context) => {
   const second = await meterfold(stack, ['worker'], { env });
   expect(second).toMatchObject({ code: 2, stdout: '' });
   expect(second.stderr).toMatch(
-    /^meterfold: Wrong setting: HEALTH_HOST and HEALTH_PORT can't be listened on: .*EADDRINUSE.*\n$/,
+    /^meterfold: Wrong setting: cannot listen on HEALTH_HOST and HEALTH_PORT: .*EADDRINUSE.*\n$/,
   );
 });

@@ -6,10 +6,10 @@ import { freshStack, type Stack } from '../support/stack.js';
 
 const TIMEOUT_MS = 120_000;
 const CATCH_MS = 30_000;
-/** One COPY of far more bytes than fit between the server and a frozen worker. */
+/** The COPY of so many calls has more bytes than the buffers between the server and a frozen worker hold. */
 const CALLS = 400_000;
 const env = { SPILL_CALLS: String(CALLS) };
-// A cycle a call, so that the records are as many bytes as the calls.
+// One cycle per call, so that the records have as many bytes as the calls.
 const callsPerCycle = 1;
 const input = { partitions: 1, shards: 1, callsPerCycle };
 
@@ -22,7 +22,7 @@ const stages = [
 ];
 
 describe.concurrent.each(stages)('a worker that is killed in the middle of the COPY that $stage', ({ copy }) => {
-  test('leaves nothing: another one finishes the run, and the bills are exact', {
+  test('leaves nothing: another worker finishes the run, and the bills are exact', {
     timeout: TIMEOUT_MS,
   }, async (context) => {
     const stack = await freshStack();
@@ -42,9 +42,9 @@ describe.concurrent.each(stages)('a worker that is killed in the middle of the C
   });
 });
 
-/** Stops the worker at a moment when its COPY is under way, and cannot come to its end without it. */
+/** Stops the worker while its COPY is in progress and cannot end without it. */
 async function freezeIn(stack: Stack, worker: WorkerProcess, copy: string): Promise<void> {
-  const underWay = async () => {
+  const inProgress = async () => {
     const { rowCount } = await stack.pool.query(
       `select from pg_stat_progress_copy progress
          join pg_stat_activity session on session.pid = progress.pid
@@ -53,15 +53,15 @@ async function freezeIn(stack: Stack, worker: WorkerProcess, copy: string): Prom
     return rowCount === 1;
   };
   for (const deadline = Date.now() + CATCH_MS; Date.now() < deadline; ) {
-    if (!(await underWay())) continue;
+    if (!(await inProgress())) continue;
     worker.kill('SIGSTOP');
-    if (await settled(underWay)) return;
+    if (await settled(inProgress)) return;
     worker.kill('SIGCONT');
   }
-  throw new Error('the COPY was not caught under way');
+  throw new Error('the COPY was not caught in progress');
 }
 
-/** Whether it stays true: what was on its way when the worker stopped has arrived after that many looks. */
+/** True if the condition stays true for 100 checks, by which time the bytes that were in flight have arrived. */
 async function settled(condition: () => Promise<boolean>): Promise<boolean> {
   for (let look = 0; look < 100; look++) {
     if (!(await condition())) return false;

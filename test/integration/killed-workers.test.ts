@@ -6,11 +6,11 @@ import { expectExact, published, runRows, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
 const TIMEOUT_MS = 120_000;
-/** Smaller than a partition: at the first spill map is in the middle of it. */
+/** Spills are smaller than a partition, so at its first spill map is in the middle of the partition. */
 const env = { SPILL_CALLS: '400' };
 const input = { partitions: 1, shards: 1 };
 
-/** Each test has a stack of its own: most of the time they wait for a heartbeat's time-out, and do so together. */
+/** Each test has its own stack, so that they wait for the heartbeat timeout at the same time. */
 async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
   const stack = await freshStack();
   onTestFinished(() => stack.close());
@@ -24,7 +24,7 @@ const stages = [
 ];
 
 describe.concurrent.each(stages)('a worker that $stage', ({ holdStage }) => {
-  test('is killed: another one takes over, and the bills are exact', { timeout: TIMEOUT_MS }, async (context) => {
+  test('is killed: another worker continues, and the bills are exact', { timeout: TIMEOUT_MS }, async (context) => {
     const stack = await stackWithCalls(context);
     const workers = [await startWorker(stack, { env }), await startWorker(stack, { env })];
     const hold = await holdStage(stack);
@@ -33,7 +33,7 @@ describe.concurrent.each(stages)('a worker that $stage', ({ holdStage }) => {
     victim.kill('SIGKILL');
     await victim.ended;
     const other = workers.find((worker) => worker !== victim)!;
-    // The server process of the dead one still waits for the lock, until the other's attempt ends it.
+    // The server process of the dead worker waits for the lock until the other worker's attempt ends it.
     await hold.waiting({ application: other.name });
     await hold.release();
     const result = published(await run.result());
@@ -60,7 +60,7 @@ test.concurrent('the only worker is killed and started again: it finishes the ru
   expect(await runRows(stack)).toHaveLength(1);
 });
 
-test.concurrent('a worker that is told to stop ends its activity within its grace', {
+test.concurrent('a worker that receives SIGTERM finishes its activity within the grace period', {
   timeout: TIMEOUT_MS,
 }, async (context) => {
   const stack = await stackWithCalls(context);
@@ -75,7 +75,7 @@ test.concurrent('a worker that is told to stop ends its activity within its grac
   const { rows } = await stack.pool.query(
     `select worker, attempt from meterfold.tasks where kind = 'reduce' and outcome is not null`,
   );
-  // The activity that comes next may take two: Temporal may give it to a poll that the worker has just given up.
+  // The next activity may need two attempts, because Temporal may send it to a poll that the worker has just cancelled.
   expect(rows).toEqual([{ worker: worker.name, attempt: 1 }]);
 
   const successor = await startWorker(stack, { env });
@@ -85,7 +85,7 @@ test.concurrent('a worker that is told to stop ends its activity within its grac
   expect(result.workers.map((share) => share.worker)).toContain(successor.name);
 });
 
-test.concurrent('an activity whose worker stops goes on elsewhere once its grace is over', {
+test.concurrent('an activity whose worker stops continues on another worker after the grace period', {
   timeout: TIMEOUT_MS,
 }, async (context) => {
   const stack = await stackWithCalls(context);
@@ -104,7 +104,7 @@ test.concurrent('an activity whose worker stops goes on elsewhere once its grace
   expect(result.activities.retried).toBeGreaterThanOrEqual(1);
 });
 
-test.concurrent('an activity whose database connection is ended is tried again', {
+test.concurrent('an activity whose database connection is ended is retried', {
   timeout: TIMEOUT_MS,
 }, async (context) => {
   const stack = await stackWithCalls(context);
@@ -123,6 +123,6 @@ test.concurrent('an activity whose database connection is ended is tried again',
 async function holderOf(hold: Hold, workers: WorkerProcess[]): Promise<WorkerProcess> {
   const [waiting] = await hold.waiting();
   const holder = workers.find(({ name }) => waiting!.application.endsWith(name));
-  if (holder === undefined) throw new Error(`${waiting!.application} is none of our workers`);
+  if (holder === undefined) throw new Error(`${waiting!.application} is not one of the test's workers`);
   return holder;
 }

@@ -13,7 +13,7 @@ const TIMEOUT_MS = 400_000;
 const RUNS = 100;
 const SEED = 20_261_001;
 
-/** Both spend their time waiting for the schedule, and do so together; each has a stack and a worker of its own. */
+/** Each test has its own stack and worker, so that they wait for the schedule at the same time. */
 describe.concurrent('a log that is written while it is billed', () => {
   test('by eight connections, during a hundred scheduled runs, is billed exactly', {
     timeout: TIMEOUT_MS,
@@ -33,7 +33,7 @@ describe.concurrent('a log that is written while it is billed', () => {
     await expectExact(stack, last);
     const { rows } = await stack.pool.query(
       `select count(*)::int as runs, sum(calls)::int as calls, (select count(*)::int from public.api_logs) as logged,
-              count(*) filter (where seal_position > sealed_end)::int as "heldUp"
+              count(*) filter (where seal_position > sealed_end)::int as blocked
          from meterfold.runs where state = 'published' and calls > 0`,
     );
     process.stdout.write(`seed ${SEED}: ${JSON.stringify(rows[0])}\n`);
@@ -47,7 +47,7 @@ describe.concurrent('a log that is written while it is billed', () => {
     const stack = await stackWithWorker(context);
     const inflow = new Inflow(stack, { connections: 2, seed: SEED });
     await command(stack, ['schedule', 'set', '--every', '30s']);
-    // The first is due within half a minute; the two after it have a whole period behind them.
+    // The first run is due within half a minute; the two after it cover a whole period.
     await eventually('three scheduled runs are published', async () => (await scheduledRuns(stack)) >= 3, TIMEOUT_MS);
     await command(stack, ['schedule', 'remove']);
     await inflow.stop();
@@ -73,14 +73,14 @@ async function stackWithWorker({ onTestFinished }: TestContext, env: Record<stri
   return stack;
 }
 
-/** What a command prints; it must succeed. */
+/** Runs a command, which must succeed; returns its standard output. */
 async function command(stack: Stack, args: string[]): Promise<string> {
   const { code, stdout, stderr } = await meterfold(stack, args);
   expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
   return stdout;
 }
 
-/** How many runs that the schedule has started are published, and have billed calls. */
+/** How many runs that the schedule started are published and have billed calls. */
 async function scheduledRuns(stack: Stack): Promise<number> {
   const { rows } = await stack.pool.query<{ runs: number }>(
     `select count(*)::int as runs from meterfold.runs
@@ -89,14 +89,17 @@ async function scheduledRuns(stack: Stack): Promise<number> {
   return rows[0]!.runs;
 }
 
-/** Bills what no run has billed yet; a last scheduled one may still be in progress. */
+/** Bills the remaining calls. The last scheduled run may still be in progress. */
 const billRest = (stack: Stack): Promise<PublishedResult> =>
   eventually('the rest is billed', async () => {
     const result = await (await startRun(stack)).result();
     return result.status === 'published' && result;
   });
 
-/** By the log alone: a cycle is closed by each fifth call of a user, and is billed when its run is published. */
+/**
+ * Computes the latency from the log alone: each fifth call of a user closes a cycle, which is billed when its run is
+ * published.
+ */
 async function measureLatency(
   stack: Stack,
   runId: string,

@@ -1,4 +1,4 @@
-/** Migrating, and setting the log's guard, beside long transactions and writers. */
+/** Migrations, and the guard of the log, beside long transactions and writers. */
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { setLogGuard, unguardedTables } from '../../src/schema/log-guard.js';
@@ -10,7 +10,7 @@ import { freshStack, type Stack, urlOf } from '../support/stack.js';
 let stack: Stack;
 afterEach(() => stack.close());
 
-/** A session that gives up a statement which is blocked for good. */
+/** Opens a session whose statements time out if they are blocked forever. */
 async function connect(application: string): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: urlOf(inject('servers'), stack.databaseName),
@@ -28,7 +28,7 @@ async function pidOf(client: pg.Client): Promise<number> {
   return (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid;
 }
 
-/** Begins what is to stay open, and how it is to be named. */
+/** Begins a transaction that stays open; `name` is how messages name it. */
 async function longTransaction(sql: string): Promise<{ client: pg.Client; name: RegExp }> {
   const client = await connect('nightly report');
   const pid = await pidOf(client);
@@ -42,7 +42,7 @@ async function longTransaction(sql: string): Promise<{ client: pg.Client; name: 
   };
 }
 
-/** Who holds the lock that a session waits for, or has asked for it before. */
+/** The sessions that hold, or have requested earlier, the lock that a session waits for. */
 async function blockersOf(pid: number): Promise<number[]> {
   const { rows } = await stack.pool.query<{ pids: number[] }>('select pg_blocking_pids($1) as pids', [pid]);
   return rows[0]!.pids;
@@ -54,34 +54,31 @@ describe('the guard of the log', () => {
   });
 
   test.each(['on', 'off'])(
-    'is set %s beside a writer that does not end: it says which one, blocks no other writer for long, and is done once that ends',
+    'is set %s beside a writer that does not end: it names the writer, blocks no other writer for long, and completes when that one ends',
     async (wanted) => {
       await setLogGuard(stack.pool, wanted === 'off');
       const { client, name } = await longTransaction(CALL);
       const command = startCommand(stack, ['migrate', '--log-guard', wanted]);
       await command.noted('waiting for ');
 
-      // Behind the command a writer waits, and goes ahead, while the long transaction is open.
+      // A writer queues behind the command, and is let through while the long transaction is open.
       const writer = await connect('writer');
       const [pid, holder] = [await pidOf(writer), await pidOf(client)];
-      await eventually(
-        'a writer has waited for the command, and not for the transaction that this waits for',
-        async () => {
-          const written = writer.query(CALL);
-          let over = false;
-          void written.finally(() => {
-            over = true;
-          });
-          let sawCommand = false;
-          while (!over && !sawCommand) {
-            const blockers = await blockersOf(pid);
-            expect(blockers).not.toContain(holder);
-            sawCommand = blockers.length > 0;
-          }
-          await written;
-          return sawCommand;
-        },
-      );
+      await eventually('a writer has waited for the command, and not for the long transaction', async () => {
+        const written = writer.query(CALL);
+        let over = false;
+        void written.finally(() => {
+          over = true;
+        });
+        let sawCommand = false;
+        while (!over && !sawCommand) {
+          const blockers = await blockersOf(pid);
+          expect(blockers).not.toContain(holder);
+          sawCommand = blockers.length > 0;
+        }
+        await written;
+        return sawCommand;
+      });
 
       await client.query('commit');
       const { code, stderr } = await command.result;
@@ -98,7 +95,7 @@ describe('the guard of the log', () => {
     expect(await unguardedTables(stack.pool)).toEqual([]);
   });
 
-  test('is given up after a bounded time, with the name of the transaction', async () => {
+  test('fails after a limited time, with the name of the transaction', async () => {
     await setLogGuard(stack.pool, false);
     const { name } = await longTransaction(CALL);
     const given = setLogGuard(stack.pool, true, { patienceMs: 0 });
@@ -110,18 +107,18 @@ describe('the guard of the log', () => {
 
   test('waits for a prepared transaction, by its name', async () => {
     const client = await connect('two-phase');
-    await client.query(`begin; ${CALL}; prepare transaction 'left behind'`);
+    await client.query(`begin; ${CALL}; prepare transaction 'abandoned'`);
     try {
       await expect(setLogGuard(stack.pool, true, { patienceMs: 0 })).rejects.toThrow(
-        "in use by prepared transaction 'left behind': ",
+        "in use by prepared transaction 'abandoned': ",
       );
     } finally {
-      await client.query("rollback prepared 'left behind'");
+      await client.query("rollback prepared 'abandoned'");
     }
     await setLogGuard(stack.pool, true, { patienceMs: 0 });
   });
 
-  test('of partitions, each of which is in use, holds up no writer for longer', async () => {
+  test('of partitions, each of which is in use, blocks no writer for longer', async () => {
     await stack.pool.query(`
       drop table public.api_logs;
       create table public.api_logs (
@@ -136,7 +133,7 @@ describe('the guard of the log', () => {
     );
     const blocked: string[] = [];
     const guarding = setLogGuard(stack.pool, true, { onBlocked: (by) => blocked.push(by) });
-    await eventually('it has given up once', () => blocked.length > 0);
+    await eventually('it has timed out once', () => blocked.length > 0);
     expect(blocked[0]).toContain('application into the last');
     await (await connect('writer')).query(CALL);
     await client.query('commit');
@@ -155,11 +152,11 @@ describe('the first migration of a log that was there before', () => {
       ${CALL}`);
   });
 
-  test('waits beside a long transaction, says which one, and lets writers go ahead', async () => {
+  test('waits for a long transaction, names it, and lets writers through', async () => {
     const { client, name } = await longTransaction('select from public.api_logs');
     const blocked: string[] = [];
     const migrating = migrate(stack.pool, { onBlocked: (by) => blocked.push(by) });
-    await eventually('it has given up once', () => blocked.length > 0);
+    await eventually('it has timed out once', () => blocked.length > 0);
     expect(blocked[0]).toMatch(name);
     const writer = await connect('writer');
     for (let n = 0; n < 3; n++) await writer.query(CALL);
@@ -172,8 +169,8 @@ describe('the first migration of a log that was there before', () => {
     expect(rows).toEqual([{ convalidated: true }]);
   });
 
-  test('looks at the calls under a lock beside which others write', async () => {
-    // What the second step takes, while a writer is in the middle of its transaction.
+  test('validates the calls under a lock that does not block writers', async () => {
+    // The state after the first step, while a writer is in the middle of its transaction.
     const writer = await connect('writer');
     await stack.pool.query(`
       alter table public.api_logs add constraint api_logs_billable check (
@@ -195,7 +192,7 @@ describe('the first migration of a log that was there before', () => {
     expect(await pendingMigrations(stack.pool)).toEqual([]);
   });
 
-  test('is given up after a bounded time, and has changed nothing', async () => {
+  test('fails after a limited time, and has changed nothing', async () => {
     const { name } = await longTransaction('select from public.api_logs');
     await expect(migrate(stack.pool, { patienceMs: 0 })).rejects.toThrow(name);
     const { rows } = await stack.pool.query("select from pg_constraint where conname = 'api_logs_billable'");

@@ -1,6 +1,6 @@
 /**
- * Where calls lie on disk is not where they stand in the log. Map reads their pages as they are where it is, as far as a sample shows, and
- * by the index where it is not, or turns out not to be.
+ * The order of calls on disk can differ from the order of the log. Map reads pages in their order on disk if a sample
+ * shows the order of the log, and by the index if the sample does not show it or the order turns out to differ.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../support/eventually.js';
@@ -20,7 +20,7 @@ beforeEach(() => reset(stack));
 
 const CALLS = 4000;
 
-/** Calls of 37 users whose rows are written in an order; each 500th can't be billed. */
+/** Inserts calls of 37 users, whose rows are written in the given order. One of every 500 cannot be billed. */
 async function insertCalls(order: string, { pool } = stack): Promise<void> {
   await pool.query(`alter table public.api_logs drop constraint if exists api_logs_usage_check`);
   await pool.query(
@@ -30,32 +30,35 @@ async function insertCalls(order: string, { pool } = stack): Promise<void> {
       order by ${order}`,
   );
   await pool.query(`select setval(pg_get_serial_sequence('public.api_logs', 'id'), ${CALLS})`);
-  // Or the recount would look them up as well.
+  // Without statistics the recount would use the index too.
   await pool.query('analyze public.api_logs');
 }
 
 test.each([
   ['in the order of the log', 'n'],
-  ['backwards', 'n desc'],
+  ['in reverse order', 'n desc'],
   ['in no order', 'md5(n::text)'],
-  // 1,700 is between two of the stretches that are looked at.
-  ['in order but for one, which the sample does not see', 'case when n = 1700 then 3999.5 else n end'],
-  ['in order but for the first, which comes last', 'case when n = 1 then 5000 else n end'],
-  ['in order but for one that lies before all others, unseen by the sample', 'case when n = 1700 then 0 else n end'],
-  ['in order but for one that lies behind all others, unseen by the sample', 'case when n = 1700 then 5000 else n end'],
-])('calls that lie %s', async (_how, order) => {
+  // 1,700 is between two of the ranges that the sample reads.
+  ['in order except for one, which the sample does not see', 'case when n = 1700 then 3999.5 else n end'],
+  ['in order except for the first, which comes last', 'case when n = 1 then 5000 else n end'],
+  ['in order except for one before all others, which the sample does not see', 'case when n = 1700 then 0 else n end'],
+  [
+    'in order except for one after all others, which the sample does not see',
+    'case when n = 1700 then 5000 else n end',
+  ],
+])('calls on disk %s', async (_how, order) => {
   await insertCalls(order);
   const result = await bill(stack, { partitions: 1 });
   await expectExact(stack, result);
   expect(result.quarantined).toMatchObject({ calls: '8' });
 });
 
-test('calls of a partition that a map takes in parts, of which each is read as it lies', async () => {
+test('calls of a partition that map reads in subranges, each by its own order on disk', async () => {
   const stack = await freshStack();
   onTestFinished(() => stack.close());
   await stack.pool.query('alter table public.api_logs set (autovacuum_enabled = off)');
   await startWorker(stack, { env: { BAD_CALLS: 'quarantine', SPILL_CALLS: '700' } });
-  // The sample of the second part sees that it is in no order; that of the fourth, of 2,001 to 2,667, does not.
+  // The sample of the second subrange sees that it is in no order; that of the fourth, 2,001 to 2,667, does not.
   await insertCalls(
     'case when n between 700 and 1300 then n + 0.1 * (n * 7919 % 601) when n = 2400 then 2600.5 else n end',
     stack,
@@ -69,11 +72,11 @@ test('calls of a partition that a map takes in parts, of which each is read as i
   expect(rows).toEqual([{ spills: '6' }]);
 });
 
-test('only those that lie in order are read without the index', { timeout: 60_000 }, async () => {
+test('only calls in order are read without the index', { timeout: 60_000 }, async () => {
   const stack = await freshStack();
   onTestFinished(() => stack.close());
   await startWorker(stack);
-  /** How many rows of the log were looked up by its index, one by one. A server process tells when it has been idle for a while. */
+  /** How many rows of the log were read by its index. Server processes report that with a delay. */
   const lookedUp = async () => {
     const { rows } = await stack.pool.query<{ rows: string }>(
       `select idx_tup_fetch as rows from pg_stat_user_indexes where indexrelname = 'api_logs_pkey'`,
@@ -86,24 +89,24 @@ test('only those that lie in order are read without the index', { timeout: 60_00
     await bill(stack, { partitions: 1, badCalls: 'quarantine' });
   };
   await billAll('n');
-  const sampled = await eventually('the lookups of the sample are told', lookedUp, 20_000);
+  const sampled = await eventually('the lookups of the sample are reported', lookedUp, 20_000);
   expect(sampled).toBeLessThan(CALLS / 2);
   await billAll('md5(n::text)');
-  await eventually('those of all calls are told', async () => (await lookedUp()) >= CALLS, 20_000);
+  await eventually('the lookups of all calls are reported', async () => (await lookedUp()) >= CALLS, 20_000);
 });
 
-test('calls of several partitions of which one lies in order', async () => {
+test('calls of several partitions, one of which is in order', async () => {
   await insertCalls('case when n between 1000 and 2000 then 3000 - n else n end');
   await expectExact(stack, await bill(stack, { partitions: 4, shards: 2 }));
 });
 
-test('a call that lies on a page of another partition', async () => {
-  // Not where the sample of the second one looks.
+test('a call on a page of another partition', async () => {
+  // The sample of the second partition does not read it.
   await insertCalls('case when n = 2700 then 0 else n end');
   await expectExact(stack, await bill(stack, { partitions: 2 }));
 });
 
-test('gaps in the ids, of which the sample sees none', async () => {
+test('gaps in the ids that the sample does not see', async () => {
   await insertCalls('n');
   await stack.pool.query('delete from public.api_logs where id in (700, 1701, 1702)');
   await expectExact(stack, await bill(stack, { partitions: 2 }));
@@ -111,7 +114,7 @@ test('gaps in the ids, of which the sample sees none', async () => {
 
 test('calls of an earlier run in between', async () => {
   await insertCalls('n');
-  // Room in the middle, and calls of larger ids that are put there.
+  // Makes room in the middle, into which calls with larger ids are inserted.
   await stack.pool.query('delete from public.api_logs where id between 1600 and 1700');
   await stack.pool.query('vacuum public.api_logs');
   const { range } = await bill(stack, { partitions: 1 });
@@ -126,10 +129,10 @@ test('calls of an earlier run in between', async () => {
   await expectExact(stack, await bill(stack, { partitions: 1 }));
 });
 
-describe('a log in partitions', () => {
+describe('a partitioned log', () => {
   test.each([
-    ['of which each is read by itself', 4],
-    ['of which two are read at once', 1],
+    ['each partition of which is read by its own task', 4],
+    ['two partitions of which are read by one task', 1],
   ])('%s', async (_how, partitions) => {
     const stack = await freshStack();
     onTestFinished(() => stack.close());

@@ -1,6 +1,6 @@
 /**
- * Segments lie in unlogged tables: a crash of PostgreSQL empties them, and map begins anew. On a server of its own that crashes, and in
- * tables that are emptied at moments that no crash would hit.
+ * Segments are in unlogged tables: a crash of PostgreSQL empties them, and map restarts. The tests crash a server of
+ * their own, or empty the tables at moments that a crash would hardly hit.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { type CrashingPostgres, startCrashingPostgres } from '../support/crashing-postgres.js';
@@ -42,7 +42,7 @@ beforeEach(async () => {
 });
 afterEach(() => stack.close());
 
-/** What a crash leaves of them. */
+/** Deletes the segments of partitions, as a crash does. */
 const lose = (partitions: string) =>
   stack.pool.query(
     `with lost as (delete from meterfold.spills where partition in (${partitions}) returning 1)
@@ -53,10 +53,10 @@ const input = { partitions: 3, shards: 2 };
 const start = () => startRun(stack, [input]);
 const startMapped = (begin = start) => startPaused(stack, 'mapping', 'reducing', begin);
 
-/** How many reduces found that the segments are gone. */
+/** How many reduces found that segments were lost. */
 const lossesOf = async (run: RunHandle): Promise<number> => lossesIn((await run.fetchHistory()).events ?? []);
 
-/** None has failed, and none was cancelled. */
+/** No activity failed or was cancelled. */
 async function expectAllCompleted(run: RunHandle): Promise<void> {
   const { scheduled, completed, notCompleted } = tallyHistory((await run.fetchHistory()).events ?? []);
   expect({ completed, notCompleted }).toEqual({
@@ -65,7 +65,7 @@ async function expectAllCompleted(run: RunHandle): Promise<void> {
   });
 }
 
-/** A task's outcome, and who stored it when. */
+/** A task's outcome, with the worker that stored it and the time. */
 async function outcomeOf(kind: string, number: number): Promise<unknown> {
   const { rows } = await stack.pool.query(
     'select outcome, worker, finished_at from meterfold.tasks where kind = $1 and number = $2',
@@ -78,10 +78,10 @@ async function outcomeOf(kind: string, number: number): Promise<unknown> {
 describe('PostgreSQL crashes', () => {
   beforeEach(() => startWorker(stack, { env }));
 
-  /** The lock went with the server. */
+  /** Releases a hold whose lock the crash has removed. */
   const letGo = (held: Hold) => held.release().catch(() => {});
 
-  test('between map and reduce: map begins anew, and every call is billed once', async () => {
+  test('between map and reduce: map restarts, and every call is billed once', async () => {
     const run = await startMapped();
     await server.crash();
     await run.executeUpdate('resume');
@@ -98,7 +98,7 @@ describe('PostgreSQL crashes', () => {
     await expectAllCompleted(run);
   });
 
-  test('in the middle of reduce: the shard that is done stays done', async () => {
+  test('in the middle of reduce: a shard that is reduced stays reduced', async () => {
     const mapped = await startMapped();
     const held = await holdTask(stack, 'reduce', 1);
     await mapped.executeUpdate('resume');
@@ -114,7 +114,7 @@ describe('PostgreSQL crashes', () => {
     expect(await outcomeOf('reduce', 0)).toEqual(before);
   });
 
-  test('while it maps: what was stored before is mapped again', async () => {
+  test('during map: partitions that were stored are mapped again', async () => {
     const run = await startPaused(stack, 'planning', 'mapping', start);
     const held = await holdTask(stack, 'map', 2);
     await run.executeUpdate('resume');
@@ -128,8 +128,8 @@ describe('PostgreSQL crashes', () => {
   });
 });
 
-describe('the segments are gone', () => {
-  test('of one partition: the others answer with what they have stored', async () => {
+describe('segments are lost', () => {
+  test('of one partition: the others return their stored outcomes', async () => {
     await startWorker(stack, { env });
     const run = await startMapped();
     const outcomes = () => Promise.all([0, 1, 2].map((number) => outcomeOf('map', number)));
@@ -142,7 +142,7 @@ describe('the segments are gone', () => {
     expect(after[1]).not.toEqual(before[1]);
   });
 
-  test('again and again: until they stay', async () => {
+  test('several times: map restarts until they stay', async () => {
     await startWorker(stack, { env });
     const run = await startMapped();
     for (let times = 1; times <= 3; times++) {
@@ -158,7 +158,7 @@ describe('the segments are gone', () => {
     await expectExact(stack, published(await run.result()));
   });
 
-  test('whatever map stores: it is restarted five times, then the run is held and says why; a retry begins anew', {
+  test('each time map stores them: map restarts five times, then the run is held with the reason; a retry starts over', {
     timeout: 120_000,
   }, async () => {
     await startWorker(stack, { env });
@@ -188,13 +188,13 @@ describe('the segments are gone', () => {
     await expectExact(stack, published(await run.result()));
   });
 
-  test('and a backup maps a partition that begins anew: what the first try had put aside is not there twice', {
+  test('and a backup maps a partition again: calls that the first attempt had quarantined are not stored twice', {
     timeout: 60_000,
   }, async () => {
     const roles = ['activity', 'activity', 'workflow'] as const;
     const slow = { ...env, WORKER_SLOTS: '1', BACKUP_ATTEMPTS: 'on' };
     await Promise.all(roles.map((role) => startWorker(stack, { env: slow, role })));
-    // One shard has no backup; but what is mapped first may have one, on a slow machine.
+    // A single shard gets no backup. On a slow machine the first maps may get one.
     const run = await startMapped(() => startRun(stack, [{ ...input, shards: 1 }]));
     const mappedFirst = (await activitiesOf(run)).mapPartition!;
     await lose('0, 1, 2');
@@ -205,7 +205,7 @@ describe('the segments are gone', () => {
     const log = await hold(stack, 'lock table public.api_logs in access exclusive mode');
     const [backup] = await log.waiting();
     await log.release();
-    await eventually('the backup wants the task', async () => {
+    await eventually('the backup waits for the task', async () => {
       return (await held.waiting()).some(({ pid }) => pid === backup!.pid);
     });
     await held.release();

@@ -21,8 +21,8 @@ beforeAll(async () => {
 });
 afterAll(() => stack.close());
 
-test('counters begin at 0, and the log waits to be billed', async () => {
-  const waiting = await eventually('the lag is looked up', async () => {
+test('counters begin at 0, and the lag shows calls that are not billed', async () => {
+  const waiting = await eventually('the lag is read', async () => {
     const metrics = await port.read();
     return metrics.value('meterfold_log_lag_calls') !== undefined && metrics;
   });
@@ -37,7 +37,7 @@ test('counters begin at 0, and the log waits to be billed', async () => {
   }
 });
 
-test('a run counts once it is published: its calls, cycles and amount, its phases, what was begun again', async () => {
+test('a published run is counted: its calls, cycles and amount, its phases and its retries', async () => {
   const hold = await holdMap(stack);
   const run = await startRun(stack, [{ partitions: 1, shards: 1 }]);
   const [waiting] = await hold.waiting();
@@ -58,7 +58,7 @@ test('a run counts once it is published: its calls, cycles and amount, its phase
     const recorded = metrics.value('meterfold_phase_duration_seconds_count', { phase });
     expect({ phase, recorded }).toEqual({ phase, recorded: 2 });
   }
-  // Core's own: how long activities ran.
+  // A metric of Core: how long activities ran.
   expect(metrics.names).toContain('temporal_activity_execution_latency_seconds_bucket');
   const caughtUp = await eventually('the log is billed', async () => {
     const looked = await port.read();
@@ -71,7 +71,7 @@ test('a run counts once it is published: its calls, cycles and amount, its phase
   expect(caughtUp.value('meterfold_last_published_timestamp_seconds')).toBeCloseTo(rows[0].at, 3);
 });
 
-test('a small run counts once, too', async () => {
+test('a small run is counted once', async () => {
   await logs.skewed(stack.pool, { calls: 53 });
   const before = await port.read();
   const { calls, cycles } = await bill(stack);
@@ -82,7 +82,7 @@ test('a small run counts once, too', async () => {
   expect(more('meterfold_cycles_closed_total')).toBe(Number(cycles));
 });
 
-test('a run that does not add up counts as failed, and as a failure of the proof', async () => {
+test('a run whose figures do not agree counts as failed and as a proof failure', async () => {
   await logs.skewed(stack.pool, { calls: 103 });
   const before = await port.read();
   const { run, held } = await startHeld(stack, 'publishing');
@@ -110,14 +110,14 @@ test('a run that is cancelled counts as cancelled', async () => {
   expect((await port.read()).value('meterfold_runs_total', { outcome: 'cancelled' })).toBe(1);
 });
 
-test('after all this, whatever the rules and the dashboard read is there', async () => {
+test('after these runs every metric that the rules and the dashboard read exists', async () => {
   const { names } = await port.read();
   for (const { location, promql } of expressions) {
     for (const metric of metricsIn(promql)) expect(names, location).toContain(metric);
   }
 });
 
-test('the lag is looked up by indexes alone, and where the log has no received_at too', async () => {
+test('the lag is read by indexes alone, also if the log has no received_at', async () => {
   await logs.skewed(stack.pool, { calls: 5000 });
   await bill(stack);
   await stack.pool.query(
@@ -143,6 +143,6 @@ test('a port that is taken is a wrong setting', async () => {
   const second = await meterfold(stack, ['worker'], { env: port.env });
   expect(second).toMatchObject({ code: 2, stdout: '' });
   expect(second.stderr).toMatch(
-    /^meterfold: Wrong setting: METRICS_HOST and METRICS_PORT can't be listened on: .*in use.*\n$/,
+    /^meterfold: Wrong setting: cannot listen on METRICS_HOST and METRICS_PORT: .*in use.*\n$/,
   );
 });

@@ -1,6 +1,7 @@
 /**
- * Sealing across crashes, on a PostgreSQL of its own whose writers do not wait for the disk: after a crash, what they committed last
- * is gone, and the sequence gives the same ids again. METERFOLD_SEED=<seed> runs one of the drawn ones alone.
+ * Sealing across crashes, on a PostgreSQL of its own whose writers do not wait for the disk: after a crash, their last
+ * commits are lost, and the sequence assigns the same ids again. METERFOLD_SEED=<seed> runs one of the random
+ * interleavings alone.
  */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -14,10 +15,10 @@ const INTERLEAVINGS = 40;
 const STEPS = 24;
 
 const settings = {
-  // Whoever relies on a commit must say so; until then it is written down by chance.
+  // A commit is durable only if its transaction sets synchronous_commit.
   synchronous_commit: 'off',
   wal_writer_delay: '10s',
-  // The machine does not crash, only the server: what was written to the operating system stays.
+  // Only the server crashes, not the machine, so what the operating system has received is kept.
   fsync: 'off',
   max_prepared_transactions: '16',
   shared_buffers: '64MB',
@@ -65,12 +66,12 @@ async function flush(): Promise<void> {
   );
 }
 
-describe('the crash that makes the sequence give the same ids again', () => {
-  test('gives none again that was sealed', async () => {
+describe('a crash after which the sequence assigns the same ids again', () => {
+  test('does not repeat an id that was sealed', async () => {
     await flush();
     const lost = await insert(await openSession());
     await server.crash();
-    // This is what sealing is up against.
+    // The case that sealing must handle.
     expect(await insert(await openSession())).toBe(lost);
 
     const sealings = new Sealings(pool, 0n);
@@ -104,9 +105,9 @@ describe('the crash that makes the sequence give the same ids again', () => {
 
 describe('a prepared transaction', () => {
   test.each([
-    ['before the seal that it holds up', true],
-    ['after the seal that it holds up', false],
-  ])('prepared %s still holds it up after a crash, and nobody else does', async (_when, preparedFirst) => {
+    ['before the seal that it blocks', true],
+    ['after the seal that it blocks', false],
+  ])('prepared %s still blocks it after a crash, and no other transaction does', async (_when, preparedFirst) => {
     const sealings = new Sealings(pool, 0n);
     const session = await openSession();
     await session.query('begin');
@@ -136,7 +137,7 @@ describe('a prepared transaction', () => {
     });
     await writer.query('rollback');
     await pool.query("commit prepared 'stays'");
-    // Another one, prepared since: the first seal knows that it is none of those it waited for.
+    // The first seal does not wait for a transaction that was prepared later.
     await writer.query('begin');
     const later = await insert(writer);
     await writer.query("prepare transaction 'later'");
@@ -150,7 +151,7 @@ describe('a prepared transaction', () => {
 });
 
 describe('interleavings with crashes', () => {
-  test('seals cover what is there for good', { timeout: 300_000 }, async () => {
+  test('seals cover only calls that stay', { timeout: 300_000 }, async () => {
     const writers = new Writers({ databaseUrl: server.url, sessions: 3, tables: ['public.api_logs'] });
     onTestFinished(() => writers.close());
     await writers.connect();
@@ -177,7 +178,7 @@ describe('interleavings with crashes', () => {
     return sealings.changes();
   }
 
-  /** A crash between two statements of the seal under way, or in the middle of one. */
+  /** Crashes the server between two statements of a seal in progress, or in the middle of one. */
   async function crashDuring(writers: Writers, sealings: Sealings, draws: Draws): Promise<void> {
     sealings.crashed();
     const inFlight = draws.below(2) === 0 ? sealings.step(draws) : Promise.resolve();

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => stack.close());
 beforeEach(() => reset(stack));
 
-/** Starts a run, which must fail at once; what it says. */
+/** Starts a run, which must fail at once; returns its message. */
 async function refusal(): Promise<string> {
   const failure = await failureOf(await startRun(stack));
   expect(failure).toMatchObject({ type: 'LogSequenceError', nonRetryable: true });
@@ -22,7 +22,7 @@ async function refusal(): Promise<string> {
   return failure.message;
 }
 
-/** What `meterfold doctor` finds wrong with the log. */
+/** The faults of the log that `meterfold doctor` finds. */
 async function foundByDoctor(): Promise<string[]> {
   const { checks } = JSON.parse((await meterfold(stack, ['doctor', '--json'])).stdout);
   return checks
@@ -32,7 +32,7 @@ async function foundByDoctor(): Promise<string[]> {
 
 const sequence = 'public\\.api_logs_id_seq';
 
-describe('a log that sealing cannot rely on stops the run, named, and leaves no active run:', () => {
+describe('a log that sealing cannot rely on stops the run, is named, and leaves no active run:', () => {
   test.each([
     [
       'truncated with restart',
@@ -81,7 +81,7 @@ describe('a log that sealing cannot rely on stops the run, named, and leaves no 
     expect(await runRows(stack)).toMatchObject([{ runId: before.runId, state: 'published' }, { state: 'discarded' }]);
   });
 
-  test('a sequence set back, not to the watermark but to before what was sealed while somebody wrote', async () => {
+  test('a sequence set back to before a position that was sealed while a transaction was writing', async () => {
     const writer = await stack.pool.connect();
     await writer.query('begin');
     await writer.query(
@@ -102,18 +102,18 @@ describe('a log that sealing cannot rely on stops the run, named, and leaves no 
     await expectExact(stack, result);
   });
 
-  test('and once it is mended as the message says, billing goes on', async () => {
+  test('billing continues after the fix that the message gives', async () => {
     await logs.uniform(stack.pool, { calls: 100 });
     await bill(stack);
     await stack.pool.query('truncate public.api_logs restart identity');
-    const [mend] = /select setval\(.*\);$/.exec(await refusal())!;
-    await stack.pool.query(mend);
+    const [fix] = /select setval\(.*\);$/.exec(await refusal())!;
+    await stack.pool.query(fix);
     await logs.uniform(stack.pool, { calls: 105, seed: 2 });
     expect(await bill(stack)).toMatchObject({ calls: '105', range: { after: '100', to: '205' } });
   });
 });
 
-describe('what may give a call another id than the sequence stops the run, named, as doctor names it:', () => {
+describe('a log in which a call may get an id from elsewhere than the sequence stops the run with the same message as doctor:', () => {
   const belowWatermark = `
     create function public.move() returns trigger language plpgsql as
       'begin new.id = (select coalesce(max(id), 0) + 1 from public.api_logs where id < 50); return new; end'`;
@@ -171,7 +171,7 @@ describe('what may give a call another id than the sequence stops the run, named
     expect(await bill(stack)).toMatchObject({ calls: '0' });
   });
 
-  test("a child table that holds calls, which stay the log's: the fix refuses to leave them out", async () => {
+  test('a child table that holds calls of the log: the fix refuses to drop them', async () => {
     onTestFinished(async () => {
       await stack.pool.query('drop table public.old');
     });
@@ -188,7 +188,7 @@ describe('what may give a call another id than the sequence stops the run, named
     await expectExact(stack, result);
   });
 
-  test('but not a trigger after an insert, nor one that is disabled', async () => {
+  test('but a trigger after an insert, or a disabled one, does not', async () => {
     await stack.pool.query(`${belowWatermark};
       create trigger later after insert on public.api_logs for each row execute function public.move();
       create trigger off before insert on public.api_logs for each row execute function public.move();
@@ -203,8 +203,8 @@ describe('what may give a call another id than the sequence stops the run, named
   });
 });
 
-describe('what sealing can rely on is billed:', () => {
-  test('an empty log, again and again, whether its sequence has given ids or not', async () => {
+describe('is billed, because sealing can rely on it:', () => {
+  test('an empty log, several times, whether or not its sequence has assigned ids', async () => {
     expect(await bill(stack)).toMatchObject({ calls: '0', range: { after: '0', to: '0' } });
     await logs.rolledBack(stack.pool, { calls: 7 });
     expect(await bill(stack)).toMatchObject({ calls: '0', range: { after: '0', to: '7' } });
@@ -213,7 +213,7 @@ describe('what sealing can rely on is billed:', () => {
     await expectExact(stack, result);
   });
 
-  test('a log truncated without restart: what was billed stays billed, and only later calls are', async () => {
+  test('a log truncated without restart: its bills stay, and only later calls are billed', async () => {
     await logs.uniform(stack.pool, { calls: 100 });
     const before = await bill(stack);
     await stack.pool.query('truncate public.api_logs');
@@ -226,7 +226,7 @@ describe('what sealing can rely on is billed:', () => {
     });
   });
 
-  test('a sequence set forward, whether or not the number it was set to counts as given', async () => {
+  test('a sequence set forward, whether or not that number counts as assigned', async () => {
     await logs.uniform(stack.pool, { calls: 10 });
     await stack.pool.query("select setval('public.api_logs_id_seq', 1000, true)");
     expect(await bill(stack)).toMatchObject({ calls: '10', range: { to: '1000' } });
@@ -274,7 +274,7 @@ describe('a log that a subscription fills', () => {
 
   const callsHere = async () => Number((await stack.pool.query('select count(*) from api_logs')).rows[0].count);
 
-  test('is refused by its name, by the run and by doctor, where nothing else gives it away', async () => {
+  test('is named by the refusal of the run and by doctor, although nothing else shows it', async () => {
     const publisher = await freshStack();
     onTestFinished(() => publisher.close());
     const { drop } = await subscribe(publisher);
@@ -297,7 +297,7 @@ describe('a log that a subscription fills', () => {
     await expectExact(stack, result);
   });
 
-  test('is mended as the message says: out of the publication, and the subscription refreshed', async () => {
+  test('is billed after the fix that the message gives: out of the publication, and the subscription refreshed', async () => {
     const publisher = await freshStack();
     onTestFinished(() => publisher.close());
     const { quoted } = await subscribe(publisher);

@@ -18,7 +18,7 @@ beforeEach(() => reset(stack));
 
 const insertCall = `insert into public.api_logs (user_id, usage, called_at) values ('user-1', 77, now())`;
 
-/** Somebody else's session. */
+/** A session of another application. */
 async function openSession(application: string, { databaseUrl } = stack): Promise<pg.Client> {
   const session = new pg.Client({ connectionString: databaseUrl, application_name: application });
   session.on('error', () => {});
@@ -27,7 +27,7 @@ async function openSession(application: string, { databaseUrl } = stack): Promis
   return session;
 }
 
-/** Prepares a session's transaction; returns how to end it. */
+/** Prepares a session's transaction; returns a function that ends it. */
 async function prepare(
   session: pg.Client,
   name = `test_${randomBytes(4).toString('hex')}`,
@@ -46,8 +46,8 @@ async function pidOf(session: pg.Client): Promise<number> {
   return (await session.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid;
 }
 
-describe('a call that is still to commit, with later ones committed', () => {
-  test('is not passed over: the run bills what is safe, says who holds it up, and the next one bills the rest', async () => {
+describe('a call that is not committed yet, after which later ones are committed', () => {
+  test('is not skipped: the run bills what is safe and names the blocking transaction, and the next run bills the rest', async () => {
     await logs.uniform(stack.pool, { calls: 203 });
     await bill(stack);
     const session = await openSession('slow importer');
@@ -55,7 +55,7 @@ describe('a call that is still to commit, with later ones committed', () => {
     await session.query(insertCall);
     await logs.uniform(stack.pool, { calls: 300, seed: 2 });
 
-    // Nothing is known to be safe but what is billed: a run over no calls.
+    // Only what is billed already is known to be safe, so this run has no calls.
     const held = await bill(stack);
     expect(held).toMatchObject({ calls: '0', range: { after: '203', to: '203' } });
     expect(held.blockedBy).toMatchObject([
@@ -78,8 +78,8 @@ describe('a call that is still to commit, with later ones committed', () => {
     await expectExact(stack, rest);
   });
 
-  test('that is rolled back leaves a gap, and holds nobody up any more', async () => {
-    const session = await openSession('changes its mind');
+  test('that is rolled back leaves a gap and no longer blocks', async () => {
+    const session = await openSession('rolls back');
     await session.query('begin');
     await session.query(insertCall);
     await logs.uniform(stack.pool, { calls: 300 });
@@ -90,7 +90,7 @@ describe('a call that is still to commit, with later ones committed', () => {
     await expectExact(stack, result);
   });
 
-  test('is waited for, if it commits in time', async () => {
+  test('is billed if it commits within the wait', async () => {
     const session = await openSession('in time');
     await session.query('begin');
     await session.query(insertCall);
@@ -101,14 +101,14 @@ describe('a call that is still to commit, with later ones committed', () => {
     await expectExact(stack, result);
   });
 
-  test('does not hold up what was sealed before it, however many write after', async () => {
+  test('does not block an end that was sealed before it, although other transactions write later', async () => {
     const first = await openSession('first');
     await first.query('begin');
     await first.query(insertCall);
     await logs.uniform(stack.pool, { calls: 300 });
     expect(await bill(stack)).toMatchObject({ calls: '0' });
 
-    // The writer of that seal ends, but there is always another one.
+    // The writer of that seal ends while another one has begun.
     const second = await openSession('second');
     await second.query('begin');
     await second.query(insertCall);
@@ -125,7 +125,7 @@ describe('a call that is still to commit, with later ones committed', () => {
     await expectExact(stack, rest);
   });
 
-  test('is not passed over either once its transaction is prepared', async () => {
+  test('is not skipped when its transaction is prepared', async () => {
     const session = await openSession('two-phase');
     await session.query('begin');
     await session.query(insertCall);
@@ -134,7 +134,7 @@ describe('a call that is still to commit, with later ones committed', () => {
     const held = await bill(stack);
     expect(held).toMatchObject({ calls: '0', blockedBy: [{ pid: null, gid: 'transfer-7', user: 'meterfold' }] });
     await expectExact(stack, held);
-    // How to end it, for whoever finds it standing there.
+    // The output says how to end it.
     expect((await meterfold(stack, ['status', held.runId])).stdout).toMatch(
       /^ {2}prepared transaction transfer-7, since 20[-\d]+ [:\d]+ UTC, to be ended by commit prepared 'transfer-7' or rollback prepared 'transfer-7'$/m,
     );
@@ -145,7 +145,7 @@ describe('a call that is still to commit, with later ones committed', () => {
     await expectExact(stack, rest);
   });
 
-  test('and is prepared between two runs', async () => {
+  test('is not skipped when its transaction is prepared between two runs', async () => {
     const session = await openSession('two-phase');
     await session.query('begin');
     await session.query(insertCall);
@@ -162,7 +162,7 @@ describe('a call that is still to commit, with later ones committed', () => {
   });
 });
 
-test('a long transaction delays a run no longer than SEAL_WAIT_SECONDS: it bills what is safe, and the result says who held it up', async () => {
+test('a long transaction delays a run at most SEAL_WAIT_SECONDS: the run bills what is safe, and its result names the transaction', async () => {
   const session = await openSession('nightly import');
   await session.query('begin');
   await session.query(insertCall);
@@ -179,7 +179,7 @@ test('a long transaction delays a run no longer than SEAL_WAIT_SECONDS: it bills
   expect(await bill(stack)).toMatchObject({ calls: '51', blockedBy: [] });
 });
 
-describe('a role that may not see what others do', () => {
+describe('a role that may not see the activity of other roles', () => {
   const role = { name: `test_${randomBytes(6).toString('hex')}`, password: 'x' };
   let ordinary: Stack;
 
@@ -205,7 +205,7 @@ describe('a role that may not see what others do', () => {
 
   const fix = `start not visible to this role: grant pg_read_all_stats to ${role.name};`;
 
-  test('sees who holds a run up, and says what it does not see, and by which grant it would', async () => {
+  test('sees the blocking transaction, and reports what it does not see and the grant that is missing', async () => {
     const session = await openSession('secretive', ordinary);
     await session.query('begin');
     await session.query(insertCall);
@@ -238,7 +238,7 @@ describe('a role that may not see what others do', () => {
     ]);
   });
 
-  test('finds no fault with doctor, but a note of the grant', async () => {
+  test('gets a note about the grant from doctor, not a fault', async () => {
     const url = new URL(ordinary.databaseUrl);
     url.username = role.name;
     url.password = role.password;
@@ -251,7 +251,7 @@ describe('a role that may not see what others do', () => {
   });
 });
 
-test('a call that is still to commit in one of the partitions of a log made of partitions is not passed over', async () => {
+test('a call that is not committed yet in a partition of a partitioned log is not skipped', async () => {
   const parted = await freshStack({ bare: true });
   onTestFinished(() => parted.close());
   await parted.pool.query(`
@@ -279,7 +279,7 @@ test('a call that is still to commit in one of the partitions of a log made of p
   await expectExact(parted, result);
 });
 
-describe('readers and locks of others hold nobody up:', () => {
+describe('does not block a run:', () => {
   test.each([
     ['a long read', 'select count(*) from public.api_logs'],
     ['a row lock', 'select from public.api_logs for update'],

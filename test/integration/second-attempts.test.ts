@@ -1,4 +1,7 @@
-/** Two attempts at one task wait for each other by the locks of PostgreSQL; the second one finds what the first one has committed. */
+/**
+ * Of two attempts at one task the second waits for the first by a lock of PostgreSQL, and then finds what the first has
+ * committed.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import * as logs from '../support/logs.js';
 import { holdTask, startPaused } from '../support/phases.js';
@@ -15,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.close());
 
-/** Moves the spills and segments of partition 0 aside, as a crash would lose them, and returns the SQL that stores them again. */
+/** Deletes the spills and segments of partition 0, as after a crash, and returns the SQL that stores them again. */
 async function loseSegments(): Promise<string> {
   const tables = ['spills', 'segments'];
   for (const table of tables) {
@@ -25,7 +28,7 @@ async function loseSegments(): Promise<string> {
   return tables.map((table) => `insert into meterfold.${table} select * from public.kept_${table}`).join('; ');
 }
 
-test('an attempt that waited for its task returns the outcome that another one has committed meanwhile', async () => {
+test('an attempt that waited for its task returns the outcome that another attempt has committed', async () => {
   const run = await startPaused(stack, 'mapping', 'reducing', () => startRun(stack, [{ partitions: 2, shards: 1 }]));
   const store = await loseSegments();
   const earlier = await holdTask(stack, 'map', 0);

@@ -23,7 +23,7 @@ import { freshStack, type Stack } from '../support/stack.js';
 
 const ONE = { planRun: 1 };
 const EACH = { planRun: 1, mapPartition: 1, reduceShard: 1, recount: 1, publishRun: 1 };
-/** What two slots have to do where a run is not small. */
+/** The activities of a run that is not small, with two slots. */
 const LARGE = { ...EACH, mapPartition: 2 };
 const SMALL_RUN_CALLS = 250_000;
 
@@ -38,7 +38,7 @@ describe('a run of few calls', () => {
   afterAll(() => stack.close());
   beforeEach(() => reset(stack));
 
-  test('is one activity, which leaves the same rows as many do', async () => {
+  test('is one activity, which stores the same rows as several do', async () => {
     await logs.skewed(stack.pool, { calls: 2003, seed: 1 });
     const run = await startRun(stack);
     const result = published(await run.result());
@@ -61,7 +61,7 @@ describe('a run of few calls', () => {
     expect(rows).toEqual(['map', 'recount', 'reduce'].map((kind) => ({ kind, ...of })));
   });
 
-  test('is one activity also where nothing is new', async () => {
+  test('is one activity also if there are no new calls', async () => {
     await logs.uniform(stack.pool, { calls: 12, seed: 2 });
     await bill(stack);
     const run = await startRun(stack);
@@ -69,7 +69,7 @@ describe('a run of few calls', () => {
     expect(await activitiesOf(run)).toEqual(ONE);
   });
 
-  test('is fanned out where its input says how', async () => {
+  test('has an activity per task if its input gives partitions or shards', async () => {
     await logs.uniform(stack.pool, { calls: 100, seed: 3 });
     for (const input of [{ partitions: 1 }, { shards: 1 }]) {
       const run = await startRun(stack, [input]);
@@ -92,7 +92,7 @@ describe('a run of few calls', () => {
     expect(await activitiesOf(run)).toEqual(activities);
   });
 
-  test('that fails is told by the activity that it would fail in otherwise', async () => {
+  test('that fails is reported by the activity in which a larger run would fail', async () => {
     await logs.uniform(stack.pool, { calls: 100, seed: 4 });
     await stack.pool.query('alter table public.api_logs drop constraint api_logs_usage_check');
     await stack.pool.query('update public.api_logs set usage = -1 where id = 37');
@@ -106,7 +106,10 @@ describe('a run of few calls', () => {
   });
 });
 
-/** Each has a stack of its own: most of the time they wait until the run is late, or its activity silent for too long, and do so together. */
+/**
+ * Each test has its own stack, so that they wait at the same time until the run is late or its heartbeat timeout is
+ * over.
+ */
 async function smallLog({ onTestFinished }: TestContext, workers = 1): Promise<[Stack, ...WorkerProcess[]]> {
   const stack = await freshStack();
   onTestFinished(() => stack.close());
@@ -114,17 +117,17 @@ async function smallLog({ onTestFinished }: TestContext, workers = 1): Promise<[
   return [stack, ...(await Promise.all(Array.from({ length: workers }, () => startWorker(stack))))];
 }
 
-describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
+describe.concurrent('a small run that is blocked', { timeout: 120_000 }, () => {
   test.for([
     { stage: 'map', holdStage: holdMap },
     { stage: 'reduce', holdStage: holdReduce },
-  ])('in $stage is left to an activity for each task', async ({ holdStage }, context) => {
+  ])('in $stage falls back to one activity per task', async ({ holdStage }, context) => {
     const [stack] = await smallLog(context);
     const held = await holdStage(stack);
     const run = await startRun(stack);
     const [first] = await held.waiting();
     expect(await activitiesOf(run)).toEqual(ONE);
-    await eventually('the task is begun anew', async () =>
+    await eventually('the task is begun again', async () =>
       (await held.waiting()).some(({ pid }) => pid !== first!.pid),
     );
     expect((await held.waiting()).map(({ pid }) => pid)).not.toContain(first!.pid);
@@ -133,7 +136,7 @@ describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
     expect(await activitiesOf(run)).toEqual(EACH);
   });
 
-  test('can be paused: nothing is begun once it is left', async (context) => {
+  test('can be paused: no activity begins after the fallback', async (context) => {
     const [stack] = await smallLog(context);
     const held = await holdMap(stack);
     const run = await startRun(stack);
@@ -147,7 +150,7 @@ describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
     expect(await activitiesOf(run)).toEqual(EACH);
   });
 
-  test('can be given up', async (context) => {
+  test('can be cancelled', async (context) => {
     const [stack] = await smallLog(context);
     const held = await holdReduce(stack);
     const run = await startRun(stack);
@@ -170,14 +173,14 @@ describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
       stage: 'publish',
       async start(stack: Stack) {
         const { run, held: reducing } = await startSmall(stack, 'reducing');
-        // By then it has the run's row.
+        // When it waits for this lock, it has locked the run's row.
         const held = await hold(stack, 'lock table meterfold.segments in share mode');
         await reducing.release();
         return { run, held };
       },
     },
   ])(
-    'by a worker that is frozen in $stage is gone on with, and changes nothing when that wakes up',
+    'by a worker that is frozen in $stage continues on another one, and nothing changes when the first wakes up',
     async ({ start }, context) => {
       const [stack, ...workers] = await smallLog(context, 2);
       const { run, held } = await start(stack);
@@ -200,8 +203,8 @@ describe.concurrent('a small run that is held up', { timeout: 120_000 }, () => {
   );
 });
 
-// Alone, as it must get there before the run is late.
-test('a small run that is held up by an error right after it was published ends well: what is published is read again', async (context) => {
+// Not concurrent, because it must get there before the run is late.
+test('a small run with an error right after it was published ends well: the published figures are read again', async (context) => {
   const [stack, worker] = await smallLog(context);
   const { run, held } = await holdInSweep(stack, 1, () => startRun(stack));
   await failAfterCommit(stack, held);

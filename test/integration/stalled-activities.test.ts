@@ -1,4 +1,7 @@
-/** An activity that makes no progress stops its heartbeat, so that Temporal retries it; one that waits for PostgreSQL does not. */
+/**
+ * An activity that makes no progress stops its heartbeat, so that Temporal retries it; one that waits for PostgreSQL
+ * does not.
+ */
 import { describe, expect, test } from 'vitest';
 import { STALLED_MS } from '../../src/contract/timeouts.js';
 import { copyIn } from '../../src/postgres/copy/copy-in.js';

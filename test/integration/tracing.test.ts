@@ -17,7 +17,10 @@ beforeEach(async () => {
 });
 afterEach(() => stack.close());
 
-/** Bills twice with a worker, the second time with users that have a history. What the worker has loaded of OpenTelemetry. */
+/**
+ * Bills twice with a worker, the second time with users that have a history. Returns the files of OpenTelemetry that
+ * the worker has loaded.
+ */
 async function billTwice(env: Record<string, string>): Promise<string[]> {
   const loaded = join(stack.home, 'loaded.json');
   const hook = join(stack.home, 'loaded.cjs');
@@ -37,7 +40,7 @@ async function billTwice(env: Record<string, string>): Promise<string[]> {
   return files.filter((file) => file.includes('opentelemetry'));
 }
 
-test('a run is one trace, from its workflow over its activities to SQL, without anybody’s values', async () => {
+test('a run is one trace, from its workflow and activities to SQL, without the values of parameters', async () => {
   expect(await billTwice({ OTEL_TRACES_EXPORTER: 'otlp' })).not.toEqual([]);
   const { spans, bodies } = collector;
   const roots = spans.filter((span) => span.parentSpanId === '');
@@ -86,14 +89,14 @@ test('`meterfold run` begins the trace of its run', async () => {
 });
 
 test.each([{}, { OTEL_TRACES_EXPORTER: 'none' }, { OTEL_TRACES_EXPORTER: 'otlp', OTEL_SDK_DISABLED: 'true' }])(
-  'without traces nothing is sent, and nothing of OpenTelemetry is loaded: %o',
+  'without traces nothing is exported, and nothing of OpenTelemetry is loaded: %o',
   async (env) => {
     expect(await billTwice(env)).toEqual([]);
     expect(collector.bodies).toEqual([]);
   },
 );
 
-test('a collector that is away holds up neither a run nor the worker’s end', async () => {
+test('an unreachable collector delays neither a run nor the end of the worker', async () => {
   const env = { OTEL_TRACES_EXPORTER: 'otlp', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' };
   expect(await billTwice(env)).not.toEqual([]);
 });

@@ -7,7 +7,7 @@ import { meterfold, runProgram, startWorker, type WorkerProcess } from '../suppo
 import { bill, expectExact, published, startRun } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
-/** Of gRPC. */
+/** A status code of gRPC. */
 const NOT_FOUND = 5;
 
 let stack: Stack;
@@ -18,7 +18,10 @@ beforeEach(async () => {
 });
 afterEach(() => stack.close());
 
-/** Resolves once Temporal knows the task queues of the version: a worker that has begun to poll may be ahead of that. */
+/**
+ * Starts a worker, and waits until Temporal knows the task queues of its version, which may be after the worker begins
+ * to poll.
+ */
 async function startVersion(buildId: string, role: 'workflow' | 'all' = 'all'): Promise<WorkerProcess> {
   const worker = await startWorker(stack, {
     role,
@@ -44,7 +47,7 @@ async function taskQueuesOf(buildId: string): Promise<unknown[]> {
   }
 }
 
-/** A command of Temporal's CLI, in the words of a person who is not asked back. */
+/** Runs a command of Temporal's CLI, as documented, without prompts. */
 async function temporal(command: string): Promise<void> {
   const words = command.split(' ');
   expect(words.shift()).toBe('temporal');
@@ -73,7 +76,7 @@ async function doctor(): Promise<Check> {
   return JSON.parse(stdout).checks.find(({ name }: Check) => name === 'worker versions');
 }
 
-test('a versioned worker gets nothing until its version is current; doctor says so, and how to mend it', async () => {
+test('a versioned worker gets no work until its version is current; doctor reports that with the fix', async () => {
   const worker = await startVersion('1');
   const run = await startRun(stack);
   const check = await doctor();
@@ -92,7 +95,7 @@ test('a versioned worker gets nothing until its version is current; doctor says 
   });
 });
 
-test('a run stays with the version that has begun it, and the next one goes to the new version', async () => {
+test('a run stays with the version that began it, and the next run gets the new version', async () => {
   const older = await startVersion('1');
   await setCurrent('--build-id 1');
   const hold = await holdMap(stack);
@@ -109,7 +112,7 @@ test('a run stays with the version that has begun it, and the next one goes to t
   await expectExact(stack, second);
 });
 
-test('a current version without workers for activities is a fault, and one that has all mends it', async () => {
+test('a current version without workers for activities is a fault; the fix sets a version that has them', async () => {
   const older = await startVersion('1');
   await setCurrent('--build-id 1');
   await startVersion('2', 'workflow');
@@ -121,7 +124,7 @@ test('a current version without workers for activities is a fault, and one that 
   expect(result.workers.map((share) => share.worker)).toEqual([older.name]);
 });
 
-test('beside workers without a version, one with a version does nothing, and doctor warns', async () => {
+test('beside workers without a version, a worker with a version gets no work, and doctor warns', async () => {
   const unversioned = await startWorker(stack);
   await startVersion('1');
   const result = await bill(stack);

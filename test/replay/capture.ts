@@ -1,6 +1,6 @@
 /**
- * Goes into the bundle beside the workflow, for replay only: hands out every command that the workflow gives, with all that is
- * in it. The SDK's replayer keeps of it no more than kinds, names and order.
+ *  A workflow interceptor for replays: passes on every command of the workflow with all its fields. The SDK's replayer compares only their
+ * kinds, names and order.
  */
 import { proxySinks, type Sinks, type WorkflowInterceptors } from '@temporalio/workflow';
 import type { Command } from './steps.js';

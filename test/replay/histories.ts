@@ -1,10 +1,10 @@
 /**
- * The saved histories: which there are, and what each has to hold. One that is missing, that nobody expects or that does not
- * show what its name says is an error, for the recorder and the tests alike.
+ * The saved histories: their names, and what each must contain. A history that is missing, unexpected or of another
+ * shape is an error, for the recorder and for the tests.
  *
- * Record them anew (`npm run histories`, a minute) when the workflow is changed on purpose. Where runs of released code may
- * still be under way, that is not enough: put the change behind `patched`, and before you record, keep those that it touches
- * under another name, in KEPT.
+ * Record them again (`npm run histories`, half a minute) after an intended change of the workflow. If runs of released
+ * code may still be in progress, put the change behind `patched`, and before you record, keep the histories that it
+ * affects in KEPT, under other names.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 
 export const historiesDir = fileURLToPath(new URL('./histories/', import.meta.url));
 
-/** A history in Temporal's JSON form, as far as it is looked at here. */
+/** A history in Temporal's JSON form, with the fields that are used here. */
 export interface History {
   events: HistoryEvent[];
 }
@@ -31,21 +31,21 @@ export interface JsonPayload {
   data?: string;
 }
 
-/** What is scheduled, what is asked of the run, and how it ends. */
+/** A summary of a history: what is scheduled, what the run receives, and how it ends. */
 export interface Shape {
   ends: 'COMPLETED' | 'FAILED' | 'CANCELED';
   activities: Record<string, number>;
   /** Activities that were asked to stop. */
   cancelled?: number;
-  /** Activities that came to their end, or to the run's, at a later attempt than the first. */
+  /** Activities whose last recorded attempt was not the first. */
   triedAgain?: number;
-  /** Updates that were taken, in this order; all were answered. */
+  /** Accepted Updates, in this order; all were answered. */
   updates?: readonly string[];
-  /** Signals that came, in this order. */
+  /** Signals, in this order. */
   signals?: readonly string[];
-  /** Timers that went off. */
+  /** Timers that fired. */
   timersFired?: number;
-  /** The run continues one that was reset. */
+  /** The run was reset. */
   reset?: true;
 }
 
@@ -59,7 +59,7 @@ const mapRestarts = {
 } as const;
 const withBackup = { ...whole, mapPartition: 5 };
 
-/** The histories by name, in the order in which they are recorded. A run's workflow id is its history's name. */
+/** The histories by name, in the order of recording. The name of a history is the workflow id of its run. */
 export const SHAPES: Readonly<Record<string, Shape>> = {
   'finished-empty': { ends: 'COMPLETED', activities: { planRun: 1, publishRun: 1 } },
   small: { ends: 'COMPLETED', activities: { planRun: 1 } },
@@ -74,14 +74,14 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   'given-up-at-start': { ends: 'COMPLETED', activities: { discardRun: 1 }, updates: ['cancel'] },
   'given-up-in-map': { ends: 'COMPLETED', activities: untilMap, cancelled: 4, updates: ['cancel'] },
   paused: { ends: 'COMPLETED', activities: whole, updates: ['pause', 'resume', 'pause', 'resume'] },
-  'mapped-anew': { ...mapRestarts, timersFired: 1 },
+  'map-restarted': { ...mapRestarts, timersFired: 1 },
   'failed-by-input': { ends: 'FAILED', activities: {} },
   'failed-in-plan': { ends: 'FAILED', activities: { planRun: 1, discardRun: 1 } },
   'failed-in-map': { ends: 'FAILED', activities: untilMap, cancelled: 3 },
   quarantined: { ends: 'COMPLETED', activities: whole },
   'failed-in-publish': { ends: 'FAILED', activities: { ...whole, discardRun: 1 } },
   'failed-after-publish': { ends: 'COMPLETED', activities: { ...whole, discardRun: 1 } },
-  'held-and-left': { ends: 'FAILED', activities: untilMap, timersFired: 1 },
+  'held-and-discarded': { ends: 'FAILED', activities: untilMap, timersFired: 1 },
   'held-and-given-up': { ends: 'COMPLETED', activities: untilMap, updates: ['cancel'] },
   'held-and-cancelled': { ends: 'CANCELED', activities: untilMap },
   'held-and-retried': { ends: 'COMPLETED', activities: { ...whole, mapPartition: 5 }, updates: ['retry'] },
@@ -94,12 +94,12 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   'reset-when-failed': { ends: 'COMPLETED', activities: whole, reset: true },
 };
 
-/** Histories of earlier code, which the recorder can't make any more. */
+/** Histories of earlier code, which the recorder can no longer make. */
 const KEPT: Readonly<Record<string, Shape>> = {};
 
 export const ALL: Readonly<Record<string, Shape>> = { ...SHAPES, ...KEPT };
 
-/** Reads all histories of a folder, in the order of ALL. Throws if they are not just those. */
+/** Reads all histories of a folder, in the order of ALL. Throws if one is missing or unexpected. */
 export function readHistories(dir: string = historiesDir): Map<string, History> {
   const files = readdirSync(dir).filter((file) => file.endsWith('.json'));
   const found = new Set(files.map((file) => basename(file, '.json')));
@@ -113,10 +113,10 @@ export function checkNames(found: ReadonlySet<string>, expected: Readonly<Record
   const missing = Object.keys(expected).filter((name) => !found.has(name));
   const unexpected = [...found].filter((name) => !(name in expected));
   if (missing.length > 0) throw new Error(`histories are missing: ${missing.join(', ')}`);
-  if (unexpected.length > 0) throw new Error(`histories that nobody expects: ${unexpected.join(', ')}`);
+  if (unexpected.length > 0) throw new Error(`unexpected histories: ${unexpected.join(', ')}`);
 }
 
-/** What a history shows, to be compared with what is expected of it. */
+/** The shape of a history. */
 export function shapeOf({ events }: History): Shape {
   const all = (type: string) => events.filter(({ eventType }) => eventType === `EVENT_TYPE_${type}`);
   const activities: Record<string, number> = {};
@@ -134,7 +134,7 @@ export function shapeOf({ events }: History): Shape {
     (event): string => event.workflowExecutionSignaledEventAttributes.signalName,
   );
   const unanswered = updates.length - all('WORKFLOW_EXECUTION_UPDATE_COMPLETED').length;
-  if (unanswered !== 0) throw new Error(`${unanswered} of the Updates that were taken are not answered`);
+  if (unanswered !== 0) throw new Error(`${unanswered} accepted Updates are not answered`);
   const timersFired = all('TIMER_FIRED').length;
   const reset = all('WORKFLOW_TASK_FAILED').some(
     (event) => event.workflowTaskFailedEventAttributes.cause === 'WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW',

@@ -1,32 +1,26 @@
-/**
- * Holds a run in a phase for as long as it takes: with a table locked, all that write to it wait, and nothing depends on who
- * is faster.
- */
+/** Holds a run in a phase by locking a table that the phase writes to. Nothing depends on timing. */
 import type pg from 'pg';
 import { eventually } from '../support/eventually.js';
 import type { RunHandle } from '../support/runs.js';
 import type { Stack } from '../support/stack.js';
 
 /**
- * Plan inserts into `tasks`, map into `segments`; reduce copies into `records`. Discard deletes from all, publish sweeps `segments`
- * and flips a row of `runs`. A backup of a map creates a table like `quarantine`, which no map without bad calls touches.
+ * Plan inserts into `tasks`, map copies into `segments`, reduce into `records`. Discard deletes from all tables;
+ * publish deletes from `segments` and updates `runs`. A backup of a map creates a table like `quarantine`, which no map
+ * without bad calls uses.
  */
 export type HeldTable = 'tasks' | 'segments' | 'records' | 'quarantine' | 'runs';
 type Statement = 'insert' | 'copy' | 'delete' | 'create' | 'select' | 'alter' | 'with';
 
 export interface Hold {
-  /** Waits until so many sessions wait for the table, by a statement that begins with this word. */
+  /** Waits until `sessions` sessions wait for the table with a statement that begins with this word. */
   waitFor(statement: Statement, sessions: number): Promise<void>;
   release(): Promise<void>;
 }
 
-/** Locks a table against writers; where its readers may go on, only against these. */
-export async function hold(
-  stack: Stack,
-  table: HeldTable,
-  against: 'everybody' | 'writers' = 'everybody',
-): Promise<Hold> {
-  const mode = against === 'everybody' ? 'access exclusive' : 'share';
+/** Locks a table against all sessions, or only against those that write to it. */
+export async function hold(stack: Stack, table: HeldTable, against: 'all' | 'writers' = 'all'): Promise<Hold> {
+  const mode = against === 'all' ? 'access exclusive' : 'share';
   const end = await openTransaction(stack, `lock table meterfold.${table} in ${mode} mode`);
   return {
     release: () => end('rollback'),
@@ -34,7 +28,7 @@ export async function hold(
   };
 }
 
-/** Starts a run that has proved all and waits in publish's sweep (one statement, `with …`), in the transaction that will publish it. */
+/** Starts a run, and holds it after its proof in the statement (`with …`) by which publish deletes segments. */
 export async function holdInSweep(
   stack: Stack,
   reduces: number,
@@ -50,15 +44,18 @@ export async function holdInSweep(
 }
 
 export interface HeldMap {
-  /** Waits until the map waits. */
+  /** Resolves when the map waits. */
   waitFor(): Promise<void>;
   release(): Promise<void>;
-  /** Ends the map by an error that no other try can mend; so does each later one until `mend`. */
+  /** Lets the map fail with an error that is not retried, and each later one until `fix`. */
   fail(): Promise<void>;
-  mend(): Promise<void>;
+  fix(): Promise<void>;
 }
 
-/** Holds the first attempt at the map of partition 3, and nothing else, when its work is done: not a backup, which does not copy into `segments`. */
+/**
+ * Holds the first attempt at the map of partition 3 when it stores segments. A backup is not held, because it writes to
+ * a temporary table.
+ */
 export async function holdOneMap(stack: Stack): Promise<HeldMap> {
   await stack.pool.query(`
     create table if not exists public.held_map (fails boolean not null);
@@ -84,17 +81,20 @@ export async function holdOneMap(stack: Stack): Promise<HeldMap> {
       }).then(() => {}),
     release: () => end('rollback'),
     fail: () => end('update public.held_map set fails = true; commit'),
-    mend: async () => void (await stack.pool.query('update public.held_map set fails = false')),
+    fix: async () => void (await stack.pool.query('update public.held_map set fails = false')),
   };
 }
 
-/** Fails the first two tries to store partition 3, by an error that another try may mend. Answers with what takes that away. */
+/**
+ * Fails the first two attempts to store partition 3 with an error that is retried. Returns a function that removes the
+ * trigger.
+ */
 export async function failMapTwice(stack: Stack): Promise<() => Promise<void>> {
   await stack.pool.query(`
-    create sequence public.tries;
+    create sequence public.attempts_made;
     create function public.fail_twice() returns trigger language plpgsql as $$
       begin
-        if nextval('public.tries') <= 2 then
+        if nextval('public.attempts_made') <= 2 then
           raise exception 'no memory is left' using errcode = 'out_of_memory';
         end if;
         return new;
@@ -102,12 +102,13 @@ export async function failMapTwice(stack: Stack): Promise<() => Promise<void>> {
     create trigger fail_twice before insert on meterfold.segments
       for each row when (new.partition = 3) execute function public.fail_twice()`);
   return async () =>
-    void (await stack.pool.query('drop function public.fail_twice cascade; drop sequence public.tries'));
+    void (await stack.pool.query('drop function public.fail_twice cascade; drop sequence public.attempts_made'));
 }
 
 /**
- * Lets a publish that is held in its sweep commit, and fails it for good when it then reads back the figures: a column is renamed
- * the moment it has committed, and named as before the moment that the reader has failed of it. Each queues for the table in time.
+ * Lets a publish that is held by holdInSweep() commit, and fails it, without a retry, when it then reads the published
+ * figures: a column is renamed right after the commit, and renamed back right after the read has failed. Each statement
+ * queues for the table in time.
  */
 export async function failAfterCommit(stack: Stack, heldInSweep: Hold): Promise<void> {
   const waitFor = (statement: Statement) => waitForSessions(stack.pool, 'meterfold.runs', statement, 1);
@@ -123,7 +124,10 @@ export async function failAfterCommit(stack: Stack, heldInSweep: Hold): Promise<
   await renamedBack;
 }
 
-/** Leaves a transaction open after a statement; answers with what ends it, by the first word that comes. */
+/**
+ * Runs a statement in a transaction that stays open. Returns a function that ends it with the given SQL; later calls do
+ * nothing.
+ */
 async function openTransaction(stack: Stack, sql: string): Promise<(by: string) => Promise<void>> {
   const client = await stack.pool.connect();
   let over = false;

@@ -1,8 +1,8 @@
 /**
- * Records the histories that the replay tests replay: `npm run histories`, a minute. When to: see histories.ts.
+ * Records the histories that the replay tests replay: `npm run histories`, in half a minute. histories.ts says when.
  *
- * Real runs on a real PostgreSQL and a real Temporal server, by worker processes from dist/. A run that has to be met in the
- * middle of a phase is held there by a lock, so that a second recording gives the same histories but for times, ids and the
+ * The runs are real: PostgreSQL, Temporal's dev server, and worker processes from dist/. A lock holds a run in the
+ * middle of a phase where that is needed. So a second recording gives the same histories except for times, ids and the
  * order in which activities of one phase end. Nothing is written before all have been recorded.
  */
 import { WithStartWorkflowOperation, type WorkflowHandle } from '@temporalio/client';
@@ -26,7 +26,7 @@ import { failAfterCommit, failMapTwice, hold, holdInSweep, holdOneMap } from './
 import { anonymous, saveHistories } from './save.js';
 
 const cut = { partitions: 4, shards: 4 };
-/** More than a held run has activities: the one that ends it, and another run, still find a slot. */
+/** More slots than a held run has activities, so that the activity that ends it, and another run, find one. */
 const worker8 = { env: { WORKER_SLOTS: '8' } };
 
 let stack: Stack;
@@ -46,13 +46,13 @@ function start(name: string, input: BillingRunInput = cut): Promise<RunHandle> {
   return startWorkflow(stack.temporal, input, { workflowId: name });
 }
 
-/** Waits for the end of a run that ends well. */
+/** Waits until the run completes, and records it. */
 async function finish(run: WorkflowHandle, result: Partial<BillingRunResult> = { status: 'published' }): Promise<void> {
   expect(await run.result()).toMatchObject(result);
   await record(run);
 }
 
-/** Waits for the end of a run that ends badly. */
+/** Waits until the run fails, and records it. */
 async function fail(run: WorkflowHandle): Promise<void> {
   await expect(run.result()).rejects.toThrow();
   await record(run);
@@ -68,7 +68,7 @@ function addCalls(seed: number, calls = 400): Promise<void> {
   return uniform(stack.pool, { calls, seed });
 }
 
-/** Waits until so many of a run's activities are scheduled and not over, each at least at this attempt. */
+/** Waits until the run has `activities` pending activities, each at least at this attempt. */
 async function pending(run: WorkflowHandle, activities: number, attempt = 1): Promise<void> {
   await eventually(`${run.workflowId} has ${activities} pending activities at attempt ${attempt}`, async () => {
     const { raw } = await run.describe();
@@ -81,16 +81,16 @@ function ask(run: WorkflowHandle, update: 'pause' | 'resume' | 'cancel' | 'retry
   return run.executeUpdate<BillingRunProgress, []>(update);
 }
 
-/** Asks what is refused by the validator, with what it says. Nothing of that is in the history. */
+/** Sends an Update that its validator must refuse with this text. The history does not contain it. */
 async function refused(run: WorkflowHandle, update: Parameters<typeof ask>[1], says: string): Promise<void> {
   const error: Error = await ask(run, update).then(
-    () => new Error(`${update} was taken`),
+    () => new Error(`${update} was accepted`),
     (refusal) => refusal,
   );
   expect((error.cause as Error | undefined)?.message ?? error.message).toContain(says);
 }
 
-/** Waits until the run's progress says so. */
+/** Waits until the run's progress meets a condition. */
 async function progressed(run: WorkflowHandle, how: string, is: (now: BillingRunProgress) => boolean): Promise<void> {
   await eventually(`${run.workflowId} is ${how}`, async () => is(await run.query<BillingRunProgress>('progress')));
 }
@@ -98,7 +98,7 @@ async function progressed(run: WorkflowHandle, how: string, is: (now: BillingRun
 const mapped = (run: WorkflowHandle, partitions: number) =>
   progressed(run, `through with ${partitions} maps`, (now) => now.partitions.done === partitions);
 
-/** Waits until the workflow has been told, and has answered, that it is cancelled. */
+/** Waits until the workflow has processed its cancellation. */
 async function cancelSeen(run: WorkflowHandle): Promise<void> {
   await eventually(`${run.workflowId} has seen that it is cancelled`, async () => {
     const { events } = anonymous(await run.fetchHistory());
@@ -122,7 +122,7 @@ test('a run of four partitions and four shards', async () => {
   await finish(await start('finished'));
 });
 
-test('a second run, with other terms, that takes open cycles over', async () => {
+test('a second run, with other terms, that carries open cycles in', async () => {
   await addCalls(2);
   await finish(await start('finished-carried-in', { ...cut, pricePerUnit: '0.0005' }));
 });
@@ -138,7 +138,7 @@ test('a run that is cancelled while its plan is stored', async () => {
   await fail(run);
 });
 
-test('a run that is cancelled in map, and one beside it', async () => {
+test('a run that is cancelled in map, and a start beside it that is skipped', async () => {
   const held = await hold(stack, 'segments');
   const run = await start('cancelled-in-map');
   await held.waitFor('copy', 4);
@@ -160,7 +160,7 @@ test('a run that is cancelled in reduce', async () => {
   await fail(run);
 });
 
-test('a run that is cancelled when it is paused and nothing is under way', async () => {
+test('a run that is cancelled while it is paused and no activity is in flight', async () => {
   const held = await hold(stack, 'segments');
   const run = await start('cancelled-while-paused');
   await held.waitFor('copy', 4);
@@ -180,7 +180,7 @@ test('a run that is cancelled while it is published', async () => {
   await finish(run);
 });
 
-test('a run that is given up by an Update that comes together with its start', async () => {
+test('a run that an Update sent with its start cancels', async () => {
   await addCalls(7);
   const startWorkflowOperation = new WithStartWorkflowOperation('billingRun', {
     taskQueue: TASK_QUEUE,
@@ -199,7 +199,7 @@ test('a run that is given up by an Update that comes together with its start', a
   });
 });
 
-test('a run that is given up in map, by an Update', async () => {
+test('a run that an Update cancels in map', async () => {
   const held = await hold(stack, 'segments');
   const run = await start('given-up-in-map');
   await held.waitFor('copy', 4);
@@ -233,17 +233,17 @@ test('a run that is paused in map and in reduce, and resumed', async () => {
   await finish(run);
 });
 
-test('a run whose segments are lost before it reduces, so that it maps anew', async () => {
+test('a run whose segments are lost before it reduces, so that map restarts', async () => {
   await addCalls(14);
   const heldInMap = await hold(stack, 'segments');
-  const run = await start('mapped-anew', { partitions: 4, shards: 1 });
+  const run = await start('map-restarted', { partitions: 4, shards: 1 });
   await heldInMap.waitFor('copy', 4);
   await ask(run, 'pause');
   await heldInMap.release();
   await mapped(run, 4);
-  // As a crash leaves them.
+  // As after a crash.
   await stack.pool.query('truncate meterfold.spills, meterfold.segments');
-  // It is under way when the reduce beside it finds that they are lost, and when that is done.
+  // The recount is in flight while the reduce beside it finds that segments are lost, and while map restarts.
   const recount = await holdTask(stack, 'recount');
   await ask(run, 'resume');
   await progressed(run, 'reduced', (now) => now.shards.done === 1);
@@ -259,10 +259,10 @@ test('a start with a currency that the plan refuses', async () => {
   await fail(await start('failed-in-plan', { currency: 'dollars' }));
 });
 
-test('a run that meets a bad row in its last partition, while the others still work', async () => {
+test('a run that finds a bad row in its last partition while the other maps are in flight', async () => {
   await addCalls(4, 3600);
   await stack.pool.query('alter table public.api_logs drop constraint api_logs_usage_check');
-  // The bad row is the first of 1,200, of more bytes than one read brings: map leaves the COPY in the middle.
+  // The bad row is the first of 1,200 long ones, more than one read returns, so map ends the COPY in the middle.
   await stack.pool.query(
     `insert into public.api_logs (user_id, usage, called_at)
      select repeat('a long name ', 20) || n % 50, case n when 1 then -1 else n end, '2026-10-02 00:00:00Z'
@@ -275,12 +275,12 @@ test('a run that meets a bad row in its last partition, while the others still w
   await fail(run);
 });
 
-test('a run that puts the bad row into quarantine', async () => {
+test('a run that quarantines the bad row', async () => {
   const run = await start('quarantined', { ...cut, badCalls: 'quarantine' });
   await finish(run, { status: 'published', quarantined: { calls: '1', usage: '-1' } });
 });
 
-test('a run of which a stored outcome is changed, so that its proof fails', async () => {
+test('a run whose stored outcome is changed, so that its proof fails', async () => {
   await addCalls(8);
   const held = await hold(stack, 'records');
   const run = await start('failed-in-publish');
@@ -293,57 +293,57 @@ test('a run of which a stored outcome is changed, so that its proof fails', asyn
   await fail(run);
 });
 
-test('a run that is published, but whose publish then fails: it ends well all the same', async () => {
+test('a run whose publish activity fails after its commit: it completes', async () => {
   const { run, held } = await holdInSweep(stack, 4, () => start('failed-after-publish'));
   await failAfterCommit(stack, held);
   await finish(run);
 });
 
-/** Starts a run that fails in its last map; all others are done. Answers with what mends that. */
-async function failInLastMap(name: string, input: BillingRunInput): Promise<{ run: RunHandle; mend(): Promise<void> }> {
+/** Starts a run that fails in its last map when all others are done. `fix` removes the cause. */
+async function failInLastMap(name: string, input: BillingRunInput): Promise<{ run: RunHandle; fix(): Promise<void> }> {
   const map = await holdOneMap(stack);
   const run = await start(name, { ...cut, ...input });
   await map.waitFor();
   await mapped(run, 3);
   await map.fail();
-  return { run, mend: map.mend };
+  return { run, fix: map.fix };
 }
 
 const isHeld = (run: WorkflowHandle) => progressed(run, 'held', (now) => now.phase === 'failed');
 
-test('a run that has failed and is held, and nobody comes', async () => {
+test('a failed run that is held until its time is over', async () => {
   await addCalls(9);
-  const { run, mend } = await failInLastMap('held-and-left', { holdFailedSeconds: 1 });
+  const { run, fix } = await failInLastMap('held-and-discarded', { holdFailedSeconds: 1 });
   await fail(run);
-  await mend();
+  await fix();
 });
 
-test('a run that has failed and is held, and is given up by an Update', async () => {
-  const { run, mend } = await failInLastMap('held-and-given-up', { holdFailedSeconds: 600 });
+test('a failed run that is held and cancelled by an Update', async () => {
+  const { run, fix } = await failInLastMap('held-and-given-up', { holdFailedSeconds: 600 });
   await isHeld(run);
   await refused(run, 'pause', 'is failed: a run can be paused while it plans, maps or reduces');
   expect((await ask(run, 'cancel')).phase).toBe('cancelled');
   await finish(run, { status: 'cancelled' });
-  await mend();
+  await fix();
 });
 
-test('a run that has failed and is held, and is cancelled', async () => {
-  const { run, mend } = await failInLastMap('held-and-cancelled', { holdFailedSeconds: 600 });
+test('a failed run that is held and whose workflow is cancelled', async () => {
+  const { run, fix } = await failInLastMap('held-and-cancelled', { holdFailedSeconds: 600 });
   await isHeld(run);
   await run.cancel();
   await fail(run);
-  await mend();
+  await fix();
 });
 
-test('a run that has failed and is held, is mended, and goes on where it stopped', async () => {
-  const { run, mend } = await failInLastMap('held-and-retried', { holdFailedSeconds: 600 });
+test('a failed run that is held and continues after a retry', async () => {
+  const { run, fix } = await failInLastMap('held-and-retried', { holdFailedSeconds: 600 });
   await isHeld(run);
-  await mend();
+  await fix();
   expect(await ask(run, 'retry')).toMatchObject({ phase: 'mapping', partitions: { done: 3, total: 4 } });
   await finish(run);
 });
 
-test('a run whose last map straggles, so that its backup is done first', async () => {
+test('a run whose last map is slow, so that its backup wins', async () => {
   await addCalls(10);
   const map = await holdOneMap(stack);
   const run = await start('backup-won');
@@ -351,7 +351,7 @@ test('a run whose last map straggles, so that its backup is done first', async (
   await map.release();
 });
 
-test('a run whose last map straggles, but is done before its backup', async () => {
+test('a run whose last map is slow, but ends before its backup', async () => {
   await addCalls(11);
   const map = await holdOneMap(stack);
   const backup = await hold(stack, 'quarantine');
@@ -363,10 +363,10 @@ test('a run whose last map straggles, but is done before its backup', async () =
   await finish(run, { status: 'published', activities: { scheduled: 12, completed: 11, retried: 0, backups: 1 } });
 });
 
-test('a run whose worker is killed in map, and that another one goes on with', async () => {
+test('a run whose worker is killed in map, so that another one continues it', async () => {
   await addCalls(5);
   const held = await hold(stack, 'segments');
-  // The tries begin up to a second apart, and all end together: the one begun first would get a backup.
+  // Without backups: the second attempts begin up to a second apart and end together, so the first of them would get one.
   const run = await start('tried-again', { ...cut, backups: false });
   await held.waitFor('copy', 4);
   worker.kill('SIGKILL');
@@ -377,14 +377,14 @@ test('a run whose worker is killed in map, and that another one goes on with', a
   await finish(run);
 });
 
-test('a run of which a map fails twice, so that its worker reports that it is retried', async () => {
+test('a run with a map that fails twice, so that its worker reports the retry', async () => {
   await addCalls(15);
-  const mend = await failMapTwice(stack);
+  const fix = await failMapTwice(stack);
   await finish(await start('tried-again-and-reported', { ...cut, backups: false }));
-  await mend();
+  await fix();
 });
 
-/** Resets a run to the end of its first workflow task, or of a later one. */
+/** Resets a run to the end of the workflow task with this index. */
 async function reset(of: RunHandle, workflowTask: number): Promise<WorkflowHandle> {
   const { events } = anonymous(await of.fetchHistory());
   const completed = events.filter(({ eventType }) => eventType === 'EVENT_TYPE_WORKFLOW_TASK_COMPLETED');
@@ -398,7 +398,7 @@ async function reset(of: RunHandle, workflowTask: number): Promise<WorkflowHandl
   return stack.temporal.workflow.getHandle(of.workflowId, runId);
 }
 
-test('a run that is reset to the moment after its plan', async () => {
+test('a run that is reset to after its plan', async () => {
   await addCalls(6);
   const held = await hold(stack, 'segments');
   const first = await start('reset');
@@ -410,22 +410,22 @@ test('a run that is reset to the moment after its plan', async () => {
   await finish(run);
 });
 
-test('a run that is reset to its start when it is published: it answers with what is published', async () => {
+test('a published run that is reset to its start: it returns the published figures', async () => {
   await addCalls(12);
   const first = await start('reset-when-published');
   const { runId, range, digest } = (await first.result()) as PublishedResult;
   await finish(await reset(first, 0), { status: 'published', runId, range, digest });
 });
 
-test('a run that is reset to its start when it has failed: it bills anew', async () => {
+test('a failed run that is reset to its start: it bills again', async () => {
   await addCalls(13);
-  const { run: first, mend } = await failInLastMap('reset-when-failed', {});
+  const { run: first, fix } = await failInLastMap('reset-when-failed', {});
   await expect(first.result()).rejects.toThrow();
-  await mend();
+  await fix();
   await finish(await reset(first, 0));
 });
 
-test('all that were expected are recorded: they are saved', () => {
+test('all expected histories are recorded and saved', () => {
   checkNames(new Set(histories.keys()), SHAPES);
   saveHistories(histories);
 });

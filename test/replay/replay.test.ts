@@ -1,6 +1,6 @@
 /**
- * The workflow code of today goes on with runs that began under the code that recorded the histories: it takes the same steps,
- * with the same particulars, to the same end.
+ * The current workflow code continues runs that began under the code that recorded the histories: it takes the same
+ * steps, with the same fields, to the same end.
  */
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ beforeAll(async () => {
   replays = await replayAll(bundle, histories);
 });
 
-describe('the workflow of today replays', () => {
+describe('the current workflow replays', () => {
   test.each(names)('%s', (name) => {
     expect(faultsOf(replays.get(name)!)).toEqual([]);
   });
@@ -36,7 +36,7 @@ describe('the workflow of today replays', () => {
     expect([...replays.keys()]).toEqual(names);
   });
 
-  test('without ever dispatching map, reduce or recount eagerly, which no history can tell', () => {
+  test('without dispatching map, reduce or recount eagerly, which histories do not show', () => {
     const scheduled = [...replays.values()].flatMap(({ commands }) =>
       commands.flatMap((one) => one.scheduleActivity ?? []),
     );
@@ -48,7 +48,7 @@ describe('the workflow of today replays', () => {
   });
 });
 
-test('a worker that traces goes on with runs that were begun without: activities get a header, and nothing else differs', async () => {
+test('a worker that traces continues runs that began without traces: activities get a header, and nothing else differs', async () => {
   const traced = await bundleForReplay(undefined, [traceInterceptors]);
   const faults = [...(await replayAll(traced, histories))].flatMap(([name, replay]) =>
     faultsOf(replay).map((fault) => `${name}: ${fault}`),
@@ -59,11 +59,11 @@ test('a worker that traces goes on with runs that were begun without: activities
 });
 
 describe('the saved histories', () => {
-  test.each(names)('%s shows what its name says', (name) => {
+  test.each(names)('%s has its expected shape', (name) => {
     expect(shapeOf(histories.get(name)!)).toEqual(ALL[name]);
   });
 
-  test('that are missing are an error, as none at all is', () => {
+  test('that are missing are an error, also if all are', () => {
     const dir = scratchDir();
     expect(() => readHistories(dir)).toThrow(`histories are missing: ${names.join(', ')}`);
     cpSync(historiesDir, dir, { recursive: true });
@@ -71,34 +71,34 @@ describe('the saved histories', () => {
     expect(() => readHistories(dir)).toThrow('histories are missing: tried-again');
   });
 
-  test('that nobody expects are an error', () => {
+  test('that are unexpected are an error', () => {
     const dir = scratchDir();
     cpSync(historiesDir, dir, { recursive: true });
     writeFileSync(join(dir, 'forgotten.json'), '{"events":[]}');
-    expect(() => readHistories(dir)).toThrow('histories that nobody expects: forgotten');
+    expect(() => readHistories(dir)).toThrow('unexpected histories: forgotten');
   });
 });
 
 describe('the comparison', () => {
-  test('covers every activity that a history has scheduled', () => {
+  test('covers every activity that a history schedules', () => {
     const compared = names.map((name) => replays.get(name)!.steps.filter(isActivity).length);
     expect(compared).toEqual(names.map((name) => scheduledIn(histories.get(name)!).length));
     expect(compared.reduce((sum, count) => sum + count)).toBeGreaterThan(100);
   });
 
-  test.each(names)('finds each particular of each step that is another, in %s', (name) => {
+  test.each(names)('finds each field of each step that differs, in %s', (name) => {
     const { steps } = replays.get(name)!;
     const recorded = stepsOfHistory(histories.get(name)!);
     recorded.forEach((step, at) => {
-      for (const particular of Object.keys(step.particulars)) {
-        const other = { ...step, particulars: { ...step.particulars, [particular]: 'another' } };
+      for (const particular of Object.keys(step.fields)) {
+        const other = { ...step, fields: { ...step.fields, [particular]: 'another' } };
         const faults = compareSteps(recorded.with(at, other), steps);
         expect(faults).toEqual([expect.stringContaining(`${step.what}: ${particular} was "another", and is `)]);
       }
     });
   });
 
-  test.each(names)('finds a step that is missing, and one too many, in %s', (name) => {
+  test.each(names)('finds a missing step and an additional one, in %s', (name) => {
     const { steps } = replays.get(name)!;
     for (const at of steps.keys()) {
       expect(compareSteps(steps, steps.toSpliced(at, 1))).toHaveLength(1);
@@ -106,7 +106,7 @@ describe('the comparison', () => {
     }
   });
 
-  test('finds other arguments of the last activity, which the replayer of the SDK lets pass', async () => {
+  test("finds other arguments of the last activity, which the SDK's replayer accepts", async () => {
     const altered = new Map<string, History>();
     for (const [name, history] of histories) {
       if (scheduledIn(history).length > 0) altered.set(name, withOtherArguments(history));
@@ -124,7 +124,7 @@ function isActivity({ what }: Step): boolean {
   return what.startsWith('activity ');
 }
 
-/** The history, if its last activity had been scheduled with other arguments. */
+/** A copy of the history in which the last activity has other arguments. */
 function withOtherArguments(history: History): History {
   const copy = structuredClone(history);
   const { input } = scheduledIn(copy).at(-1)!.activityTaskScheduledEventAttributes;

@@ -1,6 +1,6 @@
 /**
- * Replays saved histories against a bundle of the workflow. A history passes if the SDK's replayer takes it and every step that
- * the workflow takes is, in all its particulars, the recorded one.
+ * Replays saved histories against a bundle of the workflow. A history passes if the SDK's replayer accepts it and every
+ * step of the workflow equals the recorded one in all its fields.
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,16 +25,16 @@ import {
 } from './steps.js';
 
 export interface Replay {
-  /** Why the SDK's replayer does not take the history; undefined if it does. */
+  /** Why the SDK's replayer refuses the history; undefined if it accepts it. */
   refusal: string | undefined;
-  /** Where the workflow's steps are not the recorded ones. */
+  /** Differences between the workflow's steps and the recorded ones. */
   differences: string[];
-  /** What the workflow has told Temporal to do in this replay. */
+  /** The commands that the workflow sent to Temporal in this replay. */
   commands: Command[];
   steps: Step[];
 }
 
-/** All that is wrong; empty if the history passes. */
+/** All faults of a replay; empty if the history passes. */
 export function faultsOf({ refusal, differences }: Replay): string[] {
   return [...(refusal === undefined ? [] : [refusal]), ...differences];
 }
@@ -42,7 +42,10 @@ export function faultsOf({ refusal, differences }: Replay): string[] {
 const captureModule = fileURLToPath(new URL('./capture.ts', import.meta.url));
 const silent = new DefaultLogger('ERROR', () => {});
 
-/** Bundles workflows from their source, with what captures their commands, and with other interceptors if there are to be any. */
+/**
+ * Bundles workflows from their source, with the interceptor that captures their commands, and other interceptors if
+ * given.
+ */
 export function bundleForReplay(
   workflowsPath: string = join(repositoryDir, 'src', 'workflows', 'index.ts'),
   interceptors: readonly string[] = [],
@@ -53,7 +56,7 @@ export function bundleForReplay(
 
 let quiet = false;
 
-/** Core prints each history that it does not take; here that is a result, not a message. */
+/** Prevents Core from printing each history that it refuses: here a refusal is a result. */
 function installQuietRuntime(): void {
   if (quiet) return;
   Runtime.install({
@@ -63,7 +66,7 @@ function installQuietRuntime(): void {
   quiet = true;
 }
 
-/** Replays all, one after the other, each under its name, which is the workflow id that it was recorded under. */
+/** Replays all histories one after the other. The name of a history is its workflow id. */
 export async function replayAll(
   workflowBundle: WorkflowBundleWithSourceMap,
   histories: ReadonlyMap<string, History>,

@@ -1,4 +1,4 @@
-/** Brings recorded histories into the repository: without the names and paths of the machine they were recorded on. */
+/** Saves recorded histories in the repository, without the names and paths of the machine that recorded them. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +6,8 @@ import { historyToJSON, type History as RecordedHistory } from '@temporalio/comm
 import { type History, historiesDir, type JsonPayload } from './histories.js';
 
 /**
- * A recorded history in Temporal's JSON form. Workers are called recorder:PID in it, in what activities answered as in the
- * result that the workflow made of it; stack traces, which name files, are left out. Replay does not look at either.
+ * A recorded history in Temporal's JSON form. Workers are named recorder:PID, in the results of activities and in the
+ * result of the workflow. Stack traces, which name files, are removed. A replay uses neither.
  */
 export function anonymous(recorded: RecordedHistory): History {
   return clean(JSON.parse(historyToJSON(recorded))) as History;
@@ -35,7 +35,7 @@ function base64(text: string): string {
   return Buffer.from(text).toString('base64');
 }
 
-/** Saves histories over those of their names, one event a line: a second recording of the same shows as few changes. */
+/** Saves histories, one event a line, so that a second recording shows few differences. */
 export function saveHistories(histories: ReadonlyMap<string, History>): void {
   mkdirSync(historiesDir, { recursive: true });
   for (const [name, { events }] of histories) {

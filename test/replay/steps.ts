@@ -1,9 +1,10 @@
 /**
- * Steps: what a workflow has told Temporal to do, and what it has answered, in order, with all particulars. Made of a saved history
- * as of the commands of a replay, in one form, so that the two can be compared field by field.
+ * Steps: the commands of a workflow and the answers to its Updates, in order, with all fields. A saved history and the
+ * commands of a replay are converted to the same form, so that they can be compared field by field.
  *
- * An Update that its validator refuses leaves nothing behind: what was said then is for the recorder to look at. History does not hold whether an activity may be dispatched eagerly, nor its cancellation type: the latter shows only in
- * what a cancelled workflow does next. Both are left out here.
+ * An Update that its validator refuses is not in the history; the recorder checks the refusal. A history contains
+ * neither the cancellation type of an activity nor whether it may be dispatched eagerly, so steps contain neither. The
+ * cancellation type shows in what a cancelled workflow does next.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { ConcludeActivationInput } from '@temporalio/workflow';
@@ -12,23 +13,23 @@ import type { History, HistoryEvent, JsonPayload } from './histories.js';
 export type Command = ConcludeActivationInput['commands'][number];
 
 export interface Step {
-  /** Names it for a reader, and tells what it is: "activity 2 mapPartition", "memo", "end: completed", … */
+  /** The name of the step: "activity 2 mapPartition", "memo", "end: completed", … */
   what: string;
-  /** Particulars by name; plain data, times in milliseconds. */
-  particulars: Record<string, unknown>;
+  /** The fields of the step; plain data, times in milliseconds. */
+  fields: Record<string, unknown>;
 }
 
-/** Differences between what was recorded and what was replayed, one sentence each; none if they are the same. */
+/** Differences between recorded and replayed steps, one sentence each; none if they are equal. */
 export function compareSteps(recorded: readonly Step[], replayed: readonly Step[]): string[] {
   const faults: string[] = [];
   for (let at = 0; at < Math.max(recorded.length, replayed.length); at++) {
     const [before, now] = [recorded[at], replayed[at]];
     if (before?.what !== now?.what) {
       faults.push(`step ${at + 1} was ${before?.what ?? 'not there'}, and is ${now?.what ?? 'not there'}`);
-      break; // All that follows has moved.
+      break; // All later steps have moved.
     }
-    for (const name of new Set([...Object.keys(before!.particulars), ...Object.keys(now!.particulars)])) {
-      const [was, is] = [before!.particulars[name], now!.particulars[name]];
+    for (const name of new Set([...Object.keys(before!.fields), ...Object.keys(now!.fields)])) {
+      const [was, is] = [before!.fields[name], now!.fields[name]];
       if (isDeepStrictEqual(was, is)) continue;
       faults.push(`${now!.what}: ${name} was ${JSON.stringify(was)}, and is ${JSON.stringify(is)}`);
     }
@@ -36,7 +37,7 @@ export function compareSteps(recorded: readonly Step[], replayed: readonly Step[
   return faults;
 }
 
-/** Events that no command of the workflow's has caused. */
+/** Events that no command of the workflow causes. */
 const NOT_COMMANDED = new Set(
   [
     'WORKFLOW_EXECUTION_STARTED',
@@ -53,7 +54,7 @@ const NOT_COMMANDED = new Set(
     'ACTIVITY_TASK_TIMED_OUT',
     'ACTIVITY_TASK_CANCELED',
     'TIMER_FIRED',
-    // By the SDK, beside a marker of `patched`.
+    // The SDK writes it beside a marker of `patched`.
     'UPSERT_WORKFLOW_SEARCH_ATTRIBUTES',
   ].map((type) => `EVENT_TYPE_${type}`),
 );
@@ -69,12 +70,15 @@ export function stepsOfHistory(history: History): Step[] {
   });
 }
 
-/** A saved history leaves out what is not set. */
+/** A saved history omits fields that are not set. */
 function priority(given: object | null | undefined): object {
   return { priorityKey: 0, fairnessKey: '', fairnessWeight: 0, ...given };
 }
 
-/** Names the Updates that were taken, like "update 1 pause", by the id of the exchange about them, and of the event of their acceptance. */
+/**
+ * The names of accepted Updates, such as "update 1 pause", by protocol instance id and by the id of the acceptance
+ * event.
+ */
 function updatesOf({ events }: History): Map<string, string> {
   const accepted = events.filter(({ eventType }) => eventType === 'EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED');
   return new Map(
@@ -100,7 +104,7 @@ function stepOfEvent(
     case 'ACTIVITY_TASK_SCHEDULED':
       return {
         what: `activity ${all.activityId} ${all.activityType.name}`,
-        particulars: {
+        fields: {
           taskQueue: all.taskQueue.name,
           arguments: values(all.input?.payloads),
           header: fields(all.header?.fields),
@@ -116,34 +120,37 @@ function stepOfEvent(
         },
       };
     case 'ACTIVITY_TASK_CANCEL_REQUESTED':
-      return { what: `cancel ${activities.get(all.scheduledEventId)}`, particulars: {} };
+      return { what: `cancel ${activities.get(all.scheduledEventId)}`, fields: {} };
     case 'TIMER_STARTED':
       return {
         what: `timer ${all.timerId}`,
-        particulars: { ms: jsonMs(all.startToFireTimeout), summary: value(event.userMetadata?.summary) },
+        fields: { ms: jsonMs(all.startToFireTimeout), summary: value(event.userMetadata?.summary) },
       };
     case 'TIMER_CANCELED':
-      return { what: `cancel timer ${all.timerId}`, particulars: {} };
+      return { what: `cancel timer ${all.timerId}`, fields: {} };
     case 'WORKFLOW_EXECUTION_UPDATE_ACCEPTED':
-      return { what: `${updates.get(event.eventId)}: accepted`, particulars: {} };
+      return { what: `${updates.get(event.eventId)}: accepted`, fields: {} };
     case 'WORKFLOW_EXECUTION_UPDATE_COMPLETED':
       return stepOfOutcome(updates.get(all.acceptedEventId), all.outcome.failure, all.outcome.success?.payloads[0]);
     case 'WORKFLOW_PROPERTIES_MODIFIED':
-      return { what: 'memo', particulars: fields(all.upsertedMemo?.fields) };
+      return { what: 'memo', fields: fields(all.upsertedMemo?.fields) };
     case 'MARKER_RECORDED':
-      return { what: `marker ${all.markerName}`, particulars: fieldsOfMany(all.details) };
+      return { what: `marker ${all.markerName}`, fields: fieldsOfMany(all.details) };
     case 'WORKFLOW_EXECUTION_COMPLETED':
-      return { what: 'end: completed', particulars: { result: values(all.result?.payloads)[0] } };
+      return { what: 'end: completed', fields: { result: values(all.result?.payloads)[0] } };
     case 'WORKFLOW_EXECUTION_FAILED':
-      return { what: 'end: failed', particulars: failure(all.failure) };
+      return { what: 'end: failed', fields: failure(all.failure) };
     case 'WORKFLOW_EXECUTION_CANCELED':
-      return { what: 'end: canceled', particulars: {} };
+      return { what: 'end: canceled', fields: {} };
     default:
       throw new Error(`an event of type ${type} is compared with nothing yet: test/replay/steps.ts has to learn it`);
   }
 }
 
-/** What the steps of a run take from its history: what went in at its start and its commands leave out, and what its Updates are called. */
+/**
+ * What the steps of a replay need from the history: the values at the start that commands omit, and the names of
+ * Updates.
+ */
 export interface RunContext {
   taskQueue: string;
   timeoutMs: number;
@@ -159,7 +166,7 @@ export function runContextOf(history: History): RunContext {
   };
 }
 
-/** How the task queue of a replay begins, which its workflows take for their own. */
+/** The prefix of a replay's task queue, which its workflows take for their own. */
 export const REPLAY_QUEUE = 'replay';
 
 export function stepsOfCommands(commands: readonly Command[], run: RunContext): Step[] {
@@ -179,7 +186,7 @@ function stepOfCommand(command: Command, activities: ReadonlyMap<number, string>
     const retryInitialMs = protoMs(all.retryPolicy?.initialInterval) ?? 1000;
     return {
       what: `activity ${all.activityId} ${all.activityType}`,
-      particulars: {
+      fields: {
         taskQueue: all.taskQueue?.startsWith(`${REPLAY_QUEUE}-`) ? run.taskQueue : all.taskQueue,
         arguments: values(all.arguments),
         header: fields(all.headers),
@@ -196,48 +203,48 @@ function stepOfCommand(command: Command, activities: ReadonlyMap<number, string>
     };
   }
   if (command.requestCancelActivity) {
-    return { what: `cancel ${activities.get(command.requestCancelActivity.seq!)}`, particulars: {} };
+    return { what: `cancel ${activities.get(command.requestCancelActivity.seq!)}`, fields: {} };
   }
   if (command.startTimer) {
     const { seq, startToFireTimeout } = command.startTimer;
     return {
       what: `timer ${seq}`,
-      particulars: { ms: protoMs(startToFireTimeout), summary: value(command.userMetadata?.summary) },
+      fields: { ms: protoMs(startToFireTimeout), summary: value(command.userMetadata?.summary) },
     };
   }
-  if (command.cancelTimer) return { what: `cancel timer ${command.cancelTimer.seq}`, particulars: {} };
+  if (command.cancelTimer) return { what: `cancel timer ${command.cancelTimer.seq}`, fields: {} };
   if (command.updateResponse) {
     const { protocolInstanceId, accepted, rejected, completed } = command.updateResponse;
     const update = run.updates.get(protocolInstanceId!);
-    if (accepted) return { what: `${update}: accepted`, particulars: {} };
+    if (accepted) return { what: `${update}: accepted`, fields: {} };
     return stepOfOutcome(update, rejected, completed);
   }
   if (command.modifyWorkflowProperties) {
-    return { what: 'memo', particulars: fields(command.modifyWorkflowProperties.upsertedMemo?.fields) };
+    return { what: 'memo', fields: fields(command.modifyWorkflowProperties.upsertedMemo?.fields) };
   }
   if (command.setPatchMarker) {
     const { patchId: id, deprecated } = command.setPatchMarker;
-    return { what: 'marker core_patch', particulars: { 'patch-data': [{ id, deprecated }] } };
+    return { what: 'marker core_patch', fields: { 'patch-data': [{ id, deprecated }] } };
   }
   if (command.completeWorkflowExecution) {
-    return { what: 'end: completed', particulars: { result: value(command.completeWorkflowExecution.result) } };
+    return { what: 'end: completed', fields: { result: value(command.completeWorkflowExecution.result) } };
   }
   if (command.failWorkflowExecution) {
-    return { what: 'end: failed', particulars: failure(command.failWorkflowExecution.failure) };
+    return { what: 'end: failed', fields: failure(command.failWorkflowExecution.failure) };
   }
-  if (command.cancelWorkflowExecution) return { what: 'end: canceled', particulars: {} };
+  if (command.cancelWorkflowExecution) return { what: 'end: canceled', fields: {} };
   const kind = Object.keys(command).join(', ');
   throw new Error(`a command ${kind} is compared with nothing yet: test/replay/steps.ts has to learn it`);
 }
 
-/** How an Update that was taken has ended. */
+/** The outcome of an accepted Update. */
 function stepOfOutcome(
   update: string | undefined,
   failed: Failure | null | undefined,
   answer: Payload | null | undefined,
 ): Step {
-  if (failed) return { what: `${update}: failed`, particulars: failure(failed) };
-  return { what: `${update}: answered`, particulars: { answer: value(answer) } };
+  if (failed) return { what: `${update}: failed`, fields: failure(failed) };
+  return { what: `${update}: answered`, fields: { answer: value(answer) } };
 }
 
 interface RetryPolicy {
@@ -254,7 +261,7 @@ function retryCounts(policy: RetryPolicy | null | undefined): Record<string, unk
   };
 }
 
-/** A payload's parts: base64 in JSON, bytes in a command. */
+/** The fields of a payload: base64 in JSON, bytes in a command. */
 interface Payload {
   metadata?: Record<string, string | Uint8Array> | null;
   data?: string | Uint8Array | null;
@@ -271,7 +278,7 @@ interface Failure {
   activityFailureInfo?: { activityId?: string | null; activityType?: { name?: string | null } | null } | null;
 }
 
-/** All of a failure but where in the code it came from. */
+/** A failure without its stack trace. */
 function failure(of: Failure | null | undefined): Record<string, unknown> {
   const { message, cause, applicationFailureInfo: application, activityFailureInfo: activity } = of ?? {};
   return {
@@ -307,12 +314,12 @@ function text(bytes: string | Uint8Array | null | undefined): string {
   return (typeof bytes === 'string' ? Buffer.from(bytes, 'base64') : Buffer.from(bytes ?? [])).toString();
 }
 
-/** A duration like "0.500s", as JSON has it; absent is none. */
+/** A duration in JSON, such as "0.500s"; null if absent. */
 function jsonMs(duration: string | undefined): number {
   return duration === undefined ? 0 : Number(duration.slice(0, -1)) * 1000;
 }
 
-/** A duration as a command has it. Its seconds are a Long, of which the way out of the workflow leaves plain fields. */
+/** A duration in a command. Its seconds were a Long, which has become plain fields outside the workflow. */
 function protoMs(duration: { seconds?: unknown; nanos?: number | null } | null | undefined): number | undefined {
   if (duration == null) return undefined;
   const seconds = duration.seconds as { low: number; high: number } | number | null | undefined;

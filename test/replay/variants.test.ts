@@ -1,7 +1,4 @@
-/**
- * A replay that nothing could fail would prove nothing: each kind of deliberate change to the workflow fails just the histories
- * that it touches.
- */
+/** Replays find changes of the workflow: each kind of deliberate change fails exactly the histories that it affects. */
 import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type History, readHistories } from './histories.js';
@@ -19,7 +16,7 @@ beforeAll(async () => {
   bundle = await bundleEdits([...VARIANTS, unchanged]);
 });
 
-/** Replays all histories as if the workflow that recorded them were called by this name. */
+/** Replays all histories as if the workflow that recorded them had this type. */
 function replayAs(workflowType: string): Promise<Map<string, Replay>> {
   const renamed = [...histories].map(([name, history]) => {
     const copy = structuredClone(history);

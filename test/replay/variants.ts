@@ -1,4 +1,4 @@
-/** Variants of the workflow: its source as it is, but for one deliberate change of the kind that a replay has to find. */
+/** Variants of the workflow: its source with one deliberate change of the kind that a replay must find. */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,43 +10,49 @@ import type { Step } from './steps.js';
 export interface Edit {
   /** In src; workflows/billing-run.ts if absent. */
   file?: string;
-  /** Throws if the source is not any more what it was written for. */
+  /** Throws if the source has changed so that the edit no longer applies. */
   edit: (source: string) => string;
 }
 
 export interface Variant extends Edit {
   name: string;
-  /** Whether the replay of a history, known by its recorded steps, has to fail; all others have to pass. */
+  /** True if the replay of the history must fail; the replays of all others must pass. */
   fails: (steps: Step[], name: string) => boolean;
-  /** Whether the SDK's own replayer finds it, or in how many of them; otherwise only the comparison of steps does. */
+  /**
+   * True if the SDK's replayer finds the change in all failing histories, or in how many; only the comparison of steps
+   * finds it in the others.
+   */
   byReplayer: boolean | number;
-  /** What one of the faults says. */
+  /** Text in one of the faults. */
   says: string;
 }
 
 const schedules = (activity: string) => (steps: Step[]) => steps.some(({ what }) => what.endsWith(` ${activity}`));
 const coordinates = (steps: Step[]) => schedules('planRun')(steps) || schedules('discardRun')(steps);
 const watchesForStragglers = (steps: Step[]) =>
-  steps.some(({ particulars }) => particulars.summary === 'wait until a task counts as slow');
+  steps.some(({ fields }) => fields.summary === 'wait until a task counts as slow');
 const only =
   (...names: string[]) =>
   (_: Step[], name: string) =>
     names.includes(name);
 const answersWithRun = (steps: Step[]) =>
-  (steps.at(-1)!.particulars.result as { status?: string } | undefined)?.status === 'published';
+  (steps.at(-1)!.fields.result as { status?: string } | undefined)?.status === 'published';
 const publishes = (steps: Step[]) =>
   schedules('publishRun')(steps) && answersWithRun(steps) && !schedules('discardRun')(steps);
-const isPlanned = (steps: Step[]) => steps.some(({ particulars }) => /^\d+$/.test(String(particulars.meterfoldRun)));
-/** Activities are numbered as they are asked for, also by a workflow that is cancelled already and gets none. */
-const asksForFour = (steps: Step[]) => steps.some(({ what }) => Number(/^activity (\d+)/.exec(what)?.[1]) > 4);
+const isPlanned = (steps: Step[]) => steps.some(({ fields }) => /^\d+$/.test(String(fields.meterfoldRun)));
+/**
+ * Activities are numbered as they are scheduled, even if the workflow is cancelled already and none is sent to
+ * Temporal.
+ */
+const schedulesFour = (steps: Step[]) => steps.some(({ what }) => Number(/^activity (\d+)/.exec(what)?.[1]) > 4);
 
 export const VARIANTS: Variant[] = [
   {
     name: 'another activity in map',
-    edit: replace('tasks.mapPartition.', 'tasks.mapSlice.'),
+    edit: replace('tasks.mapPartition.', 'tasks.mapRange.'),
     fails: schedules('mapPartition'),
     byReplayer: true,
-    says: 'was activity 2 mapPartition, and is activity 2 mapSlice',
+    says: 'was activity 2 mapPartition, and is activity 2 mapRange',
   },
   {
     name: 'another activity at the end',
@@ -68,14 +74,14 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'one activity more in reduce',
-    edit: replace('#fanOut(shards,', '#fanOut([...shards, ...shards.slice(0, 1)],'),
+    edit: replace('items: plan.shards,', 'items: [...plan.shards, plan.shards[0]!],'),
     fails: schedules('reduceShard'),
     byReplayer: true,
     says: 'was activity 11 publishRun, and is activity 11 reduceShard',
   },
   {
     name: 'one activity fewer: no recount',
-    edit: replace('if (to === after) return;', 'return;'),
+    edit: replace('if (to === after || this.#recounted !== undefined) return;', 'return;'),
     fails: schedules('recount'),
     byReplayer: true,
     says: 'was activity 6 recount, and is activity 6 reduceShard',
@@ -94,14 +100,14 @@ export const VARIANTS: Variant[] = [
       'await this.#map(plan); await Promise.all([this.#recount(plan), this.#reduceAll(plan)]);',
       'await Promise.all([this.#recount(plan), this.#reduceAll(plan)]); await this.#map(plan);',
     ),
-    fails: asksForFour,
+    fails: schedulesFour,
     byReplayer: true,
     says: 'was activity 2 mapPartition, and is activity 2 recount',
   },
   {
     name: 'fewer activities in flight',
     edit: replace('IN_FLIGHT_MAX = 100', 'IN_FLIGHT_MAX = 3'),
-    fails: asksForFour,
+    fails: schedulesFour,
     byReplayer: true,
     says: 'activity 5 mapPartition',
   },
@@ -114,10 +120,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'other arguments of the last map only',
-    edit: replace(
-      '{ runId, number, ...this.#installation, ...twin',
-      '{ runId, number: number === 3 ? 0 : number, ...this.#installation, ...twin',
-    ),
+    edit: replace('[input]), callsIn', '[{ ...input, number: input.number === 3 ? 0 : input.number }]), callsIn'),
     fails: schedules('mapPartition'),
     byReplayer: false,
     says: 'activity 5 mapPartition: arguments was ',
@@ -138,7 +141,7 @@ export const VARIANTS: Variant[] = [
     says: 'discardRun: arguments was ',
   },
   {
-    name: 'another time-out of plan, publish and discard',
+    name: 'another timeout of plan, publish and discard',
     file: 'workflows/activities.ts',
     edit: replace("startToCloseTimeout: '30m'", "startToCloseTimeout: '20m'"),
     fails: coordinates,
@@ -146,7 +149,7 @@ export const VARIANTS: Variant[] = [
     says: 'planRun: startToCloseMs was 1800000, and is 1200000',
   },
   {
-    name: 'another time-out of map, reduce and recount',
+    name: 'another timeout of map, reduce and recount',
     file: 'workflows/activities.ts',
     edit: replace("startToCloseTimeout: '2h'", "startToCloseTimeout: '3h'"),
     fails: schedules('mapPartition'),
@@ -154,7 +157,7 @@ export const VARIANTS: Variant[] = [
     says: 'activity 5 mapPartition: startToCloseMs was 7200000, and is 10800000',
   },
   {
-    name: 'another heartbeat time-out',
+    name: 'another heartbeat timeout',
     file: 'workflows/activities.ts',
     edit: (source) => source.replaceAll('heartbeatTimeout: HEARTBEAT_TIMEOUT_MS', "heartbeatTimeout: '11s'"),
     fails: coordinates,
@@ -162,7 +165,7 @@ export const VARIANTS: Variant[] = [
     says: 'planRun: heartbeatMs was 10000, and is 11000',
   },
   {
-    name: 'another way to try again',
+    name: 'another retry policy',
     file: 'workflows/activities.ts',
     edit: replace('maximumInterval: RETRY_MS_MAX', 'maximumInterval: RETRY_MS_MAX, maximumAttempts: 3'),
     fails: coordinates,
@@ -204,15 +207,15 @@ export const VARIANTS: Variant[] = [
     name: 'a cancelled run that waits for the end of its maps and reduces',
     file: 'workflows/activities.ts',
     edit: replace('ActivityCancellationType.TRY_CANCEL', 'ActivityCancellationType.WAIT_CANCELLATION_COMPLETED'),
-    fails: only('cancelled-in-map', 'cancelled-in-reduce', 'given-up-in-map', 'backup-lost', 'mapped-anew-by-failure'),
+    fails: only('cancelled-in-map', 'cancelled-in-reduce', 'given-up-in-map', 'backup-lost'),
     byReplayer: 3,
     says: 'discardRun, and is ',
   },
   {
     name: 'a publish that can be cancelled',
     edit: replace(
-      ".nonCancellable(() => this.#statistics.count( 'publish'",
-      ".cancellable(() => this.#statistics.count( 'publish'",
+      ".nonCancellable(() => this.#statistics.count({ name: 'publish' }",
+      ".cancellable(() => this.#statistics.count({ name: 'publish' }",
     ),
     fails: only('cancelled-too-late'),
     byReplayer: true,
@@ -235,7 +238,7 @@ export const VARIANTS: Variant[] = [
     says: 'end: completed: result was ',
   },
   {
-    name: 'another answer of a run that was given up',
+    name: 'another result of a cancelled run',
     file: 'workflows/give-up.ts',
     edit: replace('was cancelled by an operator: nothing', 'was cancelled: nothing'),
     fails: only('given-up-at-start', 'given-up-in-map', 'held-and-given-up'),
@@ -243,10 +246,10 @@ export const VARIANTS: Variant[] = [
     says: 'end: completed: result was ',
   },
   {
-    name: 'a pause that nobody heeds',
+    name: 'a pause without effect',
     file: 'workflows/control.ts',
     edit: replace('this.#progress.now.paused ? this.#resumed() : undefined', 'undefined'),
-    fails: only('paused', 'cancelled-while-paused', 'mapped-anew', 'mapped-anew-by-failure'),
+    fails: only('paused', 'cancelled-while-paused', 'map-restarted'),
     byReplayer: true,
     says: 'and is ',
   },
@@ -259,16 +262,16 @@ export const VARIANTS: Variant[] = [
     says: 'timer',
   },
   {
-    name: 'a failed run that opens another run when it is tried again',
+    name: 'a failed run that opens another run when it is retried',
     edit: replace('this.#plan ??= await', 'this.#plan = await'),
-    fails: only('held-and-retried', 'mapped-anew-by-failure'),
+    fails: only('held-and-retried'),
     byReplayer: true,
     says: 'planRun',
   },
   {
-    name: 'lost segments that nobody maps anew',
+    name: 'lost segments without a restart of map',
     edit: replace("if ('segmentsLost' in reduced)", "if ('nothing' in reduced)"),
-    fails: only('mapped-anew'),
+    fails: only('map-restarted'),
     byReplayer: true,
     says: 'was ',
   },
@@ -276,29 +279,29 @@ export const VARIANTS: Variant[] = [
     name: 'a map that restarts later',
     file: 'workflows/map-restarts.ts',
     edit: replace('FIRST_DELAY_MS = 1000', 'FIRST_DELAY_MS = 2000'),
-    fails: only('mapped-anew'),
+    fails: only('map-restarted'),
     byReplayer: false,
     says: 'timer 1: ms was 1000, and is 2000',
   },
   {
-    name: 'lost segments of which the figures are kept',
+    name: 'lost segments whose outcomes are kept',
     edit: replace('this.#maps.length = 0;', ''),
-    fails: only('mapped-anew', 'mapped-anew-by-failure'),
+    fails: only('map-restarted'),
     byReplayer: true,
     says: 'was activity ',
   },
   {
     name: 'backups that begin earlier',
     file: 'backups/stragglers.ts',
-    edit: replace('PATIENCE_MS_MIN = 1000', 'PATIENCE_MS_MIN = 900'),
+    edit: replace('SLOW_MS_MIN = 1000', 'SLOW_MS_MIN = 900'),
     fails: watchesForStragglers,
     byReplayer: false,
     says: 'timer',
   },
   {
-    name: 'an attempt that goes on when the other one has won',
+    name: 'an attempt that continues when the other one has won',
     file: 'backups/stragglers.ts',
-    edit: replace('if (backedUp) scope.cancel();', ''),
+    edit: replace('if (hasBackup) scope.cancel();', ''),
     fails: only('backup-won', 'backup-lost'),
     byReplayer: true,
     says: 'cancel activity',
@@ -312,7 +315,7 @@ export const VARIANTS: Variant[] = [
   },
 ];
 
-/** Replaces a piece of the source that must be there just once; how it is broken into lines does not matter. */
+/** Replaces a piece of the source that must occur exactly once, with any line breaks. */
 function replace(piece: string, by: string): (source: string) => string {
   const pattern = new RegExp(piece.split(/\s+/).map(literally).join('\\s+'), 'g');
   return (source) => {
@@ -331,20 +334,20 @@ const EDITED = 'workflows/billing-run.ts';
 /** Folders of src whose files may be edited. */
 const COPIED = ['workflows', 'backups'];
 
-/** The source that an edit is for, before and after it. */
+/** The source before and after an edit. */
 export function edited({ file = EDITED, edit }: Edit): { before: string; after: string } {
   const before = readFileSync(join(sourceDir, file), 'utf8');
   return { before, after: edit(before) };
 }
 
-/** How the workflow of an edit is called in the bundle of all. */
+/** The workflow type of an edit in the common bundle. */
 export function typeOf(number: number): string {
   return `billingRun${number}`;
 }
 
 /**
- * Bundles copies of the workflow, each with one of the edits made, as workflow types of their own: to bundle each for itself would take
- * most of the tests' time. A copy whose edit throws is left as it is.
+ * Bundles copies of the workflow, one per edit, each as a workflow type of its own. A bundle per edit would take most
+ * of the tests' time. A copy whose edit throws is not changed.
  */
 export async function bundleEdits(edits: readonly Edit[]): Promise<WorkflowBundleWithSourceMap> {
   const dir = mkdtempSync(join(tmpdir(), 'meterfold-variants-'));

@@ -1,12 +1,12 @@
 /**
- * Holds a run at a chosen point, without sleeping: the test takes a lock that the run needs, sees in PostgreSQL's own views that
- * a worker waits for it, acts, and lets go.
+ * Holds a run at a chosen point without sleeping: the test takes a lock that the run needs, waits until PostgreSQL's
+ * views show that a worker waits for it, acts, and releases the lock.
  */
 import { eventually } from './eventually.js';
 import type { Stack } from './stack.js';
 
 export interface Waiting {
-  /** Of the server process. */
+  /** The server process. */
   pid: number;
   /** "meterfold worker <host>:<pid>" */
   application: string;
@@ -22,21 +22,23 @@ export interface WaitingFor {
 }
 
 export interface Hold {
-  /** Waits until a session waits for this lock, and returns all that do. */
+  /** Waits until a session waits for this lock; returns all sessions that do. */
   waiting(which?: WaitingFor): Promise<Waiting[]>;
   release(): Promise<void>;
   /** Runs a last statement in the holding transaction, and commits. */
   commit(sql: string): Promise<void>;
 }
 
-/** Waits until sessions wait for what the server process `pid` has locked, and returns them; `what` names it in errors. */
+/**
+ * Waits until sessions wait for a lock of the server process `pid`, and returns them; `what` names the lock in errors.
+ */
 export function waitingFor(
   stack: Stack,
   pid: number,
   what: string,
   { query = '', application = '', notPid = 0 }: WaitingFor = {},
 ): Promise<Waiting[]> {
-  return eventually(`a session (${application} ${query}) waits for what this has locked: ${what}`, async () => {
+  return eventually(`a session (${application} ${query}) waits for a lock of: ${what}`, async () => {
     const waiting = await stack.pool.query<Waiting>(
       `select pid, application_name as application, query from pg_stat_activity
         where $1 = any (pg_blocking_pids(pid))
@@ -50,16 +52,16 @@ export function waitingFor(
 
 const held = new WeakMap<Stack, Set<() => Promise<void>>>();
 
-/** Lets go of whatever a failed test still holds. */
+/** Releases all holds that a failed test has left. */
 export async function releaseHolds(stack: Stack): Promise<void> {
   for (const release of held.get(stack) ?? []) await release();
 }
 
-/** Where a run can be held: map stores its first memory-full, reduce has written records and goes on to open cycles. */
+/** Holds map when it stores its first spill, and reduce after its records, before its open cycles. */
 export const holdMap = (stack: Stack) => hold(stack, 'lock table meterfold.segments in access exclusive mode');
 export const holdReduce = (stack: Stack) => hold(stack, 'lock table meterfold.open_cycles in access exclusive mode');
 
-/** Takes what `sql` locks, in a transaction of its own. */
+/** Runs `sql`, which takes a lock, in a transaction that stays open. */
 export async function hold(stack: Stack, sql: string, values: unknown[] = []): Promise<Hold> {
   const client = await stack.pool.connect();
   await client.query('begin');
@@ -92,20 +94,20 @@ export async function hold(stack: Stack, sql: string, values: unknown[] = []): P
   };
 }
 
-/** A change of which the commit waits: `update on meterfold.tasks`, and which of its rows. */
+/** A change whose commit waits: the event, such as `update on meterfold.tasks`, and a condition on the row. */
 export interface LateCommit {
   on: string;
   when: string;
 }
 
 export interface CommitHold extends Hold {
-  /** Lets the waiting commits go on, and returns when none is under way. */
+  /** Lets the waiting commits continue, and returns when none is in progress. */
   finish(): Promise<void>;
-  /** The same, and drops the trigger, for which no other session may hold a lock on the table. */
+  /** Like finish, and drops the trigger. No other session may hold a lock on the table. */
   over(): Promise<void>;
 }
 
-/** Makes the next commits of such a change wait inside the server, which needs no client to finish them. */
+/** Makes the next commits of such a change wait inside the server, which completes them without a client. */
 export async function holdCommit(stack: Stack, { on, when }: LateCommit): Promise<CommitHold> {
   await stack.pool.query(`
     create function public.commit_late() returns trigger language plpgsql as
@@ -115,7 +117,7 @@ export async function holdCommit(stack: Stack, { on, when }: LateCommit): Promis
   const held = await hold(stack, 'select pg_advisory_xact_lock(77)');
   const finish = async () => {
     await held.release();
-    await eventually('it is committed', async () => {
+    await eventually('the commit is complete', async () => {
       const locks = `select from pg_locks join pg_database on pg_database.oid = database
                       where locktype = 'advisory' and objid = 77 and datname = current_database()`;
       return (await stack.pool.query(locks)).rows.length === 0;

@@ -1,6 +1,7 @@
 /**
- * Connections that write to the log all the while, each on its own: transactions of any length, of single rows, batches, COPY and
- * savepoints, committed or rolled back. What each writes is drawn from the seed; how they interleave, the servers decide.
+ * Connections that write to the log continuously and independently: transactions of any length, with single rows,
+ * batches, COPY and savepoints, committed or rolled back. The seed determines what each connection writes, but not how
+ * they interleave.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -17,10 +18,10 @@ const USERS = 200;
 const USAGES = 1000;
 const BATCH_CALLS_MAX = 20;
 const STATEMENTS_MAX = 5;
-/** What the application does between two statements, and between two transactions. */
+/** The pause of the application between two statements, and between two transactions. */
 const WORK_MS_MAX = 40;
 const PAUSE_MS_MAX = 200;
-/** A transaction that is open for longer than a run waits for it. */
+/** How long a transaction is open that a run does not wait for. */
 const LONG_ONE_IN = 300;
 const LONG_MS_MAX = 3000;
 const ROLLED_BACK_ONE_IN = 6;
@@ -40,12 +41,12 @@ export class Inflow {
     stack.onClose(() => this.stop().catch(() => {}));
   }
 
-  /** Calls whose commit was confirmed. */
+  /** How many calls are committed. */
   get calls(): number {
     return this.#calls;
   }
 
-  /** Lets each connection end its transaction. Throws what a connection has failed of. */
+  /** Lets each connection end its transaction. Throws the error of a connection that has failed. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#writers);
@@ -83,13 +84,13 @@ export class Inflow {
     return calls;
   }
 
-  /** Lets time pass, but for what is left when it is stopped. */
+  /** Waits; returns early when the inflow is stopped. */
   async #pass(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 }
 
-/** Each writes some calls in the open transaction, and resolves with how many of them stay if it commits. */
+/** Ways to write calls in an open transaction. Each returns how many calls stay if it commits. */
 const kinds: readonly ((client: pg.Client, draws: Draws) => Promise<number>)[] = [
   (client, draws) => insert(client, draws, 1),
   (client, draws) => insert(client, draws, 1 + draws.below(BATCH_CALLS_MAX)),

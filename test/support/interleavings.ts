@@ -1,13 +1,13 @@
 /**
- * Seeded interleavings of other people's transactions and a seal, statement by statement: whoever is next is drawn, also while a
- * seal stands between two of its statements. The same seed draws the same again.
+ * Random interleavings of writers' transactions and a seal, statement by statement. Which session acts next is drawn
+ * from a seed, also while a seal is between two of its statements. The same seed gives the same interleaving.
  */
 import pg from 'pg';
 import { copyIn } from '../../src/postgres/copy/copy-in.js';
 import type { Pool } from '../../src/postgres/pool.js';
 import { mulberry32 } from './random.js';
 
-/** A seeded source of draws. */
+/** Random draws from a seed. */
 export class Draws {
   readonly #next: () => number;
 
@@ -15,7 +15,7 @@ export class Draws {
     this.#next = mulberry32(seed);
   }
 
-  /** From 0 to below `end`. */
+  /** A number from 0 to `end` - 1. */
   below(end: number): number {
     return this.#next() % end;
   }
@@ -25,9 +25,9 @@ export class Draws {
   }
 }
 
-/** Work on a pool of which each statement waits for its turn. */
+/** Runs work on a pool whose statements wait until the test lets each of them run. */
 export class Steps {
-  /** Hands each statement to the real pool once it is its turn. */
+  /** Passes each statement to the real pool when its turn comes. */
   readonly pool: Pool;
   #waiting: (() => void) | undefined;
   #arrived: () => void = () => {};
@@ -61,7 +61,7 @@ export class Steps {
     return this.#over;
   }
 
-  /** Runs one statement, up to where the next one waits for its turn, or to the end. */
+  /** Runs one statement, and returns when the next one waits for its turn or the work has ended. */
   async step(): Promise<void> {
     const go = this.#waiting;
     this.#waiting = undefined;
@@ -81,14 +81,14 @@ export class Steps {
 interface Session {
   client: pg.Client;
   transaction: 'none' | 'open' | 'failed';
-  /** An id that the transaction has taken and not used. */
+  /** An id that the transaction has taken from the sequence and not used yet. */
   taken: string | undefined;
 }
 
 export interface WritersOptions {
   databaseUrl: string;
   sessions: number;
-  /** The log, and partitions of it that any id fits into. */
+  /** The log, and those of its partitions that accept any id. */
   tables: readonly string[];
 }
 
@@ -96,7 +96,7 @@ const BATCH_ROWS = 4;
 const COPY_ROWS = 3;
 const nextId = `nextval('public.api_logs_id_seq')`;
 
-/** Sessions of others that insert into the log in every way there is. */
+/** Sessions of other applications that insert into the log in every way PostgreSQL offers. */
 export class Writers {
   readonly #options: WritersOptions;
   #sessions: Session[] = [];
@@ -107,7 +107,7 @@ export class Writers {
     this.#options = options;
   }
 
-  /** Opens the sessions; after a crash, anew: what they had not prepared is gone. */
+  /** Opens the sessions, also again after a crash, which has rolled back what they had not prepared. */
   async connect(): Promise<void> {
     await this.close();
     const numbers = [...Array(this.#options.sessions).keys()];
@@ -127,7 +127,7 @@ export class Writers {
     this.#sessions = [];
   }
 
-  /** One session does one thing that it can do now. */
+  /** Lets one session do one thing that is possible in its state. */
   async act(draws: Draws): Promise<void> {
     const session = draws.oneOf(this.#sessions);
     const table = draws.oneOf(this.#options.tables);
@@ -136,7 +136,7 @@ export class Writers {
     else await this.#end(session, draws.oneOf(['commit', 'rollback']));
   }
 
-  /** Ends every transaction, one way or the other. */
+  /** Commits or rolls back every transaction. */
   async endAll(draws: Draws): Promise<void> {
     for (const session of this.#sessions) {
       if (session.transaction !== 'none') await this.#end(session, draws.oneOf(['commit', 'rollback']));
@@ -183,7 +183,7 @@ export class Writers {
     session.taken = undefined;
   }
 
-  /** An insert that takes an id and is refused. */
+  /** Runs an insert that takes an id and is refused. */
   async #fail(session: Session, table: string): Promise<void> {
     await session.client.query(insert(table, 1, -1)).catch(() => {});
     session.transaction = 'failed';

@@ -1,4 +1,4 @@
-/** A run held in a phase of its life, by a lock that this phase needs. */
+/** Runs that are held in a phase by a lock that the phase needs. */
 import type { BillingRunProgress } from '../../src/contract/billing-run.js';
 import { eventually } from './eventually.js';
 import { type Hold, hold, holdMap, holdReduce } from './holds.js';
@@ -13,7 +13,7 @@ export interface HeldRun {
   held: Hold;
 }
 
-/** Takes a task of the run in progress, so that its activity waits. */
+/** Locks a task of the active run, so that its activity waits. */
 export const holdTask = (stack: Stack, kind: 'map' | 'reduce' | 'recount', number = 0): Promise<Hold> =>
   hold(
     stack,
@@ -22,19 +22,19 @@ export const holdTask = (stack: Stack, kind: 'map' | 'reduce' | 'recount', numbe
     [kind, number],
   );
 
-/** Keeps the run in progress from being published or discarded; its activities go on. */
+/** Keeps the active run from being published or discarded; its other activities continue. */
 export const holdEnding = (stack: Stack): Promise<Hold> =>
   hold(stack, `select from meterfold.runs where state = 'active' for key share`);
 
 interface Holding {
-  /** The phase where it has to be taken. */
+  /** The phase in which the lock must be taken; absent: before the run starts. */
   before?: HeldPhase;
   take: (stack: Stack) => Promise<Hold>;
   waits: (stack: Stack, held: Hold) => Promise<unknown>;
 }
 
 const holdings: Record<HeldPhase, Holding> = {
-  // Somebody writes to the log for a long time: no lock of the run's own, it looks again and again.
+  // A long transaction writes to the log. The run does not wait for a lock; it polls.
   sealing: {
     take: (stack) =>
       hold(stack, `insert into public.api_logs (user_id, usage, called_at) values ('never committed', 7, now())`),
@@ -54,7 +54,9 @@ const holdings: Record<HeldPhase, Holding> = {
   publishing: { before: 'mapping', take: holdEnding, waits: (_, held) => held.waiting({ query: 'for update' }) },
 };
 
-/** Starts a run that is paused between two phases: `held` is over, and nothing of the next one, `before`, has begun. */
+/**
+ * Starts a run that is paused between two phases: `held` is over, and no activity of the next one, `before`, has begun.
+ */
 export async function startPaused(
   stack: Stack,
   held: HeldPhase,

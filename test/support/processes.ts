@@ -1,6 +1,7 @@
 /**
- * Meterfold's own processes, run as a user runs them: bin/meterfold.js from dist, with nothing but a stack's environment.
- * None outlives its test: a stack kills its own when it closes, and a watchdog does if the test's process dies before.
+ * Meterfold's processes, started as a user starts them: bin/meterfold.js from dist, with only a stack's environment.
+ * None outlives its test: a stack kills its processes when it closes, and a watchdog kills them if the test's process
+ * dies before.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +12,7 @@ import { repositoryDir } from './repository.js';
 import type { Stack } from './stack.js';
 
 const ownProgram = join(repositoryDir, 'bin', 'meterfold.js');
-/** A worker loads, warms its kernels and connects; on a busy machine that takes its time. */
+/** A worker loads, warms its kernels and connects, which takes a while on a busy machine. */
 const WORKER_START_MS = 60_000;
 
 export interface Ended {
@@ -21,15 +22,15 @@ export interface Ended {
 
 export interface WorkerProcess {
   readonly pid: number;
-  /** As runs, results and Temporal call it. */
+  /** The worker's name in runs, results and Temporal. */
   readonly name: string;
   readonly ended: Promise<Ended>;
   kill(signal: NodeJS.Signals): void;
-  /** SIGTERM, then waits until it has ended. */
+  /** Sends SIGTERM, and waits until the process has ended. */
   stop(): Promise<Ended>;
-  /** All of its log so far: JSON lines. */
+  /** The log so far, as JSON lines. */
   logs(): string;
-  /** Waits until its log contains a text. */
+  /** Waits until the log contains a text. */
   logged(text: string): Promise<unknown>;
 }
 
@@ -38,7 +39,7 @@ export interface WorkerOptions {
   env?: Record<string, string>;
   /** The bin/meterfold.js of another build. */
   program?: string;
-  /** A program that runs it, with its first arguments. */
+  /** A program, with its first arguments, that runs the process. */
   by?: readonly string[];
 }
 
@@ -76,7 +77,7 @@ export interface CommandOptions {
   env?: Record<string, string>;
   /** The bin/meterfold.js of another build. */
   program?: string;
-  /** A program that runs it, with its first arguments. */
+  /** A program, with its first arguments, that runs the process. */
   by?: readonly string[];
 }
 
@@ -88,19 +89,19 @@ export interface CommandResult {
 
 export interface Command {
   readonly result: Promise<CommandResult>;
-  /** What it has written so far. */
+  /** Standard output and standard error so far. */
   readonly output: Readonly<Omit<CommandResult, 'code'>>;
-  /** Waits until its standard error contains a text. */
+  /** Waits until standard error contains a text. */
   noted(text: string): Promise<unknown>;
 }
 
-/** Starts `meterfold` with arguments. */
+/** Starts a command of meterfold. */
 export function startCommand(stack: Stack, args: readonly string[], options: CommandOptions = {}): Command {
   const child = launch(stack, args, options);
   return { result: resultOf(child), output: child.output, noted: (text) => noted(child, text) };
 }
 
-/** Runs `meterfold` with arguments to its end. */
+/** Runs a command of meterfold to its end. */
 export function meterfold(stack: Stack, args: readonly string[], options?: CommandOptions): Promise<CommandResult> {
   return startCommand(stack, args, options).result;
 }
@@ -170,7 +171,10 @@ function launchProgram(
   return { process: child, output, ended };
 }
 
-/** A shell that reads from a pipe whose other end only this process holds, and kills the child once it reads the end. */
+/**
+ * Starts a shell that reads from a pipe whose other end only this process holds. When the pipe closes, it kills the
+ * child.
+ */
 function watch(child: ChildProcess): ChildProcess {
   const script = 'trap "" INT TERM HUP; read -r line; kill -KILL "$1" 2>/dev/null';
   const watchdog = spawn('/bin/sh', ['-c', script, 'test-watchdog', String(child.pid)], {

@@ -1,10 +1,12 @@
-/** Seals made one after the other beside writers, and whether what they covered stays as it was. */
+/**
+ * Seals that are made one after the other beside writers, and a check that the calls which they cover stay the same.
+ */
 import { expect } from 'vitest';
 import type { Pool } from '../../src/postgres/pool.js';
 import { dropSealsUpTo, LogSequenceError, type Seal, sealRun } from '../../src/runs/seal.js';
 import { type Draws, Steps } from './interleavings.js';
 
-/** A run that is active for as long as a test seals. */
+/** Inserts an active run, for which the test seals. */
 export async function openRun(pool: Pool): Promise<void> {
   await pool.query(
     `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
@@ -26,7 +28,7 @@ interface Covered {
   ids: string[];
 }
 
-/** Each seal begins where the one before has ended, as if its run had been published. */
+/** Each seal begins at the end of the one before, as if its run had been published. */
 export class Sealings {
   readonly #pool: Pool;
   #watermark: bigint;
@@ -42,7 +44,9 @@ export class Sealings {
     return this.#watermark;
   }
 
-  /** Begins a seal, or runs the next statement of the one under way. Now and then one waits until the last writer has ended. */
+  /**
+   * Begins a seal, or runs the next statement of the one in progress. Some seals wait until the last writer has ended.
+   */
   async step(draws: Draws): Promise<void> {
     if (this.#under === undefined) await this.start(draws.below(20) === 0 ? 600_000 : 0);
     else await this.next();
@@ -56,25 +60,27 @@ export class Sealings {
     this.#under = { steps, result, crashed: false };
   }
 
-  /** The server has crashed: a seal under way may fail of that, and is then begun anew. */
+  /** To be called when the server crashes: a seal in progress may then fail, and is begun again. */
   crashed(): void {
     if (this.#under !== undefined) this.#under.crashed = true;
   }
 
-  /** Runs what is left of the seal under way; undefined if there is none, or the crash was its end. */
+  /**
+   * Runs the remaining statements of the seal in progress; undefined if there is none, or if the crash has ended it.
+   */
   async finish(): Promise<Seal | undefined> {
     let seal: Seal | undefined;
     while (this.#under !== undefined) seal = await this.next();
     return seal;
   }
 
-  /** A whole seal. */
+  /** Runs a whole seal. */
   async seal(waitMs = 0): Promise<Seal | undefined> {
     await this.start(waitMs);
     return this.finish();
   }
 
-  /** Seals whose calls are not the same any more. */
+  /** Seals whose calls have changed. */
   async changes(): Promise<{ sealed: Covered; now: string[] }[]> {
     const [first, last] = [this.#covered[0], this.#covered.at(-1)];
     if (first === undefined || last === undefined) return [];
@@ -84,7 +90,7 @@ export class Sealings {
       .filter(({ sealed, now }) => now.join() !== sealed.ids.join());
   }
 
-  /** Runs the next statement; the seal, if that was its last one. */
+  /** Runs the next statement; returns the seal if that was the last one. */
   async next(): Promise<Seal | undefined> {
     const under = this.#under!;
     const { steps, result } = under;
@@ -101,7 +107,10 @@ export class Sealings {
     return this.#take(seal).catch(excuse);
   }
 
-  /** As a run does: reads what is covered, and commits durably that it has. A crash in between is no end of what was covered. */
+  /**
+   * Reads the covered calls and commits durably, as a run does. A crash in between does not change which calls are
+   * covered.
+   */
   async #take(seal: Seal): Promise<Seal> {
     const range = { after: this.#watermark, to: seal.sealedEnd };
     this.#covered.push({ ...range, ids: await this.#idsIn(range) });

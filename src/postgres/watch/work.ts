@@ -1,12 +1,13 @@
 /**
- * Tells whether a piece of work makes progress on its connections, so that an activity that waits for nothing can be told from one that
- * waits for PostgreSQL. Statements are attributed to work by asynchronous context: the connection need not be passed along.
+ * Tells whether a piece of work makes progress on its connections, so that an activity that waits for nothing can be
+ * told from one that waits for PostgreSQL. Statements are attributed to work by asynchronous context: the connection
+ * need not be passed along.
  *
  *   progress       a statement was sent since the last look, or one is in flight and waits for the server, or a COPY has sent rows
  *   no progress    no statement is in flight, or a COPY … FROM STDIN waits for rows that its sender does not send
  *
- * A statement in flight counts however long it takes: it computes, or waits for a lock. If its connection is dead, ConnectionWatch closes the
- * connection and the statement fails.
+ * A statement in flight counts however long it takes: it computes, or waits for a lock. If its connection is dead,
+ * ConnectionWatch closes the connection and the statement fails.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';

@@ -11,6 +11,6 @@ test.each([
   expect(slowMs(workedMs)).toBe(expected);
 });
 
-test('a quarter of the tasks may be begun twice, and always one', () => {
+test('backups begin when a quarter of the tasks is left, at least one', () => {
   expect([2, 4, 7, 8, 500].map(lastMax)).toEqual([1, 1, 1, 2, 125]);
 });

@@ -1,4 +1,7 @@
-/** SQL names the schema of each table, except where a task's attempt decides which table is written (src/backups/attempt.ts). */
+/**
+ * SQL names the schema of each table, except where a task's attempt decides which table is written
+ * (src/backups/attempt.ts).
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';

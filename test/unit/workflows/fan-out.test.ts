@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fanOut } from '../../../src/workflows/fan-out.js';
 
-/** Activities that end when told to. */
+/** Activities that end when the test says so. */
 class Activities {
   readonly started: number[] = [];
   inFlight = 0;
@@ -42,7 +42,7 @@ class Activities {
   }
 }
 
-/** Lets all that is ready to go on do so: promises of any depth run before the next turn of the loop. */
+/** Resolves after all promises that are ready have run, at the next turn of the event loop. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
@@ -50,7 +50,7 @@ function settled(): Promise<void> {
 const items = ['a', 'b', 'c', 'd', 'e'];
 
 describe('fanOut', () => {
-  test('starts as many as may be in flight at once, and the next whenever one ends', async () => {
+  test('starts as many as may be in flight, and the next one whenever one ends', async () => {
     const activities = new Activities();
     const all = fanOut(items, { inFlightMax: 2 }, activities.run);
     expect(activities.started).toEqual([0, 1]);
@@ -64,7 +64,7 @@ describe('fanOut', () => {
     expect(await all).toEqual(['a done', 'b done', 'c done', 'd done', 'e done']);
   });
 
-  test('keeps results in the order of the items and never has more in flight, in whatever order they end', async () => {
+  test('keeps results in the order of the items and never exceeds the limit, in whatever order activities end', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.nat(30),
@@ -85,7 +85,7 @@ describe('fanOut', () => {
     );
   });
 
-  test('starts none after one has failed, and fails with its error', async () => {
+  test('starts no activity after one has failed, and fails with its error', async () => {
     const activities = new Activities();
     const all = fanOut(items, { inFlightMax: 2 }, activities.run);
     const failed = expect(all).rejects.toThrow('activity 1 failed');
@@ -105,7 +105,7 @@ describe('fanOut', () => {
     expect(activities.started).toEqual([0, 1, 2]);
   });
 
-  test('runs only what has no result yet, and keeps the results there are', async () => {
+  test('runs only items without a result, and keeps the other results', async () => {
     const activities = new Activities();
     const results = [undefined, 'b before', undefined, 'd before'];
     const all = fanOut(items, { inFlightMax: 8, results }, activities.run);
@@ -115,7 +115,7 @@ describe('fanOut', () => {
     expect(results).toEqual(await all);
   });
 
-  test('starts nothing while its gate is shut, and goes on with what is left when it opens', async () => {
+  test('starts nothing while its gate is closed, and runs the remaining items when it opens', async () => {
     const activities = new Activities();
     let open: (() => void) | undefined;
     let shut: Promise<void> | undefined;
@@ -134,7 +134,7 @@ describe('fanOut', () => {
     expect(await all).toHaveLength(5);
   });
 
-  test('of nothing ends at once', async () => {
+  test('of no items ends at once', async () => {
     expect(await fanOut([], { inFlightMax: 100 }, () => Promise.reject(new Error('never run')))).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { BillingRunInput } from '../../../src/contract/billing-run.js';
 import { checkInput } from '../../../src/workflows/input.js';
 
-/** Inputs come as JSON from anywhere. */
+/** Checks an input that is given as JSON. */
 function check(json: string): void {
   checkInput(JSON.parse(json) as BillingRunInput);
 }
@@ -14,10 +14,10 @@ function failureOf(json: string): ApplicationFailure {
   } catch (error) {
     return error as ApplicationFailure;
   }
-  throw new Error(`${json} was taken`);
+  throw new Error(`${json} was accepted`);
 }
 
-describe('an input is taken', () => {
+describe('an input is accepted', () => {
   test.each([
     '{}',
     '{"partitions":1,"shards":1,"callsPerCycle":1}',
@@ -55,13 +55,13 @@ describe('an input is refused', () => {
     expect(failureOf(json).message).toBe(`wrong input: ${fault}`);
   });
 
-  test('with all its faults at once', () => {
+  test('with all its faults in one message', () => {
     expect(failureOf('{"shards":0,"currency":5,"speed":"high"}').message).toBe(
       `wrong input: shards must be a whole number from 1 to 500; currency must be a string; speed is not known; ${known}`,
     );
   });
 
-  test('for good: trying again would not help', () => {
+  test('and not retried', () => {
     const failure = failureOf('{"shards":0}');
     expect(failure).toBeInstanceOf(ApplicationFailure);
     expect([failure.nonRetryable, failure.type]).toEqual([true, 'BadInput']);

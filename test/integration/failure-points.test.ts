@@ -1,6 +1,6 @@
 /**
- * Every place of a run at which something is under way: its worker is killed there, or freezes there and wakes up later, or dies
- * between its commit and its answer. Map and reduce, killed and frozen, stand in killed-workers.test.ts and frozen-workers.test.ts.
+ * Failure points of a run: its worker is killed there, or freezes there and wakes up later, or dies between its commit
+ * and its answer. killed-workers.test.ts and frozen-workers.test.ts have those of map and reduce.
  */
 import { describe, expect, type TestContext, test } from 'vitest';
 import { billedContents } from '../support/contents.js';
@@ -14,7 +14,7 @@ import { freshStack, type Stack } from '../support/stack.js';
 
 const TIMEOUT_MS = 180_000;
 
-/** Each test has a stack of its own: most of the time they wait for a heartbeat's time-out, and do so together. */
+/** Each test has its own stack, so that they wait for the heartbeat timeout at the same time. */
 async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
   const stack = await freshStack();
   onTestFinished(() => stack.close());
@@ -22,19 +22,21 @@ async function stackWithCalls({ onTestFinished }: TestContext): Promise<Stack> {
   return stack;
 }
 
-const places = ['sealing', 'planning', 'recounting', 'publishing', 'discarding'] as const;
+const failurePoints = ['sealing', 'planning', 'recounting', 'publishing', 'discarding'] as const;
 
-async function startAt(stack: Stack, place: (typeof places)[number]): Promise<HeldRun> {
-  if (place !== 'discarding') return startHeld(stack, place);
+type FailurePoint = (typeof failurePoints)[number];
+
+async function startAt(stack: Stack, point: FailurePoint): Promise<HeldRun> {
+  if (point !== 'discarding') return startHeld(stack, point);
   const { run, held } = await startHeld(stack, 'mapping');
   await run.cancel();
   await held.waiting({ query: 'delete from' });
   return { run, held };
 }
 
-/** The run ends as it would have, and nothing is billed twice or left out. */
-async function expectEnds(stack: Stack, run: RunHandle, place: (typeof places)[number]): Promise<void> {
-  if (place !== 'discarding') {
+/** The run ends as it would have ended without the fault, and every call is billed exactly once. */
+async function expectEnds(stack: Stack, run: RunHandle, point: FailurePoint): Promise<void> {
+  if (point !== 'discarding') {
     await expectExact(stack, published(await run.result()));
     expect(await runRows(stack)).toMatchObject([{ runId: '1', state: 'published' }]);
     return;
@@ -45,26 +47,26 @@ async function expectEnds(stack: Stack, run: RunHandle, place: (typeof places)[n
   await expectExact(stack, await bill(stack));
 }
 
-describe.concurrent.each(places)('a worker that is %s', { timeout: TIMEOUT_MS }, (place) => {
-  test('is killed: another one does it, once', async (context) => {
+describe.concurrent.each(failurePoints)('a worker that is %s', { timeout: TIMEOUT_MS }, (point) => {
+  test('is killed: another worker completes the step, once', async (context) => {
     const stack = await stackWithCalls(context);
     const first = await startWorker(stack);
-    const { run, held } = await startAt(stack, place);
+    const { run, held } = await startAt(stack, point);
     first.kill('SIGKILL');
     await first.ended;
     await held.release();
     await startWorker(stack);
-    await expectEnds(stack, run, place);
+    await expectEnds(stack, run, point);
   });
 
-  test('is frozen: another one does it, and nothing changes when the first wakes up', async (context) => {
+  test('is frozen: another worker completes the step, and nothing changes when the first wakes up', async (context) => {
     const stack = await stackWithCalls(context);
     const first = await startWorker(stack);
-    const { run, held } = await startAt(stack, place);
+    const { run, held } = await startAt(stack, point);
     first.kill('SIGSTOP');
     await held.release();
     await startWorker(stack);
-    await expectEnds(stack, run, place);
+    await expectEnds(stack, run, point);
 
     const before = await billedContents(stack);
     first.kill('SIGCONT');
@@ -76,10 +78,10 @@ describe.concurrent.each(places)('a worker that is %s', { timeout: TIMEOUT_MS },
 });
 
 interface Commit extends LateCommit {
-  /** Whose answer it is. */
+  /** The activity that commits. */
   activity: string;
   what: string;
-  /** Of a task: whose outcome it is. */
+  /** The kind of the task, if the activity works on one. */
   kind?: string;
   cancelled?: true;
 }
@@ -118,7 +120,7 @@ const commits: Commit[] = [
   { activity: 'discardRun', what: 'has discarded the run', ...stateIs('discarded'), cancelled: true },
 ];
 
-/** How often Temporal has had an activity of this type tried. */
+/** The last attempt of the first activity of this type. */
 async function triesOf(run: RunHandle, activity: string): Promise<number> {
   const { events } = await run.fetchHistory();
   const scheduled = (events ?? []).find(
@@ -133,11 +135,11 @@ async function triesOf(run: RunHandle, activity: string): Promise<number> {
 describe.concurrent.each(commits)('$activity $what', { timeout: TIMEOUT_MS }, (commit) => {
   const { activity, cancelled, kind } = commit;
 
-  test('and its worker is killed before it can say so: tried again, it finds that', async (context) => {
+  test('and its worker is killed before it can answer: the retry finds what was committed', async (context) => {
     const stack = await stackWithCalls(context);
     const first = await startWorker(stack);
     const { run, late } = await startUntilCommit(stack);
-    // Stopped until the commit is over: if the process ended first, its server process could notice, and roll back.
+    // The process is stopped until the commit is complete. If it ended first, its server process could notice and roll back.
     first.kill('SIGSTOP');
     await late.finish();
     first.kill('SIGKILL');
@@ -174,7 +176,7 @@ describe.concurrent.each(commits)('$activity $what', { timeout: TIMEOUT_MS }, (c
     return { run, late };
   }
 
-  /** The first worker's outcome stands; nothing was done a second time. */
+  /** The first worker's outcome is kept; the task was not done again. */
   async function expectDoneBy(stack: Stack, first: WorkerProcess, second: WorkerProcess): Promise<void> {
     const { rows } = await stack.pool.query('select worker, attempt from meterfold.tasks where kind = $1', [kind]);
     expect(rows).toEqual([{ worker: first.name, attempt: 1 }]);
@@ -182,17 +184,17 @@ describe.concurrent.each(commits)('$activity $what', { timeout: TIMEOUT_MS }, (c
   }
 });
 
-test('a connection is ended that has gone on to something else: that is tried again, and every call is billed once', {
+test('if a connection that already serves another activity is ended, that activity is retried, and every call is billed once', {
   timeout: TIMEOUT_MS,
 }, async (context) => {
   const stack = await stackWithCalls(context);
   await startWorker(stack, { env: { WORKER_SLOTS: '2' } });
   const { run, held } = await startHeld(stack, 'mapping', () => startRun(stack, [{ partitions: 2, shards: 1 }]));
-  const waiting = await eventually('both wait', async () => {
+  const waiting = await eventually('both attempts wait', async () => {
     const sessions = await held.waiting();
     return sessions.length === 2 && sessions;
   });
-  // As if an attempt had committed, and its connection gone to another activity, just when its successor looked.
+  // As if an attempt had committed, and another activity had received its connection, just before its successor read the table.
   await stack.pool.query(
     `insert into meterfold.attempts (run_id, activity_id, task_kind, task_number, backend_pid, backend_start)
      select 1, attempt.activity_id, attempt.task_kind, attempt.task_number, own.pid, own.backend_start
@@ -201,7 +203,7 @@ test('a connection is ended that has gone on to something else: that is tried ag
     [waiting[0]!.pid, waiting[1]!.pid],
   );
   await stack.pool.query('select pg_terminate_backend($1)', [waiting[0]!.pid]);
-  await eventually('the other one is ended with it', async () => {
+  await eventually('the other connection is ended too', async () => {
     const pids = (await held.waiting()).map(({ pid }) => pid);
     return pids.length === 2 && waiting.every(({ pid }) => !pids.includes(pid));
   });
