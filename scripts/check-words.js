@@ -52,7 +52,7 @@ const RULES = [
   },
   {
     banned: /\bhand(?:s|ed|ing)?\b/i,
-    allowed: /\b(?:by|at|other|left|right) hand\b|\bhand-written\b|\bhand over\b/i,
+    allowed: /\b(?:by|at|other|left|right) hand\b|\bhand[- ](?:written|made)\b|\bhand over\b/i,
     instead: '"passes", "returns" or "sends"',
   },
   {
