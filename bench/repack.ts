@@ -121,7 +121,7 @@ async function simulate({ pool }: Stack, { minutes, users }: Interval, runs: num
          select cycle.*, (row_number() over (partition by user_id, run_id order by number) - 1) / 96 as row from cycle
        )
        select run_id, min(number) as first_cycle, user_id, count(*) as cycles,
-              ${numbers.map((number, place) => `meterfold.concatenated((${number})::bit(64) order by number) as ${NUMBERS[place]}`)}
+              ${numbers.map((number, index) => `meterfold.concatenated((${number})::bit(64) order by number) as ${NUMBERS[index]}`)}
          from placed
         group by user_id, run_id, row`,
   );

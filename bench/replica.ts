@@ -43,8 +43,8 @@ async function measure(alone: Stack, beside: Stack, replica: Replica): Promise<v
   const primary: Record<Kind, number[]> = { 'one server': [], 'a replica': [], 'a replica that lags': [] };
   // Round 0 is the warm-up.
   for (let round = 0; round <= rounds; round++) {
-    for (const place of kinds.keys()) {
-      const kind = kinds[(place + round) % kinds.length]!;
+    for (const index of kinds.keys()) {
+      const kind = kinds[(index + round) % kinds.length]!;
       const stack = kind === 'one server' ? alone : beside;
       await forgetRuns(stack);
       await settle(stack);

@@ -15,11 +15,11 @@ export async function pythonWith(folder: string, packages: readonly string[]): P
   const python = join(folder, 'bin', 'python');
   if (await exists(python)) return python;
   say(`installing ${packages.join(', ')}, once`);
-  const making = `${folder}.making`;
+  const temporary = `${folder}.new`;
   await mkdir(dirname(folder), { recursive: true });
-  await program('python3', ['-m', 'venv', '--clear', making]);
-  await program(join(making, 'bin', 'python'), ['-m', 'pip', 'install', '-q', ...packages]);
-  await rename(making, folder);
+  await program('python3', ['-m', 'venv', '--clear', temporary]);
+  await program(join(temporary, 'bin', 'python'), ['-m', 'pip', 'install', '-q', ...packages]);
+  await rename(temporary, folder);
   return python;
 }
 

@@ -203,8 +203,8 @@ export async function openStateDir(stateDir: string): Promise<string> {
     await access(path, constants.W_OK);
     return path;
   } catch (cause) {
-    const said = (cause as Error).message;
-    throw new DevStackError(`the state directory ${path} can't be used (${said}): use one that you may write to`, {
+    const reason = (cause as Error).message;
+    throw new DevStackError(`the state directory ${path} can't be used (${reason}): use one that you may write to`, {
       cause,
     });
   }

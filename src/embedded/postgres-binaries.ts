@@ -82,17 +82,17 @@ async function isComplete(dir: string): Promise<boolean> {
 
 async function copyPackage(packageDir: string, target: string): Promise<void> {
   await mkdir(dirname(target), { recursive: true, mode: 0o755 });
-  const making = await mkdtemp(`${target}.new-`);
+  const temporary = await mkdtemp(`${target}.new-`);
   try {
-    const native = join(making, 'native');
+    const native = join(temporary, 'native');
     await cp(join(packageDir, 'native'), native, { recursive: true, verbatimSymlinks: true });
     for (const { source, target: link } of await linksOf(packageDir)) {
-      await symlink(relative(dirname(link), source), join(making, link)).catch(unlessExists);
+      await symlink(relative(dirname(link), source), join(temporary, link)).catch(unlessExists);
     }
-    await openToAll(making);
-    await rename(making, target).catch(unlessExists);
+    await openToAll(temporary);
+    await rename(temporary, target).catch(unlessExists);
   } finally {
-    await rm(making, { recursive: true, force: true });
+    await rm(temporary, { recursive: true, force: true });
   }
 }
 

@@ -103,9 +103,9 @@ async function openRootDir(): Promise<void> {
     await mkdir(rootDir, { recursive: true });
     await chmod(rootDir, 0o755);
   } catch (cause) {
-    const said = (cause as Error).message;
+    const reason = (cause as Error).message;
     throw new DevStackError(
-      `PostgreSQL does not run as root, and its directory ${rootDir} can't be created (${said}): run meterfold as an ordinary user`,
+      `PostgreSQL does not run as root, and its directory ${rootDir} can't be created (${reason}): run meterfold as an ordinary user`,
       { cause },
     );
   }
@@ -154,15 +154,15 @@ async function leadsTo(link: string, home: string): Promise<boolean> {
 
 async function createHome(link: string, asRoot: boolean, binaries: PostgresBinaries): Promise<string> {
   if (asRoot) await sweepAbandoned();
-  const making = await mkdtemp(asRoot ? join(rootDir, 'cluster-') : `${link}.new-`);
+  const temporary = await mkdtemp(asRoot ? join(rootDir, 'cluster-') : `${link}.new-`);
   try {
     const user = asRoot ? await serverUser() : undefined;
-    await initialise(making, binaries, user);
-    if (asRoot) await writeFile(join(making, 'link'), link);
-    await (asRoot ? symlink(making, link) : rename(making, link));
-    return asRoot ? making : link;
+    await initialise(temporary, binaries, user);
+    if (asRoot) await writeFile(join(temporary, 'link'), link);
+    await (asRoot ? symlink(temporary, link) : rename(temporary, link));
+    return asRoot ? temporary : link;
   } catch (error) {
-    await rm(making, { recursive: true, force: true });
+    await rm(temporary, { recursive: true, force: true });
     const code = (error as NodeJS.ErrnoException).code;
     // A concurrent start was first.
     if (code === 'EEXIST' || code === 'ENOTEMPTY') return asRoot ? await readlink(link) : link;
@@ -210,8 +210,8 @@ async function initialise(home: string, binaries: PostgresBinaries, user: Servic
     timeout: initdbMs,
     ...user,
   }).catch((error: Error & { stderr?: string }) => {
-    const said = error.stderr?.trim() || error.message;
-    throw new DevStackError(`PostgreSQL's initdb failed in ${home}:\n${said}`, { cause: error });
+    const reason = error.stderr?.trim() || error.message;
+    throw new DevStackError(`PostgreSQL's initdb failed in ${home}:\n${reason}`, { cause: error });
   });
 }
 

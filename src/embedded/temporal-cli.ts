@@ -166,7 +166,7 @@ async function whyUnfit(binary: string): Promise<string | undefined> {
 /** One line: the last line that a command wrote, or the cause of a failed download. */
 function reasonOf(error: unknown): string {
   const { message, cause, stderr } = error as Error & { stderr?: string };
-  const said = stderr?.trim().split('\n').at(-1);
-  if (said) return said;
+  const lastLine = stderr?.trim().split('\n').at(-1);
+  if (lastLine) return lastLine;
   return cause instanceof Error ? cause.message : message;
 }

@@ -65,7 +65,7 @@ export async function openPool(databaseUrl: string, options: PoolOptions): Promi
   return pool;
 }
 
-/** A pool whose callbacks run in the caller's asynchronous context, not in the context of whoever released the connection. */
+/** A pool whose callbacks run in the caller's asynchronous context, not in that of the releasing caller. */
 class ContextPool extends pg.Pool {
   // biome-ignore lint/suspicious/noExplicitAny: pg's overloads, with a callback and without
   override connect(callback?: any): any {

@@ -5,7 +5,7 @@
  * process.
  *
  * The mode cannot be queried. It is detected in three ways, each of which throws PoolModeError:
- *   1. A second connection is answered by the process that set up the first, while the first is still open (probePoolMode).
+ *   1. A second connection gets the server process of the first, while the first is still open (probePoolMode).
  *   2. A transaction, or the work of an attempt, runs in a different process from the one that was set up (checkBackend).
  *   3. A prepared statement is missing or already exists (refusals.ts).
  * (1) can miss the mode while other clients use the pooler; (2) then detects it before the transaction writes.

@@ -54,9 +54,9 @@ export const failOverBehindReplica: Fault = {
         await held.release();
         await insertCalls(stack, 'kept ');
         await insertCalls(stack, 'also kept ');
-        const said = await refused(scene);
+        const message = await refused(scene);
         await workers.restart({});
-        return { injectedAt, healedAt: new Date(), effects: [{ kind: 'stall', detail: said }] };
+        return { injectedAt, healedAt: new Date(), effects: [{ kind: 'stall', detail: message }] };
       } finally {
         await replica.stop();
       }

@@ -16,15 +16,15 @@ test('no fault in any phase loses a call or bills one twice', async () => {
   const cells = ROUNDS.flatMap((shift) =>
     FAULTS.map((fault, number) => ({ fault, phase: PHASES[(number + shift) % PHASES.length]! })),
   );
-  const said: string[] = [];
+  const lines: string[] = [];
   const campaign = {
     seed: 'short',
     episodes: deal(cells, LANES),
     parallel: LANES,
-    say: (line: string) => void said.push(line),
+    say: (line: string) => void lines.push(line),
   };
   const report = await reportOf(await runCampaign(campaign)).catch((error: Error) => {
-    throw new Error(`${said.join('\n')}\n${error.message}`, { cause: error });
+    throw new Error(`${lines.join('\n')}\n${error.message}`, { cause: error });
   });
   expect(report).toMatchObject({ lost: 0, doubled: 0, faults: cells.length });
   expect(report.calls).toBeGreaterThan(0);

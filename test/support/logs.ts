@@ -130,9 +130,9 @@ export async function weirdUsers(pool: pg.Pool, { calls, seed = 1 }: LogOptions)
  * rolled back, calls deleted before they were billed, and jumps of 10^12.
  */
 export async function gappyIds(pool: pg.Pool, { calls, users = 40, seed = 1 }: LogOptions): Promise<void> {
-  const stretch = Math.ceil(calls / 6);
+  const callsInGroup = Math.ceil(calls / 6);
   for (let number = 0; number < 6; number++) {
-    await uniform(pool, { calls: stretch, users, seed: seed * 10 + number });
+    await uniform(pool, { calls: callsInGroup, users, seed: seed * 10 + number });
     await rolledBack(pool, { calls: number % 2 === 0 ? 1 : 700, users });
     if (number === 1 || number === 4) await jump(pool, 10n ** 12n);
   }

@@ -27,8 +27,8 @@ export async function namespaceFault(): Promise<string | undefined> {
     await promisify(execFile)('unshare', [...UNSHARE, 'sh', '-c', script]);
     return undefined;
   } catch (error) {
-    const said = (error as { stderr?: string }).stderr?.trim() || (error as Error).message;
-    return `packets can't be dropped in a network namespace here (${said}): it requires ${PROGRAMS}, and a kernel and container that permit ${asRoot ? 'root' : 'this user'} to create network namespaces`;
+    const reason = (error as { stderr?: string }).stderr?.trim() || (error as Error).message;
+    return `packets can't be dropped in a network namespace here (${reason}): it requires ${PROGRAMS}, and a kernel and container that permit ${asRoot ? 'root' : 'this user'} to create network namespaces`;
   }
 }
 

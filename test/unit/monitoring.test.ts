@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { METRICS } from '../../src/contract/metrics.js';
 import { alerts, alertsSeenFiring, expressions, metricsIn } from '../support/monitoring.js';
 
-test('every expression of the rules and the dashboard is PromQL, and reads a metric', () => {
+test('every expression of the rules and the dashboard is valid PromQL, and uses a metric', () => {
   expect(expressions.length).toBeGreaterThan(15);
   for (const { location, promql } of expressions) {
     expect({ location, metrics: metricsIn(promql).length }).not.toEqual({ location, metrics: 0 });
@@ -15,7 +15,7 @@ test('invalid PromQL is found, and a metric by its name', () => {
   expect(metricsIn('time() - max by (pod) (a_b{c="d"}) > 3 * sum(rate(e[5m] offset 1h))')).toEqual(['a_b', 'e']);
 });
 
-test('every alert says how bad it is and what to do, and a test of promtool sees it fire', () => {
+test('every alert has a severity, a summary and a description, and fires in a test of promtool', () => {
   for (const { alert, labels, annotations } of alerts) {
     expect({ alert, ...labels, ...annotations }).toEqual({
       alert,
@@ -27,7 +27,7 @@ test('every alert says how bad it is and what to do, and a test of promtool sees
   expect([...new Set(alertsSeenFiring)].sort()).toEqual(alerts.map(({ alert }) => alert).sort());
 });
 
-test('all that meterfold counts is shown or watched', () => {
+test('every metric is used by the dashboard or an alert', () => {
   const read = expressions.flatMap(({ promql }) => metricsIn(promql));
   for (const { name } of Object.values(METRICS)) {
     expect({ name, read: read.some((metric) => metric.startsWith(name)) }).toEqual({ name, read: true });

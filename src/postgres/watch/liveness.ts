@@ -5,8 +5,8 @@
  * of the event loop, so a process that computes or is frozen does not mistake its own silence for the server's.
  *
  *   idle       Nothing is received for PING_AFTER_TICKS: a ping is sent. No answer for PING_TICKS: dead.
- *   in flight  Nothing is received for SILENT_TICKS: the server is queried about the session on another connection. If the
- *              session does not exist: dead. If two observations in a row show a sign of a dead connection, or two
+ *   in flight  Nothing is received for SILENT_TICKS: the server is queried about the session on another connection. If
+ *              the session does not exist: dead. If two observations in a row show a sign of a dead connection, or two
  *              queries in a row fail, and nothing is received in between: dead. A session that works or waits for a
  *              lock is healthy, however long it takes; such an observation counts like received data.
  *
@@ -20,7 +20,8 @@
  * the packets of its own connection are dropped. The server ends the session within SERVER_NOTICES_MS, and the next
  * observation finds it gone:
  *
- *   waiting      1 + 2 × SILENT_TICKS + 1 + ANSWER_MS                               = 27 s, where SERVER_NOTICES_MS <= 2 × SILENT_TICKS
+ *   waiting      1 + 2 × SILENT_TICKS + 1 + ANSWER_MS                               = 27 s
+ *                where SERVER_NOTICES_MS <= 2 × SILENT_TICKS
  *
  * Limit: if a proxy acknowledges data and drops it while a session waits or computes, the fault is not noticed until
  * the session has finished its statement.

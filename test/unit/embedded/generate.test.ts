@@ -11,10 +11,10 @@ const callsOf = (changed: Partial<GenerateOptions> = {}): GeneratedCall[] => [
   ...generateCalls({ ...options, ...changed }),
 ];
 
-/** What a user is called by its number. */
+/** Returns the id of the user with this number. */
 const userOf = (number: number) => `user-${String(number).padStart(7, '0')}`;
 
-/** Share of the calls that the first users make. */
+/** Returns the share of the calls that the first users make. */
 function shareOf(calls: GeneratedCall[], users: number): number {
   return calls.filter((call) => call.userId < userOf(users)).length / calls.length;
 }
@@ -24,7 +24,7 @@ describe('generated calls', () => {
     expect(callsOf()).toEqual(callsOf());
   });
 
-  test('are these, for good: what was measured once can be measured again', () => {
+  test('do not change between versions, so that measurements can be repeated', () => {
     expect(callsOf({ calls: 3 })).toEqual([
       {
         userId: 'user-0000102',
@@ -56,21 +56,21 @@ describe('generated calls', () => {
     ]);
   });
 
-  test('begin alike, however many there are', () => {
+  test('start with the same calls for any number of calls', () => {
     expect(callsOf({ calls: 100 })).toEqual(callsOf().slice(0, 100));
   });
 
-  test.each([2, 2 ** 32 + 1, Number.MAX_SAFE_INTEGER])('are others for seed %i', (seed) => {
+  test.each([2, 2 ** 32 + 1, Number.MAX_SAFE_INTEGER])('differ for seed %i', (seed) => {
     const others = callsOf({ seed });
     expect(others.map(({ userId }) => userId)).not.toEqual(callsOf().map(({ userId }) => userId));
     expect(others[0]!.callId).not.toBe(callsOf({ calls: 1 })[0]!.callId);
   });
 
-  test('each have a call id of their own', () => {
+  test('have unique call ids', () => {
     expect(new Set(callsOf().map(({ callId }) => callId)).size).toBe(options.calls);
   });
 
-  test('keep to what the log takes', () => {
+  test('satisfy the limits of the log', () => {
     const fits = ({ userId, callId, endpoint, method, usage }: GeneratedCall) =>
       /^user-\d{7}$/.test(userId) &&
       userId < userOf(options.users) &&
@@ -81,14 +81,14 @@ describe('generated calls', () => {
     expect(callsOf().filter((call) => !fits(call))).toEqual([]);
   });
 
-  test('use nothing where they were refused, and something where not', () => {
+  test('have usage exactly if they were not refused', () => {
     const calls = callsOf();
     expect(calls.filter(({ status, usage }) => usage > 0 !== (status === 200))).toEqual([]);
     const refused = calls.filter(({ status }) => status !== 200).length / calls.length;
     expect(refused).toBeCloseTo(1 / 40, 2);
   });
 
-  test('use 1 to 100 evenly', () => {
+  test('have usages that are uniform from 1 to 100', () => {
     const usages = callsOf()
       .filter(({ status }) => status === 200)
       .map(({ usage }) => usage);
@@ -97,7 +97,7 @@ describe('generated calls', () => {
     expect(usages.reduce((sum, usage) => sum + usage, 0) / usages.length).toBeCloseTo(50.5, -0.5);
   });
 
-  test('follow each other by 25 ms from the start, but for late ones, which are logged up to ten minutes after', () => {
+  test('are 25 ms apart from the start, except late ones, which are logged up to ten minutes late', () => {
     const start = new Date('2027-01-01T00:00:00Z');
     const late = callsOf({ start }).map(({ calledAt }, number) => start.getTime() + number * 25 - calledAt.getTime());
     expect(Math.min(...late)).toBe(0);
@@ -114,12 +114,12 @@ describe('the skew', () => {
     expect(new Set(calls.map(({ userId }) => userId)).size).toBe(options.users);
   });
 
-  // A user's number is below users × x where the draw is below x^(1/skew).
+  // A user's number is below users × x if the draw is below x^(1/skew).
   test.each([2, 3, 4.5])('%d gives a tenth of the users a share of 0.1^(1/skew)', (skew) => {
     expect(shareOf(callsOf({ skew }), 100)).toBeCloseTo(0.1 ** (1 / skew), 1);
   });
 
-  test('of one user is no matter', () => {
+  test('has no effect with one user', () => {
     expect(new Set(callsOf({ users: 1 }).map(({ userId }) => userId))).toEqual(new Set(['user-0000000']));
   });
 });

@@ -1,4 +1,4 @@
-/** compose.yaml follows the compose specification; no engine runs here to say more. */
+/** Checks compose.yaml against the Compose specification. No container engine is needed. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { repositoryDir } from '../../support/repository.js';
 
 const text = readFileSync(join(repositoryDir, 'compose.yaml'), 'utf8');
 
-/** What dclint finds wrong; its warnings are of taste. */
+/** Returns dclint's errors. Its warnings are a matter of taste. */
 function faultsOf(compose: string): string {
   const dir = mkdtempSync(join(tmpdir(), 'meterfold-compose-'));
   try {
@@ -22,17 +22,17 @@ function faultsOf(compose: string): string {
   }
 }
 
-test('compose.yaml follows the specification', () => {
+test('compose.yaml is valid by the specification', () => {
   expect(faultsOf(text)).toBe('');
 });
 
-test('a field that the specification does not have is found', () => {
+test('an unknown field is found', () => {
   expect(faultsOf(text.replace('restart: on-failure', 'restarts: on-failure'))).toContain(
     'must NOT have additional properties',
   );
 });
 
-test('each service waits for services that are there', () => {
+test('each service waits only for services that exist', () => {
   const { services } = parse(text, { merge: true }) as { services: Record<string, { depends_on?: object }> };
   const waitedFor = Object.values(services).flatMap(({ depends_on }) => Object.keys(depends_on ?? {}));
   expect(waitedFor.length).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-/** Objects of Kubernetes, as a chart renders them. */
+/** Parses and validates the Kubernetes objects of a rendered chart. */
 import { Deployment } from 'kubernetes-models/apps/v1';
 import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
 import { Job } from 'kubernetes-models/batch/v1';
@@ -11,7 +11,7 @@ export interface Resource {
   apiVersion: string;
   kind: string;
   metadata: { name: string; annotations?: Record<string, string>; labels?: Record<string, string> };
-  // biome-ignore lint/suspicious/noExplicitAny: each kind has another
+  // biome-ignore lint/suspicious/noExplicitAny: the type differs between kinds
   spec: any;
 }
 
@@ -33,7 +33,7 @@ export interface PodTemplate {
 
 type Model = new (data: never) => { validate(): void };
 
-/** Of Kubernetes itself. Custom resources have their schemas in the clusters that know them. */
+/** The built-in kinds. The schemas of custom resources are in the clusters in which they are installed. */
 const models: Record<string, Model> = {
   ConfigMap,
   Deployment,
@@ -57,12 +57,12 @@ export function objectsIn(manifest: string): Resource[] {
     .filter((resource) => resource !== null);
 }
 
-/** What Kubernetes would find wrong with it. */
+/** Returns why Kubernetes would refuse the resource; undefined if it would not. */
 export function faultOf(resource: Resource): string | undefined {
   const named = `${resource.kind} ${resource.metadata.name}`;
   if (customGroups.test(resource.apiVersion)) return undefined;
   const Model = models[resource.kind];
-  if (Model === undefined) return `${named}: not a kind that this test knows`;
+  if (Model === undefined) return `${named}: this test does not know the kind`;
   try {
     new Model(resource as never).validate();
     return undefined;
@@ -71,7 +71,7 @@ export function faultOf(resource: Resource): string | undefined {
   }
 }
 
-/** Pods, and templates of pods. */
+/** Returns pods and pod templates. */
 export function podsIn(objects: Resource[]): PodTemplate[] {
   return objects.flatMap((resource) => {
     if (resource.kind === 'Pod') return [resource as PodTemplate];

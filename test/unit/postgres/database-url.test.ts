@@ -4,7 +4,7 @@ import { LIBPQ_PARAMETERS } from '../../../src/postgres/libpq-parameters.js';
 
 const read = (url: string, environment: Record<string, string> = {}): DatabaseUrl => parseDatabaseUrl(url, environment);
 
-/** What is said of a URL. */
+/** Returns the faults of a URL as text. */
 function faultsOf(url: string, environment: Record<string, string> = {}): string {
   try {
     read(url, environment);
@@ -15,8 +15,8 @@ function faultsOf(url: string, environment: Record<string, string> = {}): string
   return 'nothing';
 }
 
-describe('a URL is read as libpq reads it', () => {
-  test('with all its parts', () => {
+describe('a URL is parsed as by libpq:', () => {
+  test('all its parts', () => {
     expect(read('postgresql://billing:s%40cret@db.example:6432/calls?sslmode=require&connect_timeout=7')).toMatchObject(
       {
         addresses: [{ host: 'db.example', port: 6432 }],
@@ -41,7 +41,7 @@ describe('a URL is read as libpq reads it', () => {
     expect(read(url).addresses.map(({ host, port }) => `${host}:${port}`)).toEqual(hosts);
   });
 
-  test('the database is called as its user, and a plus sign is no space', () => {
+  test('the default database is named as the user, and a plus sign is not a space', () => {
     expect(read('postgres://a+b:c+d@host')).toMatchObject({ user: 'a+b', password: 'c+d', database: 'a+b' });
   });
 
@@ -49,18 +49,18 @@ describe('a URL is read as libpq reads it', () => {
     expect(read('postgres://u@h/d?options=-c%20geqo%3Doff').parameters.get('options')).toBe('-c geqo=off');
   });
 
-  test('ssl=true means sslmode=require, as in URLs of JDBC', () => {
+  test('ssl=true means sslmode=require, as in JDBC URLs', () => {
     expect(read('postgres://u@h/d?ssl=true').sslmode).toBe('require');
   });
 
-  test('sslmode is prefer by default, and verify-full with the roots of the system', () => {
+  test('sslmode is prefer by default, and verify-full with sslrootcert=system', () => {
     expect(read('postgres://u@h/d').sslmode).toBe('prefer');
     expect(read('postgres://u@h/d?sslrootcert=system').sslmode).toBe('verify-full');
   });
 });
 
 describe("libpq's environment variables", () => {
-  test('count where the URL says nothing', () => {
+  test('apply to parameters that the URL does not set', () => {
     const environment = {
       PGHOST: 'a',
       PGPORT: '1',
@@ -85,7 +85,7 @@ describe("libpq's environment variables", () => {
     });
   });
 
-  test('that a program sets itself have no effect', () => {
+  test('have no effect for parameters that meterfold sets itself', () => {
     expect(faultsOf('postgres://u@h/d', { PGAPPNAME: 'x', PGCLIENTENCODING: 'LATIN1' })).toBe('nothing');
   });
 
@@ -94,12 +94,12 @@ describe("libpq's environment variables", () => {
     ['PGSSLMODE', 'verify', 'PGSSLMODE=verify is refused: it must be disable, allow, prefer, '],
     ['PGGSSENCMODE', 'require', 'PGGSSENCMODE=require is refused: meterfold has no GSSAPI'],
     ['PGHOSTADDR', '10.0.0.1', 'PGHOSTADDR is not supported: write the address as the host'],
-  ])('%s=%s is refused by its name', (name, value, fault) => {
+  ])('%s=%s is refused by name', (name, value, fault) => {
     expect(faultsOf('postgres://u@h/d', { [name]: value })).toContain(fault);
   });
 });
 
-describe('a parameter is refused by its name', () => {
+describe('a parameter is refused by name', () => {
   test.each([
     ['sslmod=verify-full', 'sslmod is no parameter of libpq: did you mean sslmode?'],
     ['sslMode=verify-full', 'sslMode is no parameter of libpq: did you mean sslmode?'],
@@ -136,7 +136,7 @@ describe('a parameter is refused by its name', () => {
     expect(faultsOf(`postgres://u:secret@h/d?${query}`)).not.toContain('secret');
   });
 
-  test('with all others at once', () => {
+  test('together with all other faults', () => {
     expect(() => read('postgres://u@h:0/d?service=x&sslmod=y')).toThrow(
       expect.objectContaining({
         faults: [
@@ -149,7 +149,7 @@ describe('a parameter is refused by its name', () => {
   });
 });
 
-test('each parameter of libpq is taken, with its reason where it is refused', () => {
+test('each parameter of libpq is accepted, or refused with a reason', () => {
   for (const [name, { values, refused }] of Object.entries(LIBPQ_PARAMETERS)) {
     const said = faultsOf(`postgres://u@h/d?${name}=no-such-value`);
     if (refused === undefined) expect(said).not.toContain('is not supported');

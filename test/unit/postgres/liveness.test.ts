@@ -23,21 +23,21 @@ const observation = (own: Partial<Backend>, clientState = waiting): Observation 
   backend: backend(own),
 });
 
-test.each(Object.entries(NOTICED_MS))('a dead connection that is %s is noticed within the bound', (_, ms) => {
+test.each(Object.entries(NOTICED_MS))('a dead connection that is %s is noticed within the limit', (_, ms) => {
   expect(ms).toBeLessThanOrEqual(NOTICED_MS_MAX);
 });
 
-test('the server has ended the session of a client that has vanished before the second observation at it', () => {
+test('the server ends the session of a vanished client before the second observation', () => {
   expect(SERVER_NOTICES_MS).toBeLessThan(2 * SILENT_TICKS * TICK_MS);
 });
 
-test('a session that has ended is a dead connection at the first observation', () => {
+test('if the session has ended, the connection is dead at the first observation', () => {
   expect(judge({ clientState: waiting, backend: undefined }, undefined)).toEqual({
     sign: expect.stringContaining('has ended'),
   });
 });
 
-describe('signs of a dead connection need two looks', () => {
+describe('these signs of a dead connection need two observations:', () => {
   const copyIn = { command: 'COPY FROM', waitEvent: 'ClientRead' };
   test.each<[string, Observation, Observation, string]>([
     [
@@ -54,13 +54,13 @@ describe('signs of a dead connection need two looks', () => {
       'waits',
     ],
     [
-      'it can not send',
+      'the session cannot send',
       observation({ waitEvent: 'ClientWrite' }),
       observation({ waitEvent: 'ClientWrite' }),
       'client to read its rows',
     ],
     [
-      'it has half a statement',
+      'the session has received half a statement',
       observation({ waitEvent: 'ClientRead' }),
       observation({ waitEvent: 'ClientRead' }),
       'more of the',
@@ -72,7 +72,7 @@ describe('signs of a dead connection need two looks', () => {
       'rows that were sent',
     ],
     [
-      'rows sent that did not come',
+      'rows that were sent have not been received',
       observation({ command: 'COPY TO', copiedBytes: 10_000 }),
       observation({ command: 'COPY TO', copiedBytes: 1_000_000 }),
       'did not arrive',
@@ -92,19 +92,19 @@ describe('no sign of a dead connection', () => {
       observation({ waitEvent: 'ClientRead', copiedBytes: 9 }, { sentBytes: 9 }),
     ],
     ['a session that the role may not see', observation({ state: null })],
-    ['a server that does not tell what sessions do', observation({ state: 'disabled' })],
+    ['a server that does not report the activity of sessions', observation({ state: 'disabled' })],
   ])('%s', (_, seen) => {
     expect(judge(seen, undefined)).toBe('alive');
     expect(judge(seen, { clientState: waiting, backend: null })).toBe('alive');
   });
 
-  test('a COPY that has sent no more than fits its buffer', () => {
+  test('a COPY that has sent no more than its buffer holds', () => {
     const first = observation({ command: 'COPY TO', copiedBytes: 10_000 });
     expect(judge(first, undefined)).toBe('doubtful');
     expect(judge(observation({ command: 'COPY TO', copiedBytes: 20_000 }), first)).toBe('alive');
   });
 
-  test('rows sent after the first observation may be on their way', () => {
+  test('rows sent after the first observation may still be in transit', () => {
     const first = observation({ waitEvent: 'ClientRead', copiedBytes: 50 }, { sentBytes: 100 });
     expect(judge(first, undefined)).toBe('doubtful');
     expect(judge(observation({ waitEvent: 'ClientRead', copiedBytes: 100 }, { sentBytes: 200 }), first)).toBe('alive');

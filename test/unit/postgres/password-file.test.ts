@@ -6,6 +6,7 @@ import { passwordFromFile, passwordIn } from '../../../src/postgres/password-fil
 
 const login = { host: 'db', port: 5432, database: 'calls', user: 'billing' };
 
+// [the file, the password for `login`]
 test.each([
   ['db:5432:calls:billing:secret', 'secret'],
   ['db:5433:calls:billing:other\n*:*:*:billing:secret', 'secret'],
@@ -17,11 +18,11 @@ test.each([
   expect(passwordIn(text, login)).toBe(password);
 });
 
-test('a Unix socket is found as localhost, too', () => {
+test('a Unix socket also matches localhost', () => {
   expect(passwordIn('localhost:*:*:*:secret', { ...login, host: '/tmp' })).toBe('secret');
 });
 
-test('a file that others may read is ignored, and one that is missing is none', async () => {
+test('a file that others may read is ignored, and so is a missing file', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'meterfold-pgpass-'));
   try {
     const file = join(dir, 'pgpass');
