@@ -2,7 +2,7 @@
  * A billable call: the limits of its columns in public.api_logs, and the reasons why a call is refused.
  *
  * Map refuses a call that violates a limit. The build generates the kernel's constants from the numbers below (scripts/build.js). Two other
- * definitions are independent on purpose: the CHECK constraints of the log, and `meterfold verify` (audit/quarantine.ts).
+ * definitions are independent on purpose: the CHECK constraints of the log, and `meterfold verify` (audit/sql.ts).
  * test/integration/limits.test.ts compares both with this file.
  */
 
