@@ -3,7 +3,7 @@
  *
  * Map refuses a call that violates a limit. The build generates the kernel's constants from the numbers below
  * (scripts/build.js). Two other definitions are independent on purpose: the CHECK constraints of the log, and
- * `meterfold verify` (audit/quarantine.ts). test/integration/limits.test.ts compares both with this file.
+ * `meterfold verify` (audit/sql.ts). test/integration/limits.test.ts compares both with this file.
  */
 
 /** Bytes of user_id in UTF-8. */

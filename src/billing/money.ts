@@ -1,6 +1,7 @@
 /**
- * Exact money. A price is a decimal with up to 12 places, held as a bigint count of 10^-12 units; so is an amount,
- * which is usage × price and is never rounded. Only a statement rounds, once, at its total.
+ * Exact money. A price is a decimal with up to 12 decimal places, represented as a bigint number of picos: 10^-12 of the
+ * currency's unit. So is an amount, which is usage × price and is never rounded. Only a statement rounds, once, at its
+ * total.
  */
 import { minorUnitPlaces } from './currency.js';
 
@@ -12,9 +13,9 @@ const PLACES = 12;
 const SCALE = 10n ** 12n;
 
 export interface Price {
-  /** The price in 10^-12 of the currency's unit. */
+  /** The price in picos. */
   readonly picos: bigint;
-  /** The same as a plain decimal without needless zeros, as stored and shown. */
+  /** The price as a plain decimal without trailing zeros, as stored and shown. */
   readonly text: string;
 }
 
@@ -30,12 +31,15 @@ export function parsePrice(text: string): Price {
   return { picos, text: formatPicos(picos) };
 }
 
-/** Exact amount of a usage at a price, in 10^-12 of the currency's unit. */
+/**
+ * The exact amount of a usage at a price, in picos. meterfold.amount_of (migrations/0002-runs.sql) is the same rule in
+ * SQL.
+ */
 export function amountOf(usage: bigint, price: Price): bigint {
   return usage * price.picos;
 }
 
-/** A count of 10^-12 units as a plain decimal without needless zeros: "12", "0.0004". */
+/** Formats picos as a plain decimal without trailing zeros: "12", "0.0004". */
 export function formatPicos(picos: bigint): string {
   const sign = picos < 0n ? '-' : '';
   const absolute = picos < 0n ? -picos : picos;
@@ -43,7 +47,7 @@ export function formatPicos(picos: bigint): string {
   return `${sign}${absolute / SCALE}${decimals === '' ? '' : `.${decimals}`}`;
 }
 
-/** Parses what formatPicos writes, and PostgreSQL's numeric with up to 12 places. Throws DecimalError. */
+/** Parses the output of formatPicos, and PostgreSQL's numeric with up to 12 decimal places. Throws DecimalError. */
 export function parsePicos(text: string): bigint {
   const match = /^(-?)(\d+)(?:\.(\d*))?$/.exec(text);
   if (match === null) throw new DecimalError(`"${text}" is not a decimal`);
@@ -53,7 +57,7 @@ export function parsePicos(text: string): bigint {
   return match[1] === '-' ? -picos : picos;
 }
 
-/** Rounds an exact amount to the currency's minor unit, half away from zero: "12.34", "-0.01". */
+/** Rounds picos to the currency's minor unit, half away from zero, and formats them: "12.34", "-0.01". */
 export function roundToMinorUnit(picos: bigint, currency: string): string {
   const places = minorUnitPlaces(currency);
   const unit = 10n ** BigInt(PLACES - places);

@@ -1,18 +1,16 @@
-/**
- * The totals of a statement. Amounts add up exactly, apart for each currency; each total is rounded once, at the end.
- */
+/** The totals of a statement: exact sums of amounts per currency. Each total is rounded once, at the end. */
 import { formatPicos, parsePicos, roundToMinorUnit } from './money.js';
 
-/** What a statement adds up of a billing record. Decimals and bigints as PostgreSQL writes them. */
+/** The fields of a billing record that a statement sums. Decimals and bigints are in PostgreSQL's text format. */
 export interface BilledCycle {
   calls: number;
   usage: string;
-  /** Exact, up to 12 decimal places. */
+  /** Exact, with up to 12 decimal places. */
   amount: string;
   currency: string;
 }
 
-/** Totals in one currency; bigints and decimals as strings. */
+/** Totals in one currency. bigints and decimals are strings. */
 export interface StatementTotal {
   currency: string;
   cycles: string;
@@ -20,7 +18,7 @@ export interface StatementTotal {
   usage: string;
   /** The exact sum: "12.3456". */
   amount: string;
-  /** The sum as it is charged: rounded to the currency's minor unit, half away from zero: "12.35". */
+  /** The amount to charge: the sum rounded to the currency's minor unit, half away from zero: "12.35". */
   amountDue: string;
 }
 
@@ -31,7 +29,7 @@ interface Sums {
   picos: bigint;
 }
 
-/** Adds up cycles as they stream by; a user may have millions. */
+/** Sums cycles while they stream: a user may have millions. */
 export class StatementTotals {
   readonly #sums = new Map<string, Sums>();
 
@@ -47,7 +45,7 @@ export class StatementTotals {
     sums.picos += parsePicos(cycle.amount);
   }
 
-  /** One total a currency, by its code; none if nothing was added. */
+  /** One total per currency, ordered by its code. Empty if no cycle was added. */
   totals(): StatementTotal[] {
     return [...this.#sums]
       .sort(([one], [other]) => (one < other ? -1 : 1))

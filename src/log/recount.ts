@@ -1,16 +1,13 @@
-/** The recount: a range of the log, counted by plain SQL that shares nothing with map and reduce. */
+/** The recount: counts a range of the log by plain SQL that shares no code with map and reduce. */
 import { digestText } from '../billing/digest.js';
 import type { RecountOutcome } from '../billing/proof.js';
 import type { PositionRange } from '../engine/cuts.js';
 import { type Client, one } from '../postgres/pool.js';
 
-/** Of one call, as the header of src/billing/digest.ts defines it. Null for a call without a user or a usage, which is in quarantine. */
+/** SQL: the hash of `call` by src/billing/digest.ts. Null for a quarantined call without a user or a usage. */
 const HASH = `hashint8extended(call.id, hashtextextended(call.user_id collate "C", 0) # call.usage)`;
 
-/**
- * Counts calls and usage. In parallel it is sooner done where there are processors that have nothing else to do, and takes a fifth
- * more of them.
- */
+/** Counts calls and usage. In parallel it takes a fifth more processor time, and ends sooner if processors are idle. */
 export async function recountRange(client: Client, range: PositionRange, parallel: boolean): Promise<RecountOutcome> {
   if (!parallel) await client.query('set local max_parallel_workers_per_gather = 0');
   return one(
@@ -23,7 +20,7 @@ export async function recountRange(client: Client, range: PositionRange, paralle
   );
 }
 
-/** The same, with the digest of the calls that the run has not put into quarantine. */
+/** Counts as recountRange() does, and computes the digest of the calls that the run has not quarantined. */
 export async function recountWithDigest(
   client: Client,
   runId: bigint,
@@ -33,13 +30,13 @@ export async function recountWithDigest(
   if (!parallel) await client.query('set local max_parallel_workers_per_gather = 0');
   const { calls, usage, digest } = one(
     await client.query<Required<RecountOutcome>>(
-      // The sum of bigint is exact. Calls in quarantine are few: each is looked up once more.
+      // The sum of bigint is exact. Quarantined calls are few: each is looked up a second time.
       `select count(*)::text as calls, coalesce(sum(call.usage), 0)::text as usage,
               (coalesce(sum(${HASH}), 0)
                  - (select coalesce(sum(${HASH}), 0)
-                      from meterfold.quarantine aside
-                      join public.api_logs call on call.id = aside.log_position
-                     where aside.run_id = $3))::text as digest
+                      from meterfold.quarantine quarantined
+                      join public.api_logs call on call.id = quarantined.log_position
+                     where quarantined.run_id = $3))::text as digest
          from public.api_logs call
         where call.id >= $1 and call.id <= $2`,
       [range.first.toString(), range.last.toString(), runId.toString()],

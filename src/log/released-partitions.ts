@@ -1,22 +1,25 @@
-/** Which partitions of the log hold nothing but released calls, so that they may be dropped. */
+/** Finds partitions of the log that have only released calls and may be dropped. */
 import { one, type Queryable } from '../postgres/pool.js';
 
 export interface ReleasedPartitions {
-  /** The log is no partitioned table: its calls up to the released position may be removed. */
+  /** False if the log is a plain table, whose calls up to the released position may be deleted. */
   isPartitioned: boolean;
-  /** Cut by id, at or before the released position: no call that is not released is in them or can get there. */
+  /** Partitions by id that end at or before the released position: they cannot receive calls that are not released. */
   droppable: string[];
-  /** Hold released calls only at this moment, but are not cut by id: a later call may get there. */
+  /** Partitions by another key that now have only released calls. They may receive later calls. */
   releasedForNow: string[];
-  /** SQL that drops the droppable ones; none while there is a default partition, which keeps them from being detached beside writers. */
+  /**
+   * SQL that drops the droppable partitions. Empty if there is a default partition, with which PostgreSQL cannot detach
+   * partitions concurrently.
+   */
   statements: string[];
 }
 
 interface Partition {
-  /** As SQL takes it, with its schema. */
+  /** The name with its schema, quoted as in SQL. */
   name: string;
   isDefault: boolean;
-  /** First id beyond it; null where it is not cut by id alone. */
+  /** The first id after the partition; null if it is not a range of ids. */
   end: string | null;
 }
 

@@ -1,31 +1,34 @@
 /**
- * Which roles other than owner and worker may read or write what meterfold owns: by grants, as members of the owner, or
- * as members of PostgreSQL's roles that read or write everything. Superusers are left out: no revoke stops them. Reads
- * the catalogues only.
+ * Finds roles other than owner and worker that may read or write meterfold's objects: by grants, as members of the
+ * owner, or as members of PostgreSQL's roles that read or write everything. Superusers are omitted, because no REVOKE
+ * restricts them. Reads only the system catalogs.
  */
 
 import type { Queryable } from '../postgres/pool.js';
 import { RUNS_AS_ITS_CALLER, WITH_OWN_OBJECTS } from './own-objects.js';
 
 export interface Access {
-  /** As GRANT takes it: quoted where needed, or `public`. */
+  /** The name of the role, quoted if needed, or "PUBLIC (every role)". */
   role: string;
   /** "may insert, select on public.api_logs; select on public.billing_records (so may its members: web)" */
   may: string;
-  /** Statements for the owner, each with its semicolon. */
+  /** Statements for the owner, each with its semicolon, that revoke the access. */
   fix: string;
 }
 
 /**
- * `trusted` are further roles that are meant to have what they have; a grant to a trusted role is not named for its
- * members either.
+ * Returns the access of roles that are not `trusted`. Access that a role has as a member of a trusted role is omitted
+ * too.
  */
 export async function foreignAccess(db: Queryable, trusted: readonly string[] = []): Promise<Access[]> {
   const [granted, members] = await Promise.all([grantedAccess(db, trusted), membersAccess(db, trusted)]);
   return [...granted, ...members];
 }
 
-/** `member` has every role once that is in `through`, directly or by other roles; superusers left out. */
+/**
+ * CTEs: `member` has each role that is in role `through`, directly or by other roles; `members` their names, without
+ * superusers.
+ */
 const WITH_MEMBERS = `
   member (role, through) as (
     select member, roleid from pg_auth_members
@@ -47,12 +50,14 @@ interface GrantedRow {
 
 async function grantedAccess(db: Queryable, trusted: readonly string[]): Promise<Access[]> {
   const { rows } = await db.query<GrantedRow>(
-    `${WITH_OWN_OBJECTS}, ${WITH_MEMBERS}, granted (class, kind, name, owner, oid, grantor, grantee, privilege, grantable) as (
+    `${WITH_OWN_OBJECTS}, ${WITH_MEMBERS},
+     granted (class, kind, name, owner, oid, grantor, grantee, privilege, grantable) as (
        select class, kind, name, owner, own.oid, grantor, grantee, lower(privilege_type), is_grantable
          from own cross join aclexplode(acl)
        union all
-       -- REVOKE on a table takes the privileges on its columns, too.
-       select class, kind, name, owner, own.oid, grantor, grantee, lower(privilege_type) || format(' (%I)', attname), is_grantable
+       -- REVOKE on a table also revokes the privileges on its columns.
+       select class, kind, name, owner, own.oid, grantor, grantee,
+              lower(privilege_type) || format(' (%I)', attname), is_grantable
          from own
          join pg_attribute on class = 'pg_class'::regclass and attrelid = own.oid and not attisdropped
         cross join aclexplode(attacl)
@@ -73,13 +78,13 @@ async function grantedAccess(db: Queryable, trusted: readonly string[]): Promise
                  from object group by role, grantee, privileges) alike
         group by role, grantee
      ), statement as (
-       -- A role's own grants are revoked by nobody but it; taking its right to grant takes them along.
+       -- Only the granting role can revoke its grants. Revoking its grant option with CASCADE revokes them too.
        select role,
               case when given_by is null
                    then format('revoke all on %s %s from %s%s;', kind, string_agg(distinct name, ', '), role,
                                case when bool_or(grantable) then ' cascade' else '' end)
-                   else format('revoke grant option for all on %s %s from %s cascade;', kind, string_agg(distinct name, ', '),
-                               given_by) end as fix
+                   else format('revoke grant option for all on %s %s from %s cascade;',
+                               kind, string_agg(distinct name, ', '), given_by) end as fix
          from foreign_grant
         group by role, kind, given_by
      )
@@ -114,7 +119,7 @@ async function membersAccess(db: Queryable, trusted: readonly string[]): Promise
      )
      select quote_ident(rolname) as role, 'may ' || may as may,
             format('revoke %I from %I%s;', pg_get_userbyid(edge_of), pg_get_userbyid(edge_to),
-                   -- Before version 16 a membership has one grantor, and anyone who may revoke it does.
+                   -- Before PostgreSQL 16, a membership has one grantor, and any role with the right may revoke it.
                    case when current_setting('server_version_num')::int >= 160000
                         then format(' granted by %I', pg_get_userbyid(grantor)) else '' end) as fix
        from holder

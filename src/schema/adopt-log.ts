@@ -1,21 +1,20 @@
 /**
- * Takes over a log that was there before meterfold, if it can be billed from (src/log/faults.ts says what that needs):
- * as it is, but for the CHECKs of 0001-log.sql, as rows that break them could not be billed. Otherwise nothing is
- * touched, and the error lists what to fix.
+ * Adopts a log that existed before meterfold, if it can be billed from (src/log/faults.ts has the conditions). Only one
+ * CHECK is added, with the limits of 0001-log.sql. Otherwise nothing is changed, and the error lists what to fix.
  *
- * The CHECK is added without looking at the rows, which takes a moment; the next transaction looks at them, and writers
- * go on meanwhile.
+ * The CHECK is added NOT VALID, which takes a moment. The next transaction validates it while writers continue.
  */
 import { logFaults } from '../log/faults.js';
 import type { LogFault } from '../log/ids.js';
 import type { Client } from '../postgres/pool.js';
 import { MigrationError } from './migration-error.js';
 
-/** The log has a CHECK now that it does not satisfy: releaseLog() removes it. */
+/** Rows of the log violate the CHECK that was added; releaseLog() removes it. */
 export class UnbillableCallsError extends MigrationError {}
 
 /**
- * One step, in a transaction of its own; true once the log is taken over. Throws MigrationError, UnbillableCallsError.
+ * Runs one step, in a transaction of its own; true once the log is adopted. Throws MigrationError,
+ * UnbillableCallsError.
  */
 export async function adoptLog(client: Client): Promise<boolean> {
   const faults = await logFaults(client);
@@ -39,15 +38,16 @@ export async function adoptLog(client: Client): Promise<boolean> {
   } catch (cause) {
     if ((cause as { code?: string }).code !== '23514') throw cause;
     throw new UnbillableCallsError(
-      'The table public.api_logs, made before meterfold, holds calls that cannot be billed. Each needs an id above 0, ' +
-        'a user_id of 1 to 256 bytes, a usage from 0 to 10^15 and a called_at from 1970 to 2099: correct or remove the others, then migrate again.',
+      'The table public.api_logs, which existed before meterfold, holds calls that cannot be billed. Each call needs an id ' +
+        'above 0, a user_id of 1 to 256 bytes, a usage from 0 to 10^15 and a called_at from 1970 to 2099: correct or remove ' +
+        'the others, then migrate again.',
       { cause },
     );
   }
   return true;
 }
 
-/** Leaves the log as it was before adoptLog(). */
+/** Restores the log as it was before adoptLog(). */
 export async function releaseLog(client: Client): Promise<void> {
   await client.query('alter table public.api_logs drop constraint if exists api_logs_billable');
 }
@@ -55,7 +55,8 @@ export async function releaseLog(client: Client): Promise<void> {
 function unfitLogMessage(faults: LogFault[]): string {
   const lines = faults.map((fault) => `  ${fault.what}: ${fault.fix}`);
   return [
-    'The table public.api_logs was there before meterfold and cannot be billed from as it is. Fix it, or rename it to have one made:',
+    'The table public.api_logs existed before meterfold and cannot be billed from. ' +
+      'Fix it, or rename it so that `meterfold migrate` creates one:',
     ...lines,
   ].join('\n');
 }

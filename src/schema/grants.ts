@@ -1,17 +1,17 @@
 /**
- * Which roles may read and write what meterfold owns.
+ * Grants on the objects that migrations create.
  *
- * Migrations create objects, and default privileges (`alter default privileges … grant …`), which hosted databases
- * have, grant on them at that moment. The rule: what default privileges grant is revoked in the transaction that
- * creates the object, except those that were set for the schema `meterfold` itself; a grant that somebody makes
- * afterwards is deliberate, stays, and is shown by `doctor`. A log that was there before meterfold keeps its grants.
+ * Hosted databases have default privileges (`alter default privileges … grant …`), which grant rights on new objects.
+ * The transaction that creates an object revokes what default privileges granted on it, except default privileges that
+ * were set for the schema `meterfold` itself. Later grants are deliberate: they remain, and `doctor` lists them. A log
+ * that existed before meterfold keeps its grants.
  */
 
 import type { Queryable } from '../postgres/pool.js';
 import { RUNS_AS_ITS_CALLER, WITH_OWN_OBJECTS } from './own-objects.js';
 import { missingRights } from './rights.js';
 
-/** Objects by `class:oid`. */
+/** Objects as `class:oid`, where class is the oid of their catalog. */
 export type KnownObjects = readonly string[];
 
 export async function ownObjects(db: Queryable): Promise<KnownObjects> {
@@ -21,7 +21,7 @@ export async function ownObjects(db: Queryable): Promise<KnownObjects> {
   return rows.map(({ key }) => key);
 }
 
-/** The log and its sequence, if they exist. */
+/** The log with its partitions and sequence, if they exist. */
 export async function logObjects(db: Queryable): Promise<KnownObjects> {
   const { rows } = await db.query<{ key: string }>(
     `${WITH_OWN_OBJECTS}
@@ -33,21 +33,24 @@ export async function logObjects(db: Queryable): Promise<KnownObjects> {
 
 export interface Revoked {
   role: string;
-  /** Names of objects. */
+  /** Names of the objects. */
   objects: string[];
 }
 
-/** Revokes what default privileges have granted on all objects but `known`, and says from whom. */
+/** Revokes what default privileges have granted on all objects except `known`, and returns from which roles. */
 export async function revokeDefaultGrants(db: Queryable, known: KnownObjects): Promise<Revoked[]> {
   const { rows } = await db.query<{ statement: string; role: string; name: string }>(
     `${WITH_OWN_OBJECTS}, granted_by_default (class, oid, grantee, privilege_type) as (
        select class, own.oid, granted.grantee, granted.privilege_type
          from own
-         left join pg_default_acl everywhere on everywhere.defaclrole = owner and everywhere.defaclnamespace = 0 and everywhere.defaclobjtype = letter::"char"
-         left join pg_default_acl here on here.defaclrole = owner and here.defaclnamespace = space and here.defaclobjtype = letter::"char"
-                                      and space <> to_regnamespace('meterfold')
-        cross join aclexplode(coalesce(everywhere.defaclacl, acldefault(case letter when 'S' then 's' else letter end::"char", owner))
-                              || coalesce(here.defaclacl, '{}')) granted
+         left join pg_default_acl global_acl
+                on global_acl.defaclrole = owner and global_acl.defaclnamespace = 0 and global_acl.defaclobjtype = letter::"char"
+         left join pg_default_acl schema_acl
+                on schema_acl.defaclrole = owner and schema_acl.defaclnamespace = space and schema_acl.defaclobjtype = letter::"char"
+                   and space <> to_regnamespace('meterfold')
+        cross join aclexplode(
+                     coalesce(global_acl.defaclacl, acldefault(case letter when 'S' then 's' else letter end::"char", owner))
+                     || coalesce(schema_acl.defaclacl, '{}')) granted
      )
      select name, case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end as role,
             format('revoke %s on %s %s from %s', string_agg(distinct privilege_type, ', '), kind, name,
@@ -75,7 +78,7 @@ export async function revokeDefaultGrants(db: Queryable, known: KnownObjects): P
 }
 
 /**
- * Grants what billing needs of all objects of the schema but `known` to the roles that already bill: those that may
+ * Grants what billing needs on all objects of the schema except `known` to the roles that already bill: those that may
  * update meterfold.runs.
  */
 export async function grantToWorkers(db: Queryable, known: KnownObjects): Promise<void> {

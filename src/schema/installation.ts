@@ -1,7 +1,7 @@
 /**
- * Which installation a database is: a random id that migration 0002 inserts. A replica, a failed-over server and a
- * restored backup keep it, as they are the same installation; so does a copy, until `update meterfold.installation set
- * installation_id = gen_random_uuid()`.
+ * The id of the installation, a random value that migration 0002 inserts. A replica, a failed-over server and a
+ * restored backup belong to the same installation and have the same id. A copy gets its own id by `update
+ * meterfold.installation set installation_id = gen_random_uuid()`.
  */
 import { one, type Queryable } from '../postgres/pool.js';
 

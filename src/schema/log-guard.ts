@@ -4,7 +4,7 @@ import type { Pool, Queryable } from '../postgres/pool.js';
 import { lockLog, type Patience, patiently } from './patient-locks.js';
 
 /**
- * Sets the guard on the log, its present partitions and child tables, or lifts it. Throws MigrationError if they stay
+ * Sets or lifts the guard on the log and its present partitions and child tables. Throws MigrationError if they remain
  * in use.
  */
 export async function setLogGuard(pool: Pool, guarded: boolean, patience?: Patience): Promise<void> {
@@ -19,8 +19,8 @@ export async function setLogGuard(pool: Pool, guarded: boolean, patience?: Patie
 }
 
 /**
- * Of the log, its partitions and its child tables, those that do not refuse UPDATE, DELETE and TRUNCATE, by name. New
- * partitions lack the trigger for TRUNCATE, new children both.
+ * Names of those tables, among the log and its partitions and child tables, that do not refuse UPDATE, DELETE and
+ * TRUNCATE. A new partition lacks the TRUNCATE trigger, a new child table both triggers.
  */
 export async function unguardedTables(db: Queryable): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(`
@@ -28,7 +28,8 @@ export async function unguardedTables(db: Queryable): Promise<string[]> {
     select relation::regclass::text as name
       from log
      where (select count(*) from pg_trigger
-             where tgrelid = relation and tgenabled in ('O', 'A') and tgname in ('meterfold_guard', 'meterfold_guard_truncate')
+             where tgrelid = relation and tgenabled in ('O', 'A')
+               and tgname in ('meterfold_guard', 'meterfold_guard_truncate')
                and tgfoid = 'meterfold.refuse_log_change()'::regprocedure) < 2
      order by relation <> 'public.api_logs'::regclass, name`);
   return rows.map(({ name }) => name);

@@ -77,7 +77,8 @@ export async function migrate(
     }
     if (Date.now() > deadline) {
       throw new MigrationError(
-        `Another process has been migrating this database for ${lockWaitMs / 60_000} minutes: wait until it has ended, then try again.`,
+        `Another process has been migrating this database for ${lockWaitMs / 60_000} minutes: ` +
+          'wait until it has ended, then try again.',
       );
     }
     await delay(lockPollMs);
@@ -96,7 +97,8 @@ export async function pendingMigrations(queryable: Queryable): Promise<string[]>
 function refused(cause: Error & { code?: string }): never {
   if (cause.code !== '42501') throw cause;
   throw new MigrationError(
-    `The role may not create meterfold's tables (${cause.message}): migrate as the owner of the database, or let the owner grant this right.`,
+    `The role may not create meterfold's tables (${cause.message}): migrate as the owner of the database, ` +
+      'or let the owner grant this right.',
     { cause },
   );
 }
@@ -171,9 +173,9 @@ async function appliedMigrations(queryable: Queryable): Promise<Applied[]> {
   );
   if (table.unreleased) {
     throw new MigrationError(
-      'The schema meterfold was created by a development build from before the first release, which this build cannot migrate. ' +
-        'Remove it by `drop schema meterfold cascade;` (this deletes its bills and keeps public.api_logs with all calls), ' +
-        'then run `meterfold migrate`: the next run bills the log from its first call.',
+      'The schema meterfold was created by a development build from before the first release, and cannot be migrated. ' +
+        'Remove it by `drop schema meterfold cascade;` (this deletes the bills, and keeps public.api_logs with its calls), ' +
+        'then run `meterfold migrate`. The next run bills the log from its first call.',
     );
   }
   if (!table.exists) return [];
@@ -196,7 +198,8 @@ function pendingOf(migrations: Migration[], applied: Applied[], ownRelease: stri
   for (const { number, name, checksum } of migrations) {
     if (checksums.has(number) && checksums.get(number) !== checksum) {
       throw new MigrationError(
-        `Migration ${name} was changed after it was applied to this database: restore the file, and make the change in a new migration.`,
+        `Migration ${name} was changed after it was applied to this database: restore the file, ` +
+          'and make the change in a new migration.',
       );
     }
   }
@@ -209,7 +212,8 @@ function checkWorksWith(unknown: Applied, newest: Migration, ownRelease: string)
   if (oldest <= newest.number) return;
   throw new MigrationError(
     `The database has migration ${unknown.name} of meterfold ${unknown.release}, which works with builds from migration ` +
-      `${padded(oldest)} on, and this build, meterfold ${ownRelease}, ends at ${newest.name}: run meterfold ${unknown.release} or newer.`,
+      `${padded(oldest)} on, and this build, meterfold ${ownRelease}, ends at ${newest.name}: ` +
+      `run meterfold ${unknown.release} or newer.`,
   );
 }
 

@@ -1,14 +1,14 @@
 /**
- * What meterfold owns in the database, with the privileges on it: the schema `meterfold` and all in it, the three
- * views, and the log with its partitions and its sequence. Reads the catalogues only.
+ * The objects that meterfold owns, with their privileges: the schema `meterfold` and everything in it, the three public
+ * views, and the log with its partitions and its sequence. Reads only the system catalogs.
  */
 
-/** The views that meterfold makes in the schema public. */
+/** The views that meterfold creates in the schema public. */
 const VIEWS = "'billing_records', 'open_cycles', 'quarantined_calls'";
 
 /**
- * Common table expressions; begins `with recursive`. `own` has an object a row: `class` and `oid` as in pg_depend,
- * `kind` and `name` as GRANT takes them, `owner`, `space` (its schema), `acl` (never null) and `letter` (its kind in
+ * CTEs, beginning with `with recursive`. `own` has one row per object: `class` and `oid` as in pg_depend, `kind` and
+ * `name` as in GRANT, `owner`, `space` (the oid of its schema), `acl` (never null) and `letter` (its kind in
  * pg_default_acl).
  */
 export const WITH_OWN_OBJECTS = `
@@ -23,7 +23,8 @@ export const WITH_OWN_OBJECTS = `
         or oid in (select relation from log)
     union
     select objid from pg_depend join log on refobjid = relation
-     where classid = 'pg_class'::regclass and refclassid = 'pg_class'::regclass and deptype in ('a', 'i') and refobjsubid > 0
+     where classid = 'pg_class'::regclass and refclassid = 'pg_class'::regclass
+       and deptype in ('a', 'i') and refobjsubid > 0
   ), own (class, oid, kind, name, owner, space, acl, letter) as (
     select 'pg_namespace'::regclass, oid, 'schema', quote_ident(nspname), nspowner, oid,
            coalesce(nspacl, acldefault('n', nspowner)), 'n'
@@ -45,9 +46,9 @@ export const WITH_OWN_OBJECTS = `
   )`;
 
 /**
- * Of `own`, whether it is a function that runs with the privileges of its caller. PUBLIC keeps EXECUTE on these, which
- * PostgreSQL gives it: they allow nothing that the caller may not do anyway, the views use some, and nobody can call
- * the others without USAGE on the schema.
+ * SQL: true if a row of `own` is a function that runs with the privileges of its caller. PUBLIC keeps EXECUTE on these,
+ * as PostgreSQL grants it: they permit nothing that the caller may not do anyway, some are used by the views, and the
+ * others cannot be called without USAGE on the schema.
  */
 export const RUNS_AS_ITS_CALLER = `
   (class = 'pg_proc'::regclass and exists (select from pg_proc where pg_proc.oid = own.oid and not prosecdef))`;

@@ -1,31 +1,31 @@
 /**
- * Changes to tables that others write to at the same time.
+ * Changes to tables that other programs write to at the same time.
  *
- * A statement that changes a table waits for every transaction that uses it, and everyone who comes later waits behind
- * that statement: one long transaction and one waiting `alter table` block all writers. So such a change waits for at
- * most LOCK_WAIT_MS, then its transaction ends, the writers that queued behind it go ahead, and after a pause it is
- * tried again. In between it says whom it waits for.
+ * A statement that changes a table waits for every transaction that uses the table, and later statements wait behind
+ * it: one long transaction and one waiting `alter table` block all writers. So a change waits at most LOCK_WAIT_MS for
+ * its lock. Then its transaction ends, the queued writers continue, and the change is tried again after a pause. Each
+ * time, it reports the transactions that blocked it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, one, type Pool, type Queryable, transaction } from '../postgres/pool.js';
 import { MigrationError } from './migration-error.js';
 
-/** How long a writer may have to wait behind a change that waits itself. */
+/** The longest time for which a waiting change blocks writers. */
 const LOCK_WAIT_MS = 500;
-/** Between two tries. Writers have the tables for themselves then. */
+/** Time between two tries, in which writers are not blocked. */
 const PAUSE_MS = 1_000;
 const WATCH_MS = 100;
 const PATIENCE_MS = 300_000;
 
 export interface Patience {
-  /** After this time it gives up, by a MigrationError that names whom it waited for. */
+  /** Total time after which it fails with a MigrationError that names the blocking transactions. */
   patienceMs?: number;
-  /** Told, each time it has waited in vain, whom it waited for. */
+  /** Receives the blocking transactions after each failed try. */
   onBlocked?: (blockedBy: string) => void;
 }
 
 /**
- * Runs `work` in a transaction, again and again if it has to wait for locks. It must have no effect but in the
+ * Runs `work` in a transaction, and repeats it while locks are unavailable. It must have no effect outside the
  * transaction.
  */
 export async function patiently<T>(
@@ -47,7 +47,8 @@ export async function patiently<T>(
       const blockedBy = (await watch.end()) ?? 'another transaction';
       if (Date.now() >= deadline) {
         throw new MigrationError(
-          `A table could not be changed, because it is in use by ${blockedBy}: let that transaction end, or end it by pg_terminate_backend(), then try again.`,
+          `A table could not be changed because it is in use by ${blockedBy}: wait until that transaction has ended, or end ` +
+            'it by pg_terminate_backend(), then try again.',
           { cause: error },
         );
       }
@@ -60,8 +61,8 @@ export async function patiently<T>(
 }
 
 /**
- * Takes the lock on the log and on all its partitions. One after the other they might each wait for the whole time,
- * while the first are held; so the statement as a whole has no more than that.
+ * Locks the log and all its partitions. PostgreSQL locks them one after the other, and each lock could wait for
+ * LOCK_WAIT_MS while earlier ones are held; so the whole statement is limited to that time.
  */
 export async function lockLog(client: Client): Promise<void> {
   await client.query(`set local statement_timeout = ${LOCK_WAIT_MS}`);
@@ -79,7 +80,7 @@ function isLockTimeout(error: unknown): boolean {
   return (error as { code?: string }).code === LOCK_TIMEOUT;
 }
 
-/** Looks from another connection at who blocks a session, for as long as that waits. */
+/** Polls, on another connection, which transactions block a session. */
 class BlockerWatch {
   readonly #pool: Pool;
   readonly #over = new AbortController();
@@ -92,10 +93,10 @@ class BlockerWatch {
 
   async begin(client: Client): Promise<void> {
     const { pid } = one(await client.query<{ pid: number }>('select pg_backend_pid() as pid'));
-    this.#watching = this.#watch(pid).catch(() => {}); // It only informs.
+    this.#watching = this.#watch(pid).catch(() => {}); // The result is only informative.
   }
 
-  /** Whom the session has waited for last. */
+  /** Stops polling. Returns the transactions that blocked the session last; undefined if none did. */
   async end(): Promise<string | undefined> {
     this.#over.abort();
     await this.#watching;

@@ -1,4 +1,6 @@
-/** Which rights a role needs to bill, and lacks. Reads the catalogues only, so it answers whatever the role may do. */
+/**
+ * Finds the rights that a role needs for billing and lacks. Reads only the system catalogs, so it works for any role.
+ */
 import { one, type Queryable } from '../postgres/pool.js';
 
 export interface MissingRights {
@@ -9,15 +11,15 @@ export interface MissingRights {
 }
 
 export interface RightsOptions {
-  /** The role that bills; the connected one by default. */
+  /** The billing role; by default the connected role. */
   role?: string;
-  /** Looks only at objects of the schema meterfold that are not among these, each as `class:oid`. */
+  /** If given, only objects of the schema meterfold other than these are checked; each is `class:oid`. */
   except?: readonly string[];
 }
 
 /**
- * Billing needs to read the log and to work in its own schema. A role that adds calls needs INSERT on the log, which is
- * not checked here. Objects that lack the same rights come together.
+ * Billing needs to read the log and to write in its own schema. Programs that add calls need INSERT on the log, which
+ * is not checked here. Objects that lack the same rights share a row.
  */
 export async function missingRights(
   queryable: Queryable,
@@ -32,10 +34,11 @@ export async function missingRights(
         from pg_namespace
        where nspname in ('public', 'meterfold')
       union all
-      -- What is left out is for the owner: it sets the guard, and writes the chain with the owner's rights.
+      -- The omitted functions are for the owner: they set the guard, and write the chain with the owner's rights.
       select 'function', format('meterfold.%I(%s)', proname, pg_get_function_identity_arguments(oid)), oid, '{execute}'
         from pg_proc
-       where pronamespace = to_regnamespace('meterfold') and prorettype <> 'trigger'::regtype and proname <> 'guard_log' and not prosecdef
+       where pronamespace = to_regnamespace('meterfold') and prorettype <> 'trigger'::regtype
+         and proname <> 'guard_log' and not prosecdef
       union all
       select 'table', format('%I.%I', nspname, relname), pg_class.oid,
              case when nspname = 'public'
@@ -44,7 +47,8 @@ export async function missingRights(
         from pg_class
         join pg_namespace on pg_namespace.oid = relnamespace
        where nspname = 'meterfold' and relkind in ('r', 'p')
-          or nspname = 'public' and relkind in ('r', 'p', 'v') and relname in ('api_logs', 'billing_records', 'open_cycles', 'quarantined_calls')
+          or nspname = 'public' and relkind in ('r', 'p', 'v')
+             and relname in ('api_logs', 'billing_records', 'open_cycles', 'quarantined_calls')
       union all
       select 'sequence', format('%I.%I', sequence_space.nspname, sequence.relname), sequence.oid, '{select}'
         from pg_class log
@@ -54,18 +58,19 @@ export async function missingRights(
         join pg_namespace sequence_space on sequence_space.oid = sequence.relnamespace
        where log_space.nspname = 'public' and log.relname = 'api_logs'
     ), missing (kind, name, rights) as (
-      select kind, name, string_agg(wanted, ', ' order by place)
+      select kind, name, string_agg(wanted, ', ' order by number)
         from billing
        cross join needed
-       cross join unnest(rights) with ordinality as wanted (wanted, place)
+       cross join unnest(rights) with ordinality as wanted (wanted, number)
        where not case kind when 'schema' then has_schema_privilege(role, oid, wanted)
                            when 'sequence' then has_sequence_privilege(role, oid, wanted)
                            when 'function' then has_function_privilege(role, oid, wanted)
                            else has_table_privilege(role, oid, wanted) end
          and ($2::text[] is null
               or name ~ '^meterfold($|\\.)'
-                 and not case kind when 'schema' then 'pg_namespace' when 'function' then 'pg_proc' else 'pg_class' end::regclass::oid
-                           || ':' || oid = any($2))
+                 and not case kind when 'schema' then 'pg_namespace'
+                                   when 'function' then 'pg_proc'
+                                   else 'pg_class' end::regclass::oid || ':' || oid = any($2))
        group by kind, name
     ), together as (
       select kind, rights, string_agg(name, ', ' order by name) as names from missing group by kind, rights
@@ -79,7 +84,7 @@ export async function missingRights(
   return rows;
 }
 
-/** The grant by which the role sees since when others write to the log; undefined if it does. Billing does without. */
+/** The grant with which the role sees when other roles' transactions began; undefined if it has it. It is optional. */
 export async function grantToSeeStarts(queryable: Queryable): Promise<string | undefined> {
   const { grant } = one(
     await queryable.query<{ grant: string | null }>(`

@@ -1,15 +1,15 @@
-/** What a role, a database or a server sets for its sessions, and meterfold's own sessions do not take over. */
+/** Settings of a role, a database or a server that meterfold's sessions override. */
 import type { Queryable } from '../postgres/pool.js';
 import { OVERRIDDEN_SETTINGS } from '../postgres/session.js';
 
 export interface OverriddenSetting {
   name: string;
-  /** As the server would have it without meterfold. */
+  /** The value without meterfold. */
   theirs: string;
   ours: string;
 }
 
-/** Those that the role, the database or the server sets otherwise than PostgreSQL does by itself. */
+/** Overridden settings whose value differs from PostgreSQL's default. */
 export async function overriddenSettings(db: Queryable): Promise<OverriddenSetting[]> {
   const { rows } = await db.query<OverriddenSetting>(
     `select name, reset_val || coalesce(unit, '') as theirs, setting || coalesce(unit, '') as ours
@@ -21,10 +21,7 @@ export async function overriddenSettings(db: Queryable): Promise<OverriddenSetti
   return rows;
 }
 
-/**
- * The grant without which the role can make no temporary tables, in which backup attempts work; undefined if it has the
- * right.
- */
+/** The grant with which the role can create the temporary tables of backup attempts; undefined if it has the right. */
 export async function missingTemporaryGrant(db: Queryable): Promise<string | undefined> {
   const { rows } = await db.query<{ grant: string }>(
     `select format('grant temporary on database %I to %I;', current_database(), current_user) as grant

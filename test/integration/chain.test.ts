@@ -1,4 +1,4 @@
-/** The chain of endings: whoever ends a run appends a link, whichever build and role it is, and nobody has to know of it. */
+/** The chain: triggers append a link at each ending of a run, whichever process and role ends it. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { verify } from '../../src/audit/verify.js';
@@ -14,7 +14,7 @@ const ROLE = { name: `test_${randomBytes(6).toString('hex')}`, password: 'x' };
 let stack: Stack;
 let pool: Pool;
 
-/** The worker's role has no right to write to the chain. */
+/** The role of the worker has no right to write to the chain. */
 beforeAll(async () => {
   stack = await freshStack();
   await logs.dropChecks(stack.pool);
@@ -59,7 +59,7 @@ async function endRuns(): Promise<void> {
   expect(await revert('3')).toMatchObject({ code: 0 });
 }
 
-test('a role without a right to write to the chain ends runs, and each ending is a link', async () => {
+test('a role without a right to write to the chain ends runs, and each ending appends a link', async () => {
   await endRuns();
   expect(await links()).toEqual(['1 published 1', '2 discarded 2', '3 published 3', '4 reverted 3']);
   await expectNoDifference();
@@ -70,7 +70,7 @@ test.each([
   'update meterfold.chain_head set number = 7',
   'delete from meterfold.chain',
   `select meterfold.append_link('discarded', 1, 0)`,
-])('that role may not: %s', async (sql) => {
+])('that role may not run: %s', async (sql) => {
   const other = await openPool(urlOf(inject('servers'), stack.databaseName, ROLE), {
     applicationName: 'test',
     connectionsMax: 1,
@@ -79,7 +79,7 @@ test.each([
   await other.end();
 });
 
-test('the row of an ended run is not deleted by accident', async () => {
+test('the row of an ended run cannot be deleted by accident', async () => {
   await endRuns();
   await expect(stack.pool.query('delete from meterfold.runs where run_id = 2')).rejects.toMatchObject({
     code: '23503',
@@ -89,7 +89,7 @@ test('the row of an ended run is not deleted by accident', async () => {
 test.each([
   ['deleted', 'delete from meterfold.chain_head'],
   ['set back', 'update meterfold.chain_head set number = 1'],
-])('where the head was %s, runs go on ending, and verify goes on reporting it', async (_title, damage) => {
+])('if the head was %s, runs still end, and verify keeps reporting it', async (_title, damage) => {
   await endRuns();
   await stack.pool.query(damage);
   published(await (await startRun(stack, [{ badCalls: 'quarantine' }])).result());
@@ -97,7 +97,7 @@ test.each([
   expect((await verify(pool, { differencesMax: 5 })).differences).toMatchObject([{ check: 'chain', column: 'hash' }]);
 });
 
-test('a revert, a retry of it and ten starts at once leave one chain', async () => {
+test('a revert, its retry and ten concurrent starts produce one chain', async () => {
   await logs.skewed(stack.pool, { calls: 500 });
   await bill(stack);
   await logs.skewed(stack.pool, { calls: 500, seed: 2 });

@@ -36,15 +36,15 @@ beforeEach(async () => {
 });
 
 const input: BillingRunInput = { partitions: 2, shards: 2 };
-/** A partition of 502 calls, where 300 fit, is mapped in two parts. */
+/** Calls per spill: a partition of 502 calls, with memory for 300, is mapped in two spills. */
 const SPILL_CALLS = 251;
 const start = () => startRun(stack, [input]);
-/** A run that has mapped everything and waits before it reduces. */
+/** Starts a run that has mapped everything and waits before reduce. */
 const startMapped = () => startPaused(stack, 'mapping', 'reducing', start);
-/** A run that is planned and waits before it maps. */
+/** Starts a run that is planned and waits before map. */
 const startPlanned = () => startPaused(stack, 'planning', 'mapping', start);
 
-/** The run fails and says why, nothing of it is published or left, and the next one bills everything. */
+/** Expects that the run fails with this message and leaves no rows, and that the next run bills everything. */
 async function expectCaught(run: RunHandle, type: string, message: RegExp): Promise<void> {
   const failure = await failureOf(run);
   expect(failure).toMatchObject({ type, nonRetryable: true });
@@ -64,25 +64,25 @@ describe('between map and reduce', () => {
       /^segment of partition 1, spill 0, bucket \d+: the checksum differs from the one map stored$/,
     ],
     [
-      'a segment is cut short',
+      'a segment is truncated',
       `update meterfold.segments set data = substring(data for 400) where partition = 1 and spill = 0`,
       'SegmentError',
       /^segment of partition 1, spill 0: \d+ bytes where \d+ were written$/,
     ],
     [
-      'a segment is dropped',
+      'a segment is deleted',
       'delete from meterfold.segments where partition = 0 and spill = 1',
       'SegmentError',
       /^segment of partition 0, spill 1: 0 bytes where \d+ were written$/,
     ],
     [
-      'a spill is dropped',
+      'a spill is deleted',
       'delete from meterfold.spills where partition = 0 and spill = 1',
       'ProofError',
       /^run 1 does not add up: calls read by map is 1003, calls folded by reduce is 752: a difference of 251; usage read by map is \d+, /,
     ],
     [
-      'a spill is doubled',
+      'a spill is duplicated',
       `with pages as (
          insert into meterfold.segments
          select run_id, partition, 9, page, data from meterfold.segments where partition = 1 and spill = 0)
@@ -98,7 +98,7 @@ describe('between map and reduce', () => {
     await expectCaught(run, type, message);
   });
 
-  test("two users' usages are swapped, in a segment that is well-formed: only the digest tells", async () => {
+  test('usages of two users are swapped in a valid segment: only the digest detects it', async () => {
     const run = await startMapped();
     await swapUsages();
     await run.executeUpdate('resume');
@@ -125,7 +125,7 @@ describe('between map and reduce', () => {
       feed(map, { id: BigInt(id), user: user.toString('latin1'), usage: BigInt(usage), calledAt: BigInt(at) });
     }
     const { data, bucketIndex } = takeSpill(map);
-    // Of so few calls there is one page.
+    // So few calls have one page.
     const repacked = await stack.pool.query(
       'update meterfold.segments set data = $1 where partition = 0 and spill = 0 and page = 0 and data <> $1',
       [data],
@@ -140,7 +140,7 @@ describe('between map and reduce', () => {
   }
 });
 
-describe('before the calls are counted again', () => {
+describe('before the recount', () => {
   test.each([
     [
       'a call is deleted',
@@ -148,7 +148,7 @@ describe('before the calls are counted again', () => {
       /^run 1 does not add up: calls counted by SQL is 1001, calls read by map is 1002: a difference of -1; usage summed by SQL is /,
     ],
     [
-      'a call is added by hand, in a gap',
+      'a call is inserted into a gap',
       `insert into public.api_logs (id, user_id, usage, called_at) values (13, 'user-1', 5, now())`,
       /^run 1 does not add up: calls counted by SQL is 1003, calls read by map is 1002: a difference of 1; usage summed by SQL is .* a difference of 5$/,
     ],
@@ -166,7 +166,7 @@ describe('before the calls are counted again', () => {
   });
 });
 
-describe('before it is published, a stored outcome is changed: the run fails and names it', () => {
+describe('before publish, a stored outcome is changed: the run fails and names it:', () => {
   test.each([
     ['map', 'usage'],
     ['map', 'digest'],
@@ -187,7 +187,7 @@ describe('before it is published, a stored outcome is changed: the run fails and
     await expectCaught(run, 'ProofError', message);
   });
 
-  test('a task that is gone', async () => {
+  test('a missing task', async () => {
     const { run, held } = await startHeld(stack, 'publishing', start);
     await stack.pool.query(`delete from meterfold.tasks where kind = 'map' and number = 1`);
     await held.release();
@@ -195,7 +195,7 @@ describe('before it is published, a stored outcome is changed: the run fails and
   });
 });
 
-test('more is carried in than the last run carried out: the run fails and names it', async () => {
+test('a run that carries in more than the last run carried out fails and says so', async () => {
   await logs.everyUserOneCall(stack.pool, { calls: 10 });
   await bill(stack);
   await logs.everyUserOneCall(stack.pool, { calls: 10 });
@@ -212,7 +212,7 @@ test('more is carried in than the last run carried out: the run fails and names 
 });
 
 describe('the database is restored', () => {
-  /** Lets a paused run map everything, and pauses it again before it reduces. */
+  /** Lets a paused run map everything, and pauses it again before reduce. */
   async function mapAll(run: RunHandle): Promise<void> {
     const held = await holdMap(stack);
     await run.executeUpdate('resume');
@@ -222,7 +222,7 @@ describe('the database is restored', () => {
     await inPhase(run, 'reducing');
   }
 
-  test('to the middle of a run: it fails and says so, and the next one bills everything', async () => {
+  test('to the middle of a run: the run fails and says so, and the next one bills everything', async () => {
     const run = await startPlanned();
     const backup = await backUp(stack);
     await mapAll(run);
@@ -235,7 +235,7 @@ describe('the database is restored', () => {
     );
   });
 
-  test('to before the run: it fails and says so, and the next one bills everything', async () => {
+  test('to before the run: the run fails and says so, and the next one bills everything', async () => {
     const backup = await backUp(stack);
     const run = await startMapped();
     await backup.restore();
@@ -245,7 +245,7 @@ describe('the database is restored', () => {
     await expectExact(stack, await bill(stack));
   });
 
-  test('to before the run, and another run gets its number: the first one changes nothing of that', async () => {
+  test('to before the run, and another run gets its number: the first run does not change it', async () => {
     const backup = await backUp(stack);
     const run = await startMapped();
     await backup.restore();
@@ -260,7 +260,7 @@ describe('the database is restored', () => {
     await expectExact(stack, result);
   });
 
-  test('to before the run, and another run that gets its number is in the middle: whatever comes of both, every call is billed once', async () => {
+  test('to before the run, and another run that gets its number is in progress: every call is billed once', async () => {
     const backup = await backUp(stack);
     const run = await startMapped();
     await backup.restore();
@@ -272,13 +272,13 @@ describe('the database is restored', () => {
     await expectExact(stack, next);
   });
 
-  test('or fails over, to before the position that a run has sealed, while that waits for writers: it seals anew, and passes nobody over', async () => {
+  test('or fails over to before the seal position of a run that waits for writers: the run seals again, and no call is lost', async () => {
     const own = await freshStack();
     try {
       await logs.skewed(own.pool, { calls: 1003 });
       await startWorker(own, { env: { SEAL_WAIT_SECONDS: '600' } });
       const { run, held } = await startHeld(own, 'sealing');
-      // The row and the sequence as a standby has them that did not get the last commits: 1004 is given again.
+      // The row and the sequence as on a standby that did not receive the last commits: 1004 is assigned again.
       await own.pool.query('update meterfold.runs set seal_position = null');
       await own.pool.query(`select setval('public.api_logs_id_seq', 1003)`);
       const write = `insert into public.api_logs (user_id, usage, called_at) values ('user-1', 77, now())`;
@@ -301,7 +301,7 @@ describe('the database is restored', () => {
     }
   });
 
-  test('to the middle of a run that is published: the next one gives it up, and bills everything', async () => {
+  test('to the middle of a published run: the next run discards it, and bills everything', async () => {
     const run = await startPlanned();
     const backup = await backUp(stack);
     await run.executeUpdate('resume');

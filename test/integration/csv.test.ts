@@ -1,10 +1,15 @@
-/** What `export` and `statement` write as CSV: nothing that a spreadsheet would execute, and everything that a program needs to get the user ids back. */
+/**
+ * CSV of `export` and `statement`: no cell that a spreadsheet would execute, and user ids that a program can restore.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill } from '../support/runs.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
-/** What spreadsheets take for a formula or skip before one, and what looks like a neutralised cell already. */
+/**
+ * User ids that a spreadsheet takes for a formula, with characters that it skips before one, or that look like a
+ * neutralised cell.
+ */
 const USERS = [
   '=1+1',
   '+1',
@@ -43,7 +48,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.close());
 
-/** RFC 4180, cell by cell. */
+/** Parses CSV by RFC 4180. */
 function readCsv(text: string): string[][] {
   const rows: string[][] = [[]];
   for (let at = 0; at < text.length; ) {
@@ -59,18 +64,18 @@ function readCsv(text: string): string[][] {
   return rows;
 }
 
-/** The documented way back. */
+/** Restores a user id as documented. */
 const original = (cell: string) => cell.replace(/^'/, '');
 
 const EXECUTED = /^[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠]|^[\t\r\n]/u;
 
-test('an export has no cell that a spreadsheet executes, and gives each user id back', async () => {
+test('an export has no cell that a spreadsheet executes, and each user id can be restored', async () => {
   const { stdout } = await meterfold(stack, ['export', '--run', '1', '--csv']);
   const [, ...rows] = readCsv(stdout);
   expect(rows).toHaveLength(USERS.length);
   expect(rows.flat().filter((cell) => EXECUTED.test(cell))).toEqual([]);
   expect(rows.map(([user]) => original(user!)).sort()).toEqual([...USERS].sort());
-  // Not a word more than that: the plain ones are as they are, and so is every number.
+  // Plain user ids and numbers are unchanged.
   expect(
     rows
       .map(([user]) => user)
@@ -80,7 +85,7 @@ test('an export has no cell that a spreadsheet executes, and gives each user id 
   for (const row of rows) expect(row.slice(1, 6)).toEqual(['1', '5', '15', '0.006', 'USD']);
 });
 
-test.each(USERS)('the statement of %j has no cell that a spreadsheet executes, in none of its rows', async (user) => {
+test.each(USERS)('the statement of %j has no cell that a spreadsheet executes', async (user) => {
   const { stdout } = await meterfold(stack, ['statement', '--csv', '--', user]);
   const [, ...rows] = readCsv(stdout);
   expect(rows.map(([row, id]) => [row, original(id!)])).toEqual([
@@ -91,7 +96,7 @@ test.each(USERS)('the statement of %j has no cell that a spreadsheet executes, i
   expect(rows.flat().filter((cell) => EXECUTED.test(cell))).toEqual([]);
 });
 
-test('JSON has the user ids as they are', async () => {
+test('JSON has unchanged user ids', async () => {
   const { stdout } = await meterfold(stack, ['export', '--run', '1', '--json']);
   const users = JSON.parse(stdout).records.map((record: { user_id: string }) => record.user_id);
   expect(users.sort()).toEqual([...USERS].sort());

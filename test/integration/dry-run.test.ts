@@ -1,4 +1,4 @@
-/** A dry run beside calls that can't be billed; what it says of a sound log stands in reads.test.ts. */
+/** Dry runs of a log with calls that cannot be billed; reads.test.ts has those of a correct log. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { contents } from '../support/contents.js';
 import { camelCased } from '../support/documents.js';
@@ -27,7 +27,7 @@ async function dryRun(badCalls: 'stop' | 'quarantine', ...args: string[]): Promi
   return stdout;
 }
 
-/** Makes one call bad in each way there is, from `first` on, every seventh. */
+/** Makes every seventh call from `first` on bad, one for each reason. */
 async function spoil(first: number): Promise<void> {
   for (const [number, [change]] of logs.badCalls.entries()) {
     await stack.pool.query(`update public.api_logs set ${change} where id = $1`, [first + 7 * number]);
@@ -35,7 +35,7 @@ async function spoil(first: number): Promise<void> {
 }
 
 describe('with BAD_CALLS=quarantine', () => {
-  test('it leaves out what cannot be billed, counts it, and says what the run then bills, twice', async () => {
+  test('it omits and counts calls that cannot be billed, and predicts what the run then bills, twice', async () => {
     for (const seed of [1, 2]) {
       await logs.skewed(stack.pool, { calls: 503, seed });
       await spoil(503 * (seed - 1) + 20);
@@ -55,7 +55,7 @@ describe('with BAD_CALLS=quarantine', () => {
     }
   });
 
-  test('in words it says how many', async () => {
+  test('the text says how many', async () => {
     await logs.oneUser(stack.pool, { calls: 12 });
     await stack.pool.query('update public.api_logs set usage = -1000 where id in (3, 9)');
     const shown = await dryRun('quarantine');
@@ -64,7 +64,7 @@ describe('with BAD_CALLS=quarantine', () => {
     expect(shown).toMatch(/\n\nNothing was written\. Bill them with `meterfold run`\.\n$/);
   });
 
-  test('of calls that all cannot be billed, nothing is', async () => {
+  test('if no call can be billed, it predicts that nothing is', async () => {
     await logs.oneUser(stack.pool, { calls: 12 });
     await stack.pool.query('update public.api_logs set user_id = null');
     const figures = JSON.parse(await dryRun('quarantine', '--json'));
@@ -93,7 +93,7 @@ describe('with BAD_CALLS=stop', () => {
     expect(shown).toMatch(/\n\nNothing was written\.\n$/);
   });
 
-  test('a bad call that an earlier run has put aside is none of its business', async () => {
+  test('it ignores a call that an earlier run has quarantined', async () => {
     await logs.uniform(stack.pool, { calls: 12 });
     await stack.pool.query('update public.api_logs set usage = -1 where id = 9');
     await bill(stack, { badCalls: 'quarantine' });

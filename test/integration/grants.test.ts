@@ -1,4 +1,4 @@
-/** Who may read and write what meterfold owns: the owner and the worker, and whoever was granted it on purpose. */
+/** Access to meterfold's objects: the owner, the worker, and roles with deliberate grants. */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -12,7 +12,7 @@ interface Role {
   password: string;
 }
 
-/** A role of the test's own; what it was granted goes with it. */
+/** Creates a role, which is dropped with its grants when the stack closes. */
 async function createRole(stack: Stack, label: string): Promise<Role> {
   const role = { name: `${label}_${randomBytes(6).toString('hex')}`, password: 'x' };
   await stack.pool.query(`create role ${role.name} login password 'x'`);
@@ -29,7 +29,9 @@ async function connect(stack: Stack, role: Role): Promise<pg.Client> {
   return client;
 }
 
-/** As hosted PostgreSQL has it: whatever `owner` creates, a role that anybody can be may do anything with. */
+/**
+ * Default privileges as in hosted PostgreSQL: everything that `owner` creates is granted to a role that anyone can use.
+ */
 const grantByDefault = (owner: Role, to: Role) => `
   alter default privileges for role ${owner.name} grant all on tables to ${to.name};
   alter default privileges for role ${owner.name} grant all on sequences to ${to.name};
@@ -45,7 +47,7 @@ const UNDO_CHAIN = `
                 meterfold.refuse_revert cascade;
   delete from meterfold.migrations where name = '0004-chain'`;
 
-/** An empty database that belongs to an ordinary role. */
+/** An empty database owned by an ordinary role. */
 async function ownedStack(): Promise<{ stack: Stack; owner: Role; anon: Role }> {
   const stack = await freshStack({ bare: true });
   const owner = await createRole(stack, 'owner');
@@ -84,7 +86,7 @@ const ATTACKS = [
   ['make objects in the schema', 'create table meterfold.mine ()'],
 ] as const;
 
-describe('where default privileges grant everything on new objects to a role, after `migrate` it cannot', () => {
+describe('a role to which default privileges grant everything on new objects cannot, after `migrate`,', () => {
   let stack: Stack;
   let anon: pg.Client;
 
@@ -102,7 +104,7 @@ describe('where default privileges grant everything on new objects to a role, af
   });
 });
 
-/** Runs `work` on a stack of its own, whose objects an ordinary role owns. */
+/** Runs `work` on a new stack whose objects an ordinary role owns. */
 async function withOwned(work: (owned: Awaited<ReturnType<typeof ownedStack>>) => Promise<void>): Promise<void> {
   const owned = await ownedStack();
   try {
@@ -120,7 +122,7 @@ interface Check {
   fix?: string;
 }
 
-/** What `meterfold doctor`, connected as `role`, says of who may read and write. */
+/** The access checks of `meterfold doctor`, connected as `role`. */
 async function accessSeenBy(stack: Stack, role: Role, ...args: string[]): Promise<Check[]> {
   const env = { DATABASE_URL: urlOf(inject('servers'), stack.databaseName, role) };
   const { stdout } = await meterfold(stack, ['doctor', '--json', ...args], { env });
@@ -130,7 +132,7 @@ async function accessSeenBy(stack: Stack, role: Role, ...args: string[]): Promis
 const NOBODY = /^only the owner, this role/;
 
 describe('a database with grants', () => {
-  test('keeps the deliberate ones in a later migration, which grants its tables to the worker and revokes what default privileges had granted on them', async () => {
+  test('keeps deliberate grants at a later migration, which grants its tables to the worker and revokes grants by default privileges', async () => {
     await withOwned(async ({ stack, owner, anon }) => {
       await stack.pool.query(grantByDefault(owner, anon));
       const client = await connect(stack, owner);
@@ -175,7 +177,7 @@ describe('a database with grants', () => {
     });
   });
 
-  test('whose log was there before meterfold keeps the grants on the log, and doctor names them', async () => {
+  test('whose log existed before meterfold keeps the grants on the log, and doctor names them', async () => {
     await withOwned(async ({ stack, owner, anon }) => {
       await stack.pool.query(grantByDefault(owner, anon));
       const client = await connect(stack, owner);
@@ -198,7 +200,7 @@ describe('a database with grants', () => {
   });
 });
 
-test('default privileges that were set for the schema meterfold itself are deliberate, and stay', async () => {
+test('default privileges that were set for the schema meterfold itself are deliberate, and remain', async () => {
   await withOwned(async ({ stack, owner }) => {
     const worker = await createRole(stack, 'worker');
     const client = await connect(stack, owner);
@@ -216,8 +218,8 @@ test('default privileges that were set for the schema meterfold itself are delib
   });
 });
 
-describe('doctor names who may read or write besides owner and worker, and what it prints takes that away:', () => {
-  /** A stack with meterfold on it, and another role, to which `grant` grants something as the owner. */
+describe('doctor names roles besides owner and worker that may read or write, and prints the statement that revokes it:', () => {
+  /** Migrates a stack, and grants something to another role as the owner. */
   async function afterGrant(
     grant: (roles: { owner: string; other: string; third: string }) => string,
     check: (found: Check[], roles: { other: string; third: string }) => void,
@@ -322,7 +324,7 @@ describe('doctor names who may read or write besides owner and worker, and what 
       { asSuperuser: true },
     ));
 
-  test('but not roles that the command is told to trust', () =>
+  test('except roles named by --trust', () =>
     withOwned(async ({ stack, owner, anon }) => {
       await migrateAs(stack, owner);
       await (await connect(stack, owner)).query(`grant insert on public.api_logs to ${anon.name}`);

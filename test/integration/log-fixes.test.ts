@@ -1,4 +1,4 @@
-/** Every fix that is printed for a log: built as a fault, read as it is printed, run as it is printed. */
+/** Every printed fix for a log: the fault is created, the fix is read from the output, and runs as printed. */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -12,7 +12,7 @@ let client: pg.Client;
 
 beforeAll(async () => {
   stack = await freshStack({ bare: true });
-  // In a zone where clocks are changed, as somebody's own session may be.
+  // A session in a time zone with daylight saving time.
   client = new pg.Client({ connectionString: stack.databaseUrl, options: '-c timezone=America/New_York' });
   await client.connect();
 });
@@ -29,7 +29,7 @@ afterEach(async () => {
     drop sequence if exists public.other`);
 });
 
-/** A log that somebody made by hand; columns are replaced by name. */
+/** SQL that creates a log by hand, with columns replaced by name. */
 function handMade(columns: Record<string, string> = {}, rest = ''): string {
   const all = {
     id: 'bigserial primary key',
@@ -61,7 +61,7 @@ async function contents(): Promise<unknown[]> {
 
 const faults = () => logFaults(client as unknown as pg.Pool);
 
-/** Runs fix after fix, as printed but for what `fill` says, until nothing is wrong; fails if that takes too many. */
+/** Runs printed fixes, changed only by `fill`, until no fault remains. Fails if that takes too many. */
 async function runFixes(fill: (fix: string) => string): Promise<void> {
   for (let round = 0; round < 12; round++) {
     const [fault] = await faults();
@@ -75,7 +75,7 @@ async function runFixes(fill: (fix: string) => string): Promise<void> {
 const asPrinted = (fix: string) => fix;
 const inBerlin = (fix: string) => fix.replace(/<the time zone[^>]*>/, 'Europe/Berlin');
 
-describe('a fix that is printed removes the fault and changes no call, where', () => {
+describe('a printed fix removes the fault and changes no call if', () => {
   test.each<[string, string, RegExp]>([
     [
       'an id is an integer',
@@ -99,7 +99,7 @@ describe('a fix that is printed removes the fault and changes no call, where', (
       /user_id is bigint/,
     ],
     [
-      'users are sorted by a locale',
+      'users have the collation of a locale',
       `${handMade({ user_id: 'text collate "en-x-icu" not null' })} ${call()}`,
       /collation "en-x-icu"/,
     ],
@@ -110,7 +110,7 @@ describe('a fix that is printed removes the fault and changes no call, where', (
     ],
     ['a usage is a float', `${handMade({ usage: 'float8 not null' })} ${call()}`, /usage is double precision/],
     ['a usage is an integer', `${handMade({ usage: 'integer not null' })} ${call()}`, /usage is integer/],
-    ['a usage is a text', `${handMade({ usage: 'text not null' })} ${call({ usage: "'7'" })}`, /usage is text/],
+    ['a usage is text', `${handMade({ usage: 'text not null' })} ${call({ usage: "'7'" })}`, /usage is text/],
     ['a status is a bigint', `${handMade({ status: 'bigint' })} ${call({ status: '200' })}`, /status is bigint/],
     [
       'an endpoint is a varchar',
@@ -118,7 +118,7 @@ describe('a fix that is printed removes the fault and changes no call, where', (
       /endpoint is/,
     ],
     [
-      'times are cut to seconds',
+      'times have the precision of seconds',
       `${handMade({ called_at: 'timestamptz(0) not null' })} ${call()}`,
       /called_at is timestamp\(0\)/,
     ],
@@ -137,22 +137,22 @@ describe('a fix that is printed removes the fault and changes no call, where', (
     ],
     ['an id has no key', `${handMade({ id: 'bigserial' })} ${call()}`, /no unique index/],
     [
-      'another key is there',
+      'another primary key exists',
       `${handMade({ id: 'bigserial', user_id: 'text collate "C" primary key' })} ${call()}`,
       /no unique index/,
     ],
     [
-      'a sequence belongs to nothing',
+      'a sequence is not owned by the column',
       `create sequence public.other; ${handMade({ id: "bigint default nextval('public.other') primary key" })} ${call()}`,
       /no sequence belongs to/,
     ],
     [
-      'an id is computed',
+      'an id is a generated column',
       `${handMade({ id: 'bigint generated always as (77) stored primary key' })} ${call()}`,
       /no sequence belongs to/,
     ],
     [
-      'an id is made by an expression',
+      'an id has an expression as its default',
       `${handMade({ id: 'bigint default 77 primary key' })} ${call()}`,
       /no sequence belongs to/,
     ],
@@ -173,15 +173,15 @@ describe('a fix that is printed removes the fault and changes no call, where', (
       ${handMade()} alter table public.base attach partition public.api_logs for values from (0) to (100); ${call()}`,
       /public\.api_logs is a partition of public\.base/,
     ],
-    ['a sequence is behind by little', `${handMade()} ${call({ id: '5000' })}`, /call 5000 lies beyond sequence/],
+    ['a sequence is slightly behind', `${handMade()} ${call({ id: '5000' })}`, /call 5000 lies beyond sequence/],
     [
       'a sequence counts down',
       `${handMade()} ${call()} alter sequence public.api_logs_id_seq increment by -1`,
       /counts by -1/,
     ],
-    ['a sequence starts over', `${handMade()} ${call()} alter sequence public.api_logs_id_seq cycle`, /CYCLE/],
+    ['a sequence restarts at its end', `${handMade()} ${call()} alter sequence public.api_logs_id_seq cycle`, /CYCLE/],
     [
-      'a sequence hands out blocks',
+      'a sequence assigns ids in blocks',
       `${handMade()} ${call()} alter sequence public.api_logs_id_seq cache 10`,
       /blocks of 10/,
     ],
@@ -197,7 +197,7 @@ describe('a fix that is printed removes the fault and changes no call, where', (
       /partitioned by RANGE \(called_at\)/,
     ],
     [
-      'it is partitioned by a local time',
+      'the log is partitioned by a time without zone',
       `${handMade({ id: 'bigint generated by default as identity', called_at: 'timestamp not null' }, 'partition by range (called_at)')}
       create table public.elsewhere partition of public.api_logs default; ${call({ called_at: "'2026-07-01 12:00'" })}`,
       /partitioned by RANGE \(called_at\)/,
@@ -221,7 +221,7 @@ describe('a fix that is printed removes the fault and changes no call, where', (
     await migrate(stack.pool);
   });
 
-  test('a time has no zone, once the zone is filled in', async () => {
+  test('a time has no zone, and the zone is filled in', async () => {
     await client.query(`${handMade({ called_at: 'timestamp not null' })} ${call({ called_at: "'2026-07-01 02:30'" })}`);
     const [fault] = await faults();
     expect(fault!.what).toBe('column called_at is timestamp without time zone instead of timestamp with time zone');
@@ -234,7 +234,7 @@ describe('a fix that is printed removes the fault and changes no call, where', (
     expect(await faults()).toEqual([]);
   });
 
-  test('an id is so large that a sequence behind it would be at its end: the stray call gets the next position', async () => {
+  test('an id is so large that no sequence could continue after it: the call gets the next position', async () => {
     await client.query(`${handMade()} ${call()} ${call({ id: '9223372036854775807', user_id: "'stray'" })} ${call()}`);
     const [fault] = await faults();
     expect(fault!.what).toMatch(/^call 9223372036854775807 lies beyond sequence/);
@@ -247,7 +247,7 @@ describe('a fix that is printed removes the fault and changes no call, where', (
     expect(users).toEqual(['user-1', 'user-1', 'stray', 'later']);
   });
 
-  test('and the same in a log that is guarded', async () => {
+  test('the same in a guarded log', async () => {
     await migrate(stack.pool);
     await client.query(`${call()} ${call({ id: '9223372036854775807', user_id: "'stray'" })}`);
     await client.query((await faults())[0]!.fix);
@@ -300,7 +300,7 @@ describe('a fix that is printed removes the fault and changes no call, where', (
   });
 });
 
-describe('a fix that is printed refuses, and changes nothing, where', () => {
+describe('a printed fix fails, and changes nothing, if', () => {
   const local = handMade({ called_at: 'timestamp not null' });
   test.each<[string, string, RegExp, (fix: string) => string]>([
     [
@@ -310,19 +310,14 @@ describe('a fix that is printed refuses, and changes nothing, where', () => {
       asPrinted,
     ],
     [
-      'a usage in floating point has one',
+      'a usage in floating point has a fraction',
       `${handMade({ usage: 'real not null' })} ${call({ usage: '1.5' })}`,
       /holds values that bigint would change/,
       asPrinted,
     ],
+    ['a usage is NaN', `${handMade({ usage: 'numeric not null' })} ${call({ usage: "'NaN'" })}`, /NaN/, asPrinted],
     [
-      'a usage is beyond all numbers',
-      `${handMade({ usage: 'numeric not null' })} ${call({ usage: "'NaN'" })}`,
-      /NaN/,
-      asPrinted,
-    ],
-    [
-      'a usage in text is no number',
+      'a usage in text is not a number',
       `${handMade({ usage: 'text not null' })} ${call({ usage: "'2.5'" })}`,
       /invalid input syntax/,
       asPrinted,
@@ -334,13 +329,13 @@ describe('a fix that is printed refuses, and changes nothing, where', () => {
       asPrinted,
     ],
     [
-      'a local time is twice there',
+      'a local time exists twice',
       `${local} ${call({ called_at: "'2026-10-25 02:30'" })}`,
       /twice or never in this zone/,
       inBerlin,
     ],
     [
-      'a local time is never there',
+      'a local time does not exist',
       `${local} ${call({ called_at: "'2026-03-29 02:30'" })}`,
       /twice or never in this zone/,
       inBerlin,
@@ -353,26 +348,26 @@ describe('a fix that is printed refuses, and changes nothing, where', () => {
       asPrinted,
     ],
     [
-      'a time is a number of something',
+      'a time is a number of unknown unit',
       `${handMade({ called_at: 'bigint not null' })} ${call({ called_at: '1700000000' })}`,
       /syntax error at or near "<"/,
       asPrinted,
     ],
     [
-      'a time is a text',
+      'a time is text',
       `${handMade({ called_at: 'text not null' })} ${call()}`,
       /syntax error at or near "<"/,
       asPrinted,
     ],
     [
-      'two users would become more',
+      'equal users would become different users',
       `create collation if not exists public.nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
       ${handMade({ user_id: 'text collate public.nocase not null' })} ${call({ user_id: "'Ann'" })} ${call({ user_id: "'ann'" })}`,
       /spells some users in several ways/,
       asPrinted,
     ],
     [
-      'there are nulls',
+      'a column has nulls',
       `${handMade({ usage: 'bigint' })} ${call({ usage: 'null' })}`,
       /contains null values/,
       asPrinted,
@@ -418,7 +413,7 @@ test('doctor and migrate print the same fixes', async () => {
   for (const { what, fix } of found) expect(stderr).toContain(`  ${what}: ${fix}\n`);
 });
 
-test('a database that stores text as something else: doctor prints how to make one that does not', async () => {
+test('for a database with another encoding, doctor prints how to create one with UTF8', async () => {
   const databaseName = `test_${randomBytes(6).toString('hex')}`;
   await client.query(`create database ${databaseName} encoding 'SQL_ASCII' locale 'C' template template0`);
   try {

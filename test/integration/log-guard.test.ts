@@ -1,4 +1,4 @@
-/** The log's guard: a call that may have been billed is not changed by accident. */
+/** The guard of the log keeps billed calls from being changed by accident. */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
@@ -25,7 +25,7 @@ const CHANGES = [
 let stack: Stack;
 let owner: pg.Client;
 
-/** A role of the test's own, to which the owner grants something; the name, and what connects as it. */
+/** Creates a role with grants from the owner. Returns its name and a function that connects as it. */
 async function grantedRole(of: Stack, grants: string): Promise<{ name: string; client: pg.Client }> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   await of.pool.query(`create role ${name} login password 'x'; grant ${grants} to ${name}`);
@@ -37,7 +37,7 @@ async function grantedRole(of: Stack, grants: string): Promise<{ name: string; c
   return { name, client };
 }
 
-/** A session as anybody has it: the tests' own may change the log. */
+/** An ordinary session; the pool of the stack lifts the guard. */
 async function connect(of: Stack, role?: { name: string; password: string }): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: urlOf(inject('servers'), of.databaseName, role) });
   await client.connect();
@@ -58,7 +58,7 @@ async function callsOf(of: Stack): Promise<string> {
   return rows[0]!.hash;
 }
 
-/** The statement is refused, with the way to lift that, and nothing changes. */
+/** Expects that the statement is refused with a hint how to lift the guard, and changes nothing. */
 async function expectRefused(client: pg.Client, sql: string, message: string): Promise<void> {
   const before = await callsOf(stack);
   await expect(client.query(sql)).rejects.toMatchObject({ code: '55000', message, hint: HINT });
@@ -66,7 +66,7 @@ async function expectRefused(client: pg.Client, sql: string, message: string): P
   expect(await callsOf(stack)).toBe(before);
 }
 
-/** Makes the log one of two partitions, at position 60; as somebody has it who partitions. */
+/** Replaces the log by one with two partitions, split at position 60. */
 async function partition(of: Stack): Promise<void> {
   await of.pool.query(`
     alter table public.api_logs rename to plain;
@@ -89,19 +89,19 @@ afterAll(() => stack.close());
 const changesOf = (table: string) =>
   CHANGES.map(([operation, sql]) => ({ operation, sql: sql.replaceAll('TABLE', table) }));
 
-describe('the log refuses, with the way to lift that,', () => {
+describe('the log refuses changes, with a hint how to lift the guard,', () => {
   test.each(changesOf('public.api_logs'))('to its owner, a superuser here: $sql', async ({ operation, sql }) => {
     await expectRefused(owner, sql, messageFor(operation));
   });
 
-  test('to a role that was granted all of it', async () => {
+  test('to a role that was granted everything on the log', async () => {
     const { client: other } = await grantedRole(stack, 'all on public.api_logs');
     for (const { operation, sql } of changesOf('public.api_logs').filter((change) => !change.sql.includes('restart'))) {
       await expectRefused(other, sql, messageFor(operation));
     }
   });
 
-  test('in a transaction, which then fails as a whole', async () => {
+  test('in a transaction, which then fails', async () => {
     await owner.query('begin');
     await owner.query(`insert into public.api_logs (user_id, usage, called_at) values ('user-1', 1, now())`);
     await expectRefused(owner, 'delete from public.api_logs where id = 7', messageFor('DELETE'));
@@ -127,7 +127,7 @@ describe('a role that is not the owner cannot lift the guard by the setting,', (
     expect(await callsOf(stack)).toBe(before);
   });
 
-  test('nor through a function that runs with the privileges of the owner', async () => {
+  test('or by a function that runs with the privileges of the owner', async () => {
     const { client, name } = await grantedRole(stack, 'select on public.api_logs');
     await owner.query(`
       create function public.correct() returns void language sql security definer set search_path = pg_catalog
@@ -140,7 +140,7 @@ describe('a role that is not the owner cannot lift the guard by the setting,', (
     await expect(client.query('select public.correct()')).rejects.toMatchObject(denied());
   });
 
-  test('but a member of the owner can, by itself or as the owner', async () => {
+  test('but a member of the owner can, with its own role or as the owner', async () => {
     const own = await freshStack();
     onTestFinished(() => own.close());
     await logs.uniform(own.pool, { calls: 10 });
@@ -160,7 +160,7 @@ describe('a role that is not the owner cannot lift the guard by the setting,', (
   });
 });
 
-test('what is inserted, by INSERT or COPY, passes; and so does whatever touches no call', async () => {
+test('INSERT, COPY and statements that change no call are allowed', async () => {
   const { rowCount } = await owner.query(
     `insert into public.api_logs (user_id, usage, called_at) values ('user-1', 1, now()), ('user-2', 2, now())`,
   );
@@ -177,11 +177,11 @@ test('what is inserted, by INSERT or COPY, passes; and so does whatever touches 
   expect(await callsOf(stack)).not.toBe(before);
 });
 
-describe('it is lifted', () => {
+describe('the guard is lifted', () => {
   const changed = async (client: pg.Client) =>
     (await client.query('update public.api_logs set usage = usage where id = 7')).rowCount;
 
-  test('for one transaction, and no longer, by a setting', async () => {
+  test('for one transaction by a setting', async () => {
     await owner.query('begin; set local meterfold.log_guard = off');
     expect(await changed(owner)).toBe(1);
     await owner.query('truncate public.api_logs');
@@ -189,7 +189,7 @@ describe('it is lifted', () => {
     await expectRefused(owner, 'truncate public.api_logs', messageFor('TRUNCATE'));
   });
 
-  test('for one session, and no other, by the same setting', async () => {
+  test('for one session by the same setting', async () => {
     const session = await connect(stack);
     await session.query('set meterfold.log_guard = off');
     expect(await changed(session)).toBe(1);
@@ -197,7 +197,7 @@ describe('it is lifted', () => {
     await expectRefused(owner, 'delete from public.api_logs where id = 7', messageFor('DELETE'));
   });
 
-  test('for a session that plays a replica, as all ordinary triggers are; only a superuser may', async () => {
+  test('by session_replication_role = replica, which disables all ordinary triggers and only a superuser may set', async () => {
     const session = await connect(stack);
     await session.query('set session_replication_role = replica');
     expect(await changed(session)).toBe(1);
@@ -205,7 +205,7 @@ describe('it is lifted', () => {
     await expectRefused(session, 'delete from public.api_logs where id = 7', messageFor('DELETE'));
   });
 
-  test('for good by `meterfold migrate --log-guard off`, and set again by `on`; either as often as one likes', async () => {
+  test('permanently by `meterfold migrate --log-guard off`, and set again by `on`; both can be repeated', async () => {
     const migrate = async (...args: string[]) => {
       const { code, stdout, stderr } = await meterfold(stack, ['migrate', ...args]);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -260,7 +260,7 @@ describe('doctor', () => {
     fix: 'meterfold migrate --log-guard on',
   };
 
-  test('says that the log is guarded', async () => {
+  test('reports that the log is guarded', async () => {
     expect(await guardCheck()).toEqual(guarded);
   });
 
@@ -268,7 +268,7 @@ describe('doctor', () => {
     ['lifted', 'select meterfold.guard_log(false)'],
     ['switched off', 'alter table public.api_logs disable trigger all'],
     ['switched off in part', 'alter table public.api_logs disable trigger meterfold_guard_truncate'],
-    ['kept for replicas', 'alter table public.api_logs enable replica trigger meterfold_guard'],
+    ['enabled for replicas only', 'alter table public.api_logs enable replica trigger meterfold_guard'],
     ['dropped in part', 'drop trigger meterfold_guard on public.api_logs'],
   ])('warns where the guard is %s, which is no fault, and what it says mends it', async (_title, sql) => {
     await owner.query(sql);
@@ -283,7 +283,7 @@ describe('doctor', () => {
   });
 });
 
-test('in a child table of the log doctor warns of, until the guard is set again, what can be changed there; then it is refused', async () => {
+test('in a child table of the log, calls can be changed until the guard is set again; until then doctor warns', async () => {
   const own = await freshStack();
   onTestFinished(() => own.close());
   await own.pool.query('create table public.old () inherits (public.api_logs)');
@@ -310,7 +310,7 @@ test('in a child table of the log doctor warns of, until the guard is set again,
   }
 });
 
-describe('a log of partitions', () => {
+describe('a partitioned log', () => {
   let own: Stack;
   let client: pg.Client;
 
@@ -326,14 +326,14 @@ describe('a log of partitions', () => {
   const refuses = (sql: string, message: string) =>
     expect(client.query(sql)).rejects.toMatchObject({ code: '55000', message, hint: HINT });
 
-  test('refuses all of it, through the log and straight in a partition', async () => {
+  test('refuses changes through the log and directly in a partition', async () => {
     for (const { operation, sql } of changesOf('public.api_logs')) {
       await refuses(sql, messageFor(operation, operation === 'TRUNCATE' ? 'public.api_logs' : 'public.low'));
     }
     for (const { operation, sql } of changesOf('public.low')) await refuses(sql, messageFor(operation, 'public.low'));
   });
 
-  test('refuses to change and to delete in a partition made later, which TRUNCATE still empties until the guard is set again', async () => {
+  test('refuses UPDATE and DELETE in a later partition, and TRUNCATE there once the guard is set again', async () => {
     await client.query('create table public.later partition of public.api_logs for values from (1000) to (2000)');
     await client.query(`insert into public.api_logs (id, user_id, usage, called_at) values (1007, 'user-1', 5, now())`);
     await refuses('update public.later set usage = 1', messageFor('UPDATE', 'public.later'));
@@ -351,10 +351,10 @@ describe('a log of partitions', () => {
     });
     expect(await meterfold(own, ['migrate', '--log-guard', 'on'])).toMatchObject({ code: 0, stderr: '' });
     await refuses('truncate public.later', messageFor('TRUNCATE', 'public.later'));
-    await client.query('delete from public.later where id = 1'); // Nothing there.
+    await client.query('delete from public.later where id = 1'); // It has no such call.
   });
 
-  test('is lifted and guarded as a whole', async () => {
+  test('is guarded as a whole, and so is lifted', async () => {
     expect(await meterfold(own, ['migrate', '--log-guard', 'off'])).toMatchObject({ code: 0 });
     await client.query('begin; update public.low set usage = usage; truncate public.high; rollback');
     expect(await meterfold(own, ['migrate', '--log-guard', 'on'])).toMatchObject({ code: 0 });
@@ -362,7 +362,7 @@ describe('a log of partitions', () => {
   });
 });
 
-test('under the guard the pipeline itself works, and neither a run nor its discard needs it lifted', async () => {
+test('runs and their discard work under the guard', async () => {
   const own = await freshStack();
   try {
     const pool = await openPool(own.databaseUrl, { applicationName: 'guarded', connectionsMax: 1 });

@@ -100,7 +100,9 @@ describe('the guard of the log', () => {
     const { name } = await longTransaction(CALL);
     const given = setLogGuard(stack.pool, true, { patienceMs: 0 });
     await expect(given).rejects.toThrow(
-      new RegExp(`^A table could not be changed, because it is in use by ${name.source}: let that transaction end`),
+      new RegExp(
+        `^A table could not be changed because it is in use by ${name.source}: wait until that transaction has ended`,
+      ),
     );
     expect(await unguardedTables(stack.pool)).toEqual(['api_logs']);
   });

@@ -23,7 +23,7 @@ afterAll(() => stack.close());
 afterEach(() => pool.query('drop schema if exists meterfold cascade; drop table if exists public.api_logs cascade'));
 
 describe('migrating', () => {
-  test('an empty database applies all, in order, and once', async () => {
+  test('an empty database applies all migrations, in order, and once', async () => {
     expect(await pendingMigrations(pool)).toEqual(all);
     expect(await migrate(pool)).toEqual({ applied: all, current: all });
     expect(await migrate(pool)).toEqual({ applied: [], current: all });
@@ -37,7 +37,7 @@ describe('migrating', () => {
     for (const { current } of results) expect(current).toEqual(all);
   });
 
-  test('that waits for another process holds no snapshot, for which an index built there would wait in turn', async () => {
+  test('that waits for another process holds no snapshot, for which an index build of that process would wait', async () => {
     const other = await pool.connect();
     await other.query('select pg_advisory_lock(30792323054069359)');
     const { rows } = await other.query<{ now: Date }>('select clock_timestamp() as now');
@@ -45,7 +45,7 @@ describe('migrating', () => {
     const waiting = migrate(pool).then(() => {
       migrated = true;
     });
-    // Its last statement is the question for the lock, whether that waits or not, or the end of that transaction.
+    // Its last statement asks for the lock, waiting or not, or ends that transaction.
     await eventually('it has asked for the lock', async () => {
       const asking = await other.query(
         `select from pg_stat_activity
@@ -64,7 +64,7 @@ describe('migrating', () => {
     expect(await pendingMigrations(pool)).toEqual([]);
   });
 
-  test('stops without a trace of the migration that failed, and continues with it', async () => {
+  test('stops without a trace of the migration that failed, and continues with it later', async () => {
     await pool.query('create schema meterfold');
     await pool.query('create table meterfold.runs (in_the_way int)');
     await expect(migrate(pool)).rejects.toThrow('already exists');
@@ -73,19 +73,19 @@ describe('migrating', () => {
     expect((await migrate(pool)).applied).toEqual(all.slice(1));
   });
 
-  describe('on a schema that a newer meterfold has migrated', () => {
+  describe('on a schema that a newer version has migrated', () => {
     const newest = Number(all.at(-1)!.slice(0, 4));
     const declare = (worksWith: number) =>
       pool.query("insert into meterfold.migrations values (9999, '9999-future', 'x', $1, '7.8.9')", [worksWith]);
 
-    test('does nothing where each newer migration declares to work with this build', async () => {
+    test('does nothing if each newer migration declares that it works with this build', async () => {
       await migrate(pool);
       await declare(newest);
       expect(await pendingMigrations(pool)).toEqual([]);
       expect(await migrate(pool)).toEqual({ applied: [], current: [...all, '9999-future'] });
     });
 
-    test('refuses one that declares to need a newer build, and names the version that has it', async () => {
+    test('refuses a migration that needs a newer build, and names the version that has it', async () => {
       await migrate(pool);
       await declare(newest + 1);
       const needed = String(newest + 1).padStart(4, '0');
@@ -98,10 +98,10 @@ describe('migrating', () => {
     });
   });
 
-  test('refuses a schema from before the first release, and bills the log that remains once the printed statement has removed it', async () => {
+  test('refuses a schema from before the first release, and migrates once the printed statement has removed it; the log remains', async () => {
     await migrate(pool);
     await pool.query("insert into public.api_logs (user_id, usage, called_at) values ('a', 1, now())");
-    // As those builds had it: without declarations.
+    // Those builds had no declarations in this table.
     await pool.query('alter table meterfold.migrations drop column works_with, drop column release');
     const refusal = /^The schema meterfold was created by a development build .* Remove it by `(drop schema [^`]*;)`/;
     await expect(pendingMigrations(pool)).rejects.toThrow(refusal);
@@ -120,7 +120,7 @@ describe('migrating', () => {
   });
 });
 
-test('the list of tables in TypeScript is what the migrations create', async () => {
+test('the list of tables in TypeScript matches the tables that the migrations create', async () => {
   await migrate(pool);
   const namesOf = async (sql: string) => (await pool.query<{ name: string }>(sql)).rows.map(({ name }) => name).sort();
   expect([...BILLING_TABLES].sort()).toEqual(
@@ -137,7 +137,7 @@ test('the list of tables in TypeScript is what the migrations create', async () 
   );
 });
 
-test('every constraint has a name that was chosen, not one that PostgreSQL has numbered', async () => {
+test('every constraint has a chosen name, not one that PostgreSQL has numbered', async () => {
   await migrate(pool);
   const { rows } = await pool.query(
     `select conname from pg_constraint where connamespace::regnamespace::text in ('meterfold', 'public') and conname ~ '(check|key)[0-9]*$'
@@ -151,8 +151,8 @@ const handMade = `
     id bigserial primary key, user_id text collate "C" not null, call_id text, endpoint text, method text, status int,
     usage bigint not null, called_at timestamptz not null, received_at timestamptz default now())`;
 
-describe('a log that was there before', () => {
-  test('is taken over with its calls if it can be billed from, and then takes only calls that can be billed', async () => {
+describe('a log that existed before meterfold', () => {
+  test('is adopted with its calls if it can be billed from, and then accepts only calls that can be billed', async () => {
     await pool.query(handMade);
     await pool.query("insert into api_logs (user_id, usage, called_at) values ('a', 1, now())");
     expect((await migrate(pool)).applied).toEqual(all);
@@ -167,14 +167,14 @@ describe('a log that was there before', () => {
     await expect(insert('a', '1', '1969-12-31')).rejects.toThrow('api_logs_billable');
   });
 
-  test('is refused, untouched, if it holds a call that cannot be billed', async () => {
+  test('is refused and unchanged if it has a call that cannot be billed', async () => {
     await pool.query(handMade);
     await pool.query("insert into api_logs (user_id, usage, called_at) values ('a', -1, now())");
     await expect(migrate(pool)).rejects.toThrow('holds calls that cannot be billed');
     expect(await pendingMigrations(pool)).toEqual(all);
   });
 
-  test('is refused with every column that is wrong, and can be billed from once the fixes have run', async () => {
+  test('is refused with a list of all wrong columns, and can be billed from once the fixes have run', async () => {
     await pool.query('create table public.api_logs (id int, user_id varchar(20), usage int, called_at timestamp)');
     await expect(migrate(pool)).rejects.toThrow(/column id is integer.*\n.*column id may be null/);
     for (let round = 0; round < 3; round++) {
@@ -184,33 +184,33 @@ describe('a log that was there before', () => {
     expect((await migrate(pool)).applied).toEqual(all);
   });
 
-  test('that is a view is refused', async () => {
+  test('is refused if it is a view', async () => {
     await pool.query('create view public.api_logs as select 1 as id');
     await expect(migrate(pool)).rejects.toThrow('public.api_logs is not a table');
     await pool.query('drop view public.api_logs');
   });
 });
 
-describe("the log's sequence is found wrong, and mended by the fix, where", () => {
+describe("a fault of the log's sequence is found, and removed by the fix:", () => {
   test.each([
     ['it counts down', 'alter sequence api_logs_id_seq increment by -1', /counts by -1/],
-    ['it starts over', 'alter sequence api_logs_id_seq cycle', /CYCLE/],
-    ['it hands out blocks', 'alter sequence api_logs_id_seq cache 10', /blocks of 10/],
+    ['it restarts at its end', 'alter sequence api_logs_id_seq cycle', /CYCLE/],
+    ['it assigns ids in blocks', 'alter sequence api_logs_id_seq cache 10', /blocks of 10/],
     [
-      'it is behind ids written by hand',
+      'it is behind ids that were inserted explicitly',
       "insert into api_logs (id, user_id, usage, called_at) values (77, 'a', 1, now())",
       /call 77 lies beyond sequence/,
     ],
-    ['a crash sets it back', 'alter sequence api_logs_id_seq set unlogged', /is unlogged/],
+    ['it is unlogged, so a crash would set it back', 'alter sequence api_logs_id_seq set unlogged', /is unlogged/],
     [
-      'the id comes from elsewhere',
+      'the id comes from another sequence',
       `create sequence if not exists public.other; alter table api_logs alter column id drop identity;
        create sequence public.api_logs_id_seq owned by public.api_logs.id;
        alter table api_logs alter column id set default nextval('public.other')`,
       /column id of api_logs takes its numbers from nextval\('other'::regclass\) instead of sequence public\.api_logs_id_seq/,
     ],
     ['the log is unlogged', 'alter table api_logs set unlogged', /unlogged/],
-    ['the key is gone', 'alter table api_logs drop constraint api_logs_pkey', /no unique index/],
+    ['the primary key is missing', 'alter table api_logs drop constraint api_logs_pkey', /no unique index/],
   ])('%s', async (_name, damage, found) => {
     await migrate(pool);
     await pool.query(damage);

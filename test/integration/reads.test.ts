@@ -24,7 +24,7 @@ async function allOf<Item>(batches: AsyncIterable<Item[]>): Promise<Item[]> {
   return items;
 }
 
-/** The view's rows, as the reads give them. */
+/** Rows of the view in the form that the reads return. */
 async function viewRows(where: string, values: unknown[]): Promise<BillingRecord[]> {
   const iso = (column: string) =>
     `replace(rtrim(rtrim(to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z', ' ', 'T')`;
@@ -38,7 +38,7 @@ async function viewRows(where: string, values: unknown[]): Promise<BillingRecord
   return rows;
 }
 
-describe('a dry run says what the run then bills', () => {
+describe('a dry run predicts what the run then bills', () => {
   const terms = { callsPerCycle: 5, pricePerUnit: '0.0004', badCalls: 'stop' } as const;
 
   test.each([
@@ -72,7 +72,7 @@ describe('a dry run says what the run then bills', () => {
 });
 
 describe('published records', () => {
-  test('of a user come as a statement: the same rows as the view has, in order, and the open cycle', async () => {
+  test('of a user are read as a statement: the rows of the view, in order, and the open cycle', async () => {
     await logs.oneUser(stack.pool, { calls: 6002 });
     await bill(stack, { pricePerUnit: '0.1' });
     await logs.oneUser(stack.pool, { calls: 4001, seed: 2 });
@@ -93,7 +93,7 @@ describe('published records', () => {
     expect(openCycle).toMatchObject({ nextCycleNumber: '2001', calls: 3 });
   });
 
-  test('of a user whom no run has seen are none', async () => {
+  test('of a user without calls do not exist', async () => {
     const statement = await readStatement(stack.pool, 'nobody', async ({ cycles, openCycle }) => [
       await allOf(cycles),
       openCycle,
@@ -103,7 +103,7 @@ describe('published records', () => {
 
   test.each([
     ['weird user ids', logs.weirdUsers],
-    ['times in no order', logs.disorderedTimes],
+    ['unordered times', logs.disorderedTimes],
     ['a skewed log', logs.skewed],
   ])('of a run come as an export: the same rows as the view has (%s)', async (_name, add) => {
     await add(stack.pool, { calls: 3000 });
@@ -117,7 +117,7 @@ describe('published records', () => {
     }
   });
 
-  test('are found by run and by user through an index', async () => {
+  test('are found by run and by user with an index', async () => {
     const plan = async (condition: string) => {
       const client = await stack.pool.connect();
       await client.query('begin; set local enable_seqscan = off');
@@ -136,7 +136,7 @@ describe('published records', () => {
     expect(byUser).not.toContain('Seq Scan');
   });
 
-  test('give the largest bills, apart for each currency', async () => {
+  test('are summed to the largest bills, separately for each currency', async () => {
     await logs.skewed(stack.pool, { calls: 3000 });
     await bill(stack);
     await logs.skewed(stack.pool, { calls: 3000, seed: 2 });
@@ -151,7 +151,7 @@ describe('published records', () => {
 });
 
 describe('runs', () => {
-  test('are listed newest first, and one of them with all that is known', async () => {
+  test('are listed newest first, and one run is read with all details', async () => {
     await logs.uniform(stack.pool, { calls: 1000 });
     const first = await bill(stack, { partitions: 3, shards: 2 });
     await bill(stack);
@@ -182,7 +182,7 @@ describe('runs', () => {
   });
 });
 
-test('generated calls are logged as they were generated, after those that were there', async () => {
+test('generated calls are logged as they were generated, after existing calls', async () => {
   const options = { calls: 3000, users: 50, skew: 3, seed: 7, start: defaultStart };
   await logs.oneUser(stack.pool, { calls: 1 });
   const seen: number[] = [];

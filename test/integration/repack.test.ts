@@ -1,4 +1,7 @@
-/** Repacking moves records of old runs into fewer rows. Whatever it is run beside, and whenever it is ended, no figure changes. */
+/**
+ * Repacking moves records of old runs into fewer rows. No figure changes, whatever runs concurrently and whenever it is
+ * terminated.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { verify } from '../../src/audit/verify.js';
 import { repack } from '../../src/ledger/repack.js';
@@ -38,7 +41,7 @@ async function allOf(batches: AsyncIterable<BillingRecord[]>): Promise<BillingRe
   return rows;
 }
 
-/** All that people can read of records: the view, statements, exports, the latency of each run. */
+/** Everything that shows records: the view, statements, exports, and the latency of each run. */
 async function shown() {
   const { rows: view } = await stack.pool.query(
     'select to_jsonb(record) as record from public.billing_records record order by user_id, cycle_number',
@@ -55,7 +58,7 @@ async function shown() {
   for (const { id } of runs) exports.push(await readRecordsOfRun(stack.pool, id, allOf));
   const latencies = [];
   for (const { id, cycles: closed } of runs) {
-    // Without the mean, whose last digits depend on the order of the sum.
+    // The mean is omitted: its last digits depend on the order of the sum.
     const { maxSeconds, p99Seconds, cycles } = (await readCycleLatency(stack.pool, id, closed))!;
     latencies.push({ maxSeconds, p99Seconds, cycles });
   }
@@ -72,13 +75,13 @@ async function rowCounts(): Promise<{ small: number; repacked: number }> {
 
 const noDifference = async () => expect((await verify(stack.pool, { differencesMax: 5 })).differences).toEqual([]);
 
-test('rows of many runs become few, and everything that is shown of them is the same', async () => {
+test('rows of many runs become few, and everything that shows them is the same', async () => {
   const last = await billOften(30);
   const before = await shown();
   const { small } = await rowCounts();
   const result = await repack(stack.pool, {});
   expect(result).toMatchObject({ untilRunId: '29', users: USERS });
-  // The newest run's rows stay.
+  // The rows of the newest run are unchanged.
   const after = await rowCounts();
   expect(after.small).toBeLessThanOrEqual(USERS);
   expect(after.repacked).toBe(USERS);
@@ -91,17 +94,17 @@ test('rows of many runs become few, and everything that is shown of them is the 
   }
 });
 
-test('a build that does not know of it still reads every cycle with its amount, and discards no repacked row', async () => {
+test('meterfold.records includes every repacked cycle with its amount, and a delete by run removes no repacked row', async () => {
   await billOften(20);
   const cycles = async (from: string) =>
     (
       await stack.pool.query(
-        `select packed.user_id, packed.first_cycle + cycle.place - 1 as cycle_number,
-                meterfold.number_at(packed.usages, cycle.place) * run.price_per_unit as amount, run.currency
+        `select packed.user_id, packed.first_cycle + cycle.index - 1 as cycle_number,
+                meterfold.number_at(packed.usages, cycle.index) * run.price_per_unit as amount, run.currency
            from ${from} packed
            join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
-          cross join lateral (select generate_series(1, length(packed.usages) / 64) as place limit 96) cycle
-          order by packed.user_id, packed.first_cycle, cycle.place`,
+          cross join lateral (select generate_series(1, length(packed.usages) / 64) as index limit 96) cycle
+          order by packed.user_id, packed.first_cycle, cycle.index`,
       )
     ).rows;
   const before = await cycles('meterfold.records');
@@ -116,7 +119,7 @@ test('a build that does not know of it still reads every cycle with its amount, 
 describe('a full row', () => {
   const callsPerCycle = 1;
 
-  test('holds 96 cycles at most, two fit into a page, and later passes leave it as it is', async () => {
+  test('has at most 96 cycles, two fit into a page, and later passes do not change it', async () => {
     await logs.uniform(stack.pool, { calls: 1400, users: 2 });
     await bill(stack, { callsPerCycle });
     await splitRows();
@@ -125,7 +128,7 @@ describe('a full row', () => {
       await bill(stack, { callsPerCycle });
     }
     const before = await shown();
-    // More rows of a user than a batch takes.
+    // A user has more rows than a batch takes.
     expect((await rowCounts()).small).toBeGreaterThan(1200);
     await repack(stack.pool, {});
     const rowsOf = `select user_id, length(usages) / 64 as cycles, xmin::text from meterfold.repacked_records
@@ -153,7 +156,7 @@ describe('a full row', () => {
     expect(large).toEqual([]);
   });
 
-  /** Gives each cycle a row of its own, as many runs would. */
+  /** Moves each cycle to its own row, as many runs would write them. */
   async function splitRows(): Promise<void> {
     const numbers = ['usages', 'first_call_ids', 'last_call_ids', 'first_called_micros', 'last_called_micros'];
     await stack.pool.query(
@@ -180,7 +183,7 @@ test('rows of runs with different terms are not merged: each cycle keeps its pri
 
 test.each([
   ['weird user ids', logs.weirdUsers],
-  ['times in no order', logs.disorderedTimes],
+  ['unordered times', logs.disorderedTimes],
   ['extreme usages', logs.extremeUsages],
   ['gaps in the ids', logs.gappyIds],
 ])('a log with %s is repacked without a difference', async (_title, add) => {
@@ -195,8 +198,8 @@ test.each([
   await noDifference();
 });
 
-describe('beside a run', () => {
-  test('that has written records and is not published, it takes none of them', async () => {
+describe('concurrently with a run', () => {
+  test('that has written records and is not published, it moves none of them', async () => {
     await billOften(12);
     await logs.uniform(stack.pool, { calls: 100, users: USERS, seed: 99 });
     const held = await holdReduce(stack);
@@ -208,7 +211,7 @@ describe('beside a run', () => {
     await noDifference();
   });
 
-  test('and beside verify, whatever they meet: no figure is wrong at any moment', async () => {
+  test('and with verify, no figure is wrong at any moment', async () => {
     await billOften(3);
     let over = false;
     const differences: unknown[] = [];
@@ -232,10 +235,10 @@ describe('beside a run', () => {
   });
 });
 
-describe('what may be reverted', () => {
+describe('a run that may be reverted', () => {
   const revert = (run: string) => meterfold(stack, ['revert', run, '--yes', '--reason', 'wrong price']);
 
-  test('is not repacked: the newest run is taken back exactly, and those before it are refused, before and after', async () => {
+  test('is not repacked: before and after, the newest run is reverted exactly, and reverts of earlier runs are refused', async () => {
     const twelfth = await billOften(12);
     await repack(stack.pool, {});
     const before = await shown();
@@ -250,7 +253,7 @@ describe('what may be reverted', () => {
     expect(await revert('13')).toMatchObject({ code: 0 });
     expect((await shown()).view).toEqual(before.view);
 
-    // A run that was published stood on run 12, which stays.
+    // A run was published after run 12, so run 12 remains.
     expect(await revert('12')).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/run 13 was published after it and then reverted/),
@@ -280,7 +283,7 @@ describe('what may be reverted', () => {
   });
 });
 
-test('two passes at once take turns, and move each cycle once', async () => {
+test('two concurrent passes alternate, and move each cycle once', async () => {
   await billOften(12);
   const before = await shown();
   const held = await hold(stack, 'lock table meterfold.repacks in share row exclusive mode');
@@ -294,7 +297,7 @@ test('two passes at once take turns, and move each cycle once', async () => {
   await noDifference();
 });
 
-test('a pass that is ended in the middle of a batch has changed nothing of it, and the next one does it', async () => {
+test('a pass that is terminated in the middle of a batch has changed nothing of it, and the next pass repeats it', async () => {
   await billOften(12);
   const before = await contents(stack);
   const held = await holdCommit(stack, { on: 'insert on meterfold.repacked_records', when: 'true' });
@@ -309,7 +312,7 @@ test('a pass that is ended in the middle of a batch has changed nothing of it, a
   await noDifference();
 });
 
-test('a batch that would change a figure is refused by name, and nothing of it is written', async () => {
+test('a batch that would change a figure fails with the names of its users, and is not written', async () => {
   await billOften(12);
   const before = await contents(stack);
   await stack.pool.query(`
@@ -332,14 +335,19 @@ describe('`meterfold repack`', () => {
     return JSON.parse(stdout);
   };
 
+<<<<<<< HEAD
   test('does nothing without a run that is settled, and says so', async () => {
     const nothing = 'Nothing to repack: the newest published run is never repacked, and there is no run before it.\n';
+=======
+  test('does nothing without a settled run, and says so', async () => {
+    const nothing = 'Nothing to repack: only runs on which another published run was built are repacked.\n';
+>>>>>>> schema
     expect(await meterfold(stack, ['repack'])).toEqual({ code: 0, stdout: nothing, stderr: '' });
     await billOften(1);
     expect(await meterfold(stack, ['repack'])).toEqual({ code: 0, stdout: nothing, stderr: '' });
   });
 
-  test('--dry-run counts what is then done, and writes nothing', async () => {
+  test('--dry-run counts what a pass then does, and writes nothing', async () => {
     await billOften(12);
     const before = await contents(stack);
     const dry = await json('--dry-run');
@@ -349,7 +357,7 @@ describe('`meterfold repack`', () => {
     expect(await json()).toEqual({ ...dry, status: 'repacked' });
   });
 
-  test('--until takes a run or a time, and leaves later runs as they are', async () => {
+  test('--until takes a run or a time, and later runs are not changed', async () => {
     await billOften(12);
     expect(await json('--until', '6', '--dry-run')).toMatchObject({ until_run_id: '6' });
     expect(await json('--until', '2020-01-01')).toMatchObject({ until_run_id: null, cycles: 0 });

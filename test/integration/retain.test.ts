@@ -1,4 +1,7 @@
-/** Retain verifies and releases the oldest part of the history; verify then goes on from there, whether the calls are still in the log or not. */
+/**
+ * Retain verifies and releases the oldest part of the history. Verify then continues from there, whether the calls
+ * still exist or not.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { type Verification, verify } from '../../src/audit/verify.js';
 import { openPool, type Pool } from '../../src/postgres/pool.js';
@@ -52,8 +55,8 @@ async function expectNoDifference(): Promise<Verification> {
 }
 
 /**
- * Bills runs that leave users in every state: with open cycles of each length, with none, touched by each run, by one of them, or never
- * again; with calls in quarantine; a run without calls, and one that was reverted.
+ * Bills runs after which users are in every state: with open cycles of each length and without one, with calls in every
+ * run or in one. There are quarantined calls, a run without calls, and a reverted run.
  */
 async function billHistory(): Promise<RunEnd[]> {
   const { pool: log } = stack;
@@ -76,14 +79,14 @@ async function billHistory(): Promise<RunEnd[]> {
   return ends.map(({ runId, range }) => ({ runId, end: range.to }));
 }
 
-/** Removes released calls from the log, as dropping old partitions does. */
+/** Deletes released calls from the log, as dropping old partitions does. */
 async function drop(upTo: string): Promise<void> {
   await stack.pool.query(
     `with gone as (delete from public.api_logs where id <= ${upTo} returning *) insert into public.kept select * from gone`,
   );
 }
 
-/** All bills are those of the whole log, for which the calls that were dropped come back for a moment. */
+/** Compares all bills with the whole log: deleted calls are restored in a transaction that is rolled back. */
 async function expectExactBills(upTo: string): Promise<void> {
   const client = await stack.pool.connect();
   try {
@@ -97,7 +100,7 @@ async function expectExactBills(upTo: string): Promise<void> {
 
 describe('after a release', () => {
   test.each([[[0]], [[0, 1]], [[1, 3]], [[2]], [[3]], [[0, 2, 3, 4]], [[4]]])(
-    'up to the ends of runs %j of a history, verify goes on from there, and so does billing',
+    'up to the ends of runs %j, verify and billing continue from there',
     async (points) => {
       const ends = await billHistory();
       let after = '0';
@@ -128,7 +131,7 @@ describe('after a release', () => {
     },
   );
 
-  test('runs after it are reverted and billed anew, and the next release begins where it ended', async () => {
+  test('later runs are reverted and billed again, and the next release begins where the last one ended', async () => {
     const ends = await billHistory();
     await released(ends[3]!.end);
     await drop(ends[3]!.end);
@@ -142,7 +145,7 @@ describe('after a release', () => {
     await expectExactBills(range.to);
   });
 
-  test('a run that it covers cannot be reverted, by this build or by one that knows of no release', async () => {
+  test('a released run cannot be reverted, not even by a direct update of its row', async () => {
     const ends = await billHistory();
     const { end } = ends.at(-1)!;
     await released(end);
@@ -160,7 +163,7 @@ describe('after a release', () => {
     expect(await contents(stack)).toEqual(before);
   });
 
-  test('verify says where it begins, and what it can say of a run that was released', async () => {
+  test('verify says where it begins, and what it can check of a released run', async () => {
     const ends = await billHistory();
     const { end } = ends[1]!;
     await released(end);
@@ -170,14 +173,14 @@ describe('after a release', () => {
       'Note: Log positions up to 810, the end of run 3, were released by `meterfold retain` at 20',
     );
     expect((await meterfold(stack, ['verify', '1'])).stdout).toContain(
-      'of run 1 its figures are checked, not its calls',
+      'the figures of run 1 are checked, not its calls',
     );
     expect((await meterfold(stack, ['verify', '5'])).stdout).not.toContain('released');
   });
 });
 
-describe('the point is the end of a published run:', () => {
-  test('the newest that ended at or before the position, or that was published by the time', async () => {
+describe('the released part ends at the end of a published run:', () => {
+  test('the newest run that ended at or before the position, or was published at or before the time', async () => {
     const ends = await billHistory();
     const middle = BigInt(ends[0]!.end) + 1n;
     expect(await released(String(middle))).toMatchObject({ run_id: '1', range: { after: '0', to: ends[0]!.end } });
@@ -198,7 +201,7 @@ describe('the point is the end of a published run:', () => {
     ]);
   });
 
-  test('where there is none, nothing is released', async () => {
+  test('without such a run, nothing is released', async () => {
     await billHistory();
     const refusal = (until: string, beyond = '') => ({
       code: 1,
@@ -215,7 +218,7 @@ describe('the point is the end of a published run:', () => {
   });
 
   test.each(['2026-10-01', '2026-10-01T00:00:00', 'yesterday', '-1', '2026-13-01T00:00:00Z'])(
-    '%s is wrong use',
+    '%s is refused with exit code 2',
     async (until) => {
       expect(await meterfold(stack, ['retain', `--until=${until}`])).toMatchObject({ code: 2, stdout: '' });
     },
@@ -237,7 +240,7 @@ describe('nothing is changed', () => {
     expect(await contents(stack)).toEqual(before);
   });
 
-  test('where what would be released differs: each difference is shown, and the exit code is 1', async () => {
+  test('if verify finds differences in the part: they are shown, and the exit code is 1', async () => {
     const ends = await billHistory();
     await stack.pool.query('update public.api_logs set usage = usage + 1 where id = 333');
     const before = await contents(stack);
@@ -250,7 +253,7 @@ describe('nothing is changed', () => {
     expect(await contents(stack)).toEqual(before);
   });
 
-  test('where it is ended in the middle', async () => {
+  test('if its connection is terminated in the middle', async () => {
     const ends = await billHistory();
     const before = await contents(stack);
     const held = await hold(stack, 'lock table meterfold.retained_open_cycles in share mode');
@@ -263,7 +266,7 @@ describe('nothing is changed', () => {
     await released(ends[1]!.end);
   });
 
-  test('where the run is reverted meanwhile', async () => {
+  test('if the run is reverted meanwhile', async () => {
     const ends = await billHistory();
     const held = await hold(stack, 'lock table meterfold.retained_open_cycles in share mode');
     const retaining = startCommand(stack, ['retain', '--until', ends.at(-1)!.end]);
@@ -282,8 +285,8 @@ describe('nothing is changed', () => {
   });
 });
 
-describe('at the same time', () => {
-  test.each(['sealing', 'mapping', 'publishing'] as const)('a run that is %s goes on', async (phase) => {
+describe('concurrently,', () => {
+  test.each(['sealing', 'mapping', 'publishing'] as const)('a run that is %s continues', async (phase) => {
     const ends = await billHistory();
     await logs.skewed(stack.pool, { calls: 100, seed: 6 });
     const { run, held } = await startHeld(stack, phase, () => startRun(stack, [fannedOut]));
@@ -298,7 +301,7 @@ describe('at the same time', () => {
     await expectExactBills(range.to);
   });
 
-  test('two releases: one of them is told that the other was there first, or finds nothing left', async () => {
+  test('of two releases, one fails because the other was first, or finds nothing to release', async () => {
     const ends = await billHistory();
     const held = await hold(stack, 'lock table meterfold.retained_open_cycles in share mode');
     const both = [0, 1].map(() => startCommand(stack, ['retain', '--until', ends[3]!.end]).result);
@@ -309,7 +312,7 @@ describe('at the same time', () => {
   });
 });
 
-test('the partitions of the log that end at or before the point may be dropped, by what it prints; runs and verify go on', async () => {
+test('partitions that end at or before the released position may be dropped by the printed SQL; runs and verify continue', async () => {
   const own = await freshStack();
   try {
     await own.pool.query(`
@@ -340,8 +343,8 @@ test('the partitions of the log that end at or before the point may be dropped, 
   }
 });
 
-describe('what verify finds after a release:', () => {
-  /** Which row of a table is damaged. */
+describe('after a release, verify finds', () => {
+  /** The row of each table to damage. */
   const ROW: Record<string, string> = {
     'meterfold.retentions': 'run_id = 1',
     'meterfold.retained_open_cycles': 'calls > 0',
@@ -363,7 +366,7 @@ describe('what verify finds after a release:', () => {
   });
   afterAll(() => copies?.close());
 
-  test('a change of any column, a row that is missing, and one that is there twice', async () => {
+  test('a change of any column, a missing row, and a duplicate row', async () => {
     const ends = await billHistory();
     await released(ends[0]!.end);
     await released(ends[1]!.end);
@@ -386,6 +389,6 @@ describe('what verify finds after a release:', () => {
   }, 180_000);
 });
 
-test('the worker has gone on through all of it', async () => {
+test('the worker has run without interruption through all tests', async () => {
   expect(await worker.stop()).toEqual({ code: 0, signal: null });
 });

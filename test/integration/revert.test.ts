@@ -38,7 +38,7 @@ const revert = (runId: string, ...args: string[]) => meterfold(stack, ['revert',
 const refused = (sentence: string) => ({ code: 1, stdout: '', stderr: `meterfold: ${sentence}\n` });
 const states = async () => (await runRows(stack)).map(({ state }) => state);
 
-/** Run 1 by the right price, run 2 over what came since by a wrong one; each has calls in quarantine. */
+/** Bills run 1 at the right price and run 2 at a wrong one; both have quarantined calls. */
 async function billTwice() {
   await stack.pool.query('update public.api_logs set usage = -id where id in (7, 700)');
   const first = await bill(stack, { badCalls: 'quarantine' });
@@ -53,7 +53,7 @@ async function revertDone(runId: string): Promise<void> {
   expect(await revert(runId, ...yes)).toMatchObject({ code: 0, stderr: '' });
 }
 
-test('without --yes it shows what would be taken back, and changes nothing', async () => {
+test('without --yes, `meterfold revert` shows what it would undo, and changes nothing', async () => {
   const { second } = await billTwice();
   const before = await contents(stack);
   const shown = await revert('2');
@@ -87,13 +87,13 @@ test.each([[['--yes']], [['--yes', '--reason', ' ']]])(
   },
 );
 
-test('a reverted run is gone from all bills, stays in the list with the reason, and its calls are billed anew', async () => {
+test('a reverted run is removed from all bills and remains in the list with the reason, and its calls are billed again', async () => {
   const { first, second } = await billTwice();
   const done = await revert('2', '--json', ...yes);
   expect(done).toMatchObject({ code: 0, stderr: '' });
   expect(JSON.parse(done.stdout)).toMatchObject({ status: 'reverted', run_id: '2', amount: second.amount });
 
-  // Records, open cycles and quarantine are those of the first run.
+  // The records, open cycles and quarantined calls are those of the first run.
   expect(await billingDifferences(stack.pool, { upTo: first.range.to })).toEqual(noDifferences);
   const { cycles } = JSON.parse((await meterfold(stack, ['statement', 'user-0', '--json'])).stdout);
   expect(new Set(cycles.map((cycle: { run_id: string }) => cycle.run_id))).toEqual(new Set(['1']));
@@ -110,7 +110,7 @@ test('a reverted run is gone from all bills, stays in the list with the reason, 
   expect(await states()).toEqual(['published', 'reverted', 'published']);
 });
 
-test('the very first run is reverted too, with what it has frozen', async () => {
+test('the first run can be reverted, with the terms that it froze', async () => {
   await bill(stack, { callsPerCycle: 7 });
   await revertDone('1');
   expect(await billingDifferences(stack.pool, { upTo: 0n })).toEqual(noDifferences);
@@ -119,7 +119,7 @@ test('the very first run is reverted too, with what it has frozen', async () => 
   await expectExact(stack, second, { callsPerCycle: 4 });
 });
 
-test('what was billed anew is reverted again', async () => {
+test('a run that billed reverted calls again can be reverted too', async () => {
   await billTwice();
   await revertDone('2');
   await bill(stack, { badCalls: 'quarantine', pricePerUnit: '0.7' });
@@ -129,7 +129,7 @@ test('what was billed anew is reverted again', async () => {
   expect(await states()).toEqual(['published', 'reverted', 'reverted', 'published']);
 });
 
-test('the workflow of a reverted run, reset to its start, bills anew', async () => {
+test('the workflow of a reverted run, reset to its start, bills again', async () => {
   const run = await startRun(stack, [{ pricePerUnit: '0.7' }]);
   published(await run.result());
   await revertDone('1');
@@ -138,7 +138,7 @@ test('the workflow of a reverted run, reset to its start, bills anew', async () 
   await expectExact(stack, result, { pricePerUnit: '0.7' });
 });
 
-test('a revert that is ended in the middle has changed nothing', async () => {
+test('a revert that is terminated in the middle has changed nothing', async () => {
   await billTwice();
   const before = await contents(stack);
   const held = await hold(stack, 'lock table meterfold.open_cycles in share mode');
@@ -151,8 +151,8 @@ test('a revert that is ended in the middle has changed nothing', async () => {
   await revertDone('2');
 });
 
-describe('refused, and nothing changed, is the revert of', () => {
-  /** By a dry run and in earnest. */
+describe('refused without any change is the revert of', () => {
+  /** Without --yes and with it. */
   async function expectRefused(runId: string, sentence: string): Promise<void> {
     const before = await contents(stack);
     expect(await revert(runId)).toEqual(refused(sentence));
@@ -160,7 +160,7 @@ describe('refused, and nothing changed, is the revert of', () => {
     expect(await contents(stack)).toEqual(before);
   }
 
-  test('a run that another stands on, published or since reverted', async () => {
+  test('a run after which another was published, even if that was reverted', async () => {
     await billTwice();
     await expectRefused(
       '1',
@@ -175,7 +175,7 @@ describe('refused, and nothing changed, is the revert of', () => {
     await expectExact(stack, await bill(stack, { badCalls: 'quarantine' }));
   });
 
-  test('a run in progress, and the one it stands on', async () => {
+  test('a run in progress, and the run before it', async () => {
     await bill(stack);
     await logs.skewed(stack.pool, { calls: 502, seed: 2 });
     const { run, held } = await startHeld(stack, 'publishing');
@@ -190,7 +190,7 @@ describe('refused, and nothing changed, is the revert of', () => {
     await expectExact(stack, published(await run.result()));
   });
 
-  test('a discarded run, and an unknown one; a discarded run keeps none from being reverted', async () => {
+  test('a discarded or unknown run; a discarded run does not prevent other reverts', async () => {
     await bill(stack, { pricePerUnit: WRONG });
     await logs.uniform(stack.pool, { calls: 10 });
     await stack.pool.query('update public.api_logs set usage = -1 where id = 1007');
@@ -202,10 +202,10 @@ describe('refused, and nothing changed, is the revert of', () => {
   });
 });
 
-describe('at the same time', () => {
+describe('concurrently,', () => {
   const startTen = () => Promise.all(Array.from({ length: 10 }, () => startRun(stack)));
 
-  test('ten starts wait for a revert that has begun, and bill what it took back', async () => {
+  test('ten starts wait for a revert that has begun, and bill the reverted calls', async () => {
     await bill(stack);
     await logs.skewed(stack.pool, { calls: 502, seed: 2 });
     await bill(stack, { pricePerUnit: WRONG });
@@ -225,7 +225,7 @@ describe('at the same time', () => {
     await expectOneBill(runs, 'published,reverted,published');
   });
 
-  test('ten starts race with it freely, and so do two reverts: whoever wins, every call is billed once', async () => {
+  test('ten starts and two reverts race: whichever wins, every call is billed once', async () => {
     await bill(stack);
     await logs.skewed(stack.pool, { calls: 502, seed: 2 });
     await bill(stack);

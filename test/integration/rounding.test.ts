@@ -1,4 +1,7 @@
-/** A total is rounded as PostgreSQL's round(numeric) does, whatever the currency and the sign: an oracle that shares no code with it. */
+/**
+ * Totals are rounded as PostgreSQL's round(numeric) rounds, an oracle that shares no code with meterfold, for each
+ * currency and sign.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { minorUnitPlaces } from '../../src/billing/currency.js';
 import { parsePicos, roundToMinorUnit } from '../../src/billing/money.js';
@@ -17,7 +20,7 @@ test.each(['JPY', 'USD', 'HUF', 'KWD', 'CLF'])(
   'totals in %s are rounded as PostgreSQL rounds them',
   async (currency) => {
     const places = minorUnitPlaces(currency);
-    // Halves, what is next to them on both sides, and amounts of every size and sign, without rounding in between.
+    // Halves, their neighbours on both sides, and amounts of every size and sign.
     const { rows } = await stack.pool.query<{ exact: string; rounded: string }>(
       `with half as (select (n + 0.5) / 10::numeric ^ $1::integer as amount from generate_series(0, 400) n),
           amount as (
@@ -34,7 +37,7 @@ test.each(['JPY', 'USD', 'HUF', 'KWD', 'CLF'])(
   },
 );
 
-test('what a user owes is rounded half away from zero, to the digits that ISO 4217 gives the currency', async () => {
+test('the amount due is rounded half away from zero, to the minor unit of the currency in ISO 4217', async () => {
   await startWorker(stack);
   await stack.pool.query(
     `insert into public.api_logs (user_id, usage, called_at) select 'one', 1, now() from generate_series(1, 5)`,
@@ -44,7 +47,7 @@ test('what a user owes is rounded half away from zero, to the digits that ISO 42
   expect(JSON.parse(stdout)).toMatchObject({ totals: [{ currency: 'HUF', amount: '1.505', amount_due: '1.51' }] });
 });
 
-test('a currency that ISO 4217 does not have is refused, in the settings and in the input of a run', async () => {
+test('a currency that is not in ISO 4217 is refused in the settings and in the input of a run', async () => {
   await logs.uniform(stack.pool, { calls: 5, seed: 1 });
   for (const currency of ['ZZZ', 'XAU']) {
     const said = `must be a currency of ISO 4217 with a minor unit, like USD; ${currency} is none`;
@@ -56,7 +59,7 @@ test('a currency that ISO 4217 does not have is refused, in the settings and in 
   }
 });
 
-test('a run that an earlier version has billed in a currency that is refused now can still be read', async () => {
+test('a stored run with a currency that is not in ISO 4217 can be read', async () => {
   await bill(stack, { pricePerUnit: '0.301' });
   await stack.pool.query(`update meterfold.runs set currency = 'ZZZ'`);
   const { code, stdout } = await meterfold(stack, ['statement', 'one', '--json']);

@@ -1,4 +1,7 @@
-/** A policy that hides rows from the billing role makes everything that reads or writes them fail, named, before anything is written. */
+/**
+ * If a policy hides rows from the billing role, every command that reads or writes them fails with a clear message,
+ * before it writes anything.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { BILLING_TABLES } from '../../src/schema/tables.js';
 import { type BillingRole, makeBillingRole } from '../support/billing-role.js';
@@ -42,7 +45,7 @@ async function showCalls(): Promise<void> {
 describe('a policy on the log that hides calls from the billing role', () => {
   afterEach(showCalls);
 
-  test('fails a run, named and not tried again, before anything is written', async () => {
+  test('fails a run without a retry, before anything is written', async () => {
     await hideCalls();
     const failure = await failureOf(await startRun(stack));
     expect(failure).toMatchObject({ type: 'RowSecurityError', nonRetryable: true });
@@ -52,7 +55,7 @@ describe('a policy on the log that hides calls from the billing role', () => {
     expect(rows).toEqual([]);
   });
 
-  test('is named by `run`, `run --dry-run`, `verify` and `doctor`, which exit with 1', async () => {
+  test('is reported by `run`, `run --dry-run`, `verify` and `doctor`, which exit with 1', async () => {
     await hideCalls();
     for (const args of [['run'], ['run', '--dry-run'], ['verify']]) {
       const { code, stderr } = await asRole(args);
@@ -66,7 +69,7 @@ describe('a policy on the log that hides calls from the billing role', () => {
     expect(doctor.stdout).toContain(`alter role ${role.name} bypassrls`);
   });
 
-  test('that comes while a run is at work fails it, and all that it has written is discarded', async () => {
+  test('that is created during a run fails the run, which is discarded', async () => {
     await logs.uniform(stack.pool, { calls: CALLS });
     const run = await startPaused(stack, 'planning', 'mapping');
     await stack.pool.query(`
@@ -79,7 +82,7 @@ describe('a policy on the log that hides calls from the billing role', () => {
     expect(await rowsOfRun(stack, rows[0]!.runId)).toEqual({});
   });
 
-  test('hides them on a replica from the role of LOG_REPLICA_URL: the run fails, named, and nothing is billed', async () => {
+  test('and hides them on a replica from the role of LOG_REPLICA_URL: the run fails, and nothing is billed', async () => {
     const replica = await startReplica(inject('servers'));
     onTestFinished(() => replica.stop());
     const other = await freshStack({ beside: stack });
@@ -94,7 +97,7 @@ describe('a policy on the log that hides calls from the billing role', () => {
     expect(await runRows(stack)).toMatchObject([{ state: 'discarded' }]);
   });
 
-  test('no longer matters once the role has BYPASSRLS', async () => {
+  test('has no effect once the role has BYPASSRLS', async () => {
     await hideCalls();
     await stack.pool.query(`alter role ${role.name} bypassrls`);
     await expectExact(stack, await bill(stack));
@@ -113,7 +116,7 @@ describe('row-level security', () => {
     expect(await runRows(stack)).toEqual([]);
   });
 
-  test('that is forced on the owner of the log fails the owner too', async () => {
+  test('that is forced on the owner of the log also fails runs of the owner', async () => {
     await logs.uniform(stack.pool, { calls: CALLS });
     await stack.pool.query(`
       alter table public.api_logs owner to ${role.name};
@@ -134,7 +137,7 @@ describe('row-level security', () => {
     }
   });
 
-  test('on a partition alone hides nothing: it is read through the log', async () => {
+  test('on a partition alone hides nothing, because partitions are read through the log', async () => {
     await stack.pool.query(`
       alter table public.api_logs rename to plain;
       create table public.api_logs (like public.plain including all) partition by range (id);

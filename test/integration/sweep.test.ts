@@ -1,4 +1,7 @@
-/** Publish removes the open cycles that the run before has superseded; what that costs depends on that run's users, not on how many there are. */
+/**
+ * Publish deletes the open cycles that the previous run superseded. The cost depends on the users of that run, not on
+ * all users.
+ */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import * as logs from '../support/logs.js';
 import { startWorker, type WorkerProcess } from '../support/processes.js';
@@ -17,20 +20,20 @@ beforeEach(async () => {
 });
 afterEach(() => stack.close());
 
-/** A call each, of the first so many users; the same ones each time. */
+/** Bills one call of each of the first `users` users. */
 async function billCallsOf(users: number) {
   await logs.everyUserOneCall(stack.pool, { calls: users, seed: 1 });
   return bill(stack);
 }
 
-/** As autovacuum does in time. Its session ends, which is when PostgreSQL counts what it has done. */
+/** Vacuums as autovacuum does. The session ends, because PostgreSQL updates its statistics then. */
 async function vacuum(): Promise<void> {
   const client = await stack.pool.connect();
   await client.query('vacuum (analyze) meterfold.open_cycles');
   client.release(true);
 }
 
-/** How many open cycles each run has. */
+/** The number of open cycles of each run. */
 async function openCyclesByRun(): Promise<number[]> {
   const { rows } = await stack.pool.query<{ openCycles: number }>(
     'select count(*)::integer as "openCycles" from meterfold.open_cycles group by run_id order by run_id',
@@ -43,7 +46,7 @@ test.each([
   ['many after few', [FEW, MANY, MANY], [MANY, MANY]],
   ['few after many twice', [MANY, MANY, FEW], [MANY, FEW]],
   ['many after many and few', [MANY, FEW, MANY, FEW], [MANY, FEW]],
-])('those that the last run has superseded stay, those before do not: %s', async (_title, users, left) => {
+])('open cycles that the last run superseded remain, earlier ones are deleted: %s', async (_title, users, left) => {
   for (const count of users) {
     await expectExact(stack, await billCallsOf(count));
     await vacuum();
@@ -51,7 +54,7 @@ test.each([
   expect(await openCyclesByRun()).toEqual(left);
 });
 
-test('a run of few users reads no more of the open cycles for there being many', async () => {
+test('a run of few users does not scan all open cycles', async () => {
   await billCallsOf(MANY);
   await billCallsOf(FEW);
   await vacuum();
@@ -61,7 +64,10 @@ test('a run of few users reads no more of the open cycles for there being many',
   await expectExact(stack, result);
 });
 
-/** How often open cycles were read from beginning to end. The worker's sessions are counted when they end, so it is replaced. */
+/**
+ * The number of sequential scans of open_cycles. Statistics of the worker's sessions are complete when they end, so the
+ * worker is replaced.
+ */
 async function scansOfOpenCycles(): Promise<number> {
   await worker.stop();
   const { rows } = await stack.pool.query<{ scans: number }>(

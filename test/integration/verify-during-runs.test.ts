@@ -1,4 +1,7 @@
-/** Verify reports no difference at any moment of a run: held at each of its stages, and again and again while runs go on. */
+/**
+ * Verify reports no difference at any moment of a run: with the run held at each stage, and repeatedly while runs
+ * continue.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { verify } from '../../src/audit/verify.js';
 import { openPool, type Pool } from '../../src/postgres/pool.js';
@@ -36,17 +39,17 @@ async function expectNoDifference(of: Pool = pool): Promise<void> {
   expect((await verify(of, { differencesMax: 5 })).differences).toEqual([]);
 }
 
-/** Locks a table against those who write to it; verify may read it. */
+/** Locks a table against writers; verify may read it. */
 const holdWriters = (table: string): Promise<Hold> => hold(stack, `lock table meterfold.${table} in share mode`);
 
 interface Stage {
   name: string;
   take: () => Promise<Hold>;
-  /** Part of the statement that waits there. */
+  /** A substring of the statement that waits there. */
   query: string;
 }
 
-/** In the order in which a run comes to them. */
+/** The stages in the order in which a run reaches them. */
 const STAGES: readonly Stage[] = [
   { name: 'planning', take: () => holdWriters('tasks'), query: 'insert into meterfold.tasks' },
   { name: 'mapping', take: () => holdWriters('segments'), query: 'copy segments' },
@@ -54,7 +57,7 @@ const STAGES: readonly Stage[] = [
   { name: 'reducing, after its records', take: () => holdWriters('open_cycles'), query: 'copy open_cycles' },
 ];
 
-/** Verifies while a run is held at each stage in turn, and after it has ended. */
+/** Verifies while a run is held at each stage, and after it has ended. */
 async function verifyAtEachStage(start: () => Promise<RunHandle>): Promise<void> {
   const sealing = await hold(
     stack,
@@ -73,7 +76,7 @@ async function verifyAtEachStage(start: () => Promise<RunHandle>): Promise<void>
     await held.release();
     await next.waiting({ query });
     await expectNoDifference();
-    // The recount runs beside reduce: from here on it waits until reduce has ended.
+    // The recount runs concurrently with reduce: from here on it waits until reduce has ended.
     if (name === 'mapping') recounting = await holdTask(stack, 'recount');
     held = next;
   }
@@ -89,7 +92,7 @@ async function verifyAtEachStage(start: () => Promise<RunHandle>): Promise<void>
   await expectNoDifference();
 }
 
-/** Verifies again and again until the work is done, and once more. */
+/** Verifies repeatedly until the work is done, and once more. */
 async function verifyThroughout<T>(of: Pool, work: Promise<T>): Promise<T> {
   let over = false;
   const ended = work.finally(() => {
@@ -102,14 +105,14 @@ async function verifyThroughout<T>(of: Pool, work: Promise<T>): Promise<T> {
 }
 
 describe('no difference is reported', () => {
-  test('at any stage of the very first run, nor of a later one', async () => {
+  test('at any stage of the first run, or of a later one', async () => {
     await expectNoDifference();
     await verifyAtEachStage(() => startRun(stack, [fannedOut]));
     await logs.skewed(stack.pool, { calls: 500, seed: 2 });
     await verifyAtEachStage(() => startRun(stack, [fannedOut]));
   });
 
-  test('at any stage of a first run that closes cycles of another length than five', async () => {
+  test('at any stage of a first run with another number of calls per cycle than five', async () => {
     await verifyAtEachStage(() => startRun(stack, [{ ...fannedOut, callsPerCycle: 7 }]));
   });
 
@@ -122,7 +125,7 @@ describe('no difference is reported', () => {
     await verifyThroughout(pool, bill(stack, input));
   });
 
-  test('while a first run and a later one sweep what they do not need any more', async () => {
+  test('while a first run and a later one delete data that they no longer need', async () => {
     for (const seed of [2, 3]) {
       const { run, held } = await holdInSweep(stack, 1, () => startRun(stack, [fannedOut]));
       await expectNoDifference();
@@ -133,7 +136,7 @@ describe('no difference is reported', () => {
     }
   });
 
-  test('while the first run is discarded, nor after it', async () => {
+  test('while the first run is discarded, or afterwards', async () => {
     const held = await holdWriters('segments');
     const run = await startRun(stack, [fannedOut]);
     await held.waiting({ query: 'copy segments' });
@@ -151,7 +154,7 @@ describe('no difference is reported', () => {
     expect((await runRows(stack)).map(({ state }) => state)).toEqual(['discarded']);
   });
 
-  test('while the first run is reverted, nor of what bills its calls anew by cycles of another length', async () => {
+  test('while the first run is reverted and its calls are billed again with another number of calls per cycle', async () => {
     await bill(stack, { callsPerCycle: 7 });
     const held = await holdWriters('open_cycles');
     const reverting = meterfold(stack, ['revert', '1', '--yes', '--reason', 'cycles of 7 calls']);
@@ -164,7 +167,7 @@ describe('no difference is reported', () => {
   });
 });
 
-test('no difference is reported throughout a run of which a straggling map gets a backup', {
+test('no difference is reported throughout a run with a backup of a slow map', {
   timeout: 120_000,
 }, async ({ onTestFinished }) => {
   const own = await freshStack();

@@ -1,6 +1,6 @@
 /**
- * Verify says nothing of a history that is right, and finds damage of every kind. Each kind is planted into a copy of the database of
- * its own, in which constraints and triggers are out of the way.
+ * Verify finds no difference in a correct history, and every kind of damage. Each kind is applied to a separate copy of
+ * the database, without constraints and triggers.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -13,9 +13,9 @@ import { meterfold, startWorker } from '../support/processes.js';
 import { bill, failureOf, startRun } from '../support/runs.js';
 import { freshStack, type Stack, urlOf } from '../support/stack.js';
 
-/** Nothing is released in this history: test/integration/retain.test.ts damages one in which something is. */
+/** Nothing is released in this history; test/integration/retain.test.ts damages one with released calls. */
 const TABLES = HISTORY_TABLES.filter((table) => !table.includes('retain') && !table.includes('retention'));
-/** Which row of a table is damaged; one of the middle of its history. */
+/** The row of each table to damage, in the middle of its history. */
 const ROW: Record<string, string> = {
   'public.api_logs': 'id = 333',
   'meterfold.runs': 'run_id = 2',
@@ -32,7 +32,7 @@ let stack: Stack;
 let copies: DamagedCopies;
 let columns: Column[];
 
-/** Three published runs, one that was reverted and one that was discarded; one call is in quarantine. */
+/** Three published runs, a reverted and a discarded one, and one quarantined call. */
 beforeAll(async () => {
   stack = await freshStack();
   await stack.pool.query('alter table public.api_logs drop constraint api_logs_usage_check');
@@ -59,7 +59,7 @@ afterAll(async () => {
   await stack?.close();
 });
 
-/** As if the first run had been many: each of its rows is split into one a cycle, and they are repacked. */
+/** Splits each row of the first run into rows of one cycle, as many runs would write them, and repacks them. */
 async function repackFirstRun(): Promise<void> {
   const numbers = ['usages', 'first_call_ids', 'last_call_ids', 'first_called_micros', 'last_called_micros'];
   await stack.pool.query(
@@ -71,10 +71,10 @@ async function repackFirstRun(): Promise<void> {
   expect((await repack(stack.pool, { until: { run: '1' } })).rowsAfter).toBeGreaterThan(1);
 }
 
-/** The differences that verify finds in a copy of the database after some damage. */
+/** The differences that verify finds in a damaged copy of the database. */
 const differencesAfter = (...damage: string[]) => copies.differencesAfter(damage);
 
-test('a history that is right has no difference, whether all of it or one run is looked at', async () => {
+test('a correct history has no difference, whether all of it or one run is verified', async () => {
   expect(await differencesAfter()).toEqual([]);
   const { code, stdout } = await meterfold(stack, ['verify', '--json']);
   expect(code).toBe(0);
@@ -82,7 +82,7 @@ test('a history that is right has no difference, whether all of it or one run is
   for (const run of ['1', '2', '4', '5']) expect(await meterfold(stack, ['verify', run])).toMatchObject({ code: 0 });
 });
 
-test('a change of any column of any table that holds history is found', async () => {
+test('a change of any column of any table with history is found', async () => {
   const unnoticed: string[] = [];
   for (const column of columns) {
     const { table, name } = column;
@@ -98,7 +98,7 @@ describe('a row of', () => {
     expect(await differencesAfter(`delete from only ${table} where ${row}`)).not.toEqual([]);
   });
 
-  test.each(TABLES)('%s that is there twice is found', async (table) => {
+  test.each(TABLES)('%s that is duplicated is found', async (table) => {
     const row = `ctid = (select min(ctid) from only ${table} where ${ROW[table]})`;
     expect(await differencesAfter(`insert into ${table} select * from only ${table} where ${row}`)).not.toEqual([]);
   });
@@ -106,35 +106,35 @@ describe('a row of', () => {
 
 test.each([
   [
-    'a call of a new user below the watermark',
+    'a call of a new user before the watermark',
     `insert into public.api_logs (id, user_id, usage, called_at) values (0, 'late', 1, now())`,
   ],
   [
-    'a call that has moved by 2^32 and back',
+    'a call whose id has two bits flipped, 32 bits apart',
     'update public.api_logs set id = id # ((1::bigint << 32) + 1) where id = 333',
   ],
   [
     'calls of two users swapped',
     `update public.api_logs set user_id = (select user_id from public.api_logs where id = 337) where id = 333`,
   ],
-  ['segments left of a published run', `insert into meterfold.segments values (2, 0, 0, 0, '')`],
-  ['spills left of a published run', `insert into meterfold.spills values (2, 0, 0, 1, '')`],
+  ['remaining segments of a published run', `insert into meterfold.segments values (2, 0, 0, 0, '')`],
+  ['remaining spills of a published run', `insert into meterfold.spills values (2, 0, 0, 1, '')`],
   [
-    'a record of which one string is longer',
+    'a record with a bit string that is longer than the others',
     'update meterfold.records set last_call_ids = last_call_ids || last_call_ids where run_id = 2',
   ],
   [
-    'a record of which one string lacks a bit',
+    'a record with a bit string that lacks a bit',
     'update meterfold.records set usages = substring(usages, 1, length(usages) - 1) where run_id = 2',
   ],
-  ['a record of which one string is empty', `update meterfold.records set first_called_micros = B'' where run_id = 2`],
+  ['a record with an empty bit string', `update meterfold.records set first_called_micros = B'' where run_id = 2`],
   [
-    'a repacked row that is also where its run wrote it',
+    'a repacked row that also exists where its run wrote it',
     `insert into meterfold.records select run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros,
             last_called_micros from meterfold.repacked_records limit 1`,
   ],
   [
-    'a repacked row with a run of another price',
+    'a repacked row with a run that has another price',
     'update meterfold.repacked_records set run_ids = run_ids || 4::bigint::bit(64), run_id = 4',
   ],
   ['a repacked row that names no run', `update meterfold.repacked_records set run_ids = B'', run_id = 1`],
@@ -143,27 +143,27 @@ test.each([
   expect(await differencesAfter(damage)).not.toEqual([]);
 });
 
-/** Everything that a run has written, its links in the chain and its own row included. */
+/** Deletes everything that a run has written, including its links in the chain and its own row. */
 const withoutRun = (run: number) => [
   ...['records', 'open_cycles', 'quarantine', 'tasks', 'chain', 'runs'].map(
     (table) => `delete from meterfold.${table} where run_id = ${run}`,
   ),
 ];
 
-describe('deleted runs are found:', () => {
+describe('deletions of runs are found:', () => {
   test.each([
     ['the newest published run with everything that it wrote', withoutRun(4)],
-    ['the reverted run, its links included', withoutRun(3)],
+    ['the reverted run and its links', withoutRun(3)],
     ['the row of the reverted run', ['delete from meterfold.runs where run_id = 3']],
     ['the row of the discarded run', ['delete from meterfold.runs where run_id = 5']],
-    ['the discarded run, its link included', withoutRun(5)],
+    ['the discarded run and its link', withoutRun(5)],
     [
-      'the newest runs, their links, and the head set back to its number',
+      'the newest runs and their links, with the head set back',
       [...withoutRun(5), ...withoutRun(4), 'update meterfold.chain_head set number = number - 2, newest_run_id = 3'],
     ],
-    ['all runs, and all of the chain but its head', [1, 2, 3, 4, 5].flatMap(withoutRun)],
+    ['all runs and the whole chain except its head', [1, 2, 3, 4, 5].flatMap(withoutRun)],
     [
-      'all runs, all of the chain and its head',
+      'all runs, the whole chain and its head',
       [...[1, 2, 3, 4, 5].flatMap(withoutRun), 'delete from meterfold.chain_head'],
     ],
     ['the row of the head', ['delete from meterfold.chain_head']],
@@ -172,13 +172,13 @@ describe('deleted runs are found:', () => {
     expect(await differencesAfter(...damage)).not.toEqual([]);
   });
 
-  test('the numbering of runs is set back, so that the next run gets the number of another', async () => {
+  test('the numbering of runs is set back, so that the next run would get a number for the second time', async () => {
     expect(await differencesAfter(`select setval('meterfold.runs_run_id_seq', 4)`)).toEqual([
       expect.stringContaining('at least 5'),
     ]);
   });
 
-  test('an owner who recomputes the head is found by a head that was noted before', async () => {
+  test('an owner who recomputes the head is detected by a head that was noted before', async () => {
     const damage = [
       ...withoutRun(5),
       `update meterfold.chain_head set newest_run_id = 4, (number, hash)
@@ -195,7 +195,7 @@ describe('deleted runs are found:', () => {
   });
 });
 
-test('an earlier head is continued by the present chain; another one is not, and what is no head is wrong use', async () => {
+test('--head accepts an earlier head of the same chain, reports another head, and refuses other text with exit code 2', async () => {
   const { rows } = await stack.pool.query<{ head: string }>(
     `select number || ':' || encode(hash, 'hex') as head from meterfold.chain order by number`,
   );
@@ -208,7 +208,7 @@ test('an earlier head is continued by the present chain; another one is not, and
   expect(await meterfold(stack, ['verify', '--head', '2'])).toMatchObject({ code: 2, stdout: '' });
 });
 
-test('a role that may only read verifies all but the numbering of runs, and says so', async ({ onTestFinished }) => {
+test('a read-only role verifies everything except the numbering of runs, and says so', async ({ onTestFinished }) => {
   const name = `test_${randomBytes(6).toString('hex')}`;
   await stack.pool.query(`
     create role ${name} login password 'x';
@@ -226,7 +226,7 @@ test('a role that may only read verifies all but the numbering of runs, and says
   expect(notes).toEqual([expect.stringContaining('may not read the sequence meterfold.runs_run_id_seq')]);
 });
 
-test('the command names what differs, and exits with 1', async () => {
+test('the command lists the differences and exits with 1', async () => {
   await stack.pool.query('update public.api_logs set usage = usage + 1 where id = 333');
   const { code, stdout } = await meterfold(stack, ['verify']);
   await stack.pool.query('update public.api_logs set usage = usage - 1 where id = 333');

@@ -1,6 +1,6 @@
 import type { Stack } from './stack.js';
 
-/** A hash of every table's rows. */
+/** A hash of the rows of each table. */
 export async function contents(stack: Stack, schemas = ['public', 'meterfold']): Promise<Record<string, string>> {
   const { rows } = await stack.pool.query<{ name: string }>(
     `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = any ($1)`,
@@ -16,7 +16,7 @@ export async function contents(stack: Stack, schemas = ['public', 'meterfold']):
   return hashes;
 }
 
-/** The same but for the attempts: one that fails leaves its row there until the next run is published. */
+/** The same without `attempts`, where a failed attempt has a row until the next run is published. */
 export async function billedContents(stack: Stack): Promise<Record<string, string>> {
   const { 'meterfold.attempts': _, ...rest } = await contents(stack);
   return rest;

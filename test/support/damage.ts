@@ -1,11 +1,11 @@
-/** Damage of every kind, planted into a copy of a database of its own, in which constraints and triggers are out of the way. */
+/** Damages a copy of a database, without constraints and triggers. */
 import type pg from 'pg';
 import { type VerifyOptions, verify } from '../../src/audit/verify.js';
 import { openPool } from '../../src/postgres/pool.js';
 import type { Servers } from './servers.js';
 import { adminOf, type Stack, urlOf } from './stack.js';
 
-/** Tables that hold history. Segments, leases, attempts and seals are tools of a run under way. */
+/** Tables with history. Spills, segments, leases, attempts and seals are working data of a run in progress. */
 export const HISTORY_TABLES = [
   'public.api_logs',
   ...['runs', 'tasks', 'records', 'repacked_records', 'open_cycles', 'quarantine'].map((name) => `meterfold.${name}`),
@@ -18,7 +18,7 @@ export interface Column {
   type: string;
 }
 
-/** All columns of tables, in their order. */
+/** All columns of the tables, in order. */
 export async function columnsOf(stack: Stack, tables: readonly string[]): Promise<Column[]> {
   const { rows } = await stack.pool.query<Column>(
     `select table_schema || '.' || table_name as "table", column_name as name, udt_name as type
@@ -29,7 +29,7 @@ export async function columnsOf(stack: Stack, tables: readonly string[]): Promis
   return rows;
 }
 
-/** A statement that changes a column of one of the rows. */
+/** A statement that changes a column of one row. */
 export function changeOf(column: Column, which: string): string {
   const { table } = column;
   return `update only ${table} set ${changed(column)} where ctid = (select min(ctid) from only ${table} where ${which})`;
@@ -48,7 +48,7 @@ function changed({ name, type }: Column): string {
   return `${name} = coalesce(${name}, 0) + 1`;
 }
 
-/** Copies a stack's database, damages the copy, and verifies it. */
+/** Copies the database of a stack, damages the copy, and verifies it. */
 export class DamagedCopies {
   readonly #stack: Stack;
   readonly #servers: Servers;
@@ -69,7 +69,7 @@ export class DamagedCopies {
     await this.#admin.end();
   }
 
-  /** The differences that verify finds after the damage. */
+  /** The differences that verify finds after the damage, as JSON. */
   async differencesAfter(
     damage: readonly string[],
     options: Omit<VerifyOptions, 'differencesMax'> = {},
@@ -98,7 +98,7 @@ export class DamagedCopies {
   }
 }
 
-/** Out of the way: keys and checks of the tables that hold history. */
+/** Drops keys, checks and unique indexes of the tables with history. */
 async function dropConstraints(client: pg.PoolClient): Promise<void> {
   const { rows } = await client.query<{ sql: string }>(
     `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as sql

@@ -1,21 +1,21 @@
 /**
- * What bills must be, by plain SQL that shares no code with the pipeline: number each user's calls in the order of their ids,
- * and every fifth closes a cycle. Calls that break what the log promises are in no cycle. Compared with the views as multisets,
- * both ways.
+ * The oracle: the expected bills, by plain SQL that shares no code with the pipeline. It numbers each user's billable
+ * calls in the order of their ids; every fifth call closes a cycle. The result is compared with the views as multisets,
+ * in both directions.
  */
 import type pg from 'pg';
 
 export interface Billed {
-  /** Calls up to this log position are billed; those after it must not show anywhere. */
+  /** Calls up to this log position are billed. Later calls must not appear in any view. */
   upTo: bigint | string;
   pricePerUnit?: string;
-  /** Of runs that billed by another price: run → price. */
+  /** Prices of runs that billed at another price, by run id. */
   prices?: Readonly<Record<string, string>>;
   currency?: string;
   callsPerCycle?: number;
 }
 
-/** A few rows each; all empty when the bills are right. */
+/** Samples of differing rows. All are empty if the bills are correct. */
 export interface Differences {
   recordsMissing: unknown[];
   recordsExtra: unknown[];
@@ -36,7 +36,7 @@ export const noDifferences: Differences = {
 
 const SHOWN = 3;
 
-/** Over a call of the log: why it can't be billed, or null. */
+/** SQL: why a call of the log cannot be billed; null if it can. */
 const faultOf = `
   case when user_id is null or octet_length(user_id) < 1 or octet_length(user_id) > 256 then 'user_id must have 1 to 256 bytes'
        when usage is null or usage < 0 or usage > 1000000000000000 then 'usage must be a number from 0 to 10^15'
@@ -44,13 +44,16 @@ const faultOf = `
        when called_at < '1970-01-01 00:00:00+00' or called_at >= '2100-01-01 00:00:00+00' then 'called_at must lie in 1970 to 2099'
   end`;
 
-/** The log's calls that can be billed. */
+/** SQL: a FROM item with the calls that can be billed. */
 export const billable = `(select * from public.api_logs where ${faultOf} is null) billable`;
 
 const runOf = (position: string) =>
   `(select run_id from meterfold.runs where state = 'published' and watermark < ${position} and ${position} <= sealed_end)`;
 
-/** $1 position, $2 price, $3 currency, $4 calls a cycle, $5 prices of runs. A record belongs to the run in whose range its last call lies. */
+/**
+ * $1 position, $2 price, $3 currency, $4 calls per cycle, $5 prices of runs. A record belongs to the run whose range
+ * has its last call.
+ */
 const expected = `
   with call as (
     select user_id, id, usage, called_at,
@@ -93,7 +96,7 @@ const expected = `
     select id, usage, reason, run_id from public.quarantined_calls
   )`;
 
-/** Compares what the views show with what plain SQL says. */
+/** Compares the views with the oracle. */
 export async function billingDifferences(pool: pg.Pool, billed: Billed): Promise<Differences> {
   const { upTo, pricePerUnit = '0.0004', prices = {}, currency = 'USD', callsPerCycle = 5 } = billed;
   const sample = (left: string, right: string) =>
@@ -112,7 +115,7 @@ export async function billingDifferences(pool: pg.Pool, billed: Billed): Promise
   return rows[0]!;
 }
 
-/** The digest of a range of calls, (after, to], as the header of src/billing/digest.ts defines it in SQL. */
+/** The digest of the calls with positions (after, to], by the SQL in the header of src/billing/digest.ts. */
 export async function digestOf(pool: pg.Pool, range: { after: string; to: string }): Promise<string> {
   const { rows } = await pool.query<{ digest: string }>(
     `select mod(mod(coalesce(sum(hashint8extended(id, hashtextextended(user_id, 0) # usage)::numeric), 0), 2::numeric ^ 64)

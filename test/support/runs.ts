@@ -1,4 +1,4 @@
-/** Billing runs as a test starts and judges them. */
+/** Starts and checks billing runs. */
 import { randomUUID } from 'node:crypto';
 import {
   WorkflowFailedError,
@@ -24,10 +24,13 @@ import type { Stack } from './stack.js';
 
 export type RunHandle = WorkflowHandleWithFirstExecutionRunId<BillingRunWorkflow>;
 
-/** A run that would be small has an activity for each of its tasks, as large ones have. */
+/** Input with which a small run also has one activity per task, as a large run has. */
 export const fannedOut: BillingRunInput = { partitions: 1, shards: 1 };
 
-/** Starts a run by Temporal's client, as any program would: the type by its name, plain JSON. `args` may be wrong on purpose. */
+/**
+ * Starts a run with Temporal's client as any program would: by the name of the type, with JSON. `args` may be invalid
+ * on purpose.
+ */
 export function startRun(
   stack: Stack,
   args: unknown[] = [{}],
@@ -42,17 +45,17 @@ export function startRun(
   }) as Promise<RunHandle>;
 }
 
-/** Where a run is, by its own answer. */
+/** The progress of a run, by its query. */
 export const progressOf = (run: RunHandle): Promise<BillingRunProgress> => run.query('progress');
 
-/** Waits until a run is in a phase; its progress there. */
+/** Waits until a run is in a phase, and returns its progress. */
 export const inPhase = (run: RunHandle, phase: BillingRunProgress['phase']): Promise<BillingRunProgress> =>
   eventually(`the run is ${phase}`, async () => {
     const progress = await progressOf(run);
     return progress.phase === phase && progress;
   });
 
-/** Bills, and fails unless the run is published. */
+/** Runs billing. Fails unless the run is published. */
 export async function bill(stack: Stack, input: BillingRunInput = {}): Promise<PublishedResult> {
   return published(await (await startRun(stack, [input])).result());
 }
@@ -62,7 +65,10 @@ export function published(result: BillingRunResult): PublishedResult {
   return result;
 }
 
-/** Everything billed so far is what the oracle says, and the result's own figures are those of the log and of the views. */
+/**
+ * Expects that all bills equal those of the oracle, and that the figures of the result equal those of the log and the
+ * views.
+ */
 export async function expectExact(
   stack: Stack,
   result: PublishedResult,
@@ -117,23 +123,23 @@ export async function runRows(stack: Stack): Promise<RunRow[]> {
   return rows;
 }
 
-/** Empties the log and forgets all runs; workers stay as they are. */
+/** Empties the log and deletes all runs. Workers continue. */
 export async function reset(stack: Stack): Promise<void> {
   await releaseHolds(stack);
   await empty(stack, `schemaname = 'meterfold' or (schemaname, tablename) = ('public', 'api_logs')`);
 }
 
-/** Forgets all runs; the log stays, to be billed from its beginning. */
+/** Deletes all runs. The log remains, to be billed from its first call. */
 export const forgetRuns = (stack: Stack): Promise<void> => empty(stack, `schemaname = 'meterfold'`);
 
-/** Empties tables, always in the same order, as several tests may do so at once; what has been migrated stays known. */
+/** Empties tables except those of migrations, always in the same order because several tests may do so concurrently. */
 async function empty(stack: Stack, which: string): Promise<void> {
   const { rows } = await stack.pool.query<{ tables: string }>(
     `select string_agg(format('%I.%I', schemaname, tablename), ', ' order by schemaname, tablename) as tables
        from pg_tables where (${which}) and tablename not in ('migrations', 'installation')`,
   );
   await stack.pool.query(`truncate ${rows[0]!.tables} restart identity`);
-  // As the migration has made it.
+  // The row that the migration inserts.
   await stack.pool.query(
     `insert into meterfold.chain_head (number, hash, newest_run_id) values (0, decode(repeat('00', 32), 'hex'), 0)
      on conflict do nothing`,
@@ -141,8 +147,8 @@ async function empty(stack: Stack, which: string): Promise<void> {
 }
 
 /**
- * As the UI's "reset": back to a workflow task of the first execution, which is done again; the first unless it is told, by its number
- * from 0 on, or from the last, -1. Its new execution.
+ * Resets a workflow as Temporal's UI does: to a workflow task of its first execution, by index from 0, or from the
+ * last, -1. Returns the new execution.
  */
 export async function resetWorkflow(stack: Stack, run: RunHandle, task = 0): Promise<RunHandle> {
   const first = stack.temporal.workflow.getHandle(run.workflowId, run.firstExecutionRunId);
@@ -161,12 +167,12 @@ export async function resetWorkflow(stack: Stack, run: RunHandle, task = 0): Pro
   } as RunHandle;
 }
 
-/** How Temporal's UI shows each: COMPLETED is green. */
+/** The status of each run in Temporal, such as COMPLETED. */
 export function statusesOf(runs: readonly RunHandle[]): Promise<string[]> {
   return Promise.all(runs.map(async (run) => (await run.describe()).status.name));
 }
 
-/** How many activities of each type the workflow has scheduled. */
+/** The number of activities of each type that the workflow has scheduled. */
 export async function activitiesOf(run: RunHandle): Promise<Record<string, number>> {
   const { events } = await run.fetchHistory();
   const counts: Record<string, number> = {};
@@ -177,7 +183,7 @@ export async function activitiesOf(run: RunHandle): Promise<Record<string, numbe
   return counts;
 }
 
-/** What the activities of a type have answered, in the order in which they ended. */
+/** Results of the activities of a type, in the order in which they completed. */
 export async function resultsOf(run: RunHandle, type: string): Promise<unknown[]> {
   const { events } = await run.fetchHistory();
   const scheduled = new Set<string>();
@@ -191,7 +197,7 @@ export async function resultsOf(run: RunHandle, type: string): Promise<unknown[]
   return results;
 }
 
-/** What a workflow failed of, innermost; fails unless it failed. */
+/** The innermost failure of a workflow. Throws if the workflow did not fail. */
 export async function failureOf(run: RunHandle): Promise<ApplicationFailure> {
   const failed = await run.result().then(
     (result) => {

@@ -1,4 +1,4 @@
-/** Counts what Temporal's own histories say of the workflows and their activities. */
+/** Counts workflows and activities in Temporal's histories. */
 import type { Client, WorkflowHandle } from '@temporalio/client';
 
 export interface Tally {
@@ -11,16 +11,21 @@ export interface Tally {
     ended: number;
     open: number;
   };
-  /** Tasks: activities that workflows have asked for, a backup not counted beside the one that it backs up. */
+  /** Tasks: scheduled activities. A backup attempt is not counted separately. */
   scheduled: number;
   completed: number;
-  /** Of the completed: reduces that only found their segments lost in a crash. They have done nothing. */
+  /** Completed reduces that only reported segments lost in a crash. */
   lost: number;
-  /** Tries of all of them. Temporal notes a try's number when it is over; an activity of which none was noted counts as one. */
+  /**
+   * Attempts of all tasks. Temporal records the number of an attempt when it ends; an activity without a record counts
+   * as one.
+   */
   tries: number;
-  /** Those that failed for good or were cancelled, and those whose workflow was ended, cancelled or lost before they were over. */
+  /**
+   * Tasks that failed or were cancelled, and tasks whose workflow was terminated, cancelled or lost before they ended.
+   */
   notCompleted: { failed: number; cancelled: number; abandoned: number };
-  /** What failed activities and workflows say, and how often. */
+  /** Failure messages of activities and workflows, with their counts. */
   failures: Record<string, number>;
 }
 
@@ -59,7 +64,7 @@ export function tallyHistory(events: readonly HistoryEvent[]): Tally {
     attempt ? [attempt.attempt ?? 1] : [],
   );
   const ending = endingOf(events.at(-1));
-  // A workflow that is cancelled cancels its tasks, or does not wait for them.
+  // A cancelled workflow cancels its tasks or does not wait for them.
   const [cancelled, abandoned] = [count('cancelled'), count(undefined)];
   const tally: Tally = {
     workflows: { started: 1, published: 0, skipped: 0, failed: 0, cancelled: 0, ended: 0, open: 0 },
@@ -81,7 +86,7 @@ export function tallyHistory(events: readonly HistoryEvent[]): Tally {
   return tally;
 }
 
-/** How many reduces were completed only by finding that a crash of PostgreSQL had taken their segments: they are done again. */
+/** The number of reduces that only reported segments lost in a crash of PostgreSQL. Such reduces run again. */
 export function lossesIn(events: readonly HistoryEvent[]): number {
   return events.filter((event) => {
     const data = event.activityTaskCompletedEventAttributes?.result?.payloads?.[0]?.data;
@@ -92,11 +97,11 @@ export function lossesIn(events: readonly HistoryEvent[]): number {
 type Ending = 'completed' | 'failed' | 'cancelled';
 
 interface Task {
-  /** Undefined for one whose workflow ended before. */
+  /** Undefined if the workflow ended first. */
   ending?: Ending;
 }
 
-/** Which task an activity was scheduled for, of those that have numbers, and whether as a backup. */
+/** The task number of an activity, if it has one, and whether it is a backup attempt. */
 export function taskInputOf(activity: NonNullable<HistoryEvent['activityTaskScheduledEventAttributes']>): {
   number?: number;
   backup?: boolean;
@@ -104,7 +109,7 @@ export function taskInputOf(activity: NonNullable<HistoryEvent['activityTaskSche
   return JSON.parse(Buffer.from(activity.input?.payloads?.[0]?.data ?? '{}').toString('utf8'));
 }
 
-/** A backup is another activity for the same task, which is completed once either is. */
+/** The tasks of a workflow. A backup is a second activity for the same task, which completes when either completes. */
 function tasksOf(events: readonly HistoryEvent[]): Task[] {
   const tasks: Task[] = [];
   const byName = new Map<string, Task>();
@@ -156,6 +161,6 @@ function failureOf(event: HistoryEvent): string | undefined {
   if (!failure) return undefined;
   while (failure.cause) failure = failure.cause;
   const type = failure.applicationFailureInfo?.type;
-  // Numbers of runs apart, they are one kind.
+  // Messages that differ only in numbers are one kind.
   return `${workflow ? 'workflow' : 'task'}: ${type ?? 'Error'}: ${(failure.message ?? '').replaceAll(/\d+/g, 'N')}`;
 }

@@ -1,7 +1,7 @@
 /**
- * Records test/upgrade/baseline.sql: `npm run baseline`. It is a dump of a database that the build of the baseline has billed, which
- * test/integration/upgrade.test.ts restores and migrates. Record it when the baseline is released, and never again: a later build would
- * write a later schema.
+ * Records test/upgrade/baseline.sql: `npm run baseline`. It is a dump of a database that the build of the baseline has
+ * billed, which test/integration/upgrade.test.ts restores and migrates. Record it when the baseline is released, and
+ * never again: a later build would write a later schema.
  *
  * The database lies on Debian's PostgreSQL 15, whose pg_dump writes SQL that every supported version reads.
  */

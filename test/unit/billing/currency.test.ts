@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { isCurrency, minorUnitPlaces } from '../../../src/billing/currency.js';
 import { parsePicos, roundToMinorUnit } from '../../../src/billing/money.js';
 
-/** ISO's own list, which the package carries along: the code and the minor unit of each entry that has a code. */
+/** The code and the minor unit of each entry with a code in ISO's own list, which the package contains. */
 function isoList(): Map<string, string> {
   const path = createRequire(import.meta.url).resolve('currency-codes/iso-4217-list-one.xml');
   const entries = readFileSync(path, 'utf8').split('<CcyNtry>').slice(1);
@@ -20,13 +20,13 @@ function isoList(): Map<string, string> {
 describe('a currency', () => {
   const list = isoList();
 
-  test('has the minor unit of the list that ISO publishes, whichever it is', () => {
+  test('has the minor unit of the list that ISO publishes', () => {
     expect(list.size).toBeGreaterThan(170);
     const differing = [...list].filter(([code, units]) => units !== 'N.A.' && minorUnitPlaces(code) !== Number(units));
     expect(differing).toEqual([]);
   });
 
-  test('is accepted just if that list gives it a minor unit', () => {
+  test('is accepted if and only if that list has a minor unit for it', () => {
     const differing = [...list].filter(([code, units]) => isCurrency(code) !== (units !== 'N.A.'));
     expect(differing).toEqual([]);
   });
@@ -37,13 +37,13 @@ describe('a currency', () => {
     ['KWD', 3],
     ['CLF', 4],
     ['UYW', 4],
-    // Of which Node's ICU has other ones.
+    // ICU has other minor units for these.
     ...['HUF', 'MGA', 'IDR', 'COP', 'PKR', 'ALL', 'MMK', 'LAK', 'RSD', 'SOS'].map((code): [string, number] => [
       code,
       2,
     ]),
     ['IQD', 3],
-    // Amended since.
+    // Later amendments.
     ['XCG', 2],
     ['XAD', 2],
   ])('%s has %i decimal places', (code, places) => {
@@ -51,11 +51,11 @@ describe('a currency', () => {
     expect(minorUnitPlaces(code)).toBe(places);
   });
 
-  test.each(['ZZZ', 'XXX', 'XTS', 'XAU', 'DEM', 'usd', '', 'constructor'])('%j is none', (code) => {
+  test.each(['ZZZ', 'XXX', 'XTS', 'XAU', 'DEM', 'usd', '', 'constructor'])('%j is not a currency', (code) => {
     expect(isCurrency(code)).toBe(false);
   });
 
-  test('that an earlier version has billed in and that is none still has a total, of two places', () => {
+  test('that is not on the list and is stored in a run has two decimal places', () => {
     expect(roundToMinorUnit(parsePicos('1.005'), 'ZZZ')).toBe('1.01');
   });
 });

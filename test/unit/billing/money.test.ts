@@ -20,7 +20,7 @@ describe('a price', () => {
     ['0.000000000001', 1n, '0.000000000001'],
     ['999999999999.999999999999', 10n ** 24n - 1n, '999999999999.999999999999'],
     ['007', 7n * scale, '7'],
-  ])('%j is read exactly', (text, picos, shown) => {
+  ])('%j is parsed exactly', (text, picos, shown) => {
     expect(parsePrice(text)).toEqual({ picos, text: shown });
   });
 
@@ -42,7 +42,7 @@ describe('a price', () => {
     expect(() => parsePrice(text)).toThrow(DecimalError);
   });
 
-  test('of any size and places comes out as it went in, without needless zeros', () => {
+  test('of any size and number of decimals is formatted as it was parsed, without trailing zeros', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: 10n ** 24n - 1n }), fc.nat(12), (picos, zeros) => {
         const text = formatPicos(picos);
@@ -63,7 +63,7 @@ describe('an amount', () => {
     );
   });
 
-  test('is the usage times the price, where a double is not', () => {
+  test('is exactly usage × price, where a double is not', () => {
     const price = parsePrice('0.1');
     expect(formatPicos(amountOf(3n, price))).toBe('0.3');
     expect(String(3 * 0.1)).not.toBe('0.3');
@@ -81,7 +81,7 @@ describe('an amount', () => {
     );
   });
 
-  test('written out and read back is the same, negative ones too', () => {
+  test('that is formatted and parsed is unchanged, also if negative', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(10n ** 60n), max: 10n ** 60n }), (picos) => {
         expect(parsePicos(formatPicos(picos))).toBe(picos);
@@ -89,7 +89,7 @@ describe('an amount', () => {
     );
   });
 
-  test("is read as PostgreSQL's numeric writes it, zeros past the twelfth place included", () => {
+  test("is parsed from PostgreSQL's numeric, with zeros after the twelfth decimal", () => {
     expect(parsePicos('12.340000000000000000')).toBe(12_340_000_000_000n);
     expect(parsePicos('-0.5')).toBe(-500_000_000_000n);
     expect(parsePicos('3.')).toBe(3n * scale);
@@ -129,7 +129,7 @@ describe('a total is rounded half away from zero', () => {
     expect(roundToMinorUnit(parsePicos(exact), currency)).toBe(rounded);
   });
 
-  test('as rational arithmetic has it: never further off than half a unit, and away from zero where it is just half', () => {
+  test('as in rational arithmetic: by at most half a unit, and away from zero at exactly half a unit', () => {
     const amounts = fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n });
     const currencies = fc.constantFrom('USD', 'JPY', 'KWD', 'CLF');
     fc.assert(

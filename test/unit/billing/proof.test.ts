@@ -8,7 +8,7 @@ import {
   type ReduceOutcome,
 } from '../../../src/billing/proof.js';
 
-// Two partitions and two shards of a run of 30 calls. 4 calls were open for its users, of 6 in all: 34 = 5 × 6 + 4.
+// Two partitions and two shards of a run of 30 calls. Its users carried in 4 of 6 open calls: 34 = 5 × 6 + 4.
 const ofPrimary = { readFrom: 'primary' } as const;
 const noneAside = { quarantinedCalls: '0', quarantinedUsage: '0' };
 const maps: MapOutcome[] = [
@@ -57,7 +57,7 @@ describe('a run that adds up', () => {
     expect(proveRun(right, carriedIn, 5).differences).toEqual([]);
   });
 
-  test('has the totals of its shards, and carries out what it leaves open and what it did not touch', () => {
+  test('has the totals of its shards, and carries out its own open calls and those of users without calls', () => {
     expect(proveRun(right, carriedIn, 5).totals).toEqual({
       calls: 30n,
       usage: 3000n,
@@ -73,7 +73,7 @@ describe('a run that adds up', () => {
     });
   });
 
-  test('may have touched every open cycle, and left none', () => {
+  test('may close every open cycle', () => {
     const shard = {
       ...reduces[0]!,
       calls: '9',
@@ -94,7 +94,7 @@ describe('a run that adds up', () => {
     expect(totals.carriedOut).toEqual({ calls: 0n, usage: 0n });
   });
 
-  test('may be over nothing at all, and then carries out what it carries in', () => {
+  test('may have no calls, and then carries out what it carries in', () => {
     const nothing = { maps: [], reduces: [], recount: { calls: '0', usage: '0' }, quarantine };
     const { totals, differences } = proveRun(nothing, carriedIn, 5);
     expect(differences).toEqual([]);
@@ -102,7 +102,7 @@ describe('a run that adds up', () => {
     expect(totals.digest).toBe('0000000000000000');
   });
 
-  test('may have sums beyond 64 bits', () => {
+  test('may have sums of more than 64 bits', () => {
     const usage = String(10n ** 25n + 1n);
     const map = { ...maps[0]!, calls: '5', usage, digest: '0000000000000003' };
     const shard = { ...reduces[0]!, calls: '5', usage, cycles: '1', billedUsage: usage };
@@ -203,20 +203,20 @@ describe('a run that does not add up says so', () => {
     ]);
   });
 
-  test('when a whole shard is missing, or is there twice', () => {
+  test('when a whole shard is missing or duplicated', () => {
     expect(proveRun({ ...right, reduces: [reduces[0]!] }, carriedIn, 5).differences).toHaveLength(3);
     expect(proveRun({ ...right, reduces: [...reduces, reduces[0]!] }, carriedIn, 5).differences).toHaveLength(3);
   });
 });
 
-describe('where map has read a replica, in one partition at least,', () => {
+describe('if map has read a replica for at least one partition,', () => {
   const withDigest = (digest?: string): Outcomes => ({
     ...right,
     maps: [maps[0]!, { ...maps[1]!, readFrom: 'replica' }],
     recount: { ...right.recount, ...(digest === undefined ? {} : { digest }) },
   });
 
-  test('the recount is asked for the digest, which it is not without a replica', () => {
+  test('the recount computes the digest, and otherwise it does not', () => {
     expect(askedDigest(withDigest().maps)).toEqual({ digest: true });
     expect(askedDigest(maps)).toEqual({});
   });

@@ -17,29 +17,29 @@ const cycle = (amount: string, currency = 'USD', usage = '10', calls = 5): Bille
 });
 
 describe('the totals of a statement', () => {
-  test('of no cycle are none', () => {
+  test('of no cycles are empty', () => {
     expect(totalsOf([])).toEqual([]);
   });
 
-  test('add up calls, usage and amount exactly', () => {
+  test('sum calls, usage and amount exactly', () => {
     expect(totalsOf([cycle('0.1'), cycle('0.2'), cycle('0.0004', 'USD', '1', 3)])).toEqual([
       { currency: 'USD', cycles: '3', calls: '13', usage: '21', amount: '0.3004', amountDue: '0.30' },
     ]);
   });
 
-  test('are rounded once at the end: rounded cycle by cycle this one would be nothing', () => {
+  test('are rounded once, at the end: rounded per cycle, this total would be zero', () => {
     const [total] = totalsOf(Array.from({ length: 1000 }, () => cycle('0.004')));
     expect(total).toMatchObject({ amount: '4', amountDue: '4.00' });
     expect(roundToMinorUnit(parsePicos('0.004'), 'USD')).toBe('0.00');
   });
 
-  test('round half away from zero, in the minor unit of their own currency', () => {
+  test('are rounded half away from zero, to the minor unit of their currency', () => {
     expect(totalsOf([cycle('0.125')])[0]!.amountDue).toBe('0.13');
     expect(totalsOf([cycle('2.5', 'JPY')])[0]!.amountDue).toBe('3');
     expect(totalsOf([cycle('0.0015', 'KWD')])[0]!.amountDue).toBe('0.002');
   });
 
-  test('never add amounts of two currencies, and come by code', () => {
+  test('are separate for each currency, in the order of their codes', () => {
     const totals = totalsOf([cycle('1', 'USD'), cycle('2', 'EUR'), cycle('4', 'USD'), cycle('8', 'JPY')]);
     expect(totals.map(({ currency, amount, cycles }) => [currency, amount, cycles])).toEqual([
       ['EUR', '2', '1'],
@@ -48,7 +48,7 @@ describe('the totals of a statement', () => {
     ]);
   });
 
-  test('pass bigint where usage and price are the largest', () => {
+  test('may exceed 64 bits with the largest usage and price', () => {
     const usage = String(1000n * 10n ** 15n);
     const amount = '999999999999999999999999000000';
     const [total] = totalsOf(Array.from({ length: 100 }, () => cycle(amount, 'USD', usage, 1000)));
@@ -62,7 +62,7 @@ describe('the totals of a statement', () => {
     });
   });
 
-  test('do not depend on the order of the cycles, and are the sum of any two parts', () => {
+  test('do not depend on the order of the cycles, and equal the sum of the totals of two halves', () => {
     const anyCycle = fc.record({
       calls: fc.integer({ min: 1, max: 1000 }),
       usage: fc.bigInt({ min: 0n, max: 10n ** 18n }).map(String),
