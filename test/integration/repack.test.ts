@@ -335,13 +335,8 @@ describe('`meterfold repack`', () => {
     return JSON.parse(stdout);
   };
 
-<<<<<<< HEAD
-  test('does nothing without a run that is settled, and says so', async () => {
-    const nothing = 'Nothing to repack: the newest published run is never repacked, and there is no run before it.\n';
-=======
   test('does nothing without a settled run, and says so', async () => {
-    const nothing = 'Nothing to repack: only runs on which another published run was built are repacked.\n';
->>>>>>> schema
+    const nothing = 'Nothing to repack: the newest published run is never repacked, and there is no run before it.\n';
     expect(await meterfold(stack, ['repack'])).toEqual({ code: 0, stdout: nothing, stderr: '' });
     await billOften(1);
     expect(await meterfold(stack, ['repack'])).toEqual({ code: 0, stdout: nothing, stderr: '' });
