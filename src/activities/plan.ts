@@ -7,7 +7,7 @@
  * asked, the lease decides.
  */
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import type { BillingTerms } from '../billing/terms.js';
+import { type BillingTerms, termsIn } from '../billing/terms.js';
 import { termsSchema } from '../config.js';
 import type { PlanInput, PlannedRun, SkippedRun } from '../contract/activities.js';
 import type { BillingRunInput } from '../contract/billing-run.js';
@@ -40,7 +40,7 @@ export function createPlan(dependencies: ActivityDependencies) {
 
   async function planRun(input: PlanInput): Promise<PlannedRun | SkippedRun> {
     checkInstallation(dependencies.installation, input.installation);
-    const terms = checkedTerms({ ...dependencies.terms, ...definedTerms(input.billing) });
+    const terms = checkedTerms({ ...dependencies.terms, ...termsIn(input.billing) });
     const owner: Owner = {
       temporalAddress: temporal.address,
       temporalNamespace: temporal.namespace,
@@ -177,14 +177,6 @@ function isSame(a: Owner, b: Owner): boolean {
     a.firstExecutionRunId === b.firstExecutionRunId &&
     a.temporalNamespace === b.temporalNamespace
   );
-}
-
-function definedTerms({ callsPerCycle, pricePerUnit, currency }: BillingRunInput): Partial<BillingTerms> {
-  return {
-    ...(callsPerCycle === undefined ? {} : { callsPerCycle }),
-    ...(pricePerUnit === undefined ? {} : { pricePerUnit }),
-    ...(currency === undefined ? {} : { currency }),
-  };
 }
 
 function checkedTerms(terms: BillingTerms): BillingTerms {

@@ -7,10 +7,10 @@
 import currencyCodes from 'currency-codes';
 
 /**
- * Amendments with the decimal places of the minor unit. 176: the Caribbean guilder, from 2025-03-31. 177: the Arab
+ * Amendments with the decimals of the minor unit. 176: the Caribbean guilder, from 2025-03-31. 177: the Arab
  * accounting dinar, from 2025-05-12.
  */
-const AMENDMENTS: readonly [code: string, places: number][] = [
+const AMENDMENTS: readonly [code: string, decimals: number][] = [
   ['XCG', 2],
   ['XAD', 2],
 ];
@@ -18,7 +18,7 @@ const AMENDMENTS: readonly [code: string, places: number][] = [
 /** Codes without a minor unit ("N.A." in the list, 0 in the package): metals, units of account, no currency, tests. */
 const WITHOUT_MINOR_UNIT = new Set('XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX'.split(' '));
 
-const PLACES: ReadonlyMap<string, number> = new Map([
+const DECIMALS: ReadonlyMap<string, number> = new Map([
   ...currencyCodes.data
     .filter(({ code }) => !WITHOUT_MINOR_UNIT.has(code))
     .map(({ code, digits }): [string, number] => [code, digits]),
@@ -26,14 +26,14 @@ const PLACES: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** For a stored currency that is not on the list. */
-const PLACES_OF_UNKNOWN = 2;
+const DECIMALS_OF_UNKNOWN = 2;
 
 /** True if the code is on the list and has a minor unit, to which a total can be rounded. */
 export function isCurrency(code: string): boolean {
-  return PLACES.has(code);
+  return DECIMALS.has(code);
 }
 
-/** The decimal places of a currency's minor unit: USD 2, JPY 0, KWD 3, CLF 4. */
-export function minorUnitPlaces(currency: string): number {
-  return PLACES.get(currency) ?? PLACES_OF_UNKNOWN;
+/** The decimals of a currency's minor unit: USD 2, JPY 0, KWD 3, CLF 4. */
+export function minorUnitDecimals(currency: string): number {
+  return DECIMALS.get(currency) ?? DECIMALS_OF_UNKNOWN;
 }

@@ -1,15 +1,15 @@
 /**
  * Exact money. A price is a decimal with up to 12 decimal places, represented as a bigint number of picos: 10^-12 of the
- * currency's unit. So is an amount, which is usage × price and is never rounded. Only a statement rounds, once, at its
+ * currency's unit. So is an amount (price.ts), which is never rounded. Only a statement rounds, once, at its
  * total.
  */
-import { minorUnitPlaces } from './currency.js';
+import { minorUnitDecimals } from './currency.js';
 
 export class DecimalError extends Error {
   override name = 'DecimalError';
 }
 
-const PLACES = 12;
+const DECIMALS = 12;
 const SCALE = 10n ** 12n;
 
 export interface Price {
@@ -24,26 +24,18 @@ export function parsePrice(text: string): Price {
   const match = /^(\d{1,12})(?:\.(\d{1,12}))?$/.exec(text.trim());
   if (match === null) {
     throw new DecimalError(
-      `must be a decimal like 0.0004: not negative, below 10^12, at most ${PLACES} decimal places`,
+      `must be a decimal like 0.0004: not negative, below 10^12, at most ${DECIMALS} decimal places`,
     );
   }
-  const picos = BigInt(match[1]) * SCALE + BigInt((match[2] ?? '').padEnd(PLACES, '0'));
+  const picos = BigInt(match[1]) * SCALE + BigInt((match[2] ?? '').padEnd(DECIMALS, '0'));
   return { picos, text: formatPicos(picos) };
-}
-
-/**
- * The exact amount of a usage at a price, in picos. meterfold.amount_of (migrations/0002-runs.sql) is the same rule in
- * SQL.
- */
-export function amountOf(usage: bigint, price: Price): bigint {
-  return usage * price.picos;
 }
 
 /** Formats picos as a plain decimal without trailing zeros: "12", "0.0004". */
 export function formatPicos(picos: bigint): string {
   const sign = picos < 0n ? '-' : '';
   const absolute = picos < 0n ? -picos : picos;
-  const decimals = (absolute % SCALE).toString().padStart(PLACES, '0').replace(/0+$/, '');
+  const decimals = (absolute % SCALE).toString().padStart(DECIMALS, '0').replace(/0+$/, '');
   return `${sign}${absolute / SCALE}${decimals === '' ? '' : `.${decimals}`}`;
 }
 
@@ -52,22 +44,22 @@ export function parsePicos(text: string): bigint {
   const match = /^(-?)(\d+)(?:\.(\d*))?$/.exec(text);
   if (match === null) throw new DecimalError(`"${text}" is not a decimal`);
   const decimals = (match[3] ?? '').replace(/0+$/, '');
-  if (decimals.length > PLACES) throw new DecimalError(`"${text}" has more than ${PLACES} decimal places`);
-  const picos = BigInt(match[2]) * SCALE + BigInt(decimals.padEnd(PLACES, '0'));
+  if (decimals.length > DECIMALS) throw new DecimalError(`"${text}" has more than ${DECIMALS} decimal places`);
+  const picos = BigInt(match[2]) * SCALE + BigInt(decimals.padEnd(DECIMALS, '0'));
   return match[1] === '-' ? -picos : picos;
 }
 
 /** Rounds picos to the currency's minor unit, half away from zero, and formats them: "12.34", "-0.01". */
 export function roundToMinorUnit(picos: bigint, currency: string): string {
-  const places = minorUnitPlaces(currency);
-  const unit = 10n ** BigInt(PLACES - places);
+  const decimals = minorUnitDecimals(currency);
+  const unit = 10n ** BigInt(DECIMALS - decimals);
   const sign = picos < 0n ? -1n : 1n;
   const absolute = picos * sign;
   const floor = absolute / unit;
   const twiceRest = (absolute % unit) * 2n;
   const minor = (twiceRest >= unit ? floor + 1n : floor) * sign;
-  const digits = (minor < 0n ? -minor : minor).toString().padStart(places + 1, '0');
-  const whole = digits.slice(0, digits.length - places);
-  const text = places === 0 ? whole : `${whole}.${digits.slice(-places)}`;
+  const digits = (minor < 0n ? -minor : minor).toString().padStart(decimals + 1, '0');
+  const whole = digits.slice(0, digits.length - decimals);
+  const text = decimals === 0 ? whole : `${whole}.${digits.slice(-decimals)}`;
   return minor < 0n ? `-${text}` : text;
 }

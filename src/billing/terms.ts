@@ -1,9 +1,16 @@
-/** The terms of a billing run. Prices are decimal strings, because a JavaScript number would round them. */
-export interface BillingTerms {
+import { PRICE_FIELDS, type PriceTerms } from './price.js';
+
+/** The terms of a billing run. */
+export interface BillingTerms extends PriceTerms {
   callsPerCycle: number;
-  pricePerUnit: string;
-  /** ISO 4217 code. */
-  currency: string;
+}
+
+export const TERM_FIELDS = ['callsPerCycle', ...PRICE_FIELDS] as const satisfies (keyof BillingTerms)[];
+
+/** The terms that `given` has. */
+export function termsIn(given: { [Field in keyof BillingTerms]?: BillingTerms[Field] | undefined }) {
+  const entries = TERM_FIELDS.map((field) => [field, given[field]] as const);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Partial<BillingTerms>;
 }
 
 /**

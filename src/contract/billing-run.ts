@@ -2,7 +2,9 @@
  * The interface of workflow type `billingRun`: its input, its Query and Updates, and its result. All values are plain
  * JSON; bigints and decimals are strings.
  */
+
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { PriceTerms } from '../billing/price.js';
 import type { PublishedFigures } from '../billing/proof.js';
 import type { BadCalls, BillingTerms } from '../billing/terms.js';
 import { RETRY_SIGNAL, type Retry } from './retries.js';
@@ -87,13 +89,11 @@ export interface Activities {
   backups: number;
 }
 
-export interface PublishedResult extends PublishedFigures {
+export interface PublishedResult extends PublishedFigures, PriceTerms {
   status: 'published';
   runId: string;
   /** The run billed calls at log positions after `after`, up to and including `to`. */
   range: { after: string; to: string };
-  currency: string;
-  pricePerUnit: string;
   activities: Activities;
   workers: WorkerShare[];
   /** Transactions that kept the run from sealing a later end. */

@@ -6,16 +6,16 @@
  * committed are missing; a real run waits for them.
  */
 
-import { amountOf, formatPicos, parsePrice } from '../billing/money.js';
+import { formatPicos } from '../billing/money.js';
+import { amountOf, type PriceTerms } from '../billing/price.js';
 import type { BadCalls } from '../billing/terms.js';
 import { REFUSAL_SQL } from '../log/refusal-sql.js';
 import { positionSql } from '../log/sequence.js';
 import { type Client, one, type Pool } from '../postgres/pool.js';
 import { readSnapshot } from '../postgres/snapshot.js';
 
-export interface DryRunTerms {
+export interface DryRunTerms extends PriceTerms {
   callsPerCycle: number;
-  pricePerUnit: string;
   badCalls: BadCalls;
 }
 
@@ -60,7 +60,7 @@ export function dryRun(pool: Pool, terms: DryRunTerms): Promise<DryRun> {
     return {
       range: { after: String(after), to: String(to) },
       ...figures,
-      amount: formatPicos(amountOf(BigInt(figures.billedUsage), parsePrice(terms.pricePerUnit))),
+      amount: formatPicos(amountOf({ usage: BigInt(figures.billedUsage) }, terms)),
       carriedIn: { calls: start.carriedCalls, usage: start.carriedUsage },
       carriedOut: {
         calls: String(BigInt(start.carriedCalls) + BigInt(openCalls)),

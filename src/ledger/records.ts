@@ -7,6 +7,7 @@ import { USER_BYTES_MAX } from '../billing/call.js';
 import { RECORD_CYCLES_MAX } from '../engine/layout.js';
 import type { ClosedCycles, FoldedUser } from '../engine/reduce.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
+import { amountSql } from '../schema/terms.js';
 
 /** The table has no schema here: backups/attempt.ts says why. */
 export const RECORDS_COPY = `
@@ -21,7 +22,7 @@ export const CYCLE_INDEXES = `(select generate_series(1, ${CYCLES}) as index lim
 /** The number in a packed column at `cycle.index`. */
 export const numberAt = (column: string) => `meterfold.number_at(packed.${column}, cycle.index)`;
 /** The exact amount of the cycle at `cycle.index` at the price of `run`. */
-export const AMOUNT = `meterfold.amount_of(${numberAt('usages')}, run.price_per_unit)`;
+export const AMOUNT = amountSql({ usage: numberAt('usages') });
 /** The run of the cycle at `cycle.index` in a row of packedRows(). */
 export const RUN_AT = 'coalesce(meterfold.run_at(packed.run_ids, packed.run_starts, cycle.index), packed.run_id)';
 /** A range that contains all runs of a repacked row. It has an index. */

@@ -1,6 +1,8 @@
 /** Finds the rows of records that a pass of repack.ts merges: ranges of small rows of settled runs. */
+
 import { RECORD_CYCLES_MAX } from '../engine/layout.js';
 import { one, type Queryable } from '../postgres/pool.js';
+import { TERMS_KEY_SQL } from '../schema/terms.js';
 
 /** Limits a pass to runs up to this one, or to runs published before this time (ISO 8601). */
 export type Until = { run: string } | { time: string };
@@ -133,7 +135,7 @@ const rangesSql = `
   with candidate as (
     select own.*,
            -- A subquery instead of a join, so that each run is found by its key, whatever the statistics say.
-           (select concat_ws(' ', run.price_per_unit, run.currency, run.calls_per_cycle)
+           (select ${TERMS_KEY_SQL}
               from meterfold.runs run
              where run.run_id = own.run_id and run.state = 'published') as terms
       from unnest($1::text[]) as asked (user_id)

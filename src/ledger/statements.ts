@@ -6,6 +6,7 @@
  */
 import type { Client, Pool, Queryable } from '../postgres/pool.js';
 import { batches, readSnapshot } from '../postgres/snapshot.js';
+import { amountSql } from '../schema/terms.js';
 import { AMOUNT, CYCLE_INDEXES, CYCLES, numberAt, packedRows, RUN_AT, RUN_RANGE } from './records.js';
 
 /** One closed cycle. bigints and decimals are strings; times are ISO 8601 in UTC with microseconds. */
@@ -115,7 +116,7 @@ export async function topBills(queryable: Queryable, limit: number): Promise<Bil
     // This includes repacked_records, which inherits from records: all runs of a row have the terms of packed.run_id.
     `with bills as (
        select packed.user_id, run.currency, sum(${CYCLES}) as cycles, sum(row_usage.usage) as usage,
-              sum(meterfold.amount_of(row_usage.usage, run.price_per_unit)) as amount
+              sum(${amountSql({ usage: 'row_usage.usage' })}) as amount
          from meterfold.records packed
          join meterfold.runs run on run.run_id = packed.run_id and run.state = 'published'
         cross join lateral (select sum(${numberAt('usages')}) as usage from ${CYCLE_INDEXES} cycle) row_usage

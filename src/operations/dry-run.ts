@@ -1,12 +1,11 @@
 /** Shows what a run would bill now. Nothing is written, and Temporal is not needed. */
+import { type PriceTerms, priceIn } from '../billing/price.js';
 import type { BadCalls } from '../billing/terms.js';
 import { type DryRun, dryRun as readDryRun } from '../ledger/dry-run.js';
 import { checkFrozenTerms, frozenCallsPerCycle } from '../runs/open.js';
 import type { Servers } from './servers.js';
 
-export interface DryRunReport extends DryRun {
-  currency: string;
-  pricePerUnit: string;
+export interface DryRunReport extends DryRun, PriceTerms {
   badCalls: BadCalls;
 }
 
@@ -17,8 +16,8 @@ export async function dryRun(servers: Servers): Promise<DryRunReport> {
   const frozen = await frozenCallsPerCycle(pool);
   const { callsPerCycle } = explicitInput;
   if (callsPerCycle !== undefined) checkFrozenTerms(frozen, { callsPerCycle });
-  const { pricePerUnit, currency } = terms;
+  const price = priceIn(terms);
   const { badCalls } = worker;
-  const figures = await readDryRun(pool, { callsPerCycle: frozen ?? terms.callsPerCycle, pricePerUnit, badCalls });
-  return { ...figures, currency, pricePerUnit, badCalls };
+  const figures = await readDryRun(pool, { callsPerCycle: frozen ?? terms.callsPerCycle, ...price, badCalls });
+  return { ...figures, ...price, badCalls };
 }

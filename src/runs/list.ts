@@ -1,14 +1,15 @@
 /** Reads about runs for operators: the list of runs, and all details of one run. */
-import type { BadCalls } from '../billing/terms.js';
+import type { BadCalls, BillingTerms } from '../billing/terms.js';
 import type { Writer } from '../contract/writer.js';
 import type { Pool, Queryable } from '../postgres/pool.js';
 import { readSnapshot } from '../postgres/snapshot.js';
+import { TERMS_SQL } from '../schema/terms.js';
 import { iso } from './iso-time.js';
 import { type CycleLatency, readCycleLatency } from './latency.js';
 import type { RunState } from './run.js';
 
 /** A run as listed. bigints and decimals are strings, times are ISO 8601 in UTC; null means not known yet. */
-export interface RunSummary {
+export interface RunSummary extends BillingTerms {
   runId: string;
   state: RunState;
   /** Log positions: calls after `after` up to and including `to`. */
@@ -19,9 +20,6 @@ export interface RunSummary {
   usage: string | null;
   billedUsage: string | null;
   amount: string | null;
-  currency: string;
-  pricePerUnit: string;
-  callsPerCycle: number;
   openedAt: string;
   publishedAt: string | null;
   discardedAt: string | null;
@@ -80,7 +78,7 @@ const QUARANTINED_SHOWN = 20;
 const runColumns = `
   run.run_id as "runId", run.state, json_build_object('after', run.watermark::text, 'to', run.sealed_end::text) as range,
   run.calls, run.users, run.cycles, run.usage, run.billed_usage as "billedUsage", trim_scale(run.amount) as amount,
-  run.currency, trim_scale(run.price_per_unit) as "pricePerUnit", run.calls_per_cycle as "callsPerCycle",
+  ${TERMS_SQL},
   ${iso('run.opened_at')} as "openedAt", ${iso('run.published_at')} as "publishedAt",
   ${iso('run.discarded_at')} as "discardedAt", ${iso('run.reverted_at')} as "revertedAt",
   coalesce(run.discard_reason, run.revert_reason) as reason, run.quarantined_calls as "quarantinedCalls",

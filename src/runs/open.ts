@@ -1,14 +1,17 @@
 /** Opens a run at the watermark, and checks the terms that the first published run has frozen. */
-import type { BadCalls, BillingTerms } from '../billing/terms.js';
+import { type BadCalls, type BillingTerms, TERM_FIELDS } from '../billing/terms.js';
 import { one, type Pool, prepared, type Queryable, transaction } from '../postgres/pool.js';
 import { HIDDEN_TABLE, RowSecurityError } from '../postgres/row-security.js';
 import { BILLING_TABLES } from '../schema/tables.js';
+import { TERM_COLUMNS } from '../schema/terms.js';
 import { type Owner, RUN_COLUMNS, type Run, type RunRow, toRun } from './run.js';
 
 /** A setting differs from the value that the first published run has frozen. */
 export class FrozenTermError extends Error {
   override name = 'FrozenTermError';
 }
+
+const termColumns = TERM_FIELDS.map((field) => TERM_COLUMNS[field]);
 
 /** "openrun" in ASCII. */
 const OPENING_LOCK = '31367303361885550';
@@ -46,8 +49,8 @@ export async function openRun(
       prepared(
         // clock_timestamp(), because the transaction may have waited for its turn.
         `insert into meterfold.runs (temporal_address, temporal_namespace, workflow_id, first_execution_run_id,
-                                     execution_run_id, bad_calls, watermark, calls_per_cycle, price_per_unit, currency, opened_at)
-         select $1, $2, $3, $4, $5, $6, 0, $7, $8, $9, clock_timestamp()
+                                     execution_run_id, bad_calls, watermark, opened_at, ${termColumns.join(', ')})
+         select $1, $2, $3, $4, $5, $6, 0, clock_timestamp(), ${termColumns.map((_, index) => `$${7 + index}`).join(', ')}
           where not exists (select from meterfold.runs where state = 'active')
          on conflict do nothing
          returning run_id`,
@@ -58,9 +61,7 @@ export async function openRun(
           owner.firstExecutionRunId,
           executionRunId,
           badCalls,
-          terms.callsPerCycle,
-          terms.pricePerUnit,
-          terms.currency,
+          ...TERM_FIELDS.map((field) => terms[field]),
         ],
       ),
     );

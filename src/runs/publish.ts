@@ -1,7 +1,9 @@
 /** Publish: makes a run's records visible by an update of one row, once the run is proved. */
+
 import type { Proof, RunTotals } from '../billing/proof.js';
 import { deleteSuperseded } from '../ledger/open-cycles.js';
 import { type Client, type Pool, prepared } from '../postgres/pool.js';
+import { amountSql } from '../schema/terms.js';
 import { type Ender, endRun, storeRowDigest } from './ending.js';
 import { RunGoneError } from './run.js';
 
@@ -34,9 +36,9 @@ async function storePublished(client: Client, runId: bigint, totals: RunTotals):
   };
   await client.query(
     prepared(
-      `update meterfold.runs
+      `update meterfold.runs run
           set state = 'published', published_at = clock_timestamp(), proof = $2,
-              calls = $3, users = $4, cycles = $5, usage = $6, billed_usage = $7, amount = meterfold.amount_of($7, price_per_unit),
+              calls = $3, users = $4, cycles = $5, usage = $6, billed_usage = $7, amount = ${amountSql({ usage: '$7' })},
               carried_in_calls = $8, carried_in_usage = $9, carried_out_calls = $10, carried_out_usage = $11,
               quarantined_calls = $12, quarantined_usage = $13, published_xid = pg_current_xact_id()
         where run_id = $1`,

@@ -5,7 +5,9 @@
  *
  * A revert is one transaction. Its table lock prevents runs from being opened or published at the same time.
  */
+import type { PriceTerms } from '../billing/price.js';
 import { type Client, one, type Pool, type Queryable, transaction } from '../postgres/pool.js';
+import { TERMS_SQL } from '../schema/terms.js';
 import { deleteRowsOf, storeRowDigest } from './ending.js';
 import { iso } from './iso-time.js';
 
@@ -15,7 +17,7 @@ export class RevertRefusedError extends Error {
 }
 
 /** What a revert undoes. bigints and decimals are strings. */
-export interface Reversal {
+export interface Reversal extends PriceTerms {
   runId: string;
   /** Log positions to be billed again: after `after` up to and including `to`. */
   range: { after: string; to: string };
@@ -23,8 +25,6 @@ export interface Reversal {
   users: string;
   cycles: string;
   amount: string;
-  currency: string;
-  pricePerUnit: string;
   quarantinedCalls: string;
   publishedAt: string;
 }
@@ -35,7 +35,7 @@ export async function readReversal(db: Queryable, runId: string): Promise<Revers
     Reversal & { state: string; refusal: string | null; retainedPosition: string | null }
   >(
     `select run_id as "runId", json_build_object('after', watermark::text, 'to', sealed_end::text) as range, state,
-            calls, users, cycles, trim_scale(amount) as amount, currency, trim_scale(price_per_unit) as "pricePerUnit",
+            calls, users, cycles, trim_scale(amount) as amount, ${TERMS_SQL},
             quarantined_calls as "quarantinedCalls",
             ${iso('published_at')} as "publishedAt",
             (select case other.state

@@ -10,9 +10,11 @@
  * The row decides between publish and discard: the one that locks it first wins, and the other one finds the new state.
  * Only the newest published run can be reverted.
  */
+
 import type { CallSum } from '../billing/proof.js';
-import type { BadCalls, BillingTerms } from '../billing/terms.js';
+import { type BadCalls, type BillingTerms, termsIn } from '../billing/terms.js';
 import { type Client, one, prepared, type Queryable } from '../postgres/pool.js';
+import { TERMS_SQL } from '../schema/terms.js';
 
 /** The run is no longer active: it was published or discarded, or the database was restored to a moment before it. */
 export class RunGoneError extends Error {
@@ -43,16 +45,13 @@ export interface Run {
   leaseAgeMs: number;
 }
 
-export interface RunRow {
+export interface RunRow extends BillingTerms {
   run_id: string;
   state: RunState;
   temporal_address: string;
   temporal_namespace: string;
   workflow_id: string;
   first_execution_run_id: string;
-  calls_per_cycle: number;
-  price_per_unit: string;
-  currency: string;
   bad_calls: BadCalls;
   previous_run_id: string | null;
   watermark: string;
@@ -62,7 +61,7 @@ export interface RunRow {
 
 export const RUN_COLUMNS = `
   run.run_id, run.state, run.temporal_address, run.temporal_namespace, run.workflow_id, run.first_execution_run_id,
-  run.calls_per_cycle, run.price_per_unit, run.currency, run.bad_calls, run.previous_run_id, run.watermark, run.sealed_end`;
+  ${TERMS_SQL}, run.bad_calls, run.previous_run_id, run.watermark, run.sealed_end`;
 
 const SELECT_RUN = `
   select ${RUN_COLUMNS}, extract(epoch from clock_timestamp() - coalesce(lease.renewed_at, run.opened_at)) * 1000 as lease_age_ms
@@ -126,7 +125,7 @@ export function toRun(row: RunRow): Run {
       workflowId: row.workflow_id,
       firstExecutionRunId: row.first_execution_run_id,
     },
-    terms: { callsPerCycle: row.calls_per_cycle, pricePerUnit: row.price_per_unit, currency: row.currency },
+    terms: termsIn(row) as BillingTerms,
     badCalls: row.bad_calls,
     previousRunId: row.previous_run_id === null ? undefined : BigInt(row.previous_run_id),
     watermark: BigInt(row.watermark),

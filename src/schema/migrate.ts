@@ -17,8 +17,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { logExists } from '../log/faults.js';
 import { type Client, one, type Pool, type Queryable } from '../postgres/pool.js';
-import { adoptLog, releaseLog, UnbillableCallsError } from './adopt-log.js';
+import { adoptLog } from './adopt-log.js';
 import { grantToWorkers, logObjects, ownObjects, type Revoked, revokeDefaultGrants } from './grants.js';
+import { hasOldLimits, removeLimits, setLimits, UnbillableCallsError, validateLimits } from './log-limits.js';
 import { MigrationError } from './migration-error.js';
 import { type Migration, padded, readMigrations, release } from './migration-files.js';
 import { lockLog, type Patience, patiently } from './patient-locks.js';
@@ -65,7 +66,7 @@ export async function migrate(
   const deadline = Date.now() + lockWaitMs;
   for (;;) {
     const step = await patiently(pool, (client) => applyNext(client, migrations), patience).catch(async (error) => {
-      if (error instanceof UnbillableCallsError) await patiently(pool, releaseLog, patience);
+      if (error instanceof UnbillableCallsError) await patiently(pool, removeLimits, patience);
       return refused(error);
     });
     if (step === 'adopting') continue;
@@ -121,7 +122,11 @@ async function applyNext(
 
   // Each statement that runs under the lock sees what its previous holder has committed.
   const next = pendingOf(migrations, await appliedMigrations(client), await release())[0];
-  if (next === undefined) return 'up to date';
+  if (next === undefined) {
+    if (!(await hasOldLimits(client))) return 'up to date';
+    await setLimits(client);
+    return 'up to date';
+  }
   const isFirst = next.number === 1;
   const known = isFirst ? await logObjects(client) : await ownObjects(client);
   const adopts = isFirst && (await logExists(client));
@@ -129,6 +134,8 @@ async function applyNext(
   if (isFirst) await createMigrationsTable(client);
   if (SETS_GUARD.test(next.sql)) await lockLog(client);
   if (!adopts) await client.query(next.sql);
+  // The new log is empty: both steps take a moment.
+  if (isFirst && !adopts) while (!(await validateLimits(client)));
   await recordMigration(client, next);
   const revoked = await revokeDefaultGrants(client, known);
   await grantToWorkers(client, known);

@@ -3,11 +3,12 @@
  * plan checks the format of prices and currencies, because it knows the settings that complete the input.
  */
 import { ApplicationFailure } from '@temporalio/common';
+import { PRICE_FIELDS } from '../billing/price.js';
 import type { BillingRunInput } from '../contract/billing-run.js';
 
 /** The largest value of each field that is a number; the smallest is 1. */
 const NUMBERS = { callsPerCycle: 1000, partitions: 500, shards: 500, holdFailedSeconds: 86_400 } as const;
-const TEXTS = ['pricePerUnit', 'currency'];
+const TEXTS: readonly string[] = PRICE_FIELDS;
 const KNOWN = [...Object.keys(NUMBERS), ...TEXTS, 'badCalls', 'backups'];
 
 export function checkInput(input: BillingRunInput): void {

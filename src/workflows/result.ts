@@ -1,3 +1,4 @@
+import { priceIn } from '../billing/price.js';
 import type { PublishedFigures } from '../billing/proof.js';
 import type { PlannedRun } from '../contract/activities.js';
 import type { PublishedResult } from '../contract/billing-run.js';
@@ -14,8 +15,7 @@ export function publishedResult(
     runId: plan.runId,
     range: { after: plan.after, to: plan.to },
     ...published,
-    currency: plan.terms.currency,
-    pricePerUnit: plan.terms.pricePerUnit,
+    ...priceIn(plan.terms),
     activities: statistics.activities(),
     workers: statistics.workers(),
     blockedBy: plan.blockedBy,

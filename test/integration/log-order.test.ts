@@ -22,7 +22,7 @@ const CALLS = 4000;
 
 /** Inserts calls of 37 users, whose rows are written in the given order. One of every 500 cannot be billed. */
 async function insertCalls(order: string, { pool } = stack): Promise<void> {
-  await pool.query(`alter table public.api_logs drop constraint if exists api_logs_usage_check`);
+  await pool.query(`alter table public.api_logs drop constraint if exists api_logs_billable`);
   await pool.query(
     `insert into public.api_logs (id, user_id, usage, called_at)
      select n as id, 'user-' || n % 37, case when n % 500 = 250 then -1 else n end as usage, timestamptz '2026-10-01 00:00:00+00' + n * interval '1 second'

@@ -146,6 +146,34 @@ test('every constraint has a chosen name, not one that PostgreSQL has numbered',
   expect(rows).toEqual([]);
 });
 
+describe('the limits of a call in the log', () => {
+  const insert = (usage: string) =>
+    pool.query('insert into public.api_logs (user_id, usage, called_at) values ($1, $2, now())', ['a', usage]);
+
+  test('are replaced when they have changed: calls that are in the log stay, and new ones follow the new limits', async () => {
+    await migrate(pool);
+    await pool.query(`
+      alter table public.api_logs drop constraint api_logs_billable;
+      alter table public.api_logs add constraint api_logs_billable check (usage <= 2000000000000000);
+      comment on constraint api_logs_billable on public.api_logs is 'usage <= 2000000000000000'`);
+    await insert('1000000000000001');
+    expect((await migrate(pool)).applied).toEqual([]);
+    await expect(insert('1000000000000001')).rejects.toThrow('api_logs_billable');
+    await insert('1000000000000000');
+    expect((await pool.query('select usage from public.api_logs order by id')).rows).toEqual([
+      { usage: '1000000000000001' },
+      { usage: '1000000000000000' },
+    ]);
+  });
+
+  test('stay away if the owner of the log has dropped them', async () => {
+    await migrate(pool);
+    await pool.query('alter table public.api_logs drop constraint api_logs_billable');
+    await migrate(pool);
+    await insert('1000000000000001');
+  });
+});
+
 const handMade = `
   create table public.api_logs (
     id bigserial primary key, user_id text collate "C" not null, call_id text, endpoint text, method text, status int,

@@ -39,7 +39,7 @@ async function viewRows(where: string, values: unknown[]): Promise<BillingRecord
 }
 
 describe('a dry run predicts what the run then bills', () => {
-  const terms = { callsPerCycle: 5, pricePerUnit: '0.0004', badCalls: 'stop' } as const;
+  const terms = { callsPerCycle: 5, pricePerUnit: '0.0004', currency: 'USD', badCalls: 'stop' } as const;
 
   test.each([
     ['of nothing', async () => {}],

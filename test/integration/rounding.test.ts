@@ -3,7 +3,7 @@
  * currency and sign.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { minorUnitPlaces } from '../../src/billing/currency.js';
+import { minorUnitDecimals } from '../../src/billing/currency.js';
 import { parsePicos, roundToMinorUnit } from '../../src/billing/money.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
@@ -19,7 +19,7 @@ afterAll(() => stack.close());
 test.each(['JPY', 'USD', 'HUF', 'KWD', 'CLF'])(
   'totals in %s are rounded as PostgreSQL rounds them',
   async (currency) => {
-    const places = minorUnitPlaces(currency);
+    const places = minorUnitDecimals(currency);
     // Halves, their neighbours on both sides, and amounts of every size and sign.
     const { rows } = await stack.pool.query<{ exact: string; rounded: string }>(
       `with half as (select (n + 0.5) / 10::numeric ^ $1::integer as amount from generate_series(0, 400) n),

@@ -94,7 +94,7 @@ describe('a run of few calls', () => {
 
   test('that fails is reported by the activity in which a larger run would fail', async () => {
     await logs.uniform(stack.pool, { calls: 100, seed: 4 });
-    await stack.pool.query('alter table public.api_logs drop constraint api_logs_usage_check');
+    await stack.pool.query('alter table public.api_logs drop constraint api_logs_billable');
     await stack.pool.query('update public.api_logs set usage = -1 where id = 37');
     const run = await startRun(stack);
     expect(await failureOf(run)).toMatchObject({

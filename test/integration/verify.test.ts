@@ -35,7 +35,7 @@ let columns: Column[];
 /** Three published runs, a reverted and a discarded one, and one quarantined call. */
 beforeAll(async () => {
   stack = await freshStack();
-  await stack.pool.query('alter table public.api_logs drop constraint api_logs_usage_check');
+  await stack.pool.query('alter table public.api_logs drop constraint api_logs_billable');
   const worker = await startWorker(stack, { env: { BAD_CALLS: 'quarantine' } });
   await logs.skewed(stack.pool, { calls: 301 });
   await bill(stack);

@@ -261,7 +261,7 @@ test('a start with a currency that the plan refuses', async () => {
 
 test('a run that finds a bad row in its last partition while the other maps are in flight', async () => {
   await addCalls(4, 3600);
-  await stack.pool.query('alter table public.api_logs drop constraint api_logs_usage_check');
+  await stack.pool.query('alter table public.api_logs drop constraint api_logs_billable');
   // The bad row is the first of 1,200 long ones, more than one read returns, so map ends the COPY in the middle.
   await stack.pool.query(
     `insert into public.api_logs (user_id, usage, called_at)

@@ -1,10 +1,12 @@
 /** `meterfold demo`: generates a log if there is none, bills it, and shows the result. */
+
 import type { PublishedResult, WorkerShare } from '../../contract/billing-run.js';
 import type { Servers } from '../../operations/servers.js';
 import type { Pool } from '../../postgres/pool.js';
 import { counted, duration, grouped } from '../../text.js';
 import { withContext } from '../context.js';
 import { type Column, table, writeLine } from '../text/output.js';
+import { amountEquation } from '../text/price.js';
 import { resultText } from '../text/run-result.js';
 
 const BILLS_SHOWN = 10;
@@ -88,7 +90,7 @@ async function showProof(pool: Pool, result: PublishedResult): Promise<void> {
   await writeLine(
     `\ncalls   ${grouped(carriedIn.calls)} carried in + ${grouped(result.calls)} = ${perCycle} × ${grouped(result.cycles)} cycles + ${grouped(carriedOut.calls)} carried out\n` +
       `usage   ${grouped(carriedIn.usage)} carried in + ${grouped(result.usage)} = ${grouped(result.billedUsage)} billed + ${grouped(carriedOut.usage)} carried out\n` +
-      `amount  ${grouped(result.billedUsage)} × ${result.pricePerUnit} = ${grouped(result.amount)} ${result.currency}`,
+      `amount  ${amountEquation(result)}`,
   );
 }
 

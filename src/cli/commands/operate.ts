@@ -3,12 +3,14 @@
  * may refuse them. `cancel` also works if the workflow or its Temporal is unavailable, and `revert` uses PostgreSQL
  * only.
  */
+
 import type { Command } from 'commander';
 import type { BillingRunProgress } from '../../contract/billing-run.js';
 import { counted, grouped } from '../../text.js';
 import { runIdArgument } from '../arguments.js';
 import { withContext } from '../context.js';
 import { facts, note, writeJson, writeLine } from '../text/output.js';
+import { amountText, priceText } from '../text/price.js';
 
 interface Flags {
   json?: true;
@@ -146,13 +148,13 @@ async function revert(runId: string, flags: Flags & { yes?: true; reason?: strin
     const done = flags.yes === true;
     const reversal = done ? await revertRun(context, runId, flags.reason!.trim()) : await previewRevert(context, runId);
     if (flags.json === true) return writeJson({ status: done ? 'reverted' : 'dry run', ...reversal });
-    const { range, calls, users, cycles, amount, currency, pricePerUnit } = reversal;
+    const { range, calls, users, cycles } = reversal;
     await writeLine(
       facts([
         [done ? 'reverted' : 'would revert', `run ${runId}, published ${reversal.publishedAt}`],
         [
           'billing records',
-          `${grouped(cycles)} of ${counted(users, 'user')}, ${grouped(amount)} ${currency} at ${pricePerUnit}`,
+          `${grouped(cycles)} of ${counted(users, 'user')}, ${amountText(reversal)} at ${priceText(reversal)}`,
         ],
         [
           'calls to bill again',

@@ -1,4 +1,5 @@
 /** `meterfold runs` and `meterfold status RUN`: the figures of billing runs, and why runs in progress stall. */
+
 import type { Command } from 'commander';
 import type { RunList } from '../../operations/runs.js';
 import { stalledRunText, stallText } from '../../operations/stall-text.js';
@@ -7,6 +8,7 @@ import { counted, duration, grouped, moment, printable, sentence } from '../../t
 import { runIdArgument, wholeNumber } from '../arguments.js';
 import { withContext } from '../context.js';
 import { type Column, facts, note, table, writeJson, writeLine } from '../text/output.js';
+import { amountEquation, amountText, priceText } from '../text/price.js';
 import { writerText } from '../text/writer.js';
 
 export function register(program: Command): void {
@@ -75,8 +77,8 @@ function runCells(run: RunList['runs'][number]): string[] {
     optional(run.calls),
     optional(run.cycles),
     run.quarantinedCalls === '0' ? '–' : grouped(run.quarantinedCalls),
-    run.amount === null ? '–' : `${grouped(run.amount)} ${run.currency}`,
-    run.pricePerUnit,
+    run.amount === null ? '–' : amountText({ ...run, amount: run.amount }),
+    priceText(run),
     moment(new Date(run.openedAt)),
     duration(run.tookMs),
     run.reason ?? (run.stalls ?? []).map((stall) => stallText(stall)).join('; '),
@@ -174,7 +176,7 @@ function timeFacts(run: RunDetails): [string, string][] {
 function billingFacts(run: RunDetails): [string, string][] {
   const price: [string, string] = [
     'price',
-    `${run.pricePerUnit} ${run.currency} a unit, ${run.callsPerCycle} calls a cycle`,
+    `${priceText(run)} ${run.currency} a unit, ${run.callsPerCycle} calls a cycle`,
   ];
   if (run.calls === null || run.carriedIn === null || run.carriedOut === null) return [price];
   return [
@@ -182,7 +184,7 @@ function billingFacts(run: RunDetails): [string, string][] {
     ['calls', `${grouped(run.calls)} of ${counted(run.users!, 'user')}, usage ${grouped(run.usage!)}`],
     ['carried in', `${counted(run.carriedIn.calls, 'call')}, usage ${grouped(run.carriedIn.usage)}`],
     ['cycles closed', `${grouped(run.cycles!)}, usage ${grouped(run.billedUsage!)}`],
-    ['amount', `${grouped(run.amount!)} ${run.currency}`],
+    ['amount', amountText({ ...run, amount: run.amount! })],
     ['carried out', `${counted(run.carriedOut.calls, 'call')}, usage ${grouped(run.carriedOut.usage)}`],
     ...latencyFacts(run),
   ];
@@ -211,7 +213,7 @@ function proofFacts(run: RunDetails): [string, string][] {
   return [
     ['calls', sides(run.calls!, run.carriedIn!.calls, run.carriedOut!.calls, closed)],
     ['usage', sides(run.usage!, run.carriedIn!.usage, run.carriedOut!.usage, `${grouped(run.billedUsage!)} billed`)],
-    ['amount', `${grouped(run.billedUsage!)} billed × ${run.pricePerUnit} = ${grouped(run.amount!)} ${run.currency}`],
+    ['amount', amountEquation({ ...run, billedUsage: run.billedUsage!, amount: run.amount! }, ' billed')],
     ...flattened(run.proof ?? {}),
   ];
 }

@@ -2,9 +2,10 @@
 import type { DryRunReport } from '../../operations/dry-run.js';
 import { counted, grouped } from '../../text.js';
 import { facts } from './output.js';
+import { billedText } from './price.js';
 
 export function dryRunText(report: DryRunReport): string {
-  const { range, currency, quarantined, stopsAt } = report;
+  const { range, quarantined, stopsAt } = report;
   const lines = [
     facts([
       [
@@ -12,10 +13,7 @@ export function dryRunText(report: DryRunReport): string {
         `${counted(report.calls, 'call')} of ${counted(report.users, 'user')}, log positions after ${grouped(range.after)} up to ${grouped(range.to)}`,
       ],
       ['cycles to close', grouped(report.cycles)],
-      [
-        'amount',
-        `${grouped(report.amount)} ${currency}  (usage ${grouped(report.billedUsage)} at ${report.pricePerUnit})`,
-      ],
+      ['amount', billedText(report)],
       ['carried in', `${counted(report.carriedIn.calls, 'call')}, usage ${grouped(report.carriedIn.usage)}`],
       ['carried out', `${counted(report.carriedOut.calls, 'call')}, usage ${grouped(report.carriedOut.usage)}`],
       ...(quarantined.calls === '0' ? [] : [['quarantined', quarantineText(quarantined)] as [string, string]]),

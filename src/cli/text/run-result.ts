@@ -2,6 +2,7 @@
 import type { BillingRunResult } from '../../contract/billing-run.js';
 import { counted, grouped, sentence } from '../../text.js';
 import { facts } from './output.js';
+import { billedText } from './price.js';
 import { writerText } from './writer.js';
 
 type Fact = [name: string, value: string];
@@ -19,10 +20,7 @@ export function resultText(result: BillingRunResult, seconds: number): string {
     ['run', `${result.runId}, published`],
     ['billed', calls],
     ['cycles closed', grouped(result.cycles)],
-    [
-      'amount',
-      `${grouped(result.amount)} ${result.currency}  (usage ${grouped(result.billedUsage)} at ${result.pricePerUnit})`,
-    ],
+    ['amount', billedText(result)],
     ['carried in', `${counted(result.carriedIn.calls, 'call')}, usage ${grouped(result.carriedIn.usage)}`],
     ['carried out', `${counted(result.carriedOut.calls, 'call')}, usage ${grouped(result.carriedOut.usage)}`],
     ...(result.quarantined.calls === '0'

@@ -14,8 +14,8 @@ create table meterfold.installation (
 
 insert into meterfold.installation default values;
 
--- The exact amount of a usage: the only place in SQL where usage is multiplied by a price. `amountOf` in
--- src/billing/money.ts is the same rule in TypeScript. The standard body is parsed once, here, and PostgreSQL inlines
+-- The exact amount of a usage. No other SQL multiplies a usage by a price, except that of `meterfold verify`. `amountOf`
+-- in src/billing/price.ts is the same rule in TypeScript. The standard body is parsed once, here, and PostgreSQL inlines
 -- it.
 create function meterfold.amount_of(usage numeric, price_per_unit numeric) returns numeric
   language sql immutable parallel safe

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
-import { isCurrency, minorUnitPlaces } from '../../../src/billing/currency.js';
+import { isCurrency, minorUnitDecimals } from '../../../src/billing/currency.js';
 import { parsePicos, roundToMinorUnit } from '../../../src/billing/money.js';
 
 /** The code and the minor unit of each entry with a code in ISO's own list, which the package contains. */
@@ -22,7 +22,9 @@ describe('a currency', () => {
 
   test('has the minor unit of the list that ISO publishes', () => {
     expect(list.size).toBeGreaterThan(170);
-    const differing = [...list].filter(([code, units]) => units !== 'N.A.' && minorUnitPlaces(code) !== Number(units));
+    const differing = [...list].filter(
+      ([code, units]) => units !== 'N.A.' && minorUnitDecimals(code) !== Number(units),
+    );
     expect(differing).toEqual([]);
   });
 
@@ -48,7 +50,7 @@ describe('a currency', () => {
     ['XAD', 2],
   ])('%s has %i decimal places', (code, places) => {
     expect(isCurrency(code)).toBe(true);
-    expect(minorUnitPlaces(code)).toBe(places);
+    expect(minorUnitDecimals(code)).toBe(places);
   });
 
   test.each(['ZZZ', 'XXX', 'XTS', 'XAU', 'DEM', 'usd', '', 'constructor'])('%j is not a currency', (code) => {

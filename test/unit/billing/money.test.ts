@@ -1,16 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { minorUnitPlaces } from '../../../src/billing/currency.js';
-import {
-  amountOf,
-  DecimalError,
-  formatPicos,
-  parsePicos,
-  parsePrice,
-  roundToMinorUnit,
-} from '../../../src/billing/money.js';
+import { minorUnitDecimals } from '../../../src/billing/currency.js';
+import { DecimalError, formatPicos, parsePicos, parsePrice, roundToMinorUnit } from '../../../src/billing/money.js';
+import { amountOf } from '../../../src/billing/price.js';
 
 const scale = 10n ** 12n;
+
+const priced = (usage: bigint, pricePerUnit: string) => amountOf({ usage }, { pricePerUnit, currency: 'USD' });
 
 describe('a price', () => {
   test.each([
@@ -57,15 +53,12 @@ describe('a price', () => {
 describe('an amount', () => {
   test('of the largest usage at the finest and the largest price is exact', () => {
     const usage = 10n ** 15n * 1000n;
-    expect(formatPicos(amountOf(usage, parsePrice('0.000000000001')))).toBe('1000000');
-    expect(formatPicos(amountOf(usage, parsePrice('999999999999.999999999999')))).toBe(
-      '999999999999999999999999000000',
-    );
+    expect(formatPicos(priced(usage, '0.000000000001'))).toBe('1000000');
+    expect(formatPicos(priced(usage, '999999999999.999999999999'))).toBe('999999999999999999999999000000');
   });
 
   test('is exactly usage × price, where a double is not', () => {
-    const price = parsePrice('0.1');
-    expect(formatPicos(amountOf(3n, price))).toBe('0.3');
+    expect(formatPicos(priced(3n, '0.1'))).toBe('0.3');
     expect(String(3 * 0.1)).not.toBe('0.3');
   });
 
@@ -74,9 +67,9 @@ describe('an amount', () => {
     const picos = fc.bigInt({ min: 0n, max: 10n ** 24n - 1n });
     fc.assert(
       fc.property(usages, picos, (all, perUnit) => {
-        const price = { picos: perUnit, text: formatPicos(perUnit) };
+        const price = formatPicos(perUnit);
         const whole = all.reduce((sum, usage) => sum + usage, 0n);
-        expect(amountOf(whole, price)).toBe(all.reduce((sum, usage) => sum + amountOf(usage, price), 0n));
+        expect(priced(whole, price)).toBe(all.reduce((sum, usage) => sum + priced(usage, price), 0n));
       }),
     );
   });
@@ -134,12 +127,12 @@ describe('a total is rounded half away from zero', () => {
     const currencies = fc.constantFrom('USD', 'JPY', 'KWD', 'CLF');
     fc.assert(
       fc.property(amounts, currencies, fc.boolean(), (drawn, currency, onHalf) => {
-        const unit = 10n ** BigInt(12 - minorUnitPlaces(currency));
+        const unit = 10n ** BigInt(12 - minorUnitDecimals(currency));
         const picos = onHalf ? (drawn / unit) * unit + unit / 2n : drawn;
         const text = roundToMinorUnit(picos, currency);
         const rounded = parsePicos(text);
         expect(rounded % unit).toBe(0n);
-        expect(text.split('.')[1]?.length ?? 0).toBe(minorUnitPlaces(currency));
+        expect(text.split('.')[1]?.length ?? 0).toBe(minorUnitDecimals(currency));
         const off = picos > rounded ? picos - rounded : rounded - picos;
         expect(off * 2n <= unit).toBe(true);
         if (off * 2n === unit) expect(rounded > picos).toBe(picos > 0n);

