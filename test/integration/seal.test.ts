@@ -136,7 +136,7 @@ describe('a call that is not committed yet, after which later ones are committed
     await expectExact(stack, held);
     // The output says how to end it.
     expect((await meterfold(stack, ['status', held.runId])).stdout).toMatch(
-      /^ {2}prepared transaction transfer-7, since 20[-\d]+ [:\d]+ UTC, to be ended by commit prepared 'transfer-7' or rollback prepared 'transfer-7'$/m,
+      /^ {2}prepared transaction transfer-7, since 20[-\d]+ [:\d]+ UTC, end it with commit prepared 'transfer-7' or rollback prepared 'transfer-7'$/m,
     );
 
     await end('commit');
