@@ -6,10 +6,10 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AlreadyPublishedError, discardRun } from '../runs/discard.js';
 import { readRunState } from '../runs/list.js';
-import { type Owner, readActiveRun } from '../runs/run.js';
+import { readActiveRun } from '../runs/run.js';
 import { askTemporal, requestCancel } from '../temporal/owner.js';
 import { RunNotFoundError, RunStateError } from './errors.js';
-import type { Servers } from './servers.js';
+import { isOwnTemporal, type Servers } from './servers.js';
 
 export type CancelOutcome = 'cancelled' | 'cancelled, its workflow had ended' | 'already discarded';
 
@@ -54,8 +54,10 @@ async function askWorkflow(
 ): Promise<'discarded' | 'published' | 'ended' | 'no answer'> {
   const pool = await servers.database();
   const active = await readActiveRun(pool);
-  if (active === undefined || String(active.runId) !== runId || !isOwn(servers, active.owner)) return 'no answer';
+  if (active === undefined || String(active.runId) !== runId) return 'no answer';
   const { owner } = active;
+  const temporal = { address: owner.temporalAddress, namespace: owner.temporalNamespace };
+  if (!isOwnTemporal(servers, temporal)) return 'no answer';
   try {
     const client = await servers.temporal();
     if ((await askTemporal(client, owner)) === 'running') await requestCancel(client, owner);
@@ -71,9 +73,4 @@ async function askWorkflow(
   } catch {
     return 'no answer';
   }
-}
-
-function isOwn({ config }: Servers, { temporalAddress, temporalNamespace }: Owner): boolean {
-  const { address, namespace } = config.temporal;
-  return temporalAddress === address && temporalNamespace === namespace;
 }

@@ -4,7 +4,7 @@ import { type Run, readRunIfAny } from '../runs/run.js';
 import type { RunHandle } from '../temporal/start.js';
 import { sentence } from '../text.js';
 import { NoWorkerError, RunNotFoundError, RunOwnerError, RunStateError } from './errors.js';
-import type { Servers } from './servers.js';
+import { isOwnTemporal, type Servers } from './servers.js';
 import { startRun } from './start.js';
 
 /** How long a worker may take to answer. */
@@ -50,13 +50,9 @@ async function updateRun(
   update: 'pause' | 'resume' | 'retry',
 ): Promise<BillingRunProgress> {
   if (state !== 'active') throw new RunStateError(`Run ${runId} is ${state}: only a run in progress can do that.`);
-  const { temporalAddress, temporalNamespace, workflowId, firstExecutionRunId } = owner;
-  const { address, namespace } = servers.config.temporal;
-  if (temporalAddress !== address || temporalNamespace !== namespace) {
-    throw new RunOwnerError(
-      `Run ${runId} belongs to Temporal at ${temporalAddress}, namespace ${temporalNamespace}: set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to that.`,
-    );
-  }
+  const { workflowId, firstExecutionRunId } = owner;
+  const temporal = { address: owner.temporalAddress, namespace: owner.temporalNamespace };
+  if (!isOwnTemporal(servers, temporal)) throw new RunOwnerError(String(runId), temporal);
   const client = await servers.temporal();
   const handle = client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId });
   try {

@@ -24,6 +24,12 @@ export class RunFailedError extends Error {
 /** The workflow of the run is in another Temporal than the one in the settings. */
 export class RunOwnerError extends Error {
   override name = 'RunOwnerError';
+
+  constructor(runId: string, { address, namespace }: { address: string; namespace: string }) {
+    super(
+      `Run ${runId} belongs to Temporal at ${address}, namespace ${namespace}: set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to that.`,
+    );
+  }
 }
 
 /** No worker answers for the run. */

@@ -1,9 +1,9 @@
 /** Lists and shows runs: PostgreSQL has their figures, and Temporal says why those in progress stall. */
 import { newestRunId, type RunDetails, type RunSummary, readRun, listRuns as readRuns } from '../runs/list.js';
 import { listStalledRuns, type Stall, type StalledRun } from '../temporal/stalls.js';
-import { RunNotFoundError, RunStateError } from './errors.js';
+import { RunNotFoundError, RunOwnerError, RunStateError } from './errors.js';
 import { addressesOf, explain } from './explain.js';
-import type { Servers } from './servers.js';
+import { isOwnTemporal, type Servers } from './servers.js';
 
 /** How long Temporal may take to say why runs stall. */
 const STALLS_MS_MAX = 3000;
@@ -44,7 +44,7 @@ export async function showRun(servers: Servers, asked?: string): Promise<ShownRu
   if (runId === undefined) throw new RunStateError('No run yet: `meterfold run` starts one.');
   const run = await readRun(pool, runId);
   if (run === undefined) throw new RunNotFoundError(runId);
-  const { stalled, unknown } = run.state === 'active' ? await askOwner(servers, run) : { stalled: [] };
+  const { stalled, unknown } = await stallsOf(servers, run);
   return { run: withStalls(run, stalled), ...(unknown === undefined ? {} : { stallsUnknown: unknown }) };
 }
 
@@ -59,11 +59,10 @@ interface Answer {
   unknown?: string;
 }
 
-async function askOwner(servers: Servers, { temporal }: RunDetails): Promise<Answer> {
-  const { address, namespace } = servers.config.temporal;
-  if (temporal.address === address && temporal.namespace === namespace) return askStalls(servers);
-  const owner = `Temporal at ${temporal.address}, namespace ${temporal.namespace}`;
-  return { stalled: [], unknown: `it belongs to ${owner}: set TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE to that` };
+async function stallsOf(servers: Servers, { runId, state, temporal }: RunDetails): Promise<Answer> {
+  if (state !== 'active') return { stalled: [] };
+  if (isOwnTemporal(servers, temporal)) return askStalls(servers);
+  return { stalled: [], unknown: new RunOwnerError(runId, temporal).message };
 }
 
 async function askStalls(servers: Servers): Promise<Answer> {

@@ -247,7 +247,7 @@ describe('nothing is changed', () => {
     const refused = await retain(ends[0]!.end);
     expect(refused).toMatchObject({ code: 1, stderr: '' });
     expect(refused.stdout).toMatch(/call 333/);
-    expect(refused.stdout).toMatch(/\nNothing was changed: what differs is not released\.\n$/);
+    expect(refused.stdout).toMatch(/\nNothing was changed: calls with differences are not released\.\n$/);
     const { status, differences } = JSON.parse((await retain(ends[0]!.end, '--json')).stdout);
     expect([status, differences.length > 0]).toEqual(['refused', true]);
     expect(await contents(stack)).toEqual(before);

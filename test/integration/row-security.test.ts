@@ -65,7 +65,7 @@ describe('a policy on the log that hides calls from the billing role', () => {
     }
     const doctor = await asRole(['doctor']);
     expect(doctor.code).toBe(1);
-    expect(doctor.stdout).toContain(`[Rr]ow-level security hides rows of public.api_logs from role "${role.name}"`);
+    expect(doctor.stdout).toContain(`row-level security hides rows of public.api_logs from role "${role.name}"`);
     expect(doctor.stdout).toContain(`alter role ${role.name} bypassrls`);
   });
 

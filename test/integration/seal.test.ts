@@ -136,7 +136,7 @@ describe('a call that is not committed yet, after which later ones are committed
     await expectExact(stack, held);
     // The output says how to end it.
     expect((await meterfold(stack, ['status', held.runId])).stdout).toMatch(
-      /^ {2}prepared transaction transfer-7, since 20[-\d]+ [:\d]+ UTC, to be ended by commit prepared 'transfer-7' or rollback prepared 'transfer-7'$/m,
+      /^ {2}prepared transaction transfer-7, since 20[-\d]+ [:\d]+ UTC, end it with commit prepared 'transfer-7' or rollback prepared 'transfer-7'$/m,
     );
 
     await end('commit');
@@ -171,7 +171,7 @@ test('a long transaction delays a run at most SEAL_WAIT_SECONDS: the run bills w
   expect(code).toBe(0);
   expect(stdout).toMatch(
     new RegExp(
-      `^blocked by +application nightly import, pid ${await pidOf(session)}, role meterfold, since .* UTC\\n +later calls wait for the next run$`,
+      `^blocked by +application nightly import, pid ${await pidOf(session)}, role meterfold, since .* UTC\\n +later calls are billed by the next run$`,
       'm',
     ),
   );
@@ -245,7 +245,7 @@ describe('a role that may not see the activity of other roles', () => {
     const doctor = await meterfold(ordinary, ['doctor'], { env: { DATABASE_URL: url.toString() } });
     expect(doctor).toMatchObject({ code: 0, stderr: '' });
     expect(doctor.stdout).toMatch(
-      new RegExp(`^✓ rights .* note: since when other roles write .* grant pg_read_all_stats to ${role.name};$`, 'm'),
+      new RegExp(`^✓ rights .* note: this role cannot see when .* grant pg_read_all_stats to ${role.name};$`, 'm'),
     );
     expect((await meterfold(ordinary, ['doctor'])).stdout).not.toContain('note:');
   });

@@ -9,6 +9,7 @@ import type { BillingRunProgress } from '../../contract/billing-run.js';
 import { counted, grouped } from '../../text.js';
 import { runIdArgument } from '../arguments.js';
 import { withContext } from '../context.js';
+import { rangeText } from '../text/figures.js';
 import { facts, note, writeJson, writeLine } from '../text/output.js';
 import { amountText, priceText } from '../text/price.js';
 
@@ -156,10 +157,7 @@ async function revert(runId: string, flags: Flags & { yes?: true; reason?: strin
           'billing records',
           `${grouped(cycles)} of ${counted(users, 'user')}, ${amountText(reversal)} at ${priceText(reversal)}`,
         ],
-        [
-          'calls to bill again',
-          `${counted(calls, 'call')}, log positions after ${grouped(range.after)} up to ${grouped(range.to)}`,
-        ],
+        ['calls to bill again', `${counted(calls, 'call')}, ${rangeText(range)}`],
       ]),
     );
     await writeLine(

@@ -8,6 +8,7 @@ import type { ReleasedPartitions } from '../../log/released-partitions.js';
 import { counted, duration, grouped } from '../../text.js';
 import { untilArgument, wholeNumber } from '../arguments.js';
 import { withContext } from '../context.js';
+import { rangeText } from '../text/figures.js';
 import { facts, writeJson, writeLine } from '../text/output.js';
 import { showProgress } from '../text/progress.js';
 import { checksDone, differencesText } from './verify.js';
@@ -72,7 +73,7 @@ async function release({ until, dryRun, limit, json }: Flags): Promise<void> {
       process.exitCode = 1;
       if (json === true) return writeJson({ status: 'refused', ...release, differences, more, notes });
       await writeLine(differencesText(differences, more));
-      return writeLine('\nNothing was changed: what differs is not released.');
+      return writeLine('\nNothing was changed: calls with differences are not released.');
     }
     const { readReleasedPartitions } = await import('../../log/released-partitions.js');
     const partitions = await readReleasedPartitions(pool, retention.range.to);
@@ -89,14 +90,14 @@ function releaseText(
   what: string,
   { runId, publishedAt, range, runs, calls, quarantinedCalls, cycles, openCalls }: Release,
 ) {
-  const quarantined = quarantinedCalls === '0' ? '' : `, and ${grouped(quarantinedCalls)} in quarantine`;
+  const quarantined = quarantinedCalls === '0' ? '' : `, and ${grouped(quarantinedCalls)} quarantined`;
   return facts([
-    [what, `log positions after ${grouped(range.after)} up to ${grouped(range.to)}`],
+    [what, rangeText(range)],
     ['up to the end of', `run ${runId}, published ${publishedAt}`],
     ['runs', grouped(runs)],
     ['calls', `${grouped(calls)}${quarantined}`],
     ['cycles', grouped(cycles)],
-    ['open calls there', grouped(openCalls)],
+    ['open calls at the end', grouped(openCalls)],
   ]);
 }
 
@@ -118,22 +119,22 @@ function partitionsText(
   { isPartitioned, droppable, releasedForNow, statements }: ReleasedPartitions,
   to: string,
 ): string {
-  const positions = `meterfold needs no call of public.api_logs up to log position ${grouped(to)} any more.`;
+  const positions = `meterfold no longer needs the calls of public.api_logs up to log position ${grouped(to)}.`;
   if (!isPartitioned) return `${positions} The table has no partitions that could be dropped.`;
   const lines = [positions];
   if (statements.length > 0) {
     lines.push(
-      `${counted(droppable.length, 'partition')} may be dropped, one statement after the other, outside a transaction:`,
+      `${counted(droppable.length, 'partition')} may be dropped; execute these statements one by one, outside a transaction:`,
     );
     lines.push(...statements.map((statement) => `  ${statement}`));
   } else if (droppable.length > 0) {
     lines.push(
-      `May be dropped: ${droppable.join(', ')}. The default partition keeps them from being detached concurrently: dropping one blocks writers meanwhile.`,
+      `These partitions may be dropped: ${droppable.join(', ')}. Because of the default partition, they cannot be detached concurrently: dropping one blocks writers.`,
     );
-  } else lines.push('No partition ends there.');
+  } else lines.push('No partition ends at or before that position.');
   if (releasedForNow.length > 0) {
     lines.push(
-      `Hold only such calls at this moment, but are not cut by id, so that a later call may get there: ${releasedForNow.join(', ')}.`,
+      `These partitions hold only such calls now, but are not partitioned by id, so that a new call may be stored there: ${releasedForNow.join(', ')}.`,
     );
   }
   return lines.join('\n');

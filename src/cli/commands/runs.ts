@@ -7,6 +7,7 @@ import type { RunDetails } from '../../runs/list.js';
 import { counted, duration, grouped, moment, printable, sentence } from '../../text.js';
 import { runIdArgument, wholeNumber } from '../arguments.js';
 import { withContext } from '../context.js';
+import { callsText } from '../text/figures.js';
 import { type Column, facts, note, table, writeJson, writeLine } from '../text/output.js';
 import { amountEquation, amountText, priceText } from '../text/price.js';
 import { writerText } from '../text/writer.js';
@@ -182,10 +183,10 @@ function billingFacts(run: RunDetails): [string, string][] {
   return [
     price,
     ['calls', `${grouped(run.calls)} of ${counted(run.users!, 'user')}, usage ${grouped(run.usage!)}`],
-    ['carried in', `${counted(run.carriedIn.calls, 'call')}, usage ${grouped(run.carriedIn.usage)}`],
+    ['carried in', callsText(run.carriedIn)],
     ['cycles closed', `${grouped(run.cycles!)}, usage ${grouped(run.billedUsage!)}`],
     ['amount', amountText({ ...run, amount: run.amount! })],
-    ['carried out', `${counted(run.carriedOut.calls, 'call')}, usage ${grouped(run.carriedOut.usage)}`],
+    ['carried out', callsText(run.carriedOut)],
     ...latencyFacts(run),
   ];
 }

@@ -1,6 +1,7 @@
 /** What a run would bill now, in words. */
 import type { DryRunReport } from '../../operations/dry-run.js';
 import { counted, grouped } from '../../text.js';
+import { callsText, rangeText } from './figures.js';
 import { facts } from './output.js';
 import { billedText } from './price.js';
 
@@ -8,14 +9,11 @@ export function dryRunText(report: DryRunReport): string {
   const { range, quarantined, stopsAt } = report;
   const lines = [
     facts([
-      [
-        'calls',
-        `${counted(report.calls, 'call')} of ${counted(report.users, 'user')}, log positions after ${grouped(range.after)} up to ${grouped(range.to)}`,
-      ],
+      ['calls', `${counted(report.calls, 'call')} of ${counted(report.users, 'user')}, ${rangeText(range)}`],
       ['cycles to close', grouped(report.cycles)],
       ['amount', billedText(report)],
-      ['carried in', `${counted(report.carriedIn.calls, 'call')}, usage ${grouped(report.carriedIn.usage)}`],
-      ['carried out', `${counted(report.carriedOut.calls, 'call')}, usage ${grouped(report.carriedOut.usage)}`],
+      ['carried in', callsText(report.carriedIn)],
+      ['carried out', callsText(report.carriedOut)],
       ...(quarantined.calls === '0' ? [] : [['quarantined', quarantineText(quarantined)] as [string, string]]),
     ]),
   ];
@@ -34,6 +32,6 @@ function nextStep({ activeRunId, stopsAt }: DryRunReport): string {
   return stopsAt === null ? ' Bill them with `meterfold run`.' : '';
 }
 
-function quarantineText({ calls, usage }: { calls: string; usage: string }): string {
-  return `${counted(calls, 'call')}, usage ${grouped(usage)}: cannot be billed, and would be quarantined`;
+function quarantineText(quarantined: DryRunReport['quarantined']): string {
+  return `${callsText(quarantined)}: cannot be billed, and would be quarantined`;
 }

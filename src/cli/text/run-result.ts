@@ -1,6 +1,7 @@
 /** The result of a run in words. */
 import type { BillingRunResult } from '../../contract/billing-run.js';
 import { counted, grouped, sentence } from '../../text.js';
+import { callsText, rangeText } from './figures.js';
 import { facts } from './output.js';
 import { billedText } from './price.js';
 import { writerText } from './writer.js';
@@ -15,14 +16,14 @@ export function resultText(result: BillingRunResult, seconds: number): string {
   const calls =
     range.after === range.to
       ? `none after log position ${grouped(range.after)}`
-      : `${counted(result.calls, 'call')} of ${counted(result.users, 'user')}, log positions after ${grouped(range.after)} up to ${grouped(range.to)}`;
+      : `${counted(result.calls, 'call')} of ${counted(result.users, 'user')}, ${rangeText(range)}`;
   return facts([
     ['run', `${result.runId}, published`],
     ['billed', calls],
     ['cycles closed', grouped(result.cycles)],
     ['amount', billedText(result)],
-    ['carried in', `${counted(result.carriedIn.calls, 'call')}, usage ${grouped(result.carriedIn.usage)}`],
-    ['carried out', `${counted(result.carriedOut.calls, 'call')}, usage ${grouped(result.carriedOut.usage)}`],
+    ['carried in', callsText(result.carriedIn)],
+    ['carried out', callsText(result.carriedOut)],
     ...(result.quarantined.calls === '0'
       ? []
       : [

@@ -1,4 +1,4 @@
-/** Writers that held a run up, in words: who, since when, and how a prepared transaction is ended. */
+/** Writers that blocked a run in words: the session, since when it writes, and how to end a prepared transaction. */
 import type { Writer } from '../../contract/writer.js';
 import { moment, printable } from '../../text.js';
 
@@ -9,7 +9,7 @@ export function writerText({ pid, application, user, startedAt, gid, hidden }: W
     ? [
         `prepared transaction ${printable(gid)}`,
         since,
-        `to be ended by commit prepared ${sqlText(gid)} or rollback prepared ${sqlText(gid)}`,
+        `end it with commit prepared ${sqlText(gid)} or rollback prepared ${sqlText(gid)}`,
       ]
     : [
         application ? `application ${printable(application)}` : '',

@@ -98,7 +98,10 @@ async function rightsChecks(pool: Pool): Promise<Check[]> {
   const missing = await missingRights(pool);
   if (missing.length > 0) return missing.map(({ rights, fix }) => bad('rights', `lacks ${rights}`, fix));
   const grant = await grantToSeeStarts(pool);
-  const note = grant === undefined ? '' : `; without ${grant} it cannot see when the transactions of other roles began`;
+  const note =
+    grant === undefined
+      ? ''
+      : `; note: this role cannot see when transactions of other roles began. To allow it: ${grant}`;
   return [good('rights', `all that billing needs${note}`)];
 }
 
