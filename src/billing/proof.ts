@@ -1,17 +1,17 @@
 /**
- * What a run must prove before it is published: map, reduce and an independent recount saw the same calls, and what was
- * carried in plus what was read is what was billed plus what is carried out.
+ * The proof of a run before it is published: map, reduce and an independent recount read the same calls, and carried in
+ * plus read equals billed plus carried out, for calls and for usage.
  *
- * Sums pass bigint and travel through Temporal as decimal strings.
+ * Sums are bigint here, and decimal strings on their way through Temporal.
  */
 import { addDigests } from './digest.js';
 
-/** One partition, as map counted it while the rows arrived. */
+/** What map counted in one partition. */
 export interface MapOutcome {
   calls: string;
   usage: string;
   digest: string;
-  /** Calls that it has put aside, and the sum of what they have as usage; in none of the other figures. */
+  /** The quarantined calls, and the sum of their usages. No other figure includes them. */
   quarantinedCalls: string;
   quarantinedUsage: string;
   spills: number;
@@ -19,7 +19,7 @@ export interface MapOutcome {
   readFrom: 'primary' | 'replica';
 }
 
-/** One shard, as reduce counted it while it folded. */
+/** What reduce counted in one shard. */
 export interface ReduceOutcome {
   calls: string;
   usage: string;
@@ -33,15 +33,15 @@ export interface ReduceOutcome {
   carriedOutUsage: string;
 }
 
-/** The sealed range, as one SQL statement counted it that shares nothing with map and reduce. */
+/** The run's range of the log, counted by one SQL statement that shares no code with map and reduce. */
 export interface RecountOutcome extends CallsAndUsage {
-  /** Of the calls that are not in quarantine; counted only where map may have read a replica. */
+  /** The digest of the calls without quarantined ones. Present only if map may have read a replica. */
   digest?: string;
 }
 
 /**
- * True if the recount must compare the digest, too: only if map read a replica. A replica that shows other calls of the same number
- * and usage would pass unnoticed otherwise.
+ * True if the recount must compare the digest, too: only if map read a replica. A replica that shows other calls of the
+ * same number and usage would otherwise pass unnoticed.
  */
 export function needsDigest(maps: readonly Pick<MapOutcome, 'readFrom'>[]): boolean {
   return maps.some(({ readFrom }) => readFrom === 'replica');
@@ -52,7 +52,7 @@ export function askedDigest(maps: readonly Pick<MapOutcome, 'readFrom'>[]): { di
   return needsDigest(maps) ? { digest: true } : {};
 }
 
-/** A number of calls and their usage. */
+/** A number of calls, and the sum of their usages. */
 export interface CallSum {
   calls: bigint;
   usage: bigint;
@@ -62,17 +62,17 @@ export interface Outcomes {
   maps: readonly MapOutcome[];
   reduces: readonly ReduceOutcome[];
   recount: RecountOutcome;
-  /** What lies in quarantine for the run. */
+  /** The run's rows in the table of quarantined calls. */
   quarantine: CallSum;
 }
 
-/** The same as text. */
+/** A CallSum as decimal strings. */
 export interface CallsAndUsage {
   calls: string;
   usage: string;
 }
 
-/** The figures of a published run, as stored and shown. Carried in and out are of all users' open cycles. */
+/** The figures of a published run, as stored and shown. Carried in and carried out cover the open cycles of all users. */
 export interface PublishedFigures {
   calls: string;
   users: string;
@@ -83,12 +83,15 @@ export interface PublishedFigures {
   amount: string;
   carriedIn: CallsAndUsage;
   carriedOut: CallsAndUsage;
-  /** Calls put aside, in no other figure. */
+  /** No other figure includes these calls. */
   quarantined: CallsAndUsage;
   digest: string;
 }
 
-/** The figures of a run. Carried in and out are of all users; touched are of those with calls in this run. */
+/**
+ * The figures of a run. Carried in and carried out cover the open cycles of all users; touched covers those of the users
+ * with calls in this run.
+ */
 export interface RunTotals {
   calls: bigint;
   usage: bigint;
@@ -105,11 +108,11 @@ export interface RunTotals {
 
 export interface Proof {
   totals: RunTotals;
-  /** One sentence per figure that does not agree, with both values and the difference; empty when the run is proved. */
+  /** A sentence for each figure that does not agree, with both values and the difference. Empty if the run is proved. */
   differences: string[];
 }
 
-/** Proves a run. `carriedIn` is what the run before it carried out. */
+/** Proves a run. `carriedIn` is what the previous run carried out. */
 export function proveRun(outcomes: Outcomes, carriedIn: CallSum, callsPerCycle: number): Proof {
   const { maps, reduces, recount, quarantine } = outcomes;
   const mapped = {
@@ -142,9 +145,14 @@ export function proveRun(outcomes: Outcomes, carriedIn: CallSum, callsPerCycle: 
     if (leftValue === rightValue) return;
     differences.push(`${left} is ${leftValue}, ${right} is ${rightValue}: a difference of ${leftValue - rightValue}`);
   };
-  const aside = quarantined.calls === 0n ? '' : ' and put into quarantine';
-  equal('calls counted by SQL', BigInt(recount.calls), `calls read by map${aside}`, mapped.calls + quarantined.calls);
-  equal('usage summed by SQL', BigInt(recount.usage), `usage read by map${aside}`, mapped.usage + quarantined.usage);
+  const included = quarantined.calls === 0n ? '' : ' and quarantined';
+  equal(
+    'calls counted by SQL',
+    BigInt(recount.calls),
+    `calls read by map${included}`,
+    mapped.calls + quarantined.calls,
+  );
+  equal('usage summed by SQL', BigInt(recount.usage), `usage read by map${included}`, mapped.usage + quarantined.usage);
   equal('calls read by map', mapped.calls, 'calls folded by reduce', totals.calls);
   equal('usage read by map', mapped.usage, 'usage folded by reduce', totals.usage);
   if (needsDigest(maps) && recount.digest !== mapped.digest) {
@@ -170,13 +178,13 @@ export function proveRun(outcomes: Outcomes, carriedIn: CallSum, callsPerCycle: 
   if (touchedIn.calls > carriedIn.calls || touchedIn.usage > carriedIn.usage) {
     differences.push(
       `reduce carried in ${touchedIn.calls} calls of usage ${touchedIn.usage}, ` +
-        `more than the ${carriedIn.calls} of usage ${carriedIn.usage} that the last run carried out`,
+        `more than the ${carriedIn.calls} of usage ${carriedIn.usage} that the previous run carried out`,
     );
   }
   if (quarantine.calls !== quarantined.calls || quarantine.usage !== quarantined.usage) {
     differences.push(
-      `map has put ${quarantined.calls} calls of usage ${quarantined.usage} into quarantine, ` +
-        `there are ${quarantine.calls} of usage ${quarantine.usage}`,
+      `map quarantined ${quarantined.calls} calls of usage ${quarantined.usage}, ` +
+        `the table has ${quarantine.calls} of usage ${quarantine.usage}`,
     );
   }
   return { totals, differences };

@@ -1,4 +1,4 @@
-/** Quarantine: calls that break what the log promises, put aside by a run that was told to; the view quarantined_calls shows them. */
+/** Calls that cannot be billed, and that a run with BAD_CALLS=quarantine has quarantined. The view quarantined_calls shows them. */
 
 import type { CallSum } from '../billing/proof.js';
 import type { PositionRange } from '../engine/cuts.js';
@@ -20,7 +20,7 @@ export async function storeQuarantine(db: Queryable, runId: bigint, calls: reado
   );
 }
 
-/** Removes what a partition has put aside. */
+/** Deletes the quarantined calls of a partition, before map restarts it. */
 export async function deleteQuarantined(db: Queryable, runId: bigint, { first, last }: PositionRange): Promise<void> {
   await db.query('delete from meterfold.quarantine where run_id = $1 and log_position between $2 and $3', [
     String(runId),
@@ -29,7 +29,7 @@ export async function deleteQuarantined(db: Queryable, runId: bigint, { first, l
   ]);
 }
 
-/** What lies in quarantine for a run. */
+/** The run's quarantined calls, counted in the table. */
 export async function readQuarantined(db: Queryable, runId: bigint): Promise<CallSum> {
   const { calls, usage } = one(
     await db.query<{ calls: string; usage: string }>(

@@ -195,7 +195,7 @@ describe('before publish, a stored outcome is changed: the run fails and names i
   });
 });
 
-test('a run that carries in more than the last run carried out fails and says so', async () => {
+test('a run that carries in more than the previous run carried out fails and says so', async () => {
   await logs.everyUserOneCall(stack.pool, { calls: 10 });
   await bill(stack);
   await logs.everyUserOneCall(stack.pool, { calls: 10 });
@@ -204,7 +204,7 @@ test('a run that carries in more than the last run carried out fails and says so
   await addUsage('1000000000000');
   const failure = await failureOf(await start());
   expect(failure.message).toMatch(
-    /^run 2 does not add up: reduce carried in 10 calls of usage 10\d{11}, more than the \d+ of usage \d+ that the last run carried out$/,
+    /^run 2 does not add up: reduce carried in 10 calls of usage 10\d{11}, more than the \d+ of usage \d+ that the previous run carried out$/,
   );
   expect(await runRows(stack)).toMatchObject([{ state: 'published' }, { state: 'discarded' }]);
   await addUsage('-1000000000000');

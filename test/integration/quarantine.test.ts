@@ -122,12 +122,12 @@ describe('publish refuses a run whose quarantine was changed:', () => {
     [
       'a call was removed',
       'delete from meterfold.quarantine where log_position = 9',
-      'run 1 does not add up: map has put 2 calls of usage -3 into quarantine, there are 1 of usage -1',
+      'run 1 does not add up: map quarantined 2 calls of usage -3, the table has 1 of usage -1',
     ],
     [
       'a call was added',
       "insert into meterfold.quarantine values (1, 3, 4, 'x')",
-      'run 1 does not add up: map has put 2 calls of usage -3 into quarantine, there are 3 of usage 1',
+      'run 1 does not add up: map quarantined 2 calls of usage -3, the table has 3 of usage 1',
     ],
     [
       'the stored number was changed',

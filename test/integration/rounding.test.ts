@@ -19,7 +19,7 @@ afterAll(() => stack.close());
 test.each(['JPY', 'USD', 'HUF', 'KWD', 'CLF'])(
   'totals in %s are rounded as PostgreSQL rounds them',
   async (currency) => {
-    const places = minorUnitDecimals(currency);
+    const decimals = minorUnitDecimals(currency);
     // Halves, their neighbours on both sides, and amounts of every size and sign.
     const { rows } = await stack.pool.query<{ exact: string; rounded: string }>(
       `with half as (select (n + 0.5) / 10::numeric ^ $1::integer as amount from generate_series(0, 400) n),
@@ -29,7 +29,7 @@ test.each(['JPY', 'USD', 'HUF', 'KWD', 'CLF'])(
             select hashint8extended(n, 7)::numeric * 10::numeric ^ (n % 14 - 12) from generate_series(1, 2000) n)
      select trim_scale(round(sign * exact, 12))::text as exact, round(round(sign * exact, 12), $1)::text as rounded
        from amount, unnest('{1, -1}'::numeric[]) sign`,
-      [places],
+      [decimals],
     );
     expect(rows.length).toBe(2 * (401 * 3 + 2000));
     const differing = rows.filter(({ exact, rounded }) => roundToMinorUnit(parsePicos(exact), currency) !== rounded);

@@ -48,9 +48,9 @@ describe('a currency', () => {
     // Later amendments.
     ['XCG', 2],
     ['XAD', 2],
-  ])('%s has %i decimal places', (code, places) => {
+  ])('%s has %i decimal places', (code, decimals) => {
     expect(isCurrency(code)).toBe(true);
-    expect(minorUnitDecimals(code)).toBe(places);
+    expect(minorUnitDecimals(code)).toBe(decimals);
   });
 
   test.each(['ZZZ', 'XXX', 'XTS', 'XAU', 'DEM', 'usd', '', 'constructor'])('%j is not a currency', (code) => {

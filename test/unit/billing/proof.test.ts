@@ -10,10 +10,26 @@ import {
 
 // Two partitions and two shards of a run of 30 calls. Its users carried in 4 of 6 open calls: 34 = 5 × 6 + 4.
 const ofPrimary = { readFrom: 'primary' } as const;
-const noneAside = { quarantinedCalls: '0', quarantinedUsage: '0' };
+const noneQuarantined = { quarantinedCalls: '0', quarantinedUsage: '0' };
 const maps: MapOutcome[] = [
-  { calls: '10', usage: '1000', digest: '000000000000000a', ...noneAside, spills: 1, segmentBytes: 50, ...ofPrimary },
-  { calls: '20', usage: '2000', digest: 'fffffffffffffffb', ...noneAside, spills: 2, segmentBytes: 90, ...ofPrimary },
+  {
+    calls: '10',
+    usage: '1000',
+    digest: '000000000000000a',
+    ...noneQuarantined,
+    spills: 1,
+    segmentBytes: 50,
+    ...ofPrimary,
+  },
+  {
+    calls: '20',
+    usage: '2000',
+    digest: 'fffffffffffffffb',
+    ...noneQuarantined,
+    spills: 2,
+    segmentBytes: 90,
+    ...ofPrimary,
+  },
 ];
 const reduces: ReduceOutcome[] = [
   {
@@ -197,9 +213,9 @@ describe('a run that does not add up says so', () => {
   test.each([
     { name: 'calls', before: { calls: 3n, usage: 66n } },
     { name: 'usage', before: { calls: 6n, usage: 39n } },
-  ])('when reduce carries in more $name than the last run has carried out', ({ before }) => {
+  ])('when reduce carries in more $name than the previous run carried out', ({ before }) => {
     expect(proveRun(right, before, 5).differences).toEqual([
-      `reduce carried in 4 calls of usage 40, more than the ${before.calls} of usage ${before.usage} that the last run carried out`,
+      `reduce carried in 4 calls of usage 40, more than the ${before.calls} of usage ${before.usage} that the previous run carried out`,
     ]);
   });
 
