@@ -83,8 +83,8 @@ async function measure(stacks: readonly Stack[]): Promise<void> {
   const jobs: Job[][] = shapes.map(() => []);
   // Round 0 is the warm-up.
   for (let round = 0; round <= rounds; round++) {
-    for (const place of shapes.keys()) {
-      const which = (place + round) % shapes.length;
+    for (const turn of shapes.keys()) {
+      const which = (turn + round) % shapes.length;
       const { name, clear } = shapes[which]!;
       const stack = stacks[which]!;
       await clear(stack);
