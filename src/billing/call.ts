@@ -2,8 +2,9 @@
  * A billable call: the limits of its columns in public.api_logs, and the reasons why a call is refused.
  *
  * Map refuses a call that violates a limit. The build generates the kernel's constants from the numbers below
- * (scripts/build.js). Two other definitions are independent on purpose: the CHECK constraints of the log, and
- * `meterfold verify` (audit/sql.ts). test/integration/limits.test.ts compares both with this file.
+ * (scripts/build.js). The dry run (log/refusal-sql.ts) and the CHECK of the log (schema/log-limits.ts) are made of them
+ * too. Only `meterfold verify` has a definition of its own (audit/sql.ts), so that it checks this one;
+ * test/integration/limits.test.ts compares all of them.
  */
 
 /** Bytes of user_id in UTF-8. */
