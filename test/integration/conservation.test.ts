@@ -286,7 +286,7 @@ describe('the database is restored', () => {
       await held.waiting({ query: 'insert into public.api_logs' });
       await held.release();
       const writer = await writing;
-      await eventually('it seals anew', async () => {
+      await eventually('it seals again', async () => {
         const { rows } = await own.pool.query('select seal_position, sealed_end from meterfold.runs');
         expect(rows[0].sealed_end).toBeNull();
         return rows[0].seal_position === '1004';

@@ -1,10 +1,11 @@
 /**
- * Totals are rounded as PostgreSQL's round(numeric) rounds, an oracle that shares no code with meterfold, for each
- * currency and sign.
+ * Money in TypeScript and in PostgreSQL. Amounts are equal. Totals are rounded as PostgreSQL's round(numeric) rounds, an
+ * oracle that shares no code with meterfold, for each currency and sign.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { minorUnitDecimals } from '../../src/billing/currency.js';
-import { parsePicos, roundToMinorUnit } from '../../src/billing/money.js';
+import { formatPicos, parsePicos, roundToMinorUnit } from '../../src/billing/money.js';
+import { amountOf } from '../../src/billing/price.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';
 import { bill } from '../support/runs.js';
@@ -15,6 +16,21 @@ beforeAll(async () => {
   stack = await freshStack();
 });
 afterAll(() => stack.close());
+
+test('amountOf() and meterfold.amount_of() return the same amount, up to the largest usage and price', async () => {
+  const usages = ['0', '1', '7', '1000000000000000', '99999999999999999999999999'];
+  const prices = ['0', '0.0004', '12.5', '0.000000000001', '999999999999.999999999999'];
+  const { rows } = await stack.pool.query<{ usage: string; pricePerUnit: string; amount: string }>(
+    `select usage, price as "pricePerUnit", trim_scale(meterfold.amount_of(usage::numeric, price::numeric))::text as amount
+       from unnest($1::text[]) usage, unnest($2::text[]) price`,
+    [usages, prices],
+  );
+  expect(rows).toHaveLength(usages.length * prices.length);
+  for (const { usage, pricePerUnit, amount } of rows) {
+    const picos = amountOf({ usage: BigInt(usage) }, { pricePerUnit, currency: 'USD' });
+    expect({ usage, pricePerUnit, amount: formatPicos(picos) }).toEqual({ usage, pricePerUnit, amount });
+  }
+});
 
 test.each(['JPY', 'USD', 'HUF', 'KWD', 'CLF'])(
   'totals in %s are rounded as PostgreSQL rounds them',

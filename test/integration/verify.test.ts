@@ -65,8 +65,8 @@ async function repackFirstRun(): Promise<void> {
   await stack.pool.query(
     `with taken as (delete from only meterfold.records where run_id = 1 returning *)
      insert into meterfold.records (run_id, first_cycle, user_id, ${numbers})
-     select run_id, first_cycle + place - 1, user_id, ${numbers.map((name) => `substring(${name}, 64 * place - 63, 64)`)}
-       from taken, generate_series(1, length(usages) / 64) as place`,
+     select run_id, first_cycle + index - 1, user_id, ${numbers.map((name) => `substring(${name}, 64 * index - 63, 64)`)}
+       from taken, generate_series(1, length(usages) / 64) as index`,
   );
   expect((await repack(stack.pool, { until: { run: '1' } })).rowsAfter).toBeGreaterThan(1);
 }

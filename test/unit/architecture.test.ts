@@ -51,7 +51,7 @@ const rules: Record<string, Rule> = {
   // zlib has the checksum, fs reads the WebAssembly.
   engine: { imports: ['invariant.ts', 'billing', 'engine'], packages: [], builtins: ['node:zlib', 'node:fs'] },
   postgres: { imports: ['postgres'] },
-  schema: { imports: [...PURE, 'postgres', 'log', 'schema'] },
+  schema: { imports: ['billing', 'postgres', 'log', 'schema'] },
   log: { imports: [...PURE, 'postgres', 'log'] },
   ledger: { imports: [...PURE, 'postgres', 'schema', 'log', 'ledger'] },
   runs: { imports: DATA },

@@ -40,7 +40,7 @@ create table meterfold.runs (
   watermark              bigint not null,
   seal_position          bigint,
   sealed_end             bigint,
-  -- Writers because of which sealed_end lies before seal_position.
+  -- The writers that blocked the run, if sealed_end lies before seal_position.
   blocked_by             jsonb,
   -- Position of the primary's write-ahead log at the seal. A replica that has replayed it holds every call of the run.
   sealed_lsn             pg_lsn,

@@ -1,8 +1,8 @@
 -- Billed results: open cycles, billing records and quarantined calls, with the public views that show those of
 -- published runs.
 
--- A user's open cycle after a run that read calls of that user. Rows are only inserted; the one of the newest published
--- run counts. The first-call columns are meaningful only where calls > 0.
+-- A user's open cycle after a run that read calls of that user. Rows are never updated: the row of the newest published
+-- run counts, and superseded rows are deleted. The first-call columns are null if calls = 0.
 create table meterfold.open_cycles (
   run_id          bigint not null,
   next_cycle      bigint not null,

