@@ -6,10 +6,10 @@
  * committed are missing; a real run waits for them.
  */
 
+import { REFUSAL_SQL } from '../billing/call.js';
 import { formatPicos } from '../billing/money.js';
 import { amountOf, type PriceTerms } from '../billing/price.js';
 import type { BadCalls } from '../billing/terms.js';
-import { REFUSAL_SQL } from '../log/refusal-sql.js';
 import { positionSql } from '../log/sequence.js';
 import { type Client, one, type Pool } from '../postgres/pool.js';
 import { readSnapshot } from '../postgres/snapshot.js';

@@ -6,8 +6,7 @@
  * The CHECK is added NOT VALID, which takes a moment. Another transaction validates it while writers continue. After a
  * change of limits it stays NOT VALID: calls that are already in the log were accepted under the old limits.
  */
-import { REFUSAL_TEXTS } from '../billing/call.js';
-import { BILLABLE_SQL } from '../log/refusal-sql.js';
+import { BILLABLE_SQL, REFUSAL_TEXTS } from '../billing/call.js';
 import type { Client } from '../postgres/pool.js';
 import { MigrationError } from './migration-error.js';
 

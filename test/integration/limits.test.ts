@@ -9,6 +9,7 @@ import {
   CALLED_AT_END_MICROS,
   CALLED_AT_MIN_MICROS,
   REFUSAL,
+  REFUSAL_SQL,
   REFUSAL_TEXTS,
   type Refusal,
   USAGE_MAX,
@@ -16,7 +17,6 @@ import {
   USER_BYTES_MIN,
 } from '../../src/billing/call.js';
 import { BUCKETS, RECORD_CYCLES_MAX } from '../../src/engine/layout.js';
-import { REFUSAL_SQL } from '../../src/log/refusal-sql.js';
 import { freshStack } from '../support/stack.js';
 
 const stack = await freshStack();
