@@ -13,7 +13,7 @@ import { generate, timedRun, withServers, withWorkers } from './billing.js';
 import { CpuQuotas } from './cpu-quota.js';
 import { report, setting, spread } from './figures.js';
 
-const calls = setting('BENCH_CALLS', 2_000_000);
+const calls = setting('BENCH_CALLS', 8_000_000);
 const users = setting('BENCH_USERS', 40_000);
 const rounds = setting('BENCH_ROUNDS', 7);
 const WORKERS = 4;

@@ -98,7 +98,7 @@ class BillingRun {
     this.#control = control;
   }
 
-  /** Bills, until the run is published, skipped or given up. After a failure an operator may have it continue. */
+  /** Bills until the run is published, skipped or discarded. After a failure an operator may retry the run. */
   async run(): Promise<BillingRunResult> {
     for (;;) {
       try {
