@@ -270,7 +270,7 @@ describe('doctor', () => {
     ['switched off in part', 'alter table public.api_logs disable trigger meterfold_guard_truncate'],
     ['enabled for replicas only', 'alter table public.api_logs enable replica trigger meterfold_guard'],
     ['dropped in part', 'drop trigger meterfold_guard on public.api_logs'],
-  ])('warns where the guard is %s, which is no fault, and what it says mends it', async (_title, sql) => {
+  ])('warns where the guard is %s, and the fix that it prints works', async (_title, sql) => {
     await owner.query(sql);
     expect(await guardCheck()).toEqual(lifted);
     const doctor = await meterfold(stack, ['doctor']);
