@@ -9,9 +9,19 @@ import type { ClosedCycles, FoldedUser } from '../engine/reduce.js';
 import type { RowBuffer } from '../postgres/copy/row-buffer.js';
 import { amountSql } from '../schema/terms.js';
 
+/** The columns with a number for each cycle, packed as bit strings, in the order in which the kernel writes them. */
+export const PACKED_COLUMNS = [
+  'usages',
+  'first_call_ids',
+  'last_call_ids',
+  'first_called_micros',
+  'last_called_micros',
+] as const;
+const COLUMNS = ['run_id', 'first_cycle', 'user_id', ...PACKED_COLUMNS];
+
 /** The table has no schema here: backups/attempt.ts says why. */
 export const RECORDS_COPY = `
-  copy records (run_id, first_cycle, user_id, usages, first_call_ids, last_call_ids, first_called_micros, last_called_micros)
+  copy records (${COLUMNS.join(', ')})
   from stdin (format binary)`;
 
 // SQL expressions for statements that read packed rows as `packed`.
@@ -28,8 +38,7 @@ export const RUN_AT = 'coalesce(meterfold.run_at(packed.run_ids, packed.run_star
 /** A range that contains all runs of a repacked row. It has an index. */
 export const RUN_RANGE = 'meterfold.run_range(packed.run_ids, packed.run_id)';
 
-const NUMBERS =
-  'packed.usages, packed.first_call_ids, packed.last_call_ids, packed.first_called_micros, packed.last_called_micros';
+const NUMBERS = PACKED_COLUMNS.map((column) => `packed.${column}`).join(', ');
 
 /**
  * A subquery with the rows of both tables. Each table has its own condition on `packed`, so that an index of that table
@@ -45,12 +54,11 @@ export const packedRows = (condition: { records: string; repacked: string }) => 
       from meterfold.repacked_records packed
      where ${condition.repacked})`;
 
-const COLUMNS = 8;
 /** Bytes of a row without its numbers. */
 const HEAD_BYTES_MAX = 2 + 12 + 12 + 4 + USER_BYTES_MAX;
 
 export function appendRecord(rows: RowBuffer, runId: number, user: FoldedUser, closed: ClosedCycles): void {
-  rows.beginRow(COLUMNS, HEAD_BYTES_MAX + closed.fieldsBytes);
+  rows.beginRow(COLUMNS.length, HEAD_BYTES_MAX + closed.fieldsBytes);
   rows.int8FromNumber(runId);
   rows.int8FromNumber(closed.firstCycle);
   rows.text(user.bytes, user.nameAt, user.nameLength);

@@ -16,7 +16,7 @@
  * it has committed.
  */
 import { type Client, one, type Pool, transaction } from '../postgres/pool.js';
-import { CYCLE_INDEXES, packedRows, RUN_AT } from './records.js';
+import { CYCLE_INDEXES, PACKED_COLUMNS, packedRows, RUN_AT } from './records.js';
 import {
   type Batch,
   type Bounds,
@@ -150,8 +150,6 @@ async function rewrite(client: Client, ranges: readonly MergeRange[], { settled 
   return rowCount ?? 0;
 }
 
-const NUMBERS = ['usages', 'first_call_ids', 'last_call_ids', 'first_called_micros', 'last_called_micros'] as const;
-
 const rewriteSql = `
   with taken as (
     delete from only meterfold.records packed using ${asked}
@@ -162,12 +160,12 @@ const rewriteSql = `
      where ${inRange}
     returning packed.*, merged.first_cycle as range_start
   ), packed as (
-    select user_id, first_cycle, run_id, run_ids, run_starts, range_start, ${NUMBERS.join(', ')} from taken
+    select user_id, first_cycle, run_id, run_ids, run_starts, range_start, ${PACKED_COLUMNS.join(', ')} from taken
     union all
-    select user_id, first_cycle, run_id, run_ids, run_starts, range_start, ${NUMBERS.join(', ')} from taken_again
+    select user_id, first_cycle, run_id, run_ids, run_starts, range_start, ${PACKED_COLUMNS.join(', ')} from taken_again
   ), single as (
     select packed.user_id, packed.range_start, packed.first_cycle + cycle.index - 1 as number, ${RUN_AT} as run_id,
-           ${NUMBERS.map((name) => `substring(packed.${name}, 64 * cycle.index - 63, 64) as ${name}`).join(', ')}
+           ${PACKED_COLUMNS.map((name) => `substring(packed.${name}, 64 * cycle.index - 63, 64) as ${name}`).join(', ')}
       from packed
      cross join lateral generate_series(1, length(packed.usages) / 64) as cycle (index)
   ), marked as (
@@ -185,9 +183,9 @@ const rewriteSql = `
       from placed
     window cycles_order as (partition by user_id, range_start order by number)
   )
-  insert into meterfold.repacked_records (run_id, first_cycle, user_id, ${NUMBERS.join(', ')}, run_ids, run_starts)
+  insert into meterfold.repacked_records (run_id, first_cycle, user_id, ${PACKED_COLUMNS.join(', ')}, run_ids, run_starts)
   select max(run_id), min(number), user_id,
-         ${NUMBERS.map((name) => `meterfold.concatenated(${name} order by number)`).join(',\n         ')},
+         ${PACKED_COLUMNS.map((name) => `meterfold.concatenated(${name} order by number)`).join(',\n         ')},
          meterfold.concatenated(run_id::bit(64) order by number) filter (where begins),
          meterfold.concatenated(begins::integer::bit(1) order by number)
     from begun
