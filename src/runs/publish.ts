@@ -3,6 +3,7 @@
 import type { Proof, RunTotals } from '../billing/proof.js';
 import { deleteSuperseded } from '../ledger/open-cycles.js';
 import { type Client, type Pool, prepared } from '../postgres/pool.js';
+import { RUN_TABLES } from '../schema/tables.js';
 import { amountSql } from '../schema/terms.js';
 import { type Ender, endRun, storeRowDigest } from './ending.js';
 import { RunGoneError } from './run.js';
@@ -53,6 +54,11 @@ async function storePublished(client: Client, runId: bigint, totals: RunTotals):
   );
 }
 
+/** Deletes rows of all tables in which a published run has none. */
+const SWEEP = `with ${RUN_TABLES.filter(({ states }) => !states.includes('published'))
+  .map(({ name }) => `${name} as (delete from meterfold.${name} where run_id <= $1)`)
+  .join(', ')} select`;
+
 /**
  * Deletes what is no longer needed once the run is published: segments, leases and attempts, and the open cycles that
  * the previous run had superseded. Open cycles that this run superseded stay until the next run is published, so that
@@ -60,14 +66,6 @@ async function storePublished(client: Client, runId: bigint, totals: RunTotals):
  */
 async function sweep(client: Client, runId: bigint): Promise<void> {
   // Rows of earlier runs are included: an attempt to end a run that had already ended may have left its row.
-  await client.query(
-    prepared(
-      `with spills as (delete from meterfold.spills where run_id <= $1),
-            leases as (delete from meterfold.leases where run_id <= $1),
-            attempts as (delete from meterfold.attempts where run_id <= $1)
-       delete from meterfold.segments where run_id <= $1`,
-      [runId.toString()],
-    ),
-  );
+  await client.query(prepared(SWEEP, [runId.toString()]));
   await deleteSuperseded(client, runId);
 }
