@@ -11,6 +11,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { RECORD_CYCLES_MAX } from '../engine/layout.js';
 import { invariant } from '../invariant.js';
+import { TERMS_KEY_SQL } from '../schema/terms.js';
 
 /**
  * Verify has its own definition of a billable call, because it checks the definition that map uses (billing/call.ts). A
@@ -34,6 +35,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   billable: BILLABLE,
   reason: REASON,
   record_cycles_max: String(RECORD_CYCLES_MAX),
+  terms_key: TERMS_KEY_SQL,
 };
 
 const directory = new URL('./sql/', import.meta.url);

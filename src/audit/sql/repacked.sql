@@ -1,7 +1,7 @@
 -- The terms of all runs of each repacked row. $1 the only run, or null; $2 limit.
 with terms as (
-  select run_id, concat_ws(' ', price_per_unit, currency, calls_per_cycle) as terms
-    from meterfold.runs
+  select run_id, :terms_key as terms
+    from meterfold.runs run
    where state = 'published'
 ), packed as (
   select user_id, first_cycle, run_id, run_ids
