@@ -281,7 +281,7 @@ export const VARIANTS: Variant[] = [
     edit: replace('FIRST_DELAY_MS = 1000', 'FIRST_DELAY_MS = 2000'),
     fails: only('map-restarted'),
     byReplayer: false,
-    says: 'timer 1: ms was 1000, and is 2000',
+    says: 'ms was 1000, and is 2000',
   },
   {
     name: 'lost segments whose outcomes are kept',
