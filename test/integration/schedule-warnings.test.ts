@@ -1,10 +1,10 @@
-/** What `schedule set` and `show` warn of, held against the times at which Temporal starts runs. */
+/** The warnings of `schedule set` and `schedule show`, compared with the times at which Temporal starts runs. */
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { matchingTimes } from '../../src/operations/schedule/warnings.js';
 import { meterfold } from '../support/processes.js';
 import { freshStack, type Stack } from '../support/stack.js';
 
-// Each question is a process of its own.
+// Each test case starts a process of its own.
 vi.setConfig({ testTimeout: 180_000 });
 
 const DAY_MS = 86_400_000;
@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => stack.close());
 afterEach(async () => void (await meterfold(stack, ['schedule', 'remove'])));
 
-/** Sets a schedule; the warnings, which `show` says too. */
+/** Sets a schedule, checks that `show` prints the same warnings, and returns them. */
 async function set(cron: string, ...more: string[]): Promise<string[]> {
   const { code, stderr } = await meterfold(stack, ['schedule', 'set', '--cron', cron, ...more]);
   expect(code).toBe(0);
