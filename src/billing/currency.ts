@@ -5,6 +5,7 @@
  * Source: ISO 4217 list one, as published by the package currency-codes, and later amendments.
  */
 import currencyCodes from 'currency-codes';
+import { PICO_DECIMALS } from './money.js';
 
 /**
  * Amendments with the decimals of the minor unit. 176: the Caribbean guilder, from 2025-03-31. 177: the Arab
@@ -36,4 +37,19 @@ export function isCurrency(code: string): boolean {
 /** The decimals of a currency's minor unit: USD 2, JPY 0, KWD 3, CLF 4. */
 export function minorUnitDecimals(currency: string): number {
   return DECIMALS.get(currency) ?? DECIMALS_OF_UNKNOWN;
+}
+
+/** Rounds picos to the currency's minor unit, half away from zero, and formats them: "12.34", "-0.01". */
+export function roundToMinorUnit(picos: bigint, currency: string): string {
+  const decimals = minorUnitDecimals(currency);
+  const unit = 10n ** BigInt(PICO_DECIMALS - decimals);
+  const sign = picos < 0n ? -1n : 1n;
+  const absolute = picos * sign;
+  const floor = absolute / unit;
+  const twiceRest = (absolute % unit) * 2n;
+  const minor = (twiceRest >= unit ? floor + 1n : floor) * sign;
+  const digits = (minor < 0n ? -minor : minor).toString().padStart(decimals + 1, '0');
+  const whole = digits.slice(0, digits.length - decimals);
+  const text = decimals === 0 ? whole : `${whole}.${digits.slice(-decimals)}`;
+  return minor < 0n ? `-${text}` : text;
 }

@@ -1,5 +1,6 @@
 /** The totals of a statement: exact sums of amounts per currency. Each total is rounded once, at the end. */
-import { formatPicos, parsePicos, roundToMinorUnit } from './money.js';
+import { roundToMinorUnit } from './currency.js';
+import { formatPicos, parsePicos } from './money.js';
 
 /** The fields of a billing record that a statement sums. Decimals and bigints are in PostgreSQL's text format. */
 export interface BilledCycle {

@@ -3,8 +3,8 @@
  * oracle that shares no code with meterfold, for each currency and sign.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { minorUnitDecimals } from '../../src/billing/currency.js';
-import { formatPicos, parsePicos, roundToMinorUnit } from '../../src/billing/money.js';
+import { minorUnitDecimals, roundToMinorUnit } from '../../src/billing/currency.js';
+import { formatPicos, parsePicos } from '../../src/billing/money.js';
 import { amountOf } from '../../src/billing/price.js';
 import * as logs from '../support/logs.js';
 import { meterfold, startWorker } from '../support/processes.js';

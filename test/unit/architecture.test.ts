@@ -172,6 +172,27 @@ function cycleIn(all: readonly SourceFile[]): string[] | undefined {
   return undefined;
 }
 
+/** The imports of a text without those of types, which the build removes. */
+function runtimeImportsOf(text: string): string[] {
+  return importsOf(text.replace(/^(?:import|export) type [^;]*;/gm, ''));
+}
+
+/** Packages and Node's own modules that the workflow's bundle contains and the rule of workflows does not list. */
+function wronglyBundled(all: readonly SourceFile[]): string[] {
+  const texts = new Map(all.map((file) => [file.path, file.text]));
+  const bundled = new Set(['workflows/index.ts']);
+  const wrong: string[] = [];
+  // A set also iterates over what is added meanwhile.
+  for (const file of bundled) {
+    for (const specifier of runtimeImportsOf(texts.get(file)!)) {
+      if (specifier.startsWith('.')) bundled.add(resolve(file, specifier));
+      else if (!isListed(rules.workflows!.packages!, packageOf(specifier))) wrong.push(`${file} imports ${specifier}`);
+    }
+  }
+  expect(bundled.size).toBeGreaterThan(20);
+  return wrong;
+}
+
 /** Folders of src with more than FILES_MAX files. */
 function tooFull(all: readonly SourceFile[]): string[] {
   const counts = new Map<string, number>();
@@ -190,6 +211,10 @@ function tooLong(all: readonly SourceFile[]): string[] {
 describe('in src', () => {
   test('every room imports only what it may', () => {
     expect(wrongImports(sources)).toEqual([]);
+  });
+
+  test('the bundle of the workflow contains no package but those that a workflow may import', () => {
+    expect(wronglyBundled(sources)).toEqual([]);
   });
 
   test('every import of a file is of one that is there, so that none is missed here', () => {
@@ -314,6 +339,16 @@ describe('planted, a wrong import is found', () => {
     ];
     expect(cycleIn([...sources, ...cycle])).toEqual(['billing/a.ts', 'billing/b.ts', 'billing/c.ts', 'billing/a.ts']);
     expect(cycleIn([...sources, ...cycle.slice(1)])).toEqual(cycleIn(sources));
+  });
+
+  test('also if a workflow imports it by way of another file', () => {
+    const plant = (text: string) => [
+      ...sources.filter(({ path: file }) => file !== 'billing/price.ts'),
+      { path: 'billing/price.ts', text },
+    ];
+    expect(wronglyBundled(plant(`import pg from 'pg';`))).toEqual(['billing/price.ts imports pg']);
+    expect(wronglyBundled(plant(`import { readFile } from 'node:fs';`))).toEqual(['billing/price.ts imports node:fs']);
+    expect(wronglyBundled(plant(`import type { Pool } from 'pg';`))).toEqual([]);
   });
 
   test('and so is a folder with too many files', () => {

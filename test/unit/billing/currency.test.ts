@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
-import { isCurrency, minorUnitDecimals } from '../../../src/billing/currency.js';
-import { parsePicos, roundToMinorUnit } from '../../../src/billing/money.js';
+import { isCurrency, minorUnitDecimals, roundToMinorUnit } from '../../../src/billing/currency.js';
+import { parsePicos } from '../../../src/billing/money.js';
 
 /** The code and the minor unit of each entry with a code in ISO's own list, which the package contains. */
 function isoList(): Map<string, string> {

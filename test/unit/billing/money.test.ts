@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { minorUnitDecimals } from '../../../src/billing/currency.js';
-import { DecimalError, formatPicos, parsePicos, parsePrice, roundToMinorUnit } from '../../../src/billing/money.js';
+import { minorUnitDecimals, roundToMinorUnit } from '../../../src/billing/currency.js';
+import { DecimalError, formatPicos, parsePicos, parsePrice } from '../../../src/billing/money.js';
 import { amountOf } from '../../../src/billing/price.js';
 
 const scale = 10n ** 12n;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatPicos, parsePicos, roundToMinorUnit } from '../../../src/billing/money.js';
+import { roundToMinorUnit } from '../../../src/billing/currency.js';
+import { formatPicos, parsePicos } from '../../../src/billing/money.js';
 import { type BilledCycle, type StatementTotal, StatementTotals } from '../../../src/billing/statement.js';
 
 function totalsOf(cycles: readonly BilledCycle[]): StatementTotal[] {
