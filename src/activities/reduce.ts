@@ -20,8 +20,9 @@ import { TextArray } from '../postgres/copy/text-array.js';
 import type { Client, Pool } from '../postgres/pool.js';
 import type { LockedRun } from '../runs/run.js';
 import { type PassReader, readSpillIndexes } from '../runs/segments.js';
+import type { TaskProgress } from './heartbeat.js';
 import type { TaskMemories, TaskMemory } from './memory.js';
-import { type ActivityDependencies, doneBy, runTask, type TaskProgress, type TaskRequest } from './task.js';
+import { type ActivityDependencies, doneBy, runTask, type TaskRequest } from './task.js';
 
 const USERS_PER_LOOKUP = 4096;
 

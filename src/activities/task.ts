@@ -23,8 +23,6 @@ import { type LockedTask, lockTask, storedOutcome, storeOutcome, type TaskKind }
 import { leaseOf, type TaskProgress, withHeartbeat } from './heartbeat.js';
 import { checkInstallation } from './installation.js';
 
-export type { TaskProgress } from './heartbeat.js';
-
 /** What activities depend on. A worker process has one. */
 export interface ActivityDependencies {
   pool: Pool;

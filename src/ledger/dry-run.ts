@@ -9,6 +9,7 @@
 import { REFUSAL_SQL } from '../billing/call.js';
 import { formatPicos } from '../billing/money.js';
 import { amountOf, type PriceTerms } from '../billing/price.js';
+import type { PublishedFigures } from '../billing/proof.js';
 import type { BadCalls } from '../billing/terms.js';
 import { positionSql } from '../log/sequence.js';
 import { type Client, one, type Pool } from '../postgres/pool.js';
@@ -19,21 +20,13 @@ export interface DryRunTerms extends PriceTerms {
   badCalls: BadCalls;
 }
 
-/** bigints and decimals are strings. */
-export interface DryRun {
+/**
+ * The figures that the run would have. bigints and decimals are strings. `quarantined` counts calls that cannot be billed
+ * and would be quarantined.
+ */
+export interface DryRun extends Omit<PublishedFigures, 'digest'> {
   /** Log positions: calls after `after` up to and including `to`. */
   range: { after: string; to: string };
-  calls: string;
-  users: string;
-  cycles: string;
-  usage: string;
-  /** Usage of the cycles that would close, including calls carried in. */
-  billedUsage: string;
-  amount: string;
-  carriedIn: { calls: string; usage: string };
-  carriedOut: { calls: string; usage: string };
-  /** Calls that cannot be billed and would be quarantined. */
-  quarantined: { calls: string; usage: string };
   /** The first call that cannot be billed, at which the run would stop. The figures omit such calls. */
   stopsAt: { id: string; reason: string } | null;
   /** A run in progress that bills some or all of these calls. */

@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AlreadyPublishedError, discardRun } from '../runs/discard.js';
 import { readRunState } from '../runs/list.js';
 import { readActiveRun } from '../runs/run.js';
-import { askTemporal, requestCancel } from '../temporal/owner.js';
+import { askTemporal, isSameTemporal, requestCancel, temporalOf } from '../temporal/owner.js';
 import { RunNotFoundError, RunStateError } from './errors.js';
-import { isOwnTemporal, type Servers } from './servers.js';
+import type { Servers } from './servers.js';
 
 export type CancelOutcome = 'cancelled' | 'cancelled, its workflow had ended' | 'already discarded';
 
@@ -56,8 +56,7 @@ async function askWorkflow(
   const active = await readActiveRun(pool);
   if (active === undefined || String(active.runId) !== runId) return 'no answer';
   const { owner } = active;
-  const temporal = { address: owner.temporalAddress, namespace: owner.temporalNamespace };
-  if (!isOwnTemporal(servers, temporal)) return 'no answer';
+  if (!isSameTemporal(temporalOf(owner), servers.config.temporal)) return 'no answer';
   try {
     const client = await servers.temporal();
     if ((await askTemporal(client, owner)) === 'running') await requestCancel(client, owner);

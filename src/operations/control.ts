@@ -1,10 +1,11 @@
 /** Pauses, resumes and retries a run by an Update of its workflow, which refuses one that its phase does not allow. */
 import type { BillingRunInput, BillingRunProgress } from '../contract/billing-run.js';
 import { type Run, readRunIfAny } from '../runs/run.js';
+import { isSameTemporal, temporalOf } from '../temporal/owner.js';
 import type { RunHandle } from '../temporal/start.js';
 import { sentence } from '../text.js';
 import { NoWorkerError, RunNotFoundError, RunOwnerError, RunStateError } from './errors.js';
-import { isOwnTemporal, type Servers } from './servers.js';
+import type { Servers } from './servers.js';
 import { startRun } from './start.js';
 
 /** How long a worker may take to answer. */
@@ -51,8 +52,8 @@ async function updateRun(
 ): Promise<BillingRunProgress> {
   if (state !== 'active') throw new RunStateError(`Run ${runId} is ${state}: only a run in progress can do that.`);
   const { workflowId, firstExecutionRunId } = owner;
-  const temporal = { address: owner.temporalAddress, namespace: owner.temporalNamespace };
-  if (!isOwnTemporal(servers, temporal)) throw new RunOwnerError(String(runId), temporal);
+  const temporal = temporalOf(owner);
+  if (!isSameTemporal(temporal, servers.config.temporal)) throw new RunOwnerError(String(runId), temporal);
   const client = await servers.temporal();
   const handle = client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId });
   try {

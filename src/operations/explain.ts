@@ -36,7 +36,7 @@ const CAUSES_MAX = 20;
 export function explain(error: unknown, addresses: Addresses): string {
   const chain = causes(error);
   for (const found of chain) {
-    const message = isFor(found) ? found.message : refusalOf(found)?.message;
+    const message = isForPeople(found) ? found.message : refusalOf(found)?.message;
     if (message !== undefined) return sentence(message);
   }
   for (const found of chain) {
@@ -85,7 +85,7 @@ function databaseAddress(environment: NodeJS.ProcessEnv): string {
 }
 
 /** True if the message was written for a person: meterfold's own errors, except bugs. */
-function isFor({ name = '' }: AnyError): boolean {
+function isForPeople({ name = '' }: AnyError): boolean {
   return failureNamed(name) !== undefined && name !== 'InvariantError';
 }
 

@@ -1,9 +1,10 @@
 /** Lists and shows runs: PostgreSQL has their figures, and Temporal says why those in progress stall. */
 import { newestRunId, type RunDetails, type RunSummary, readRun, listRuns as readRuns } from '../runs/list.js';
+import { isSameTemporal } from '../temporal/owner.js';
 import { listStalledRuns, type Stall, type StalledRun } from '../temporal/stalls.js';
 import { RunNotFoundError, RunOwnerError, RunStateError } from './errors.js';
 import { addressesOf, explain } from './explain.js';
-import { isOwnTemporal, type Servers } from './servers.js';
+import type { Servers } from './servers.js';
 
 /** How long Temporal may take to say why runs stall. */
 const STALLS_MS_MAX = 3000;
@@ -61,7 +62,7 @@ interface Answer {
 
 async function stallsOf(servers: Servers, { runId, state, temporal }: RunDetails): Promise<Answer> {
   if (state !== 'active') return { stalled: [] };
-  if (isOwnTemporal(servers, temporal)) return askStalls(servers);
+  if (isSameTemporal(temporal, servers.config.temporal)) return askStalls(servers);
   return { stalled: [], unknown: new RunOwnerError(runId, temporal).message };
 }
 

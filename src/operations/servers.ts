@@ -15,9 +15,3 @@ export interface Servers {
   /** Throws TemporalUnreachableError. */
   temporal(): Promise<Client>;
 }
-
-/** True if a run belongs to the Temporal of the settings, so that its workflow can be asked. */
-export function isOwnTemporal({ config }: Servers, owner: { address: string; namespace: string }): boolean {
-  const { address, namespace } = config.temporal;
-  return owner.address === address && owner.namespace === namespace;
-}

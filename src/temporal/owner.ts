@@ -2,6 +2,20 @@
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import type { Owner } from '../runs/run.js';
 
+/** The server and namespace in which a workflow is. */
+export interface TemporalAddress {
+  address: string;
+  namespace: string;
+}
+
+export function isSameTemporal(one: TemporalAddress, other: TemporalAddress): boolean {
+  return one.address === other.address && one.namespace === other.namespace;
+}
+
+export function temporalOf({ temporalAddress, temporalNamespace }: Owner): TemporalAddress {
+  return { address: temporalAddress, namespace: temporalNamespace };
+}
+
 /** `unknown`: its Temporal does not answer, or has no record of the workflow. */
 export type OwnerState = 'running' | 'closed' | 'unknown';
 
@@ -12,14 +26,8 @@ const CLOSED = new Set<string>(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED'
  * Reads the state of an owner that may be in another Temporal than `own`, which is that of `client`. The other one is
  * connected to without credentials, as this process has none for it.
  */
-export async function askOwner(
-  client: Client,
-  owner: Owner,
-  own: { address: string; namespace: string },
-): Promise<OwnerState> {
-  if (owner.temporalAddress === own.address && owner.temporalNamespace === own.namespace) {
-    return askTemporal(client, owner);
-  }
+export async function askOwner(client: Client, owner: Owner, own: TemporalAddress): Promise<OwnerState> {
+  if (isSameTemporal(temporalOf(owner), own)) return askTemporal(client, owner);
   let connection: Connection | undefined;
   try {
     connection = await Connection.connect({ address: owner.temporalAddress, connectTimeout: CONNECT_MS });
